@@ -1,0 +1,35 @@
+#include "fovea/backends/error.h"
+
+namespace fovea {
+namespace {
+
+thread_local ErrorScope* innermost = nullptr;
+
+}  // namespace
+
+std::string to_string(Caller caller) {
+  std::string_view file = caller.file;
+  return fmt::format("{}:{}", file.substr(file.find_last_of('/') + 1), caller.line);
+}
+
+ErrorScope::ErrorScope(Caller caller) noexcept : caller_(innermost ? innermost->caller_ : caller), outer_(innermost) {
+  innermost = this;
+}
+
+ErrorScope::~ErrorScope() { innermost = outer_; }
+
+Caller ErrorScope::caller(Caller inner) noexcept { return innermost ? innermost->caller_ : inner; }
+
+std::string ErrorScope::path() {
+  // The innermost named scope knows its whole path from the root module down.
+  for (const ErrorScope* scope = innermost; scope; scope = scope->outer_) {
+    if (std::string name = scope->name(); !name.empty()) return " in " + name;
+  }
+  return {};
+}
+
+std::string detail::error_text(Caller caller, std::string message) {
+  return fmt::format("{}{} ({})", message, ErrorScope::path(), to_string(ErrorScope::caller(caller)));
+}
+
+}  // namespace fovea

@@ -1,0 +1,95 @@
+#pragma once
+
+#include <fmt/format.h>
+
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+namespace fovea {
+
+/// The place of a call in the user's source, taken by a defaulted argument: `Tensor exp(const Tensor&, Caller = {})`.
+struct Caller {
+  const char* file;
+  unsigned line;
+
+  constexpr Caller(const char* caller_file = __builtin_FILE(), unsigned caller_line = __builtin_LINE())
+      : file(caller_file), line(caller_line) {}
+};
+
+/// "train.cpp:42".
+std::string to_string(Caller caller);
+
+/// What every error of the library derives from.
+struct Error : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+/// Sizes that do not fit an operation or each other.
+struct ShapeError : Error {
+  using Error::Error;
+};
+/// A dtype that an operation does not take, or two that differ.
+struct DTypeError : Error {
+  using Error::Error;
+};
+/// Tensors on different devices, or a device that is absent or lacks a kernel.
+struct DeviceError : Error {
+  using Error::Error;
+};
+/// An index outside its range.
+struct IndexError : Error {
+  using Error::Error;
+};
+/// An argument outside its domain.
+struct ValueError : Error {
+  using Error::Error;
+};
+/// A backward pass that cannot be run: no graph, a freed graph, a saved value changed in place, a NaN in anomaly mode.
+struct AutogradError : Error {
+  using Error::Error;
+};
+/// A device that has no memory left for a request.
+struct OutOfMemoryError : Error {
+  using Error::Error;
+};
+/// A file that cannot be read or written, or whose content is malformed; the message begins with file and line or byte.
+struct DataError : Error {
+  using Error::Error;
+};
+
+/// What the current thread is inside of (a module, say): a chain on the stack. The outermost frame's caller replaces
+/// that of the operation inside, so that an error names the user's line and not the library's.
+class ErrorScope {
+ public:
+  explicit ErrorScope(Caller caller) noexcept;
+  virtual ~ErrorScope();
+  ErrorScope(const ErrorScope&) = delete;
+  ErrorScope& operator=(const ErrorScope&) = delete;
+
+  /// The caller to report: the outermost scope's, or `inner` where there is none.
+  static Caller caller(Caller inner) noexcept;
+
+  /// " in encoder.output", or "" where no scope has a name.
+  static std::string path();
+
+ protected:
+  virtual std::string name() const { return {}; }
+
+ private:
+  Caller caller_;
+  ErrorScope* outer_;
+};
+
+namespace detail {
+std::string error_text(Caller caller, std::string message);
+}
+
+/// Throws E with "message (file:line)" and the path of modules that the thread is inside of:
+/// `raise<ShapeError>(caller, "matmul: inner sizes differ: {} x {}", a, b)`.
+template <class E, class... Args>
+[[noreturn]] void raise(Caller caller, fmt::format_string<Args...> format, Args&&... args) {
+  throw E(detail::error_text(caller, fmt::format(format, std::forward<Args>(args)...)));
+}
+
+}  // namespace fovea

@@ -1,0 +1,21 @@
+#include "fovea/backends/shape.h"
+
+#include "fovea/backends/error.h"
+
+namespace fovea {
+
+void Shape::too_many_axes() { throw ShapeError(fmt::format("shape: more than {} axes", max_rank)); }
+
+Strides contiguous_strides(const Shape& shape) {
+  Strides strides = shape;
+  int64_t stride = 1;
+  for (int axis = shape.rank() - 1; axis >= 0; --axis) {
+    strides[axis] = stride;
+    stride *= shape[axis];
+  }
+  return strides;
+}
+
+std::string to_string(const Shape& shape) { return fmt::format("[{}]", fmt::join(shape.begin(), shape.end(), ", ")); }
+
+}  // namespace fovea

@@ -1,0 +1,23 @@
+# What the project builds on; every one of these is a Debian 12 package (see docs/architecture.md for why each is here).
+find_package(fmt REQUIRED)
+find_package(OpenMP REQUIRED COMPONENTS CXX)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(OPENBLAS REQUIRED IMPORTED_TARGET openblas)
+pkg_check_modules(HWY REQUIRED IMPORTED_TARGET libhwy)
+find_package(nlohmann_json REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(ZLIB REQUIRED)
+find_package(ICU REQUIRED COMPONENTS uc)
+find_package(Threads REQUIRED)
+
+# Compile options of our own code only: they do not reach a user of the installed package.
+add_library(fovea_options INTERFACE)
+target_compile_options(fovea_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wno-unknown-pragmas -fno-math-errno
+                                               -ffp-contract=off)
+if(FOVEA_WERROR)
+  target_compile_options(fovea_options INTERFACE -Werror)
+endif()
+if(FOVEA_SANITIZE)
+  add_compile_options(-fsanitize=${FOVEA_SANITIZE} -fno-omit-frame-pointer -g)
+  add_link_options(-fsanitize=${FOVEA_SANITIZE})
+endif()

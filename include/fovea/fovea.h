@@ -1,0 +1,3 @@
+#pragma once
+
+#include "fovea/backends/backend.h"
