@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstdint>
+
+namespace fovea::cpu {
+
+namespace detail {
+
+using ChunkBody = void (*)(const void* body, int64_t begin, int64_t end);
+
+/// How many threads to work with on so many chunks: 1 inside a parallel region of the library.
+int threads_for(int64_t chunks);
+void run_chunks(int64_t items, int64_t grain, int threads, ChunkBody call, const void* body);
+
+}  // namespace detail
+
+/// Calls body(begin, end) for [0, grain), [grain, 2 grain), ... up to `items`, on several threads where there is more
+/// than one chunk. The chunks depend on `items` and `grain` alone, never on the number of threads, so a body whose
+/// result depends only on its chunk gives the same bytes with any number. Inside another parallel_for it runs on the
+/// calling thread. An exception of a body reaches the caller after the other chunks are through.
+template <class F>
+void parallel_for(int64_t items, int64_t grain, F body) {
+  // One thread walks the chunks right here: entering an OpenMP region costs more than a small kernel, even one whose
+  // `if` is false.
+  const int64_t chunks = (items + grain - 1) / grain;
+  const int threads = chunks > 1 ? detail::threads_for(chunks) : 1;
+  if (threads == 1) {
+    for (int64_t begin = 0; begin < items; begin += grain) body(begin, begin + grain < items ? begin + grain : items);
+    return;
+  }
+  const auto call = [](const void* erased, int64_t begin, int64_t end) {
+    (*static_cast<const F*>(erased))(begin, end);
+  };
+  detail::run_chunks(items, grain, threads, call, &body);
+}
+
+}  // namespace fovea::cpu
