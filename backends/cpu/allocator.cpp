@@ -1,0 +1,387 @@
+#include "fovea/backends/cpu/allocator.h"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <bit>
+#include <cstdlib>
+#include <new>
+
+#if defined(__SANITIZE_ADDRESS__)
+#define FOVEA_ADDRESS_SANITIZER 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define FOVEA_ADDRESS_SANITIZER 1
+#endif
+#endif
+
+namespace fovea::cpu {
+namespace {
+
+constexpr size_t header = 64;
+constexpr size_t page = 4096;
+constexpr size_t huge_page = size_t{2} << 20;
+
+size_t round_up(size_t value, size_t unit) { return (value + unit - 1) / unit * unit; }
+
+// The owner alone writes these counters, others read them: no read-modify-write is needed.
+template <class T>
+void bump(std::atomic<T>& counter, T by) {
+  counter.store(counter.load(std::memory_order_relaxed) + by, std::memory_order_relaxed);
+}
+
+// Large blocks come straight from the kernel at a multiple of the huge page, so that it can back them with huge ones.
+void* map_pages(size_t bytes) {
+  const size_t reserved = bytes + huge_page;
+  void* base = mmap(nullptr, reserved, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (base == MAP_FAILED) return nullptr;
+  auto* first = static_cast<std::byte*>(base);
+  const size_t skip = round_up(reinterpret_cast<uintptr_t>(first), huge_page) - reinterpret_cast<uintptr_t>(first);
+  if (skip) munmap(first, skip);
+  if (const size_t rest = reserved - skip - bytes) munmap(first + skip + bytes, rest);
+#ifdef MADV_HUGEPAGE
+  if (bytes >= huge_page) madvise(first + skip, bytes, MADV_HUGEPAGE);
+#endif
+  return first + skip;
+}
+
+size_t physical_memory() {
+  const long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+  return pages > 0 && size > 0 ? static_cast<size_t>(pages) * static_cast<size_t>(size) : size_t{4} << 30;
+}
+
+}  // namespace
+
+struct alignas(header) Allocator::Block {
+  Buffer buffer;
+  size_t capacity;  // of the data; the top bit says that it belongs to a size class
+  union {
+    Block* next;     // in a free list
+    uint64_t freed;  // when it became free: large blocks
+  };
+
+  static constexpr size_t small_bit = ~(~size_t{0} >> 1);
+
+  Block(Backend& backend, size_t data_bytes, bool small)
+      : buffer(backend, data(), 0, 0), capacity(data_bytes | (small ? small_bit : 0)), next(nullptr) {}
+
+  std::byte* data() { return reinterpret_cast<std::byte*>(this) + header; }
+  size_t bytes() const { return capacity & ~small_bit; }
+  bool small() const { return capacity & small_bit; }
+  static Block* of(Buffer* buffer) { return reinterpret_cast<Block*>(buffer); }
+};
+
+// What a thread keeps for itself. Counters cover the time since they were last folded into the allocator's.
+struct Allocator::ThreadCache {
+  std::array<FreeList, classes> lists;
+  std::atomic<size_t> cached{0};
+  std::atomic<int64_t> live{0};
+  std::atomic<int64_t> live_peak{0};
+  std::atomic<uint64_t> requests{0};
+};
+
+// Lives as long as its thread and gives the thread's cache back at the end of it.
+struct Allocator::ThreadOwner {
+  Allocator& allocator;
+  ThreadCache cache;
+
+  explicit ThreadOwner(Allocator& shared) : allocator(shared) {
+    const std::lock_guard lock(allocator.mutex_);
+    allocator.threads_.push_back(&cache);
+  }
+  ~ThreadOwner() { allocator.leave_thread(cache); }
+};
+
+#ifdef FOVEA_ADDRESS_SANITIZER
+constinit const bool Allocator::caching = false;
+#else
+constinit const bool Allocator::caching = true;
+#endif
+
+constinit thread_local Allocator::ThreadCache* Allocator::current_ = nullptr;
+
+namespace {
+// Set once the thread's cache is gone: buffers freed later in the thread's end go to the shared lists.
+constinit thread_local bool thread_left = false;
+}  // namespace
+
+Allocator::Allocator(Backend& backend) : backend_(backend) {
+  static_assert(sizeof(Block) == header);
+  set_limit(physical_memory() / 4);
+}
+
+int Allocator::class_of(size_t bytes) {
+  const size_t last = bytes ? (bytes - 1) / 64 : 0;
+  if (last < 4) return static_cast<int>(last);
+  const int scale = std::bit_width(last) - 3;
+  return scale * 4 + static_cast<int>(last >> scale);
+}
+
+size_t Allocator::class_capacity(int size_class) {
+  if (size_class < 4) return static_cast<size_t>(size_class + 1) * 64;
+  const int scale = (size_class - 4) / 4, quarter = 4 + (size_class - 4) % 4;
+  return (static_cast<size_t>(quarter + 1) << scale) * 64;
+}
+
+Allocator::ThreadCache* Allocator::enter_thread(Allocator& allocator) {
+  if (thread_left) return nullptr;
+  static thread_local ThreadOwner owner(allocator);
+  return current_ = &owner.cache;
+}
+
+Buffer* Allocator::allocate(size_t bytes) {
+  ThreadCache* cache = current_ ? current_ : enter_thread(*this);
+  Block* block = nullptr;
+  if (caching && bytes <= small_limit) {
+    const int size_class = class_of(bytes);
+    if (cache && cache->lists[static_cast<size_t>(size_class)].head) {
+      FreeList& list = cache->lists[static_cast<size_t>(size_class)];
+      block = list.head;
+      list.head = block->next;
+      --list.count;
+      bump(cache->cached, size_t{0} - block->bytes());
+    } else {
+      block = take_small(size_class, cache);
+    }
+  } else {
+    block = take_large(bytes);
+  }
+  const auto signed_bytes = static_cast<int64_t>(bytes);
+  if (cache) {
+    bump(cache->requests, uint64_t{1});
+    bump(cache->live, signed_bytes);
+    if (cache->live.load(std::memory_order_relaxed) > cache->live_peak.load(std::memory_order_relaxed))
+      cache->live_peak.store(cache->live.load(std::memory_order_relaxed), std::memory_order_relaxed);
+    if (cache->live.load(std::memory_order_relaxed) > static_cast<int64_t>(small_limit)) {
+      const std::lock_guard lock(mutex_);
+      fold_counts(*cache);
+    }
+  } else {
+    const std::lock_guard lock(mutex_);
+    ++requests_;
+    live_ += signed_bytes;
+    peak_ = std::max(peak_, live_);
+  }
+  return ::new (&block->buffer) Buffer(backend_, block->data(), 0, bytes);
+}
+
+void Allocator::recycle(Buffer* buffer) noexcept {
+  ThreadCache* cache = current_ ? current_ : enter_thread(*this);
+  Block* block = Block::of(buffer);
+  const auto bytes = static_cast<int64_t>(buffer->bytes());
+  if (cache) {
+    bump(cache->live, -bytes);
+  } else {
+    const std::lock_guard lock(mutex_);
+    live_ -= bytes;
+  }
+  if (!caching) return to_system(block);
+  if (!cache || !block->small()) {
+    const std::lock_guard lock(mutex_);
+    if (cache) fold_counts(*cache);
+    give_shared(block);
+    return evict();
+  }
+  FreeList& list = cache->lists[static_cast<size_t>(class_of(block->bytes()))];
+  block->next = list.head;
+  list.head = block;
+  ++list.count;
+  bump(cache->cached, block->bytes());
+  if (cache->cached.load(std::memory_order_relaxed) <= thread_limit_.load(std::memory_order_relaxed)) return;
+  const std::lock_guard lock(mutex_);
+  for (FreeList& each : cache->lists) give_list(each);
+  cache->cached.store(0, std::memory_order_relaxed);
+  fold_counts(*cache);
+  evict();
+}
+
+Allocator::Block* Allocator::from_system(size_t capacity, bool small) {
+  for (bool retry : {false, true}) {
+    void* memory = nullptr;
+    if (capacity <= SIZE_MAX / 4)
+      memory = small || !caching ? std::aligned_alloc(header, round_up(header + capacity, header))
+                                 : map_pages(round_up(header + capacity, page));
+    if (memory) return ::new (memory) Block(backend_, capacity, small);
+    if (retry) break;
+    // What is kept may be just what is missing.
+    const size_t limit = limit_.load();
+    set_limit(0);
+    set_limit(limit);
+  }
+  raise<OutOfMemoryError>({}, "cpu: no memory for {} bytes ({} in use)", capacity, stats().live);
+}
+
+void Allocator::to_system(Block* block) noexcept {
+  if (block->small() || !caching) {
+    std::free(block);
+  } else {
+    munmap(block, round_up(header + block->bytes(), page));
+  }
+}
+
+// A list that ran dry is refilled from the shared one, a few blocks at a time so that the lock is seldom taken. Before
+// asking the system, blocks of the next classes will do too: a slightly wrong size in hand beats new memory.
+Allocator::Block* Allocator::take_small(int size_class, ThreadCache* cache) {
+  const auto position = static_cast<size_t>(size_class);
+  const size_t last = std::min<size_t>(position + 3, classes - 1);
+  {
+    const std::lock_guard lock(mutex_);
+    for (size_t c = position; c <= last; ++c) {
+      FreeList& shared = small_[c];
+      if (!shared.head) {
+        if (cache && c != position && cache->lists[c].head) {
+          FreeList& own = cache->lists[c];
+          Block* block = own.head;
+          own.head = block->next;
+          --own.count;
+          bump(cache->cached, size_t{0} - block->bytes());
+          return block;
+        }
+        continue;
+      }
+      Block* block = shared.head;
+      shared.head = block->next;
+      --shared.count;
+      cached_ -= block->bytes();
+      if (!cache || c != position) return block;
+      const size_t capacity = block->bytes(), room = thread_limit_.load(std::memory_order_relaxed) / 4;
+      for (size_t kept = capacity; shared.head && kept <= std::min<size_t>(size_t{64} << 10, room); kept += capacity) {
+        Block* more = shared.head;
+        shared.head = more->next;
+        --shared.count;
+        cached_ -= capacity;
+        more->next = cache->lists[c].head;
+        cache->lists[c].head = more;
+        ++cache->lists[c].count;
+        bump(cache->cached, capacity);
+      }
+      return block;
+    }
+    ++misses_;
+  }
+  return from_system(class_capacity(size_class), true);
+}
+
+// The smallest kept block that holds the request and is not more than twice as large.
+Allocator::Block* Allocator::take_large(size_t bytes) {
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = std::lower_bound(large_.begin(), large_.end(), bytes,
+                                        [](const Block* block, size_t size) { return block->bytes() < size; });
+    if (found != large_.end() && (*found)->bytes() / 2 <= bytes) {
+      Block* block = *found;
+      large_.erase(found);
+      cached_ -= block->bytes();
+      return block;
+    }
+    ++misses_;
+    large_.reserve(++large_count_);  // giving a block back must not fail
+  }
+  if (!caching || bytes > SIZE_MAX / 8) return from_system(bytes, false);
+  // Sizes in eighths of a power of two, so that lengths that vary a little find each other's blocks.
+  return from_system(round_up(header + bytes, std::max(page, std::bit_floor(bytes) / 8)) - header, false);
+}
+
+void Allocator::give_shared(Block* block) noexcept {
+  if (block->small()) {
+    FreeList& list = small_[static_cast<size_t>(class_of(block->bytes()))];
+    block->next = list.head;
+    list.head = block;
+    ++list.count;
+  } else {
+    block->freed = ++clock_;
+    const auto place = std::upper_bound(large_.begin(), large_.end(), block,
+                                        [](const Block* a, const Block* b) { return a->bytes() < b->bytes(); });
+    large_.insert(place, block);
+  }
+  cached_ += block->bytes();
+}
+
+void Allocator::give_list(FreeList& list) noexcept {
+  while (Block* block = list.head) {
+    list.head = block->next;
+    give_shared(block);
+  }
+  list.count = 0;
+}
+
+void Allocator::leave_thread(ThreadCache& cache) noexcept {
+  current_ = nullptr;
+  thread_left = true;
+  const std::lock_guard lock(mutex_);
+  for (FreeList& list : cache.lists) give_list(list);
+  fold_counts(cache);
+  std::erase(threads_, &cache);
+  evict();
+}
+
+void Allocator::fold_counts(ThreadCache& cache) const {
+  peak_ = std::max(peak_, live_ + cache.live_peak.load(std::memory_order_relaxed));
+  live_ += cache.live.load(std::memory_order_relaxed);
+  requests_ += cache.requests.load(std::memory_order_relaxed);
+  cache.live.store(0, std::memory_order_relaxed);
+  cache.live_peak.store(0, std::memory_order_relaxed);
+  cache.requests.store(0, std::memory_order_relaxed);
+}
+
+size_t Allocator::shared_limit() const {
+  const size_t held = threads_.size() * thread_limit_.load(std::memory_order_relaxed), limit = limit_.load();
+  return limit > held ? limit - held : 0;
+}
+
+// The oldest large blocks go first, then small ones from the largest class down.
+void Allocator::evict() noexcept {
+  const size_t limit = shared_limit();
+  while (cached_ > limit && !large_.empty()) {
+    const auto oldest = std::min_element(large_.begin(), large_.end(),
+                                         [](const Block* a, const Block* b) { return a->freed < b->freed; });
+    cached_ -= (*oldest)->bytes();
+    to_system(*oldest);
+    large_.erase(oldest);
+    --large_count_;
+  }
+  for (size_t c = classes; c-- > 0 && cached_ > limit;) {
+    while (cached_ > limit && small_[c].head) {
+      Block* block = small_[c].head;
+      small_[c].head = block->next;
+      --small_[c].count;
+      cached_ -= block->bytes();
+      to_system(block);
+    }
+  }
+}
+
+void Allocator::set_limit(size_t bytes) {
+  const std::lock_guard lock(mutex_);
+  limit_.store(bytes);
+  thread_limit_.store(std::min<size_t>(bytes / 16, size_t{16} << 20));
+  if (ThreadCache* cache = current_) {
+    if (cache->cached.load(std::memory_order_relaxed) > thread_limit_.load()) {
+      for (FreeList& list : cache->lists) give_list(list);
+      cache->cached.store(0, std::memory_order_relaxed);
+    }
+  }
+  evict();
+}
+
+MemoryStats Allocator::stats() const {
+  const std::lock_guard lock(mutex_);
+  int64_t live = live_, above = 0;
+  uint64_t requests = requests_;
+  size_t cached = cached_;
+  for (const ThreadCache* cache : threads_) {
+    live += cache->live.load(std::memory_order_relaxed);
+    above = std::max(above, cache->live_peak.load(std::memory_order_relaxed));
+    requests += cache->requests.load(std::memory_order_relaxed);
+    cached += cache->cached.load(std::memory_order_relaxed);
+  }
+  peak_ = std::max({peak_, live, live_ + above});
+  return {.live = static_cast<size_t>(std::max<int64_t>(live, 0)),
+          .peak = static_cast<size_t>(peak_),
+          .cached = cached,
+          .requests = requests,
+          .misses = misses_};
+}
+
+}  // namespace fovea::cpu

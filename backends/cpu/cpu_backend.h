@@ -1,0 +1,38 @@
+#pragma once
+
+#include "fovea/backends/backend.h"
+#include "fovea/backends/cpu/allocator.h"
+
+namespace fovea::cpu {
+
+/// The processor: OpenBLAS for large products, Highway kernels for the rest, OpenMP threads. Every call is done when it
+/// returns, and its result does not depend on the number of threads.
+class CpuBackend final : public Backend {
+ public:
+  CpuBackend() : allocator_(*this) {}
+
+  Device device() const override { return Device::cpu(); }
+  std::string description() const override;
+
+  BufferRef allocate(size_t bytes) override { return BufferRef(allocator_.allocate(bytes)); }
+  void recycle(Buffer* buffer) noexcept override { allocator_.recycle(buffer); }
+  MemoryStats memory() const override { return allocator_.stats(); }
+  void set_cache_limit(size_t bytes) override { allocator_.set_limit(bytes); }
+
+  void write(Buffer& buffer, size_t offset, const void* source, size_t bytes) override;
+  void read(const Buffer& buffer, size_t offset, void* destination, size_t bytes) override;
+  void synchronize() override {}
+
+  void map(const MapCall& call) override;
+  void matmul(const MatmulCall& call) override;
+  void softmax(const SoftmaxCall& call) override;
+  void softmax_backward(const SoftmaxBackwardCall& call) override;
+  void gather(const GatherCall& call) override;
+  void scatter_add(const ScatterAddCall& call) override;
+  void random(const RandomCall& call) override;
+
+ private:
+  Allocator allocator_;
+};
+
+}  // namespace fovea::cpu

@@ -1,0 +1,26 @@
+#pragma once
+
+#include <cstdint>
+
+namespace fovea::cpu {
+
+/// A matrix operand by strides: element (i, j) stands at data[i * row + j * column].
+template <class T>
+struct Matrix {
+  const T* data;
+  int64_t row;
+  int64_t column;
+
+  Matrix at(int64_t i, int64_t j) const { return {data + i * row + j * column, row, column}; }
+  Matrix transposed() const { return {data, column, row}; }
+};
+
+/// Whether gemm() takes such strides: one axis dense, the other not overlapping it.
+bool is_blas_layout(int64_t rows, int64_t columns, int64_t row, int64_t column);
+
+/// c [m, n], rows `stride` apart, = a [m, k] b [k, n] (+ c with `accumulate`), on the calling thread alone.
+void gemm(int64_t m, int64_t n, int64_t k, Matrix<float> a, Matrix<float> b, float* c, int64_t stride, bool accumulate);
+void gemm(int64_t m, int64_t n, int64_t k, Matrix<double> a, Matrix<double> b, double* c, int64_t stride,
+          bool accumulate);
+
+}  // namespace fovea::cpu

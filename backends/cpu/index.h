@@ -1,0 +1,23 @@
+#pragma once
+
+#include "fovea/backends/backend.h"
+
+namespace fovea::cpu {
+
+/// An i32 view read in row-major order, every value checked to lie in [0, bound). Throws IndexError, which names the
+/// first value that does not, its position and the bound.
+class DenseIndex {
+ public:
+  DenseIndex(const char* kernel, const View& index, int64_t bound);
+
+  int64_t size() const { return size_; }
+  int64_t operator[](int64_t i) const { return data_[i]; }
+  const int32_t* begin() const { return data_; }
+
+ private:
+  BufferRef copy_;
+  const int32_t* data_;
+  int64_t size_;
+};
+
+}  // namespace fovea::cpu

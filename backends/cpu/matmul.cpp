@@ -1,0 +1,199 @@
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <numbers>
+
+#include "fovea/backends/cpu/copy.h"
+#include "fovea/backends/cpu/gemm.h"
+#include "fovea/backends/cpu/kernels.h"
+#include "fovea/backends/cpu/math.h"
+#include "fovea/backends/cpu/threads.h"
+#include "fovea/backends/factories.h"
+
+namespace fovea::cpu {
+namespace {
+
+// The sizes of one product and how its operands step from one to the next.
+struct Plan {
+  int64_t m, n, k;
+  Shape batch;  // axes that neighbours could not be merged into
+  Strides a, b, out;
+};
+
+struct Cut {
+  int64_t rows, columns;  // of a block
+};
+
+// Multiply-adds that are worth a chunk of their own: about 10 us.
+constexpr int64_t chunk_work = int64_t{3} << 18;
+
+// Blocks by shape alone, so that the result does not depend on the number of threads: as many as there is work for, up
+// to 16, laid out so that the least is packed twice.
+Cut cut(int64_t m, int64_t n, int64_t k) {
+  const double work = static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(std::max<int64_t>(k, 1));
+  const auto pieces = static_cast<int64_t>(
+      std::bit_floor(static_cast<uint64_t>(std::clamp(work / static_cast<double>(chunk_work), 1.0, 16.0))));
+  Cut best{m, n};
+  double least = 0;
+  for (int64_t down = 1; down <= pieces; down *= 2) {
+    const int64_t across = pieces / down;
+    const int64_t rows = ((m + down - 1) / down + 15) / 16 * 16, columns = ((n + across - 1) / across + 15) / 16 * 16;
+    const double cost = static_cast<double>((m + rows - 1) / rows) * static_cast<double>(n) +
+                        static_cast<double>((n + columns - 1) / columns) * static_cast<double>(m);
+    if (rows * (down - 1) >= m || columns * (across - 1) >= n) continue;
+    if (least == 0 || cost < least) {
+      least = cost;
+      best = {rows, columns};
+    }
+  }
+  return best;
+}
+
+// Merges batch axes with their neighbours, and into the rows where b repeats and a and out go on evenly.
+Plan plan(const View& a, const View& b, const View& out) {
+  const int last = out.rank() - 1;
+  Plan p{out.shape[last - 1], out.shape[last], a.shape[last], {}, {}, {}, {}};
+  for (int axis = 0; axis < last - 1; ++axis) {
+    const int64_t size = out.shape[axis];
+    if (size == 1) continue;
+    const int outer = p.batch.rank() - 1;
+    const auto continues = [&](const Strides& merged, const View& view) {
+      return merged[outer] == view.strides[axis] * size;
+    };
+    if (outer >= 0 && continues(p.a, a) && continues(p.b, b) && continues(p.out, out)) {
+      p.batch[outer] *= size;
+      p.a[outer] = a.strides[axis];
+      p.b[outer] = b.strides[axis];
+      p.out[outer] = out.strides[axis];
+    } else {
+      p.batch.push_back(size);
+      p.a.push_back(a.strides[axis]);
+      p.b.push_back(b.strides[axis]);
+      p.out.push_back(out.strides[axis]);
+    }
+  }
+  return p;
+}
+
+template <class T>
+void activate(Activation activation, T* x, int64_t n) {
+  switch (activation) {
+    case Activation::none:
+      return;
+    case Activation::relu:
+      for (int64_t i = 0; i < n; ++i) x[i] = x[i] < 0 ? T(0) : x[i];
+      return;
+    case Activation::tanh:
+      return tanh(x, x, n);
+    case Activation::sigmoid:
+      return sigmoid(x, x, n);
+    case Activation::gelu: {
+      constexpr int64_t tile = 256;
+      T erfs[tile];
+      for (int64_t start = 0; start < n; start += tile) {
+        const int64_t count = std::min(tile, n - start);
+        T* part = x + start;
+        for (int64_t i = 0; i < count; ++i) erfs[i] = part[i] * (1 / std::numbers::sqrt2_v<T>);
+        erf(erfs, erfs, count);
+        for (int64_t i = 0; i < count; ++i) part[i] = T(0.5) * part[i] * (1 + erfs[i]);
+      }
+    }
+  }
+}
+
+template <class T>
+void multiply(const MatmulCall& call) {
+  const View &a = call.a, &b = call.b, &out = call.out;
+  const int last = out.rank() - 1;
+  Plan p = plan(a, b, out);
+  Matrix<T> left{a.data<T>(), a.strides[last - 1], a.strides[last]};
+  const Matrix<T> right{b.data<T>(), b.strides[last - 1], b.strides[last]};
+  int64_t stride = out.strides[last - 1];
+  if (const int inner = p.batch.rank() - 1; inner >= 0 && p.b[inner] == 0) {
+    const bool evenly = p.m == 1 || (p.a[inner] == p.m * left.row && p.out[inner] == p.m * stride);
+    if (evenly && is_blas_layout(p.m * p.batch[inner], p.k, p.m == 1 ? p.a[inner] : left.row, left.column) &&
+        (p.m > 1 || p.out[inner] >= p.n)) {
+      if (p.m == 1) left.row = p.a[inner], stride = p.out[inner];
+      p.m *= p.batch[inner];
+      for (Shape* sizes : {&p.batch, &p.a, &p.b, &p.out}) sizes->erase(inner);
+    }
+  }
+  const T* bias = call.bias ? call.bias->data<T>() : nullptr;
+  const int64_t bias_stride = call.bias ? call.bias->strides[0] : 0;
+  const Cut block = cut(p.m, p.n, p.k);
+  const int64_t down = (p.m + block.rows - 1) / block.rows, across = (p.n + block.columns - 1) / block.columns;
+  const int64_t work = std::max<int64_t>(block.rows * block.columns * std::max<int64_t>(p.k, 1), 1);
+  parallel_for(
+      p.batch.numel() * down * across, std::max<int64_t>(chunk_work / work, 1), [&](int64_t begin, int64_t end) {
+        for (int64_t item = begin; item < end; ++item) {
+          const int64_t column = item % across * block.columns, row = item / across % down * block.rows;
+          const int64_t rows = std::min(block.rows, p.m - row), columns = std::min(block.columns, p.n - column);
+          int64_t batch = item / (across * down), a_offset = 0, b_offset = 0, out_offset = 0;
+          for (int axis = p.batch.rank() - 1; axis >= 0; --axis) {
+            const int64_t position = batch % p.batch[axis];
+            batch /= p.batch[axis];
+            a_offset += position * p.a[axis];
+            b_offset += position * p.b[axis];
+            out_offset += position * p.out[axis];
+          }
+          Matrix<T> x = left.at(row, 0), y = right.at(0, column);
+          x.data += a_offset;
+          y.data += b_offset;
+          T* c = out.data<T>() + out_offset + row * stride + column;
+          // The bias goes in first: the product then adds to it as cheaply as it would overwrite.
+          for (int64_t i = 0; i < rows && bias; ++i) {
+            T* to = c + i * stride;
+            const T* from = bias + column * bias_stride;
+            if (call.accumulate) {
+              for (int64_t j = 0; j < columns; ++j) to[j] += from[j * bias_stride];
+            } else {
+              for (int64_t j = 0; j < columns; ++j) to[j] = from[j * bias_stride];
+            }
+          }
+          gemm(rows, columns, p.k, x, y, c, stride, call.accumulate || bias);
+          if (call.activation == Activation::none) continue;
+          for (int64_t i = 0; i < rows; ++i) activate(call.activation, c + i * stride, columns);
+        }
+      });
+}
+
+bool is_plain_output(const View& out) {
+  const int last = out.rank() - 1;
+  const int64_t m = out.shape[last - 1], n = out.shape[last];
+  return (n <= 1 || out.strides[last] == 1) && (m <= 1 || out.strides[last - 1] >= n);
+}
+
+}  // namespace
+
+void matmul(const MatmulCall& call) {
+  if (call.out.numel() == 0) return;
+  const DType compute = call.out.dtype == DType::f64 ? DType::f64 : DType::f32;
+  const int last = call.out.rank() - 1;
+  const auto fits = [&](const View& x) {
+    return x.dtype == compute && is_blas_layout(x.shape[last - 1], x.shape[last], x.strides[last - 1], x.strides[last]);
+  };
+  Packed a, b, bias, out;
+  View left = call.a, right = call.b, result = call.out, added;
+  if (!fits(left)) left = (a = pack(left, compute)).view;
+  if (!fits(right)) right = (b = pack(right, compute)).view;
+  if (call.bias) {
+    added = *call.bias;
+    if (added.dtype != compute) added = (bias = pack(added, compute)).view;
+  }
+  const bool direct = result.dtype == compute && is_plain_output(result);
+  if (!direct) {
+    const Shape shape = result.shape;
+    out.buffer = cpu_backend().allocate(static_cast<size_t>(shape.numel()) * size_of(compute));
+    result = {out.buffer.get(), 0, compute, shape, contiguous_strides(shape)};
+    if (call.accumulate) copy(call.out, result);
+  }
+  const MatmulCall ready{left, right, result, call.bias ? &added : nullptr, call.activation, call.accumulate};
+  if (compute == DType::f64) {
+    multiply<double>(ready);
+  } else {
+    multiply<float>(ready);
+  }
+  if (!direct) copy(result, call.out);
+}
+
+}  // namespace fovea::cpu

@@ -1,0 +1,184 @@
+#include <gtest/gtest.h>
+#include <omp.h>
+
+#include <numbers>
+
+#include "backends/array.h"
+
+namespace fovea::test {
+namespace {
+
+// Any ranks and layouts, by definition.
+std::vector<double> naive(const Array& a, const Array& b, const Shape& out) {
+  const int last = out.rank() - 1;
+  const int64_t m = out[last - 1], n = out[last], k = a.view.shape[last],
+                batch = m > 0 && n > 0 ? out.numel() / (m * n) : 0;
+  std::vector<double> values;
+  for (int64_t s = 0; s < batch; ++s) {
+    for (int64_t i = 0; i < m; ++i) {
+      for (int64_t j = 0; j < n; ++j) {
+        double sum = 0;
+        for (int64_t p = 0; p < k; ++p) sum += a.get((s * m + i) * k + p) * b.get((s * k + p) * n + j);
+        values.push_back(sum);
+      }
+    }
+  }
+  return values;
+}
+
+Array expand(Array array, const Shape& shape) {
+  for (int axis = 0; axis < shape.rank(); ++axis) {
+    if (array.view.shape[axis] != shape[axis]) array.view.strides[axis] = 0;
+  }
+  array.view.shape = shape;
+  return array;
+}
+
+TEST(Matmul, EqualsTheDefinitionForOddShapes) {
+  const int64_t sizes[] = {0, 1, 3, 17, 64, 65, 130};
+  for (DType dtype : {f32, f64}) {
+    for (int64_t m : sizes) {
+      for (int64_t n : sizes) {
+        for (int64_t k : sizes) {
+          const Array a = noise({m, k}, 1, dtype), b = noise({k, n}, 2, dtype), out = full({m, n}, 7, dtype);
+          cpu().matmul({.a = a, .b = b, .out = out});
+          SCOPED_TRACE(fmt::format("{} x {} x {}", m, n, k));
+          expect_close(out.values(), naive(a, b, {m, n}), tolerance(dtype));
+        }
+      }
+    }
+  }
+}
+
+TEST(Matmul, TakesEveryLayoutOfEveryOperand) {
+  for (DType dtype : {f32, f64}) {
+    for (Layout la : layouts) {
+      for (Layout lb : layouts) {
+        for (Layout lo : layouts) {
+          for (const auto& [m, n, k] : {std::tuple{5, 7, 9}, {1, 33, 65}, {40, 1, 3}, {33, 20, 70}, {3, 2, 1}}) {
+            const Array a = noise({m, k}, 1, dtype, la), b = noise({k, n}, 2, dtype, lb);
+            const Array out = make({m, n}, dtype, lo);
+            cpu().matmul({.a = a, .b = b, .out = out});
+            SCOPED_TRACE(fmt::format("layouts {} {} {}, {} x {} x {}", int(la), int(lb), int(lo), m, n, k));
+            expect_close(out.values(), naive(a, b, {m, n}), tolerance(dtype));
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(Matmul, BroadcastsAndFoldsBatchAxes) {
+  struct Case {
+    Shape a, b, out;
+  };
+  const Case cases[] = {
+      {{4, 5, 6}, {1, 6, 7}, {4, 5, 7}},  // one product of 20 rows
+      {{1, 5, 6}, {4, 6, 7}, {4, 5, 7}},  // a repeats
+      {{3, 1, 9, 8}, {1, 2, 8, 70}, {3, 2, 9, 70}},
+      {{2, 3, 1, 8}, {1, 1, 8, 5}, {2, 3, 1, 5}},  // rows of one
+      {{2, 3, 4, 8}, {2, 1, 8, 5}, {2, 3, 4, 5}},
+      {{2, 3, 4, 8}, {2, 3, 8, 5}, {2, 3, 4, 5}},
+      {{0, 3, 4, 8}, {1, 3, 8, 5}, {0, 3, 4, 5}},
+      {{200, 8, 8}, {200, 8, 8}, {200, 8, 8}},
+      {{3, 70, 40}, {1, 40, 90}, {3, 70, 90}},
+  };
+  for (const Case& c : cases) {
+    for (Layout la : layouts) {
+      for (Layout lb : {Layout::dense, Layout::transposed, Layout::stepped}) {
+        Shape full_a = c.out, full_b = c.out;
+        full_a[c.out.rank() - 1] = c.a.back();
+        full_b[c.out.rank() - 2] = c.a.back();
+        const Array a = expand(noise(c.a, 3, f32, la), full_a), b = expand(noise(c.b, 4, f32, lb), full_b);
+        const Array out = full(c.out, -3);
+        cpu().matmul({.a = a, .b = b, .out = out});
+        SCOPED_TRACE(fmt::format("{} {} layouts {} {}", c.a, c.b, int(la), int(lb)));
+        expect_close(out.values(), naive(a, b, c.out), tolerance(f32));
+      }
+    }
+  }
+}
+
+TEST(Matmul, AddsBiasAndOutAndActivates) {
+  const auto activate = [](Activation kind, double x) {
+    switch (kind) {
+      case Activation::none:
+        return x;
+      case Activation::relu:
+        return x > 0 ? x : 0.0;
+      case Activation::tanh:
+        return std::tanh(x);
+      case Activation::sigmoid:
+        return 1 / (1 + std::exp(-x));
+      case Activation::gelu:
+        return 0.5 * x * (1 + std::erf(x / std::numbers::sqrt2));
+    }
+    return x;
+  };
+  for (DType dtype : {f32, f64, f16, bf16}) {
+    for (Activation kind :
+         {Activation::none, Activation::relu, Activation::tanh, Activation::sigmoid, Activation::gelu}) {
+      for (const auto& [m, n, k] : {std::tuple{3, 5, 4}, {1, 300, 7}, {70, 65, 130}, {6, 9, 0}}) {
+        for (bool accumulate : {false, true}) {
+          for (bool with_bias : {false, true}) {
+            const Array a = noise({m, k}, 1, dtype), b = noise({k, n}, 2, dtype, Layout::transposed);
+            const Array bias = noise({n}, 3, dtype), out = noise({m, n}, 4, dtype);
+            std::vector<double> want = naive(a, b, {m, n});
+            for (int64_t i = 0; i < m * n; ++i) {
+              double& value = want[static_cast<size_t>(i)];
+              value += (accumulate ? out.get(i) : 0) + (with_bias ? bias.get(i % n) : 0);
+              value = activate(kind, value);
+            }
+            cpu().matmul({.a = a,
+                          .b = b,
+                          .out = out,
+                          .bias = with_bias ? &bias : nullptr,
+                          .activation = kind,
+                          .accumulate = accumulate});
+            SCOPED_TRACE(fmt::format("{} activation {}, {} x {} x {}", dtype, int(kind), m, n, k));
+            expect_close(out.values(), want, tolerance(dtype));
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(Matmul, GivesTheSameBytesOnAnyNumberOfThreads) {
+  for (const auto& [m, n, k] : {std::tuple{32, 384, 128}, {512, 512, 512}, {2000, 30, 64}, {1, 4000, 400}}) {
+    const Array a = noise({m, k}, 1), b = noise({k, n}, 2, f32, Layout::transposed);
+    expect_same_bytes_on_any_threads([&, m = m, n = n] {
+      const Array out = make({m, n});
+      cpu().matmul({.a = a, .b = b, .out = out});
+      return std::vector{out};
+    });
+  }
+}
+
+TEST(Matmul, LeavesTheCallersOpenMPStateAlone) {
+  const Array a = noise({256, 256}, 1), b = noise({256, 256}, 2), out = make({256, 256});
+  const int before = omp_get_max_threads(), threads = num_threads();
+  for (int callers : {before, 1, 3, 7}) {
+    omp_set_num_threads(callers);
+    for (int ours : {1, 2, 4}) {
+      set_num_threads(ours);
+      cpu().matmul({.a = a, .b = b, .out = out});
+      EXPECT_EQ(omp_get_max_threads(), callers);
+    }
+  }
+  omp_set_num_threads(before);
+  set_num_threads(threads);
+}
+
+TEST(Matmul, WorksInsideACallersParallelRegion) {
+  const Array a = noise({300, 200}, 1), b = noise({200, 100}, 2), want = make({300, 100});
+  cpu().matmul({.a = a, .b = b, .out = want});
+  std::vector<Array> outs;
+  for (int i = 0; i < 4; ++i) outs.push_back(make({300, 100}));
+#pragma omp parallel for num_threads(2)
+  for (size_t i = 0; i < 4; ++i) cpu().matmul({.a = a, .b = b, .out = outs[i]});
+  for (const Array& out : outs) EXPECT_EQ(out.bytes(), want.bytes());
+}
+
+}  // namespace
+}  // namespace fovea::test
