@@ -28,8 +28,17 @@ void CpuBackend::map(const MapCall& call) { cpu::map(call); }
 void CpuBackend::matmul(const MatmulCall& call) { cpu::matmul(call); }
 void CpuBackend::softmax(const SoftmaxCall& call) { cpu::softmax(call); }
 void CpuBackend::softmax_backward(const SoftmaxBackwardCall& call) { cpu::softmax_backward(call); }
+void CpuBackend::layer_norm(const LayerNormCall& call) { cpu::layer_norm(call); }
+void CpuBackend::layer_norm_backward(const LayerNormBackwardCall& call) { cpu::layer_norm_backward(call); }
+void CpuBackend::cross_entropy(const CrossEntropyCall& call) { cpu::cross_entropy(call); }
+void CpuBackend::cross_entropy_backward(const CrossEntropyBackwardCall& call) { cpu::cross_entropy_backward(call); }
 void CpuBackend::gather(const GatherCall& call) { cpu::gather(call); }
 void CpuBackend::scatter_add(const ScatterAddCall& call) { cpu::scatter_add(call); }
+void CpuBackend::bag(const BagCall& call) { cpu::bag(call); }
+RowSparse CpuBackend::bag_backward(const BagBackwardCall& call) { return cpu::bag_backward(call); }
+void CpuBackend::scan(const ScanCall& call) { cpu::scan(call); }
+void CpuBackend::arg_reduce(const ArgReduceCall& call) { cpu::arg_reduce(call); }
+void CpuBackend::sort(const SortCall& call) { cpu::sort(call); }
 void CpuBackend::random(const RandomCall& call) { cpu::random(call); }
 
 namespace {

@@ -27,8 +27,17 @@ class CpuBackend final : public Backend {
   void matmul(const MatmulCall& call) override;
   void softmax(const SoftmaxCall& call) override;
   void softmax_backward(const SoftmaxBackwardCall& call) override;
+  void layer_norm(const LayerNormCall& call) override;
+  void layer_norm_backward(const LayerNormBackwardCall& call) override;
+  void cross_entropy(const CrossEntropyCall& call) override;
+  void cross_entropy_backward(const CrossEntropyBackwardCall& call) override;
   void gather(const GatherCall& call) override;
   void scatter_add(const ScatterAddCall& call) override;
+  void bag(const BagCall& call) override;
+  RowSparse bag_backward(const BagBackwardCall& call) override;
+  void scan(const ScanCall& call) override;
+  void arg_reduce(const ArgReduceCall& call) override;
+  void sort(const SortCall& call) override;
   void random(const RandomCall& call) override;
 
  private:

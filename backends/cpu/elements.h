@@ -2,8 +2,8 @@
 
 #include <type_traits>
 
-#include "fovea/backends/dtype.h"
-#include "fovea/backends/error.h"
+#include "fovea/backends/backend.h"
+#include "fovea/backends/cpu/scratch.h"
 
 namespace fovea::cpu {
 
@@ -55,6 +55,58 @@ void store_row([[maybe_unused]] const Compute<T>* values, [[maybe_unused]] int64
     for (int64_t i = 0; i < n; ++i) row[i] = T(values[i]);
   }
 }
+
+/// A view of floating numbers read and written one by one as V, whatever its dtype: per-row values such as a loss.
+template <class V>
+class RowValues {
+ public:
+  explicit RowValues(const View& view) : bytes_(view.buffer->host()), offset_(view.offset), dtype_(view.dtype) {}
+
+  V get(int64_t i) const {
+    return visit_floating("rows", dtype_, [&]<class T>(T) { return static_cast<V>(static_cast<Compute<T>>(at<T>(i))); });
+  }
+  void set(int64_t i, V value) const {
+    visit_floating("rows", dtype_, [&]<class T>(T) { at<T>(i) = T(static_cast<Compute<T>>(value)); });
+  }
+
+ private:
+  template <class T>
+  T& at(int64_t i) const {
+    return reinterpret_cast<T*>(bytes_)[offset_ + i];
+  }
+
+  std::byte* bytes_;
+  int64_t offset_;
+  DType dtype_;
+};
+
+/// A vector [n] as a dense row of V, converted where it is of another type or has gaps; null stays null.
+template <class T>
+class DenseVector {
+ public:
+  using V = Compute<T>;
+  explicit DenseVector(const View* view) {
+    if (!view) return;
+    const int64_t n = view->numel(), step = view->rank() ? view->strides[view->rank() - 1] : 1;
+    const T* source = view->data<T>();
+    if constexpr (std::is_same_v<T, V>) {
+      if (step == 1 || n <= 1) {
+        data_ = source;
+        return;
+      }
+    }
+    copy_ = Scratch<V>(n);
+    for (int64_t i = 0; i < n; ++i) copy_[i] = static_cast<V>(source[i * step]);
+    data_ = copy_.data();
+  }
+  const V* data() const { return data_; }
+  explicit operator bool() const { return data_; }
+  V operator[](int64_t i) const { return data_[i]; }
+
+ private:
+  Scratch<V> copy_;
+  const V* data_ = nullptr;
+};
 
 /// How many rows of n elements make a chunk of parallel work.
 inline int64_t rows_per_chunk(int64_t n, int64_t elements = 16384) { return n < 1 ? elements : 1 + (elements - 1) / n; }

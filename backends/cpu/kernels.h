@@ -8,8 +8,17 @@ namespace fovea::cpu {
 void matmul(const MatmulCall& call);
 void softmax(const SoftmaxCall& call);
 void softmax_backward(const SoftmaxBackwardCall& call);
+void layer_norm(const LayerNormCall& call);
+void layer_norm_backward(const LayerNormBackwardCall& call);
+void cross_entropy(const CrossEntropyCall& call);
+void cross_entropy_backward(const CrossEntropyBackwardCall& call);
 void gather(const GatherCall& call);
 void scatter_add(const ScatterAddCall& call);
+void bag(const BagCall& call);
+RowSparse bag_backward(const BagBackwardCall& call);
+void scan(const ScanCall& call);
+void arg_reduce(const ArgReduceCall& call);
+void sort(const SortCall& call);
 void random(const RandomCall& call);
 
 }  // namespace fovea::cpu

@@ -9,6 +9,7 @@ namespace fovea::cpu {
 template <class T>
 class Scratch {
  public:
+  Scratch() = default;
   explicit Scratch(int64_t count) : buffer_(cpu_backend().allocate(static_cast<size_t>(count) * sizeof(T))) {}
 
   T* data() const { return reinterpret_cast<T*>(buffer_->host()); }

@@ -1,0 +1,112 @@
+#include <cmath>
+
+#include "fovea/backends/cpu/elements.h"
+#include "fovea/backends/cpu/kernels.h"
+#include "fovea/backends/cpu/math.h"
+#include "fovea/backends/cpu/scratch.h"
+#include "fovea/backends/cpu/threads.h"
+
+namespace fovea::cpu {
+namespace {
+
+// Class ids by row, each checked to be a class or `ignore`.
+class Targets {
+ public:
+  Targets(const View& view, int64_t classes, int64_t ignore)
+      : data_(view.data<int32_t>()), step_(view.strides[0]), ignore_(ignore) {
+    for (int64_t row = 0; row < view.shape[0]; ++row) {
+      const int64_t target = (*this)[row];
+      if (target != ignore && (target < 0 || target >= classes))
+        raise<IndexError>({}, "cross_entropy: target {} at row {} is outside [0, {})", target, row, classes);
+    }
+  }
+  int64_t operator[](int64_t row) const { return data_[row * step_]; }
+  bool ignored(int64_t row) const { return (*this)[row] == ignore_; }
+
+ private:
+  const int32_t* data_;
+  int64_t step_;
+  int64_t ignore_;
+};
+
+// sum over c of w[c] * (lse - x[c])
+template <class V>
+V spread_loss(const V* x, const V* weight, V lse, int64_t classes) {
+  V total = 0;
+  if (weight) {
+    for (int64_t c = 0; c < classes; ++c) total += weight[c] * (lse - x[c]);
+  } else {
+    for (int64_t c = 0; c < classes; ++c) total += lse - x[c];
+  }
+  return total;
+}
+
+}  // namespace
+
+void cross_entropy(const CrossEntropyCall& call) {
+  const int64_t rows = call.logits.shape[0], classes = call.logits.shape[1];
+  const Targets targets(call.targets, classes, call.ignore_index);
+  visit_floating("cross_entropy", call.logits.dtype, [&]<class T>(T) {
+    using V = Compute<T>;
+    const T* logits = call.logits.data<T>();
+    const DenseVector<T> weight(call.class_weight);
+    const RowValues<V> loss(call.loss), lse(call.lse);
+    const V smoothing = static_cast<V>(call.label_smoothing);
+    parallel_for(rows, rows_per_chunk(classes, 8192), [&](int64_t begin, int64_t end) {
+      const Scratch<V> in(classes);
+      for (int64_t row = begin; row < end; ++row) {
+        const V *x = load_row(logits + row * classes, classes, in.data()), greatest = maximum(x, classes);
+        const V log_sum = greatest + std::log(sum_exp(x, greatest, classes));
+        lse.set(row, log_sum);
+        if (targets.ignored(row)) {
+          loss.set(row, 0);
+          continue;
+        }
+        const int64_t t = targets[row];
+        V value = (weight ? weight[t] : V(1)) * (log_sum - x[t]);
+        if (smoothing != 0)
+          value = (1 - smoothing) * value +
+                  smoothing / static_cast<V>(classes) * spread_loss(x, weight.data(), log_sum, classes);
+        loss.set(row, value);
+      }
+    });
+  });
+}
+
+void cross_entropy_backward(const CrossEntropyBackwardCall& call) {
+  const int64_t rows = call.logits.shape[0], classes = call.logits.shape[1];
+  const Targets targets(call.targets, classes, call.ignore_index);
+  visit_floating("cross_entropy_backward", call.logits.dtype, [&]<class T>(T) {
+    using V = Compute<T>;
+    const T* logits = call.logits.data<T>();
+    T* dlogits = call.dlogits.data<T>();
+    const DenseVector<T> weight(call.class_weight);
+    const RowValues<V> dloss(call.dloss), lse(call.lse);
+    const V smoothing = static_cast<V>(call.label_smoothing), each = smoothing / static_cast<V>(classes);
+    const V all = weight ? sum(weight.data(), classes) : static_cast<V>(classes);
+    parallel_for(rows, rows_per_chunk(classes, 8192), [&](int64_t begin, int64_t end) {
+      const Scratch<V> in(classes), out(classes);
+      for (int64_t row = begin; row < end; ++row) {
+        V* d = result_row(dlogits + row * classes, out.data());
+        if (targets.ignored(row)) {
+          for (int64_t c = 0; c < classes; ++c) d[c] = 0;
+        } else {
+          // d loss / dx[c] = p[c] * ((1 - s) w[t] + s / classes * sum w) - s / classes * w[c] - [c == t] (1 - s) w[t]
+          const V* x = load_row(logits + row * classes, classes, in.data());
+          const int64_t t = targets[row];
+          const V upstream = dloss.get(row), hit = upstream * (1 - smoothing) * (weight ? weight[t] : V(1));
+          const V scale = hit + upstream * each * all;
+          exp_shifted(x, lse.get(row), d, classes);
+          for (int64_t c = 0; c < classes; ++c) d[c] *= scale;
+          if (each != 0) {
+            for (int64_t c = 0; c < classes; ++c) d[c] -= upstream * each * (weight ? weight[c] : V(1));
+          }
+          d[t] -= hit;
+        }
+        store_row(d, classes, dlogits + row * classes);
+      }
+    });
+  });
+}
+
+}  // namespace fovea::cpu

@@ -1,0 +1,44 @@
+#include "fovea/backends/cpu/elements.h"
+#include "fovea/backends/cpu/kernels.h"
+#include "fovea/backends/cpu/threads.h"
+
+namespace fovea::cpu {
+namespace {
+
+template <class V, class T, class F>
+void scan_row(const T* x, T* out, int64_t n, V start, bool reverse, bool exclusive, F combine) {
+  V running = start;
+  for (int64_t step = 0; step < n; ++step) {
+    const int64_t i = reverse ? n - 1 - step : step;
+    const V next = combine(running, static_cast<V>(x[i]));
+    out[i] = T(exclusive ? running : next);
+    running = next;
+  }
+}
+
+template <class V, class T>
+void scan_rows(const ScanCall& call) {
+  const int64_t n = call.x.shape.back(), rows = call.x.numel() / n;
+  const T* x = call.x.data<T>();
+  T* out = call.out.data<T>();
+  parallel_for(rows, rows_per_chunk(n), [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) {
+      if (call.product) {
+        scan_row(x + row * n, out + row * n, n, V(1), call.reverse, call.exclusive, [](V a, V b) { return a * b; });
+      } else {
+        scan_row(x + row * n, out + row * n, n, V(0), call.reverse, call.exclusive, [](V a, V b) { return a + b; });
+      }
+    }
+  });
+}
+
+}  // namespace
+
+void scan(const ScanCall& call) {
+  if (call.x.numel() == 0) return;
+  // Unsigned: a sum that overflows wraps around.
+  if (call.x.dtype == DType::i32) return scan_rows<uint32_t, int32_t>(call);
+  visit_floating("scan", call.x.dtype, [&]<class T>(T) { scan_rows<Compute<T>, T>(call); });
+}
+
+}  // namespace fovea::cpu

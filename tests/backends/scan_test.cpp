@@ -1,0 +1,36 @@
+#include <gtest/gtest.h>
+
+#include "backends/array.h"
+
+namespace fovea::test {
+namespace {
+
+TEST(Scan, EqualsTheDefinition) {
+  for (DType dtype : {f32, f64, f16, i32}) {
+    for (const Shape& shape : {Shape{0}, Shape{1}, Shape{5, 0}, Shape{3, 17}, Shape{2, 3, 65}, Shape{300, 130}}) {
+      for (int mode = 0; mode < 8; ++mode) {
+        const bool product = mode & 1, reverse = mode & 2, exclusive = mode & 4;
+        const Array x = noise(shape, 1, dtype), out = full(shape, 9, dtype);
+        for (int64_t i = 0; i < x.numel(); ++i)
+          x.set(i, dtype == i32 ? static_cast<double>(i % 3 - 1) : 1 + x.get(i) / 9);
+        cpu().scan({.x = x, .out = out, .product = product, .reverse = reverse, .exclusive = exclusive});
+        std::vector<double> want(static_cast<size_t>(x.numel()));
+        const int64_t n = shape.back();
+        for (int64_t row = 0; row * n < x.numel(); ++row) {
+          double running = product ? 1 : 0;
+          for (int64_t step = 0; step < n; ++step) {
+            const int64_t i = row * n + (reverse ? n - 1 - step : step);
+            const double next = product ? running * x.get(i) : running + x.get(i);
+            want[static_cast<size_t>(i)] = exclusive ? running : next;
+            running = next;
+          }
+        }
+        SCOPED_TRACE(fmt::format("{} {} mode {}", shape, dtype, mode));
+        expect_close(out.values(), want, 5 * tolerance(dtype));
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace fovea::test

@@ -1,0 +1,102 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <limits>
+#include <numeric>
+
+#include "backends/array.h"
+
+namespace fovea::test {
+namespace {
+
+constexpr double nan = std::numeric_limits<double>::quiet_NaN(), inf = std::numeric_limits<double>::infinity();
+
+// Few distinct values, so that there are many ties; with NaN, infinities and both zeros where there are such.
+Array ties(const Shape& shape, DType dtype) {
+  const Array x = make(shape, dtype);
+  const double special[] = {nan, inf, -inf, 0.0, -0.0};
+  for (int64_t i = 0; i < x.numel(); ++i) {
+    const auto r = static_cast<uint64_t>(i) * 2654435761u % 1009;
+    if (dtype == boolean) {
+      x.set(i, static_cast<double>(r % 2));
+    } else if (dtype != i32 && r % 11 < 5) {
+      x.set(i, special[r % 11]);
+    } else {
+      x.set(i, static_cast<double>(r % 7) - 3);
+    }
+  }
+  if (dtype == i32 && x.numel() > 5) {
+    x.set(3, std::numeric_limits<int32_t>::max());
+    x.set(5, std::numeric_limits<int32_t>::min());
+  }
+  return x;
+}
+
+bool less(double a, double b) { return std::isnan(b) ? !std::isnan(a) : a < b; }
+
+const Shape shapes[] = {{1}, {3, 17}, {2, 3, 64}, {65, 130}, {2, 5000}};
+
+TEST(Sort, IsStableBothWaysAndGivesTheFirstK) {
+  for (DType dtype : {f32, f64, f16, bf16, i32, boolean}) {
+    for (const Shape& shape : shapes) {
+      for (bool descending : {false, true}) {
+        for (int64_t k : {int64_t{1}, (shape.back() + 1) / 2, shape.back()}) {
+          const Array x = ties(shape, dtype);
+          Shape kept = shape;
+          kept[shape.rank() - 1] = k;
+          const Array values = make(kept, dtype), indices = make(kept, i32);
+          cpu().sort({.x = x, .values = values, .indices = indices, .descending = descending});
+          const int64_t n = shape.back();
+          for (int64_t row = 0; row * n < x.numel(); ++row) {
+            std::vector<int64_t> order(static_cast<size_t>(n));
+            std::iota(order.begin(), order.end(), 0);
+            std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
+              const double u = x.get(row * n + a), v = x.get(row * n + b);
+              return descending ? less(v, u) : less(u, v);
+            });
+            for (int64_t i = 0; i < k; ++i) {
+              ASSERT_EQ(static_cast<int64_t>(indices.get(row * k + i)), order[static_cast<size_t>(i)])
+                  << name(dtype) << " " << to_string(shape) << " descending " << descending << " k " << k;
+              const double want = x.get(row * n + order[static_cast<size_t>(i)]), got = values.get(row * k + i);
+              ASSERT_TRUE(got == want || (std::isnan(got) && std::isnan(want)));
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(Sort, TakesEmptyRowsAndNoneKept) {
+  const Array empty = make({3, 0}), none = make({3, 0}), indices = make({3, 0}, i32), x = noise({3, 4}, 1);
+  cpu().sort({.x = empty, .values = none, .indices = indices});
+  cpu().sort({.x = x, .values = none, .indices = indices});
+  EXPECT_EQ(indices.numel(), 0);
+}
+
+TEST(ArgReduce, GivesTheFirstOfEqualsAndNaNBeforeAll) {
+  for (DType dtype : {f32, f64, f16, i32, boolean}) {
+    for (const Shape& shape : shapes) {
+      for (bool minimum : {false, true}) {
+        const Array x = ties(shape, dtype);
+        Shape rows = shape;
+        rows.erase(shape.rank() - 1);
+        const Array out = make(rows, i32);
+        cpu().arg_reduce({.x = x, .out = out, .minimum = minimum});
+        const int64_t n = shape.back();
+        for (int64_t row = 0; row * n < x.numel(); ++row) {
+          int64_t best = 0;
+          for (int64_t i = 1; i < n; ++i) {
+            const double u = x.get(row * n + best), v = x.get(row * n + i);
+            if (std::isnan(u)) break;
+            if (std::isnan(v) || (minimum ? v < u : v > u)) best = i;
+          }
+          ASSERT_EQ(static_cast<int64_t>(out.get(row)), best) << name(dtype) << " " << minimum;
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace fovea::test
