@@ -100,7 +100,7 @@ class CompiledProgram {
 /// or reduced. Immutable once made; backends cache what they compile in `compiled`.
 struct Program {
   std::string name;
-  std::vector<Instruction> code;  // leaves first by construction; every operand precedes its user
+  std::vector<Instruction> code;  // leaves first; every operand precedes its user
   std::vector<ProgramOutput> outputs;
   int inputs = 0;
   int scalars = 0;

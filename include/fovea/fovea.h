@@ -1,3 +1,17 @@
 #pragma once
 
+#include "fovea/autograd/backward.h"
+#include "fovea/autograd/elementwise.h"
+#include "fovea/autograd/gradcheck.h"
+#include "fovea/autograd/graph.h"
+#include "fovea/autograd/indexing.h"
+#include "fovea/autograd/losses.h"
+#include "fovea/autograd/matmul.h"
+#include "fovea/autograd/normalize.h"
+#include "fovea/autograd/pointwise.h"
+#include "fovea/autograd/recurrent.h"
+#include "fovea/autograd/reductions.h"
+#include "fovea/autograd/shape_ops.h"
 #include "fovea/backends/backend.h"
+#include "fovea/tensor/creation.h"
+#include "fovea/tensor/tensor.h"

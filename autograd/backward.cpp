@@ -1,0 +1,375 @@
+#include "fovea/autograd/backward.h"
+
+#include <algorithm>
+#include <array>
+#include <unordered_map>
+
+#include "fovea/autograd/pointwise.h"
+#include "fovea/tensor/creation.h"
+
+namespace fovea::autograd {
+namespace {
+
+thread_local const Node* running = nullptr;
+
+}  // namespace
+
+/// One backward pass: counts for each node how many gradients it awaits, then runs whatever is complete.
+class Engine {
+ public:
+  Engine(BackwardOptions options, Caller caller) : options_(options), caller_(ErrorScope::caller(caller)) {
+    static std::atomic<uint64_t> passes{0};
+    pass_ = passes.fetch_add(1, std::memory_order_relaxed) + 1;
+  }
+
+  /// Gradients of these tensors are kept (see `captured`) and those of other leaves dropped.
+  void capture(const std::vector<Tensor>& inputs, bool strict) {
+    capturing_ = true;
+    strict_ = strict;
+    captured.resize(inputs.size());
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      TensorImpl* impl = inputs[i].impl();
+      if (impl && impl->grad_fn) {
+        node_captures_[impl->grad_fn.get()].push_back({impl->output_index, i});
+      } else if (impl) {
+        leaf_captures_[impl].push_back(i);
+      }
+    }
+  }
+
+  void run(const std::vector<Tensor>& outputs, const std::vector<Tensor>& gradients) {
+    std::vector<NodeRef> roots;
+    for (const Tensor& output : outputs) {
+      if (output.impl()->grad_fn) roots.push_back(output.impl()->grad_fn);
+    }
+    for (const NodeRef& root : roots) discover(root);
+    for (size_t i = 0; i < outputs.size(); ++i) {
+      if (const NodeRef& node = outputs[i].impl()->grad_fn) {
+        add(slot(*node.get(), outputs[i].impl()->output_index), gradients[i]);
+      } else if (outputs[i].requires_grad()) {
+        deliver_to_leaf(outputs[i], gradients[i]);
+      }
+    }
+    std::sort(roots.begin(), roots.end(), [](const NodeRef& a, const NodeRef& b) { return a.get() < b.get(); });
+    roots.erase(
+        std::unique(roots.begin(), roots.end(), [](const NodeRef& a, const NodeRef& b) { return a.get() == b.get(); }),
+        roots.end());
+    for (NodeRef& root : roots) {
+      if (root->pending_ == 0) ready_.push_back(std::move(root));
+    }
+    while (!ready_.empty()) {
+      const NodeRef node = std::move(ready_.back());
+      ready_.pop_back();
+      execute(*node.get());
+    }
+  }
+
+  std::vector<Tensor> captured;
+
+ private:
+  /// Visits what `root` reaches, children first, and notes for each node how many edges lead to it and whether it leads
+  /// to anything that is wanted.
+  void discover(const NodeRef& root) {
+    struct Frame {
+      Node* node;
+      size_t next;
+    };
+    std::vector<Frame> stack;
+    const auto enter = [&](Node* node) {
+      if (node->forgotten_) {
+        raise<AutogradError>(caller_, "backward: the graph of {} was freed by an earlier pass; use retain_graph",
+                             node->name());
+      }
+      node->pass_ = pass_;
+      node->pending_ = 0;
+      node->useful_ = !capturing_ || node_captures_.contains(node);
+      node->gradient_ = {};
+      node->gradients_.clear();
+      stack.push_back({node, 0});
+    };
+    if (root->pass_ != pass_) enter(root.get());
+    while (!stack.empty()) {
+      const std::span<Edge> edges = stack.back().node->edges();
+      if (stack.back().next == edges.size()) {
+        Node& done = *stack.back().node;
+        for (Edge& edge : edges) {
+          if (edge.leaf.defined() && (strict_ || wants_leaf(edge.leaf))) done.useful_ = true;
+          if (edge.node && edge.node->useful_) done.useful_ = true;
+        }
+        for (Edge& edge : edges) {
+          if (edge.node && edge.node->useful_) ++edge.node->pending_;
+        }
+        stack.pop_back();
+        continue;
+      }
+      const Edge& edge = edges[stack.back().next++];
+      if (edge.node && edge.node->pass_ != pass_) enter(edge.node.get());
+    }
+  }
+
+  bool wants_leaf(const Tensor& leaf) const { return !capturing_ || leaf_captures_.contains(leaf.impl()); }
+
+  static Tensor& slot(Node& node, uint32_t index) {
+    if (node.outputs_ == 1) return node.gradient_;
+    node.gradients_.resize(node.outputs_);
+    return node.gradients_[index];
+  }
+
+  /// slot += gradient, in place where nobody else can see it.
+  void add(Tensor& sum, const Tensor& gradient) const {
+    if (!sum.defined()) {
+      sum = gradient;
+    } else if (options_.create_graph) {
+      sum = sum + gradient;
+    } else if (sum.impl()->references.load() == 1 && sum.buffer().unique() && sum.is_contiguous()) {
+      raw::accumulate(sum, gradient);
+    } else {
+      sum = sum + gradient;
+    }
+  }
+
+  void deliver_to_leaf(const Tensor& leaf, Tensor gradient) {
+    TensorImpl& impl = *leaf.impl();
+    if (gradient.shape() != leaf.shape()) {
+      raise<AutogradError>(caller_, "backward: a gradient of shape {} for a leaf of shape {}", gradient.shape(),
+                           leaf.shape());
+    }
+    if (impl.leaf) run_hooks(impl.leaf->hooks, 0, gradient);
+    if (capturing_) {
+      const auto found = leaf_captures_.find(&impl);
+      if (found != leaf_captures_.end()) {
+        for (size_t i : found->second) add(captured[i], gradient);
+      } else if (strict_) {
+        raise<AutogradError>(caller_,
+                             "checkpoint: the function uses a leaf of shape {} that stands in neither inputs "
+                             "nor parameters",
+                             leaf.shape());
+      }
+      return;
+    }
+    if (!impl.leaf) impl.leaf = std::make_shared<LeafState>();
+    Tensor& sum = impl.leaf->grad;
+    if (sum.defined() || options_.create_graph) {
+      if (sum.defined() && !options_.create_graph && !sum.requires_grad() && sum.is_contiguous()) {
+        raw::accumulate(sum, gradient);  // .grad is the user's to see: it changes in place, as an optimizer expects
+        ++sum.buffer()->version;
+      } else {
+        add(sum, gradient);
+      }
+      return;
+    }
+    // A gradient that something else still holds (a saved value, another leaf's) must not become this leaf's own.
+    const bool ours = gradient.impl()->references.load() == 1 && gradient.buffer().unique() && gradient.is_contiguous();
+    sum = ours ? std::move(gradient) : copy_of(gradient);
+  }
+
+  static Tensor copy_of(const Tensor& x) {
+    Tensor copy = raw::empty(x.shape(), x.options());
+    raw::copy(x, copy);
+    return copy;
+  }
+
+  static void run_hooks(const std::vector<Hook>& hooks, uint32_t output, Tensor& gradient) {
+    const std::vector<Hook> stable = hooks;  // a hook may remove itself
+    for (const Hook& hook : stable) {
+      if (hook.output != output) continue;
+      if (Tensor replaced = hook.function(gradient); replaced.defined()) gradient = std::move(replaced);
+    }
+  }
+
+  void execute(Node& node) {
+    std::array<Tensor, 1> single;
+    std::vector<Tensor> several;
+    std::span<Tensor> gradients;
+    if (node.outputs_ == 1) {
+      single[0] = std::move(node.gradient_);
+      gradients = single;
+    } else {
+      several = std::move(node.gradients_);
+      several.resize(node.outputs_);
+      gradients = several;
+    }
+    bool any = false;
+    for (uint32_t i = 0; i < gradients.size(); ++i) {
+      if (!gradients[i].defined()) continue;
+      any = true;
+      if (!node.hooks.empty()) run_hooks(node.hooks, i, gradients[i]);
+    }
+    if (capturing_) {
+      if (const auto found = node_captures_.find(&node); found != node_captures_.end()) {
+        for (const auto& [output, i] : found->second) {
+          if (gradients[output].defined()) add(captured[i], gradients[output]);
+        }
+      }
+    }
+
+    const std::span<Edge> edges = node.edges();
+    Needs needs;
+    for (size_t i = 0; i < edges.size(); ++i) {
+      const Edge& edge = edges[i];
+      const bool wanted = edge.node ? edge.node->useful_ : edge.leaf.defined() && (strict_ || wants_leaf(edge.leaf));
+      if (wanted) needs.bits |= uint64_t{1} << i;
+    }
+    constexpr size_t few = 4;
+    std::array<Tensor, few> inline_results;
+    std::vector<Tensor> many_results;
+    std::span<Tensor> results(inline_results.data(), std::min(edges.size(), few));
+    if (edges.size() > few) {
+      many_results.resize(edges.size());
+      results = many_results;
+    }
+    if (any && needs.bits != 0) {
+      const Node* outer = std::exchange(running, &node);
+      try {
+        node.backward(gradients, needs, results);
+      } catch (...) {
+        running = outer;
+        throw;
+      }
+      running = outer;
+      if (anomaly_enabled()) {
+        for (const Tensor& result : results) check_for_nan(result, node.name(), node.where(), "gradient");
+      }
+    }
+    single[0] = {};
+    several.clear();
+    for (size_t i = 0; i < edges.size(); ++i) {
+      if (!needs[i]) continue;
+      Edge& edge = edges[i];
+      if (edge.node) {
+        if (results[i].defined()) add(slot(*edge.node.get(), edge.index), results[i]);
+        results[i] = {};
+        if (--edge.node->pending_ == 0) ready_.push_back(edge.node);
+      } else if (results[i].defined()) {
+        deliver_to_leaf(edge.leaf, std::move(results[i]));
+      }
+    }
+    if (!options_.retain_graph && !options_.create_graph) {
+      node.forgotten_ = true;
+      node.forget();
+    }
+  }
+
+  BackwardOptions options_;
+  Caller caller_;
+  uint64_t pass_;
+  bool capturing_ = false;
+  bool strict_ = false;
+  std::vector<NodeRef> ready_;
+  std::unordered_map<const Node*, std::vector<std::pair<uint32_t, size_t>>> node_captures_;
+  std::unordered_map<const TensorImpl*, std::vector<size_t>> leaf_captures_;
+};
+
+namespace {
+
+std::vector<Tensor> checked_gradients(const std::vector<Tensor>& outputs, const std::vector<Tensor>& gradients,
+                                      Caller caller) {
+  if (!gradients.empty() && gradients.size() != outputs.size()) {
+    raise<AutogradError>(caller, "backward: {} gradients for {} outputs", gradients.size(), outputs.size());
+  }
+  std::vector<Tensor> checked;
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    if (!outputs[i].requires_grad()) {
+      raise<AutogradError>(caller, "backward: output {} was not recorded: nothing it depends on requires a gradient",
+                           i);
+    }
+    if (!gradients.empty() && gradients[i].defined()) {
+      if (gradients[i].shape() != outputs[i].shape()) {
+        raise<ShapeError>(caller, "backward: a gradient of shape {} for an output of shape {}", gradients[i].shape(),
+                          outputs[i].shape());
+      }
+      checked.push_back(gradients[i]);
+    } else if (outputs[i].numel() == 1) {
+      checked.push_back(ones_like(outputs[i]));
+    } else {
+      raise<AutogradError>(caller, "backward: an output of shape {} needs a gradient; only a scalar's is 1 by itself",
+                           outputs[i].shape());
+    }
+  }
+  return checked;
+}
+
+/// Recording follows create_graph during a pass.
+class PassMode : public NoGrad {
+ public:
+  explicit PassMode(bool recording) : NoGrad(recording) {}
+};
+
+}  // namespace
+
+void backward(const std::vector<Tensor>& outputs, const std::vector<Tensor>& gradients, BackwardOptions options,
+              Caller caller) {
+  const std::vector<Tensor> seeds = checked_gradients(outputs, gradients, caller);
+  const PassMode mode(options.create_graph);
+  Engine(options, caller).run(outputs, seeds);
+}
+
+std::vector<Tensor> grad(const std::vector<Tensor>& outputs, const std::vector<Tensor>& inputs,
+                         const std::vector<Tensor>& gradients, BackwardOptions options, Caller caller) {
+  const std::vector<Tensor> seeds = checked_gradients(outputs, gradients, caller);
+  const PassMode mode(options.create_graph);
+  Engine engine(options, caller);
+  engine.capture(inputs, false);
+  engine.run(outputs, seeds);
+  return std::move(engine.captured);
+}
+
+Tensor checkpoint(const std::function<Tensor(const std::vector<Tensor>&)>& function, const std::vector<Tensor>& inputs,
+                  const std::vector<Tensor>& parameters, Caller caller) {
+  const Generator generator_before = default_generator();
+  Tensor out = [&] {
+    const NoGrad off;
+    return function(inputs);
+  }();
+  std::vector<Tensor> sources = inputs;
+  sources.insert(sources.end(), parameters.begin(), parameters.end());
+  const size_t given = inputs.size();
+  return record(
+      "checkpoint", std::vector<Tensor>{out}, std::span<const Tensor>(sources),
+      [function, sources, given, generator_before, caller](std::span<const Tensor> g, Needs needs) {
+        const bool recorded = grad_enabled();
+        const Generator generator_now = std::exchange(default_generator(), generator_before);
+        // Without create_graph the inputs are cut off, so that the inner pass ends at them.
+        std::vector<Tensor> again = sources;
+        std::vector<Tensor> arguments;
+        for (size_t i = 0; i < given; ++i) {
+          if (!recorded) again[i] = sources[i].detach();
+          if (!recorded && needs[i]) again[i].set_requires_grad();
+          arguments.push_back(again[i]);
+        }
+        std::vector<Tensor> wanted;
+        for (size_t i = 0; i < again.size(); ++i) wanted.push_back(needs[i] ? again[i] : Tensor());
+        Tensor recomputed = [&] {
+          const EnableGrad on;
+          return function(arguments);
+        }();
+        default_generator() = generator_now;
+        const BackwardOptions options{.retain_graph = recorded, .create_graph = recorded};
+        Engine engine(options, caller);
+        engine.capture(wanted, !recorded);
+        engine.run({recomputed}, {g[0]});
+        return std::move(engine.captured);
+      },
+      caller)[0];
+}
+
+Gradients differentiate(const std::function<std::vector<Tensor>()>& definition, const std::vector<Tensor>& inputs,
+                        std::span<const Tensor> gradients, Needs needs) {
+  const std::vector<Tensor> made = definition();
+  std::vector<Tensor> outputs, seeds;
+  for (size_t i = 0; i < made.size(); ++i) {
+    if (!gradients[i].defined() || !made[i].requires_grad()) continue;
+    outputs.push_back(made[i]);
+    seeds.push_back(gradients[i]);
+  }
+  std::vector<Tensor> wanted;
+  for (size_t i = 0; i < inputs.size(); ++i) wanted.push_back(needs[i] ? inputs[i] : Tensor());
+  return grad(outputs, wanted, seeds, {.create_graph = true});
+}
+
+void raise_changed_in_place() {
+  if (!running) throw AutogradError("backward: a saved value was changed in place");
+  raise<AutogradError>(running->where(), "{}: a value saved for its backward was changed in place", running->name());
+}
+
+}  // namespace fovea::autograd

@@ -1,0 +1,467 @@
+#include "fovea/autograd/elementwise.h"
+
+#include <map>
+#include <mutex>
+
+#include "fovea/autograd/graph.h"
+#include "fovea/tensor/creation.h"
+
+namespace fovea {
+namespace {
+
+constexpr size_t few = 4;
+
+/// An array that lives in its owner up to `few` elements.
+template <class T>
+class Few {
+ public:
+  explicit Few(size_t size) : size_(size) {
+    if (size > few) many_.resize(size);
+  }
+  std::span<T> span() { return {size_ > few ? many_.data() : inline_.data(), size_}; }
+  T& operator[](size_t i) { return span()[i]; }
+  size_t size() const { return size_; }
+
+ private:
+  size_t size_;
+  std::array<T, few> inline_{};
+  std::vector<T> many_;
+};
+
+bool integers_suffice(Op op) {
+  switch (op) {
+    case Op::input:
+    case Op::scalar:
+    case Op::constant:
+    case Op::neg:
+    case Op::abs:
+    case Op::sign:
+    case Op::square:
+    case Op::relu:
+    case Op::floor:
+    case Op::ceil:
+    case Op::round:
+    case Op::add:
+    case Op::sub:
+    case Op::mul:
+    case Op::maximum:
+    case Op::minimum:
+    case Op::select:
+    case Op::fma:
+      return true;
+    default:
+      return is_predicate(op);
+  }
+}
+
+}  // namespace
+
+/// A function with what is made of it on demand: derivatives, and variants in which some inputs are numbers.
+class ElementwiseKernel {
+ public:
+  explicit ElementwiseKernel(ElementwiseFunction f, std::vector<bool> scalar_parameters)
+      : function(std::move(f)), is_scalar(std::move(scalar_parameters)) {
+    function.compile();
+    for (const Instruction& node : function.program.code) integer = integer && integers_suffice(node.op);
+  }
+
+  struct DerivedKernel {
+    std::shared_ptr<const ElementwiseKernel> kernel;
+    std::vector<DerivativeInput> inputs;
+    std::vector<int> wanted;
+    uint64_t passed = 0;           // inputs whose gradient is an output's own, unchanged...
+    std::vector<int> passed_from;  // ... by input: which output's
+  };
+
+  /// `outputs_kept`: the outputs are whole (not folded), so that the derivative may read them.
+  const DerivedKernel& derivative(uint64_t wanted, bool outputs_kept) const {
+    const uint64_t key = wanted << 1 | (outputs_kept ? 1 : 0);
+    if (key < fast_.size()) {
+      if (const DerivedKernel* found = fast_[key].load(std::memory_order_acquire)) return *found;
+    }
+    const std::scoped_lock lock(mutex_);
+    std::unique_ptr<DerivedKernel>& entry = derivatives_[key];
+    if (!entry) {
+      entry = make_derivative(wanted, outputs_kept);
+      if (key < fast_.size()) fast_[key].store(entry.get(), std::memory_order_release);
+    }
+    return *entry;
+  }
+
+  /// The function with the parameters of `numbers` read as scalars.
+  const std::shared_ptr<const ElementwiseKernel>& with_numbers(uint64_t numbers) const {
+    const std::scoped_lock lock(mutex_);
+    std::shared_ptr<const ElementwiseKernel>& entry = variants_[numbers];
+    if (!entry) {
+      ElementwiseFunction f;
+      f.name = function.name;
+      std::vector<bool> scalar = is_scalar;
+      std::vector<Expr> parameters;
+      int input = 0;
+      for (size_t p = 0; p < scalar.size(); ++p) {
+        if (scalar[p]) continue;
+        if (numbers >> p & 1) {
+          scalar[p] = true;
+          parameters.push_back(f.graph.scalar(function.scalars + f.scalars++));
+        } else {
+          parameters.push_back(f.graph.input(input++));
+        }
+      }
+      f.inputs = input;
+      f.scalars += function.scalars;
+      std::vector<Expr> moved;
+      for (const Instruction& node : function.graph.nodes()) {
+        if (node.op == Op::input) {
+          moved.push_back(parameters[node.index]);
+        } else if (node.op == Op::scalar) {
+          moved.push_back(f.graph.scalar(node.index));
+        } else if (node.op == Op::constant) {
+          moved.push_back(f.graph.constant(node.value));
+        } else {
+          moved.push_back(
+              f.graph.make(node.op, moved[node.operands[0]], moved[node.operands[1]], moved[node.operands[2]]));
+        }
+      }
+      for (Expr output : function.outputs) f.outputs.push_back(moved[static_cast<size_t>(output.id())]);
+      entry = std::make_shared<ElementwiseKernel>(std::move(f), std::move(scalar));
+    }
+    return entry;
+  }
+
+  ElementwiseFunction function;
+  std::vector<bool> is_scalar;  // by parameter
+  bool integer = true;          // may run on integers
+
+ private:
+  std::unique_ptr<DerivedKernel> make_derivative(uint64_t wanted, bool outputs_kept) const {
+    Derivative d = derive(function, wanted, outputs_kept);
+    auto made = std::make_unique<DerivedKernel>();
+    made->passed_from.assign(static_cast<size_t>(function.inputs), 0);
+    for (size_t k = 0; k < d.wanted.size(); ++k) {
+      const Instruction& node = d.function.graph.node(d.function.outputs[k]);
+      if (node.op == Op::input && d.inputs[node.index].from == DerivativeInput::From::gradient) {
+        made->passed |= uint64_t{1} << d.wanted[k];
+        made->passed_from[static_cast<size_t>(d.wanted[k])] = d.inputs[node.index].index;
+      }
+    }
+    const size_t parameters = static_cast<size_t>(d.function.inputs);
+    made->kernel = std::make_shared<ElementwiseKernel>(std::move(d.function), std::vector<bool>(parameters, false));
+    made->inputs = std::move(d.inputs);
+    made->wanted = std::move(d.wanted);
+    return made;
+  }
+
+  mutable std::mutex mutex_;
+  mutable std::map<uint64_t, std::unique_ptr<DerivedKernel>> derivatives_;
+  mutable std::array<std::atomic<const DerivedKernel*>, 16> fast_{};
+  mutable std::map<uint64_t, std::shared_ptr<const ElementwiseKernel>> variants_;
+};
+
+namespace {
+
+using Kernel = std::shared_ptr<const ElementwiseKernel>;
+
+/// One application: what to run on what, and the shapes of the results where they are not the space's.
+struct Application {
+  const Kernel& kernel;
+  std::span<const Tensor* const> inputs;
+  std::span<const double> scalars;
+  const Shape& space;
+  const Shape* output_shapes = nullptr;  // one per output; null: all have the space's
+  Caller caller;
+};
+
+void apply(const Application& application, std::span<Tensor> results);
+
+class ElementwiseNode final : public autograd::Node {
+ public:
+  ElementwiseNode(const Application& a, std::span<const Tensor> results, bool folded)
+      : Node(a.kernel->function.name.c_str(), ErrorScope::caller(a.caller), static_cast<uint32_t>(results.size())),
+        kernel_(a.kernel),
+        space_(a.space),
+        folded_(folded),
+        edges_(a.inputs.size()),
+        saved_(a.inputs.size()),
+        shapes_(a.inputs.size()),
+        outputs_(results.size()),
+        scalars_(a.scalars.size()) {
+    std::copy(a.scalars.begin(), a.scalars.end(), scalars_.span().begin());
+    uint64_t wanted = 0;
+    for (size_t i = 0; i < a.inputs.size(); ++i) {
+      shapes_[i] = a.inputs[i]->shape();
+      if (!a.inputs[i]->requires_grad()) continue;
+      edges_[i] = autograd::Edge(*a.inputs[i]);
+      wanted |= uint64_t{1} << i;
+    }
+    for (const DerivativeInput& input : kernel_->derivative(wanted, !folded_).inputs) {
+      const auto i = static_cast<size_t>(input.index);
+      if (input.from == DerivativeInput::From::input) saved_[i] = Saved(*a.inputs[i]);
+      // A second handle on the output: the node must not hold the one that holds the node.
+      if (input.from == DerivativeInput::From::output) outputs_[i] = Saved(results[i].detach());
+    }
+  }
+
+  std::span<autograd::Edge> edges() override { return edges_.span(); }
+
+  void backward(std::span<const Tensor> gradients, Needs needs, std::span<Tensor> results) override {
+    const ElementwiseKernel::DerivedKernel* derived = &kernel_->derivative(needs.bits, !folded_);
+    if (derived->passed) {
+      uint64_t rest = needs.bits;
+      for (size_t i = 0; i < results.size(); ++i) {
+        if (!(derived->passed >> i & 1)) continue;
+        const Tensor& g = gradients[static_cast<size_t>(derived->passed_from[i])];
+        if (!g.defined() || g.shape() != shapes_[i]) continue;
+        results[i] = g;
+        rest &= ~(uint64_t{1} << i);
+      }
+      if (rest == 0) return;
+      derived = &kernel_->derivative(rest, !folded_);
+    }
+    Few<const Tensor*> inputs(derived->inputs.size());
+    Few<Tensor> made(derived->inputs.size());  // what has to be made for this pass
+    for (size_t k = 0; k < derived->inputs.size(); ++k) {
+      const DerivativeInput& input = derived->inputs[k];
+      const auto i = static_cast<size_t>(input.index);
+      switch (input.from) {
+        case DerivativeInput::From::input:
+          inputs[k] = &*saved_[i];
+          break;
+        case DerivativeInput::From::output:
+          if (grad_enabled()) {
+            made[k] = (*outputs_[i]).detach();
+            autograd::attach(made[k], this, static_cast<uint32_t>(i));
+            inputs[k] = &made[k];
+          } else {
+            inputs[k] = &*outputs_[i];
+          }
+          break;
+        case DerivativeInput::From::gradient:
+          if (gradients[i].defined()) {
+            inputs[k] = &gradients[i];
+          } else {
+            const Tensor* known = &gradients[0];
+            for (const Tensor& g : gradients) known = g.defined() ? &g : known;
+            made[k] = zeros({}, known->options());
+            inputs[k] = &made[k];
+          }
+          break;
+      }
+    }
+    Few<Tensor> out(derived->wanted.size());
+    Few<Shape> shapes(derived->wanted.size());
+    for (size_t k = 0; k < derived->wanted.size(); ++k) shapes[k] = shapes_[static_cast<size_t>(derived->wanted[k])];
+    apply({derived->kernel, inputs.span(), scalars_.span(), space_, shapes.span().data(), where()}, out.span());
+    for (size_t k = 0; k < derived->wanted.size(); ++k) {
+      results[static_cast<size_t>(derived->wanted[k])] = std::move(out[k]);
+    }
+  }
+
+  void forget() noexcept override {
+    for (Saved& s : saved_.span()) s = {};
+    for (Saved& s : outputs_.span()) s = {};
+    for (autograd::Edge& e : edges_.span()) e = {};
+  }
+
+ private:
+  Kernel kernel_;
+  Shape space_;
+  bool folded_;
+  Few<autograd::Edge> edges_;
+  Few<Saved> saved_;
+  Few<Shape> shapes_;
+  Few<Saved> outputs_;
+  Few<double> scalars_;
+};
+
+/// The shape with axes of size 1 in front, up to `rank`.
+View padded(const View& view, int rank) {
+  View out = view;
+  while (out.rank() < rank) {
+    out.shape.insert(0, 1);
+    out.strides.insert(0, 0);
+  }
+  return out;
+}
+
+void apply(const Application& a, std::span<Tensor> results) {
+  const ElementwiseFunction& f = a.kernel->function;
+  const Tensor* first = nullptr;  // decides the dtype: a floating or integer input, else a bool one
+  for (const Tensor* x : a.inputs) {
+    if (!first || (first->dtype() == boolean && x->dtype() != boolean)) first = x;
+  }
+  bool recorded = false;
+  for (const Tensor* x : a.inputs) {
+    if (x->dtype() != first->dtype() && x->dtype() != boolean) {
+      raise<DTypeError>(a.caller, "{}: dtypes differ: {} and {}; convert one with .to()", f.name, first->dtype(),
+                        x->dtype());
+    }
+    if (&x->backend() != &first->backend()) {
+      raise<DeviceError>(a.caller, "{}: tensors are on {} and {}; move one with .to()", f.name, first->device(),
+                         x->device());
+    }
+    recorded = recorded || x->requires_grad();
+  }
+  const DType dtype = first->dtype();
+  if (!is_floating(dtype) && !a.kernel->integer) {
+    raise<DTypeError>(a.caller, "{}: needs a floating dtype, not {}; convert with .to(f32)", f.name, dtype);
+  }
+
+  Few<View> folded_views(a.output_shapes ? results.size() : 0);
+  Few<const View*> outputs(results.size());
+  bool folded = false;
+  for (size_t i = 0; i < results.size(); ++i) {
+    const Shape& shape = a.output_shapes ? a.output_shapes[i] : a.space;
+    if (!f.predicate(i) && dtype == boolean) {
+      raise<DTypeError>(a.caller, "{}: has no result for bool inputs; convert with .to(f32) or .to(i32)", f.name);
+    }
+    results[i] = raw::empty(shape, {f.predicate(i) ? boolean : dtype, first->device()});
+    outputs[i] = &results[i].view();
+    if (shape.rank() != a.space.rank()) {
+      folded_views[i] = padded(results[i].view(), a.space.rank());
+      outputs[i] = &folded_views[i];
+    }
+    folded = folded || shape != a.space;
+  }
+  Few<const View*> inputs(a.inputs.size());
+  for (size_t i = 0; i < a.inputs.size(); ++i) inputs[i] = &a.inputs[i]->view();
+  first->backend().map({f.program, raw::compute_dtype(dtype), a.space, inputs.span(), outputs.span(), a.scalars});
+
+  if (!grad_enabled()) return;
+  if (autograd::anomaly_enabled()) {
+    for (const Tensor& result : results) autograd::check_for_nan(result, f.name.c_str(), a.caller, "result");
+  }
+  if (!recorded) return;
+  auto* node = new ElementwiseNode(a, results, folded);
+  const autograd::NodeRef keep(node);
+  for (size_t i = 0; i < results.size(); ++i) {
+    if (!f.predicate(i)) autograd::attach(results[i], node, static_cast<uint32_t>(i));
+  }
+}
+
+/// Arguments sorted into tensors and numbers, and the kernel that takes them so.
+struct Arguments {
+  Arguments(const Kernel& given, std::span<const Operand> operands)
+      : kernel(&given), inputs(0), scalars(0), caller(operands.empty() ? Caller() : operands[0].caller) {
+    const ElementwiseFunction& f = given->function;
+    if (operands.size() != given->is_scalar.size()) {
+      raise<ValueError>(caller, "{}: takes {} arguments, not {}", f.name, given->is_scalar.size(), operands.size());
+    }
+    uint64_t numbers = 0;
+    size_t tensors = 0;
+    for (size_t p = 0; p < operands.size(); ++p) {
+      if (operands[p].tensor) {
+        if (given->is_scalar[p]) raise<ValueError>(caller, "{}: argument {} must be a number", f.name, p);
+        ++tensors;
+      } else if (!given->is_scalar[p]) {
+        numbers |= uint64_t{1} << p;
+      }
+    }
+    if (tensors == 0) raise<ValueError>(caller, "{}: needs a tensor among its arguments", f.name);
+    if (numbers) kernel = &given->with_numbers(numbers);
+    inputs = Few<const Tensor*>(tensors);
+    scalars = Few<double>(operands.size() - tensors);
+    size_t input = 0, scalar = 0, late = static_cast<size_t>(f.scalars);
+    for (size_t p = 0; p < operands.size(); ++p) {
+      if (operands[p].tensor) {
+        inputs[input] = operands[p].tensor;
+        space =
+            input == 0 ? inputs[0]->shape() : broadcast_shapes(space, inputs[input]->shape(), f.name.c_str(), caller);
+        ++input;
+      } else {
+        scalars[given->is_scalar[p] ? scalar++ : late++] = operands[p].number;
+      }
+    }
+  }
+
+  const Kernel* kernel;
+  Few<const Tensor*> inputs;
+  Few<double> scalars;
+  Shape space;
+  Caller caller;
+};
+
+}  // namespace
+
+void Elementwise::define(const char* name, std::span<const bool> scalar_parameters,
+                         const std::function<std::vector<Expr>(const std::vector<Expr>&)>& body) {
+  ElementwiseFunction f;
+  f.name = name;
+  {
+    const ExprGraph::Building building(f.graph);
+    std::vector<Expr> arguments;
+    for (bool scalar : scalar_parameters) {
+      arguments.push_back(scalar ? f.graph.scalar(f.scalars++) : f.graph.input(f.inputs++));
+    }
+    f.outputs = body(arguments);
+  }
+  kernel_ = std::make_shared<ElementwiseKernel>(std::move(f),
+                                                std::vector<bool>(scalar_parameters.begin(), scalar_parameters.end()));
+}
+
+Tensor Elementwise::one(std::span<const Operand> operands) const {
+  Arguments arguments(kernel_, operands);
+  std::array<Tensor, 1> result;
+  apply({*arguments.kernel, arguments.inputs.span(), arguments.scalars.span(), arguments.space, nullptr,
+         arguments.caller},
+        result);
+  return std::move(result[0]);
+}
+
+std::vector<Tensor> Elementwise::many(std::span<const Operand> operands) const {
+  Arguments arguments(kernel_, operands);
+  std::vector<Tensor> results(kernel_->function.outputs.size());
+  apply({*arguments.kernel, arguments.inputs.span(), arguments.scalars.span(), arguments.space, nullptr,
+         arguments.caller},
+        results);
+  return results;
+}
+
+Tensor Elementwise::sum(const Axes& axes, bool keepdim, std::initializer_list<Operand> operands) const {
+  Arguments arguments(kernel_, {operands.begin(), operands.size()});
+  const char* name = kernel_->function.name.c_str();
+  Shape kept = arguments.space;
+  std::array<bool, max_rank> folded{};
+  for (int64_t axis : axes.list) {
+    const int a = normalize_axis(axis, kept.rank(), name, arguments.caller);
+    if (kept.rank() > 0) folded[static_cast<size_t>(a)] = true;
+  }
+  Shape out;
+  for (int axis = 0; axis < kept.rank(); ++axis) {
+    if (axes.all() || folded[static_cast<size_t>(axis)]) {
+      kept[axis] = 1;
+      if (keepdim) out.push_back(1);
+    } else {
+      out.push_back(kept[axis]);
+    }
+  }
+  std::array<Tensor, 1> result;
+  apply(
+      {*arguments.kernel, arguments.inputs.span(), arguments.scalars.span(), arguments.space, &kept, arguments.caller},
+      result);
+  return keepdim ? std::move(result[0]) : result[0].reshape(out, arguments.caller);
+}
+
+void Elementwise::into(std::initializer_list<const Tensor*> outputs, std::initializer_list<Operand> operands) const {
+  Arguments arguments(kernel_, {operands.begin(), operands.size()});
+  const ElementwiseFunction& f = (*arguments.kernel)->function;
+  if (outputs.size() != f.outputs.size()) {
+    raise<ValueError>(arguments.caller, "{}: has {} outputs, not {}", f.name, f.outputs.size(), outputs.size());
+  }
+  Few<const View*> out(outputs.size());
+  size_t i = 0;
+  for (const Tensor* output : outputs) {
+    if (output->shape() != arguments.space) {
+      raise<ShapeError>(arguments.caller, "{}: cannot write a result of {} into {}", f.name, arguments.space,
+                        output->shape());
+    }
+    ++output->buffer()->version;
+    out[i++] = &output->view();
+  }
+  Few<const View*> in(arguments.inputs.size());
+  for (size_t k = 0; k < in.size(); ++k) in[k] = &arguments.inputs[k]->view();
+  const Tensor& first = **outputs.begin();
+  first.backend().map(
+      {f.program, raw::compute_dtype(first.dtype()), arguments.space, in.span(), out.span(), arguments.scalars.span()});
+}
+
+}  // namespace fovea

@@ -1,0 +1,155 @@
+#include "fovea/autograd/graph.h"
+
+#include "fovea/autograd/backward.h"
+
+namespace fovea {
+namespace {
+
+thread_local bool recording = true;
+thread_local bool anomaly = false;
+
+}  // namespace
+
+bool grad_enabled() { return recording; }
+NoGrad::NoGrad(bool enabled) : before_(std::exchange(recording, enabled)) {}
+NoGrad::~NoGrad() { recording = before_; }
+
+AnomalyMode::AnomalyMode() : before_(std::exchange(anomaly, true)) {}
+AnomalyMode::~AnomalyMode() { anomaly = before_; }
+
+namespace autograd {
+
+bool anomaly_enabled() { return anomaly; }
+
+void check_for_nan(const Tensor& tensor, const char* name, Caller where, const char* what) {
+  if (!tensor.defined() || !is_floating(tensor.dtype())) return;
+  static const Program any_nan = [] {
+    Program p;
+    p.name = "any_nan";
+    p.code = {{Op::input}, {Op::isnan, {0, 0, 0}}};
+    p.outputs = {{1, Combine::maximum}};
+    p.inputs = 1;
+    return p;
+  }();
+  if (tensor.numel() == 0) return;
+  Shape one = tensor.shape();
+  for (int axis = 0; axis < one.rank(); ++axis) one[axis] = 1;
+  Tensor found = raw::empty(one, tensor.options());
+  raw::map(any_nan, raw::compute_dtype(tensor.dtype()), tensor.shape(), {&tensor}, {&found});
+  if (found.item<double>() != 0) raise<AutogradError>(where, "{}: NaN in its {} {}", name, what, tensor.shape());
+}
+
+void retain(Node* node) noexcept { node->references_.fetch_add(1, std::memory_order_relaxed); }
+
+// A dead node's edges release further nodes: they queue up here instead of recursing, so that a chain of any length is
+// freed in constant stack.
+void release(Node* node) noexcept {
+  if (node->references_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  thread_local Node* dead = nullptr;
+  thread_local bool draining = false;
+  node->next_dead_ = dead;
+  dead = node;
+  if (draining) return;
+  draining = true;
+  while (dead) {
+    Node* next = std::exchange(dead, dead->next_dead_);
+    delete next;
+  }
+  draining = false;
+}
+
+Edge::Edge(const Tensor& input) {
+  if (!input.requires_grad()) return;
+  if (TensorImpl* impl = input.impl(); impl->grad_fn) {
+    node = impl->grad_fn;
+    index = impl->output_index;
+  } else {
+    leaf = input;
+  }
+}
+
+void attach(Tensor& out, Node* node, uint32_t index) {
+  TensorImpl* impl = out.impl();
+  if (impl->grad_fn || impl->references.load(std::memory_order_relaxed) != 1) {
+    // Someone else holds this very tensor: record on a handle of our own.
+    out = raw::window(out, out.shape(), out.strides(), out.view().offset);
+    impl = out.impl();
+  }
+  impl->grad_fn = NodeRef(node);
+  impl->output_index = index;
+  impl->requires_grad = true;
+}
+
+}  // namespace autograd
+
+namespace {
+
+autograd::LeafState& leaf_state(TensorImpl& impl) {
+  if (!impl.leaf) impl.leaf = std::make_shared<autograd::LeafState>();
+  return *impl.leaf;
+}
+
+}  // namespace
+
+Tensor& Tensor::set_requires_grad(bool requires_grad, Caller caller) {
+  TensorImpl& impl = detail::checked(impl_);
+  if (requires_grad && !is_floating(dtype())) {
+    raise<AutogradError>(caller, "set_requires_grad: a {} tensor has no gradient", dtype());
+  }
+  if (!requires_grad && impl.grad_fn) {
+    raise<AutogradError>(caller, "set_requires_grad: {} made this tensor; use detach()", impl.grad_fn->name());
+  }
+  impl.requires_grad = requires_grad;
+  return *this;
+}
+
+Tensor Tensor::grad() const {
+  const TensorImpl& impl = detail::checked(impl_);
+  return impl.leaf ? impl.leaf->grad : Tensor();
+}
+
+void Tensor::set_grad(Tensor grad) { leaf_state(detail::checked(impl_)).grad = std::move(grad); }
+
+const RowSparse* Tensor::sparse_grad() const {
+  const TensorImpl& impl = detail::checked(impl_);
+  return impl.leaf && impl.leaf->sparse_grad ? &*impl.leaf->sparse_grad : nullptr;
+}
+
+void Tensor::set_sparse_grad(std::optional<RowSparse> grad) {
+  leaf_state(detail::checked(impl_)).sparse_grad = std::move(grad);
+}
+
+void Tensor::zero_grad() {
+  TensorImpl& impl = detail::checked(impl_);
+  if (!impl.leaf) return;
+  impl.leaf->grad = {};
+  impl.leaf->sparse_grad.reset();
+}
+
+Tensor Tensor::detach() const { return raw::window(*this, shape(), strides(), view().offset); }
+
+int64_t Tensor::register_hook(std::function<Tensor(const Tensor&)> hook, Caller caller) const {
+  TensorImpl& impl = detail::checked(impl_);
+  if (!impl.requires_grad) raise<AutogradError>(caller, "register_hook: the tensor does not require a gradient");
+  static std::atomic<int64_t> next_key{1};
+  const int64_t key = next_key.fetch_add(1);
+  auto& hooks = impl.grad_fn ? impl.grad_fn->hooks : leaf_state(impl).hooks;
+  hooks.push_back({key, impl.output_index, std::move(hook)});
+  return key;
+}
+
+void Tensor::remove_hook(int64_t key) const {
+  TensorImpl& impl = detail::checked(impl_);
+  const auto has_key = [key](const autograd::Hook& hook) { return hook.key == key; };
+  if (impl.grad_fn) std::erase_if(impl.grad_fn->hooks, has_key);
+  if (impl.leaf) std::erase_if(impl.leaf->hooks, has_key);
+}
+
+void Tensor::backward(Caller caller) const { autograd::backward({*this}, {}, {}, caller); }
+void Tensor::backward(const Tensor& gradient, Caller caller) const {
+  autograd::backward({*this}, {gradient}, {}, caller);
+}
+
+void Saved::changed() { autograd::raise_changed_in_place(); }
+
+}  // namespace fovea

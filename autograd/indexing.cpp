@@ -1,0 +1,216 @@
+#include "fovea/autograd/indexing.h"
+
+#include "fovea/autograd/graph.h"
+#include "fovea/autograd/pointwise.h"
+#include "fovea/autograd/shape_ops.h"
+#include "fovea/tensor/creation.h"
+
+namespace fovea {
+namespace {
+
+void check_index(const Tensor& x, const Tensor& index, const char* name, Caller caller) {
+  if (index.dtype() != i32) {
+    raise<DTypeError>(caller, "{}: indices must be i32, not {}; convert with .to(i32)", name, index.dtype());
+  }
+  if (&x.backend() != &index.backend()) {
+    raise<DeviceError>(caller, "{}: tensors are on {} and {}; move one with .to()", name, x.device(), index.device());
+  }
+}
+
+/// Gives an IndexError from a kernel the caller's place.
+template <class F>
+void located(Caller caller, F kernel) {
+  try {
+    kernel();
+  } catch (const IndexError& error) {
+    raise<IndexError>(caller, "{}", error.what());
+  }
+}
+
+Tensor scatter_rows(const Tensor& g, const Tensor& index, const Shape& shape, int64_t skip);
+
+/// table [n, ...] read at index -> [index..., ...].
+Tensor gather_rows(const Tensor& table, const Tensor& index, int64_t skip, const char* name, Caller caller) {
+  Shape shape = index.shape();
+  for (int axis = 1; axis < table.rank(); ++axis) shape.push_back(table.shape()[axis]);
+  const Tensor source = raw::contiguous(table);
+  const Tensor positions = raw::contiguous(index);
+  Tensor out = raw::empty(shape, table.options());
+  located(caller, [&] { table.backend().gather({source.view(), positions.view(), out.view(), 0, true}); });
+  return record(
+      name, std::move(out), {table},
+      [index = Saved(positions), shape = table.shape(), skip](const Tensor& g) {
+        return Gradients{scatter_rows(g, *index, shape, skip)};
+      },
+      caller);
+}
+
+/// Zeros of `shape` with the rows of g added at index: the adjoint of gather_rows.
+Tensor scatter_rows(const Tensor& g, const Tensor& index, const Shape& shape, int64_t skip) {
+  const Tensor source = raw::contiguous(g);
+  Tensor out = zeros(shape, g.options());
+  g.backend().scatter_add({source.view(), index.view(), out.view(), 0, true, skip});
+  return record("scatter_rows", std::move(out), {g}, [index = Saved(index), skip](const Tensor& gg) {
+    Tensor read = gather_rows(gg, *index, skip, "gather_rows", {});
+    if (skip < 0) return Gradients{read};
+    // A skipped position took nothing in, so nothing comes back to it.
+    Tensor kept = ne(*index, static_cast<double>(skip));
+    while (kept.rank() < read.rank()) kept = kept.unsqueeze(-1);
+    return Gradients{where(kept, read, 0.0)};
+  });
+}
+
+/// The gradient of rows of a table, added to what its leaf already holds.
+void deliver_sparse(Tensor weight, RowSparse rows) {
+  if (weight.sparse_grad()) {
+    throw AutogradError(
+        "embedding: a sparse gradient arrives twice before zero_grad(); use one lookup per step or dense gradients");
+  }
+  weight.set_sparse_grad(std::move(rows));
+}
+
+void check_sparse(const Tensor& weight, const char* name, Caller caller) {
+  if (!weight.is_leaf()) raise<AutogradError>(caller, "{}: sparse gradients need a weight that is a leaf", name);
+}
+
+}  // namespace
+
+Tensor index_select(const Tensor& x, int axis, const Tensor& index, Caller caller) {
+  const int a = normalize_axis(axis, x.rank(), "index_select", caller);
+  check_index(x, index, "index_select", caller);
+  if (index.rank() != 1 || x.rank() == 0) {
+    raise<ShapeError>(caller, "index_select: index {} into {}; the index must have one axis", index.shape(), x.shape());
+  }
+  if (a == 0) return gather_rows(x, index, -1, "index_select", caller);
+  return gather_rows(x.transpose(0, a, caller), index, -1, "index_select", caller).transpose(0, a, caller);
+}
+
+Tensor gather(const Tensor& x, int axis, const Tensor& index, Caller caller) {
+  const int a = normalize_axis(axis, x.rank(), "gather", caller);
+  check_index(x, index, "gather", caller);
+  bool fits = index.rank() == x.rank();
+  Shape covered = x.shape();
+  for (int i = 0; fits && i < x.rank(); ++i) {
+    if (i == a) continue;
+    fits = index.shape()[i] <= x.shape()[i];
+    covered[i] = index.shape()[i];
+  }
+  if (!fits) raise<ShapeError>(caller, "gather: index {} does not fit {}", index.shape(), x.shape());
+  Tensor out = raw::empty(index.shape(), x.options());
+  const Tensor source = raw::window(x, covered, x.strides(), x.view().offset);
+  located(caller, [&] { x.backend().gather({source.view(), index.view(), out.view(), a, false}); });
+  return record(
+      "gather", std::move(out), {x},
+      [a, index = Saved(index), shape = x.shape()](const Tensor& g) {
+        return Gradients{scatter_add(zeros(shape, g.options()), a, *index, g)};
+      },
+      caller);
+}
+
+Tensor scatter_add(const Tensor& x, int axis, const Tensor& index, const Tensor& source, Caller caller) {
+  const int a = normalize_axis(axis, x.rank(), "scatter_add", caller);
+  check_index(x, index, "scatter_add", caller);
+  bool fits = index.rank() == x.rank() && source.rank() == x.rank();
+  for (int i = 0; fits && i < x.rank(); ++i) {
+    fits = index.shape()[i] <= source.shape()[i] && (i == a || index.shape()[i] <= x.shape()[i]);
+  }
+  if (!fits) {
+    raise<ShapeError>(caller, "scatter_add: index {} and source {} do not fit {}", index.shape(), source.shape(),
+                      x.shape());
+  }
+  if (source.dtype() != x.dtype()) {
+    raise<DTypeError>(caller, "scatter_add: dtypes differ: {} and {}; convert one with .to()", x.dtype(),
+                      source.dtype());
+  }
+  Tensor out = raw::empty(x.shape(), x.options());
+  raw::copy(x, out);
+  Shape covered = x.shape();
+  for (int i = 0; i < x.rank(); ++i) {
+    if (i != a) covered[i] = index.shape()[i];
+  }
+  const Tensor read = raw::window(source, index.shape(), source.strides(), source.view().offset);
+  const Tensor written = raw::window(out, covered, out.strides(), out.view().offset);
+  located(caller, [&] { x.backend().scatter_add({read.view(), index.view(), written.view(), a, false, -1}); });
+  return record(
+      "scatter_add", std::move(out), {x, source},
+      [a, index = Saved(index), shape = source.shape()](const Tensor& g, Needs needs) {
+        Gradients gradients(2);
+        if (needs[0]) gradients[0] = g;
+        if (needs[1]) {
+          gradients[1] = gather(g, a, *index);
+          for (int i = 0; i < shape.rank(); ++i) {
+            // Positions of the source that the index does not cover took no part.
+            const int64_t missing = shape[i] - gradients[1].shape()[i];
+            if (missing == 0) continue;
+            Shape wide = gradients[1].shape();
+            wide[i] = shape[i];
+            gradients[1] = slice_scatter(gradients[1], wide, i, 0, 1);
+          }
+        }
+        return gradients;
+      },
+      caller);
+}
+
+Tensor embedding(const Tensor& index, const Tensor& weight, EmbeddingOptions options, Caller caller) {
+  check_index(weight, index, "embedding", caller);
+  if (weight.rank() != 2) raise<ShapeError>(caller, "embedding: the weight must be a matrix, not {}", weight.shape());
+  if (!options.sparse || !weight.requires_grad() || !grad_enabled()) {
+    return gather_rows(weight, index, options.padding_index, "embedding", caller);
+  }
+  // A row of the output is a bag of one.
+  const Tensor offsets = arange(0, static_cast<double>(index.numel()), 1, {i32, index.device()});
+  Shape shape = index.shape();
+  shape.push_back(weight.shape()[1]);
+  return embedding_bag(index.reshape({-1}), offsets, weight, false, options, caller).reshape(shape);
+}
+
+Tensor embedding_bag(const Tensor& given_index, const Tensor& given_offsets, const Tensor& weight, bool mean,
+                     EmbeddingOptions options, Caller caller) {
+  check_index(weight, given_index, "embedding_bag", caller);
+  check_index(weight, given_offsets, "embedding_bag", caller);
+  if (weight.rank() != 2 || given_index.rank() != 1 || given_offsets.rank() != 1) {
+    raise<ShapeError>(caller, "embedding_bag: index {}, offsets {} and weight {} must have 1, 1 and 2 axes",
+                      given_index.shape(), given_offsets.shape(), weight.shape());
+  }
+  if (options.sparse && weight.requires_grad()) check_sparse(weight, "embedding_bag", caller);
+  const Tensor index = raw::contiguous(given_index), offsets = raw::contiguous(given_offsets);
+  const Tensor table = raw::contiguous(weight);
+  Tensor out = raw::empty({offsets.numel(), weight.shape()[1]}, weight.options());
+  located(caller, [&] { weight.backend().bag({table.view(), index.view(), offsets.view(), out.view(), mean}); });
+  return record(
+      "embedding_bag", std::move(out), {weight},
+      [index = Saved(index), offsets = Saved(offsets), weight = weight.detach(), leaf = weight, mean,
+       options](const Tensor& g) {
+        if (options.sparse && !grad_enabled()) {
+          const Tensor dense = raw::contiguous(g);
+          deliver_sparse(leaf, g.backend().bag_backward(
+                                   {index->view(), offsets->view(), dense.view(), mean, options.padding_index}));
+          return Gradients{Tensor()};
+        }
+        // Each position reads its bag's gradient; a mean divides it by the bag's size first.
+        std::vector<int32_t> bag_of;
+        std::vector<double> scale;
+        const std::vector<int64_t> starts = offsets->to_vector<int64_t>();
+        for (size_t b = 0; b < starts.size(); ++b) {
+          const int64_t end = b + 1 < starts.size() ? starts[b + 1] : index->numel();
+          bag_of.insert(bag_of.end(), static_cast<size_t>(end - starts[b]), static_cast<int32_t>(b));
+          scale.push_back(mean ? 1.0 / static_cast<double>(std::max<int64_t>(end - starts[b], 1)) : 1.0);
+        }
+        const int64_t before = starts.empty() ? index->numel() : starts[0];
+        const Tensor bags = from_vector(bag_of, g.device());
+        const Tensor scaled =
+            mean ? g * from_vector(scale, {static_cast<int64_t>(scale.size()), 1}).to(g.dtype()).to(g.device()) : g;
+        const Tensor rows = gather_rows(scaled, bags, -1, "embedding_bag_backward", {});
+        const Tensor covered = raw::window(*index, {index->numel() - before}, {1}, index->view().offset + before);
+        return Gradients{scatter_rows(rows, covered, weight.shape(), options.padding_index)};
+      },
+      caller);
+}
+
+Tensor one_hot(const Tensor& index, int64_t classes, TensorOptions options, Caller caller) {
+  options.device = index.device();
+  return gather_rows(eye(classes, classes, options), index, -1, "one_hot", caller);
+}
+
+}  // namespace fovea

@@ -1,0 +1,29 @@
+#pragma once
+
+#include "fovea/tensor/tensor.h"
+
+// Reading and writing by index. Indices are i32; one outside its axis throws IndexError.
+namespace fovea {
+
+/// Elements of `axis` at `index` [m], in that order.
+Tensor index_select(const Tensor& x, int axis, const Tensor& index, Caller caller = {});
+/// out[.., i, ..] = x[.., index[.., i, ..], ..]; index has x's rank and at most its sizes beside `axis`.
+Tensor gather(const Tensor& x, int axis, const Tensor& index, Caller caller = {});
+/// x with `source` added at `index`: the adjoint of gather.
+Tensor scatter_add(const Tensor& x, int axis, const Tensor& index, const Tensor& source, Caller caller = {});
+
+struct EmbeddingOptions {
+  int64_t padding_index = -1;  // this row gets no gradient; -1: none
+  bool sparse = false;         // the gradient arrives as weight.sparse_grad(), by rows; weight must be a leaf
+};
+/// weight [n, d] read at index (any shape I) -> [I..., d].
+Tensor embedding(const Tensor& index, const Tensor& weight, EmbeddingOptions options = {}, Caller caller = {});
+/// Sums (or means) of rows: bag b holds index[offsets[b]] up to before index[offsets[b + 1]] -> [bags, d]; an empty one
+/// is 0.
+Tensor embedding_bag(const Tensor& index, const Tensor& offsets, const Tensor& weight, bool mean = false,
+                     EmbeddingOptions options = {}, Caller caller = {});
+
+/// 1 at each index and 0 elsewhere: [..., classes].
+Tensor one_hot(const Tensor& index, int64_t classes, TensorOptions options = {}, Caller caller = {});
+
+}  // namespace fovea

@@ -1,0 +1,168 @@
+#include "fovea/autograd/losses.h"
+
+#include "fovea/autograd/backward.h"
+#include "fovea/autograd/indexing.h"
+#include "fovea/autograd/normalize.h"
+#include "fovea/autograd/pointwise.h"
+#include "fovea/autograd/reductions.h"
+#include "fovea/tensor/creation.h"
+
+namespace fovea {
+namespace {
+
+Tensor reduced(const Elementwise& f, Reduction reduction, std::initializer_list<Operand> arguments, double count) {
+  if (reduction == Reduction::none) return f.all(arguments)[0];
+  const Tensor total = f.sum({}, false, arguments);
+  return reduction == Reduction::sum ? total : total * (1 / count);
+}
+
+double pair_count(const Tensor& x, const Tensor& y, const char* name, Caller caller) {
+  return static_cast<double>(broadcast_shapes(x.shape(), y.shape(), name, caller).numel());
+}
+
+void check_targets(const Tensor& logits, const Tensor& targets, const CrossEntropyOptions& options, const char* name,
+                   Caller caller) {
+  Shape rows = logits.shape();
+  if (rows.rank() > 0) rows.erase(rows.rank() - 1);
+  if (logits.rank() == 0 || targets.shape() != rows) {
+    raise<ShapeError>(caller, "{}: targets {} do not fit logits {}", name, targets.shape(), logits.shape());
+  }
+  if (targets.dtype() != i32) {
+    raise<DTypeError>(caller, "{}: targets must be i32, not {}; convert with .to(i32)", name, targets.dtype());
+  }
+  if (!is_floating(logits.dtype())) {
+    raise<DTypeError>(caller, "{}: logits must have a floating dtype, not {}", name, logits.dtype());
+  }
+  if (&logits.backend() != &targets.backend()) {
+    raise<DeviceError>(caller, "{}: logits are on {}, targets on {}; move one with .to()", name, logits.device(),
+                       targets.device());
+  }
+  if (options.weight.defined() && options.weight.shape() != Shape{logits.shape().back()}) {
+    raise<ShapeError>(caller, "{}: class weights {} for logits {}", name, options.weight.shape(), logits.shape());
+  }
+}
+
+/// Per row the loss of log-probabilities, in ordinary operations.
+Tensor rows_from_log(const Tensor& log_p, const Tensor& targets, const CrossEntropyOptions& options, Caller caller) {
+  const Tensor taken = ne({targets, caller}, static_cast<double>(options.ignore_index));
+  const Tensor safe = where(taken, targets, 0.0);
+  Tensor loss = -gather(log_p, -1, safe.unsqueeze(-1), caller).squeeze(-1);
+  if (options.weight.defined()) loss = loss * index_select(options.weight, 0, safe.reshape({-1})).reshape(safe.shape());
+  if (options.label_smoothing > 0) {
+    const Tensor all = options.weight.defined() ? log_p * options.weight : log_p;
+    loss = loss * (1 - options.label_smoothing) -
+           sum(all, -1) * (options.label_smoothing / static_cast<double>(log_p.shape().back()));
+  }
+  return where(taken, loss, 0.0);
+}
+
+Tensor reduce_rows(const Tensor& loss, const Tensor& targets, const CrossEntropyOptions& options) {
+  if (options.reduction == Reduction::none) return loss;
+  const Tensor total = sum(loss);
+  if (options.reduction == Reduction::sum) return total;
+  const NoGrad off;
+  const Tensor taken = ne(targets, static_cast<double>(options.ignore_index));
+  Tensor count;
+  if (options.weight.defined()) {
+    const Tensor weights = index_select(options.weight, 0, where(taken, targets, 0.0).reshape({-1}));
+    count = sum(where(taken.reshape({-1}), weights, 0.0));
+  } else {
+    count = sum(taken).to(loss.dtype());
+  }
+  const EnableGrad on;
+  return total / count;
+}
+
+}  // namespace
+
+Tensor cross_entropy(const Tensor& logits, const Tensor& targets, const CrossEntropyOptions& options, Caller caller) {
+  check_targets(logits, targets, options, "cross_entropy", caller);
+  if (options.label_smoothing < 0 || options.label_smoothing > 1) {
+    raise<ValueError>(caller, "cross_entropy: label_smoothing {} is not from 0 to 1", options.label_smoothing);
+  }
+  const int64_t classes = logits.shape().back();
+  const Tensor x = logits.reshape({-1, classes}, caller);
+  const Tensor dense = raw::contiguous(x);
+  const Tensor t = raw::contiguous(targets.reshape({-1}));
+  const Tensor w = options.weight.defined() ? raw::contiguous(options.weight) : Tensor();
+  Tensor rows = raw::empty({x.shape()[0]}, x.options());
+  const Tensor lse = raw::empty({x.shape()[0]}, {raw::compute_dtype(x.dtype()), x.device()});
+  const auto view = [](const Tensor& tensor) { return tensor.defined() ? &tensor.view() : nullptr; };
+  try {
+    x.backend().cross_entropy(
+        {dense.view(), t.view(), view(w), rows.view(), lse.view(), options.label_smoothing, options.ignore_index});
+  } catch (const IndexError& error) {
+    raise<IndexError>(caller, "{}", error.what());
+  }
+  rows = record(
+      "cross_entropy", std::move(rows), {x},
+      [x = Saved(x), dense = Saved(dense), t = Saved(t), w, lse, options](const Tensor& g, Needs needs) {
+        if (grad_enabled()) {
+          return autograd::differentiate(
+              [&] { return std::vector<Tensor>{rows_from_log(log_softmax(*x, -1), *t, options, {})}; }, {*x}, {&g, 1},
+              needs);
+        }
+        const Tensor dloss = raw::contiguous(g);
+        Tensor dx = raw::empty(x->shape(), x->options());
+        x->backend().cross_entropy_backward({dense->view(), t->view(), w.defined() ? &w.view() : nullptr, lse.view(),
+                                             dloss.view(), dx.view(), options.label_smoothing, options.ignore_index});
+        return Gradients{dx};
+      },
+      caller);
+  return reduce_rows(rows.reshape(targets.shape()), targets, options);
+}
+
+Tensor nll_loss(const Tensor& log_probabilities, const Tensor& targets, const CrossEntropyOptions& options,
+                Caller caller) {
+  check_targets(log_probabilities, targets, options, "nll_loss", caller);
+  return reduce_rows(rows_from_log(log_probabilities, targets, options, caller), targets, options);
+}
+
+Tensor mse_loss(const Tensor& x, const Tensor& y, Reduction reduction, Caller caller) {
+  static const Elementwise f{"mse_loss", [](Expr x, Expr y) { return square(x - y); }};
+  return reduced(f, reduction, {{x, caller}, {y, caller}}, pair_count(x, y, "mse_loss", caller));
+}
+
+Tensor l1_loss(const Tensor& x, const Tensor& y, Reduction reduction, Caller caller) {
+  static const Elementwise f{"l1_loss", [](Expr x, Expr y) { return abs(x - y); }};
+  return reduced(f, reduction, {{x, caller}, {y, caller}}, pair_count(x, y, "l1_loss", caller));
+}
+
+Tensor huber_loss(const Tensor& x, const Tensor& y, double delta, Reduction reduction, Caller caller) {
+  static const Elementwise f{"huber_loss", [](Expr x, Expr y, Scalar delta) {
+                               const Expr d = abs(x - y);
+                               return where(d <= delta, 0.5 * square(d), delta * (d - 0.5 * delta));
+                             }};
+  return reduced(f, reduction, {{x, caller}, {y, caller}, {delta, caller}}, pair_count(x, y, "huber_loss", caller));
+}
+
+Tensor smooth_l1_loss(const Tensor& x, const Tensor& y, double beta, Reduction reduction, Caller caller) {
+  return huber_loss(x, y, beta, reduction, caller) * (1 / beta);
+}
+
+Tensor bce_with_logits(const Tensor& x, const Tensor& y, Reduction reduction, Caller caller) {
+  static const Elementwise f{"bce_with_logits", [](Expr x, Expr y) { return softplus(x) - x * y; }};
+  return reduced(f, reduction, {{x, caller}, {y, caller}}, pair_count(x, y, "bce_with_logits", caller));
+}
+
+Tensor binary_cross_entropy(const Tensor& p, const Tensor& y, Reduction reduction, Caller caller) {
+  static const Elementwise f{"binary_cross_entropy", [](Expr p, Expr y) {
+                               return -(y * maximum(log(p), -100.0) + (1.0 - y) * maximum(log1p(-p), -100.0));
+                             }};
+  return reduced(f, reduction, {{p, caller}, {y, caller}}, pair_count(p, y, "binary_cross_entropy", caller));
+}
+
+Tensor kl_div(const Tensor& x, const Tensor& y, Reduction reduction, Caller caller) {
+  static const Elementwise f{"kl_div", [](Expr x, Expr y) {
+                               const Expr positive = y > 0;
+                               return where(positive, y * (log(where(positive, y, 1.0)) - x), 0.0);
+                             }};
+  return reduced(f, reduction, {{x, caller}, {y, caller}}, pair_count(x, y, "kl_div", caller));
+}
+
+Tensor hinge_loss(const Tensor& x, const Tensor& y, Reduction reduction, Caller caller) {
+  static const Elementwise f{"hinge_loss", [](Expr x, Expr y) { return relu(1.0 - x * y); }};
+  return reduced(f, reduction, {{x, caller}, {y, caller}}, pair_count(x, y, "hinge_loss", caller));
+}
+
+}  // namespace fovea

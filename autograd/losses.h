@@ -1,0 +1,42 @@
+#pragma once
+
+#include "fovea/tensor/tensor.h"
+
+namespace fovea {
+
+enum class Reduction : uint8_t { none, mean, sum };
+
+struct CrossEntropyOptions {
+  Tensor weight;  // [classes], how much each class counts; undefined: all alike
+  double label_smoothing = 0;
+  int64_t ignore_index = -100;            // a target that takes no part
+  Reduction reduction = Reduction::mean;  // the mean is over the weights of the targets that take part
+};
+/// -log softmax(logits)[target]: logits [..., classes], targets i32 [...] (Szegedy et al. 2016 for the smoothing).
+Tensor cross_entropy(const Tensor& logits, const Tensor& targets, const CrossEntropyOptions& options = {},
+                     Caller caller = {});
+/// -log_probabilities[target]: as cross_entropy, on what log_softmax gives.
+Tensor nll_loss(const Tensor& log_probabilities, const Tensor& targets, const CrossEntropyOptions& options = {},
+                Caller caller = {});
+
+/// (x - y)^2.
+Tensor mse_loss(const Tensor& x, const Tensor& y, Reduction reduction = Reduction::mean, Caller caller = {});
+/// |x - y|.
+Tensor l1_loss(const Tensor& x, const Tensor& y, Reduction reduction = Reduction::mean, Caller caller = {});
+/// 0.5 d^2 where |d| <= delta, else delta (|d| - delta / 2), of d = x - y (Huber 1964).
+Tensor huber_loss(const Tensor& x, const Tensor& y, double delta = 1, Reduction reduction = Reduction::mean,
+                  Caller caller = {});
+/// Huber's loss divided by beta.
+Tensor smooth_l1_loss(const Tensor& x, const Tensor& y, double beta = 1, Reduction reduction = Reduction::mean,
+                      Caller caller = {});
+/// -(y log sigmoid(x) + (1 - y) log(1 - sigmoid(x))), from logits x.
+Tensor bce_with_logits(const Tensor& x, const Tensor& y, Reduction reduction = Reduction::mean, Caller caller = {});
+/// -(y log p + (1 - y) log(1 - p)), from probabilities p; logarithms are held above -100.
+Tensor binary_cross_entropy(const Tensor& p, const Tensor& y, Reduction reduction = Reduction::mean,
+                            Caller caller = {});
+/// y (log y - x), from log-probabilities x and probabilities y; the mean is over elements.
+Tensor kl_div(const Tensor& x, const Tensor& y, Reduction reduction = Reduction::mean, Caller caller = {});
+/// max(0, 1 - x y) for y in {-1, 1}.
+Tensor hinge_loss(const Tensor& x, const Tensor& y, Reduction reduction = Reduction::mean, Caller caller = {});
+
+}  // namespace fovea

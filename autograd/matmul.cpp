@@ -1,0 +1,107 @@
+#include "fovea/autograd/matmul.h"
+
+#include "fovea/autograd/graph.h"
+#include "fovea/autograd/reductions.h"
+#include "fovea/autograd/shape_ops.h"
+
+namespace fovea {
+namespace {
+
+Shape leading(const Shape& shape) {
+  Shape out;
+  for (int axis = 0; axis < shape.rank() - 2; ++axis) out.push_back(shape[axis]);
+  return out;
+}
+
+Shape with_matrix(Shape leading, int64_t rows, int64_t columns) {
+  leading.push_back(rows);
+  leading.push_back(columns);
+  return leading;
+}
+
+void check_operands(const char* name, const Tensor& a, const Tensor& b, Caller caller) {
+  if (a.dtype() != b.dtype()) {
+    raise<DTypeError>(caller, "{}: dtypes differ: {} and {}; convert one with .to()", name, a.dtype(), b.dtype());
+  }
+  if (!is_floating(a.dtype())) {
+    raise<DTypeError>(caller, "{}: needs a floating dtype, not {}; convert with .to(f32)", name, a.dtype());
+  }
+  if (&a.backend() != &b.backend()) {
+    raise<DeviceError>(caller, "{}: tensors are on {} and {}; move one with .to()", name, a.device(), b.device());
+  }
+}
+
+/// Both of rank 2 or more.
+Tensor product(const Tensor& a, const Tensor& b, Caller caller) {
+  const Shape batch = broadcast_shapes(leading(a.shape()), leading(b.shape()), "matmul", caller);
+  const int64_t m = a.shape()[a.rank() - 2], k = a.shape().back(), n = b.shape().back();
+  Tensor out = raw::empty(with_matrix(batch, m, n), a.options());
+  const Tensor wide_a = a.rank() == 2 && batch.rank() == 0 ? a : raw::expand(a, with_matrix(batch, m, k));
+  const Tensor wide_b = b.rank() == 2 && batch.rank() == 0 ? b : raw::expand(b, with_matrix(batch, k, n));
+  a.backend().matmul({wide_a.view(), wide_b.view(), out.view()});
+  return record(
+      "matmul", std::move(out), {a, b},
+      [a = Saved(a), b = Saved(b)](const Tensor& g, Needs needs) {
+        Gradients gradients(2);
+        if (needs[0]) gradients[0] = sum_to(matmul(g, b->mT()), a->shape());
+        if (needs[1]) {
+          // One matrix for all rows: its gradient is one product, not a sum over the batch of products.
+          if (b->rank() == 2 && a->rank() > 2) {
+            gradients[1] = matmul(a->reshape({-1, a->shape().back()}).mT(), g.reshape({-1, g.shape().back()}));
+          } else {
+            gradients[1] = sum_to(matmul(a->mT(), g), b->shape());
+          }
+        }
+        return gradients;
+      },
+      caller);
+}
+
+}  // namespace
+
+Tensor matmul(const Tensor& a, const Tensor& b, Caller caller) {
+  check_operands("matmul", a, b, caller);
+  if (a.rank() == 0 || b.rank() == 0) {
+    raise<ShapeError>(caller, "matmul: a scalar is no matrix: {} x {}", a.shape(), b.shape());
+  }
+  const int64_t inner = b.rank() == 1 ? b.shape()[0] : b.shape()[b.rank() - 2];
+  if (a.shape().back() != inner) {
+    raise<ShapeError>(caller, "matmul: inner sizes differ: {} x {}", a.shape(), b.shape());
+  }
+  if (a.rank() > 1 && b.rank() > 1) return product(a, b, caller);
+  Tensor out = product(a.rank() == 1 ? a.unsqueeze(0) : a, b.rank() == 1 ? b.unsqueeze(1) : b, caller);
+  if (b.rank() == 1) out = out.squeeze(-1);
+  return a.rank() == 1 ? out.squeeze(b.rank() == 1 ? -1 : -2) : out;
+}
+
+Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, Caller caller) {
+  check_operands("linear", x, weight, caller);
+  if (x.rank() == 0 || weight.rank() != 2 || x.shape().back() != weight.shape()[1] ||
+      (bias.defined() && bias.shape() != Shape{weight.shape()[0]})) {
+    raise<ShapeError>(caller, "linear: input {} does not fit weight {}{}", x.shape(), weight.shape(),
+                      bias.defined() ? fmt::format(" and bias {}", bias.shape()) : "");
+  }
+  if (bias.defined()) check_operands("linear", x, bias, caller);
+  const Tensor rows =
+      raw::try_reshape(raw::contiguous(x), {x.numel() / std::max<int64_t>(x.shape().back(), 1), x.shape().back()});
+  Shape shape = x.shape();
+  shape[shape.rank() - 1] = weight.shape()[0];
+  Tensor out = raw::empty(shape, x.options());
+  const Tensor out_rows = raw::try_reshape(out, {out.numel() / std::max<int64_t>(shape.back(), 1), shape.back()});
+  const Tensor transposed = raw::window(weight, {weight.shape()[1], weight.shape()[0]},
+                                        {weight.strides()[1], weight.strides()[0]}, weight.view().offset);
+  x.backend().matmul({rows.view(), transposed.view(), out_rows.view(), bias.defined() ? &bias.view() : nullptr});
+  return record(
+      "linear", std::move(out), {x, weight, bias},
+      [x = Saved(x), weight = Saved(weight)](const Tensor& g, Needs needs) {
+        Gradients gradients(3);
+        const Tensor g_rows = g.reshape({-1, g.shape().back()});
+        if (needs[0]) gradients[0] = matmul(g_rows, *weight).reshape(x->shape());
+        if (needs[1]) gradients[1] = matmul(g_rows.mT(), x->reshape({-1, x->shape().back()}));
+        if (needs[2]) gradients[2] = sum(g_rows, 0);
+        return gradients;
+      },
+      caller);
+}
+
+}  // namespace fovea

@@ -1,0 +1,125 @@
+#include "fovea/autograd/normalize.h"
+
+#include "fovea/autograd/backward.h"
+#include "fovea/autograd/pointwise.h"
+#include "fovea/autograd/reductions.h"
+
+namespace fovea {
+namespace {
+
+void need_floating(const Tensor& x, const char* name, Caller caller) {
+  if (!is_floating(x.dtype())) {
+    raise<DTypeError>(caller, "{}: needs a floating dtype, not {}; convert with .to(f32)", name, x.dtype());
+  }
+}
+
+/// Along the last axis of a contiguous x.
+Tensor softmax_rows(const Tensor& x, bool log, Caller caller) {
+  Tensor out = raw::empty(x.shape(), x.options());
+  x.backend().softmax({x.view(), out.view(), log});
+  const Tensor y = out;
+  return record(
+      log ? "log_softmax" : "softmax", std::move(out), {x},
+      [x = Saved(x), y = Saved(y), log](const Tensor& g) {
+        if (grad_enabled()) {
+          // The same formulas in recorded operations, on y as a function of x.
+          const Tensor again = softmax_rows(*x, log, {});
+          if (log) return Gradients{g - exp(again) * sum(g, -1, true)};
+          return Gradients{again * (g - sum(g * again, -1, true))};
+        }
+        const Tensor dense = raw::contiguous(g);
+        Tensor dx = raw::empty(g.shape(), g.options());
+        g.backend().softmax_backward({y->view(), dense.view(), dx.view(), log});
+        return Gradients{dx};
+      },
+      caller);
+}
+
+Tensor softmax_along(const Tensor& x, int axis, bool log, const char* name, Caller caller) {
+  need_floating(x, name, caller);
+  const int a = normalize_axis(axis, x.rank(), name, caller);
+  if (x.rank() == 0) return softmax_rows(x.reshape({1}), log, caller).reshape({});
+  if (a == x.rank() - 1) return softmax_rows(x.contiguous(caller), log, caller);
+  return softmax_rows(x.transpose(a, -1).contiguous(caller), log, caller).transpose(a, -1);
+}
+
+/// Layer norm, or RMS norm, in ordinary operations: what the kernels' derivative is differentiated through.
+Tensor composed_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, double eps, bool rms) {
+  const Tensor centred = rms ? x : x - mean(x, -1, true);
+  Tensor y = centred * rsqrt(mean(square(centred), -1, true) + eps);
+  if (weight.defined()) y = y * weight;
+  return bias.defined() ? y + bias : y;
+}
+
+Tensor norm_rows(const Tensor& given, const Tensor& weight, const Tensor& bias, double eps, bool rms, const char* name,
+                 Caller caller) {
+  need_floating(given, name, caller);
+  if (given.rank() == 0) raise<ShapeError>(caller, "{}: a scalar has no axis to normalize over", name);
+  for (const Tensor* p : {&weight, &bias}) {
+    if (!p->defined()) continue;
+    if (p->shape() != Shape{given.shape().back()}) {
+      raise<ShapeError>(caller, "{}: input {} does not fit a weight or bias of shape {}", name, given.shape(),
+                        p->shape());
+    }
+    if (p->dtype() != given.dtype()) {
+      raise<DTypeError>(caller, "{}: dtypes differ: {} and {}; convert one with .to()", name, given.dtype(),
+                        p->dtype());
+    }
+  }
+  const Tensor x = given.contiguous(caller);
+  Shape rows = x.shape();
+  rows.erase(rows.rank() - 1);
+  Tensor y = raw::empty(x.shape(), x.options());
+  const DType kept = raw::compute_dtype(x.dtype());
+  const Tensor mean = rms ? Tensor() : raw::empty(rows, {kept, x.device()});
+  const Tensor rstd = raw::empty(rows, {kept, x.device()});
+  const Tensor dense_weight = weight.defined() ? raw::contiguous(weight) : weight;
+  const Tensor dense_bias = bias.defined() ? raw::contiguous(bias) : bias;
+  const auto view = [](const Tensor& t) { return t.defined() ? &t.view() : nullptr; };
+  x.backend().layer_norm({x.view(), view(dense_weight), view(dense_bias), y.view(), view(mean), rstd.view(), eps, rms});
+  return record(
+      name, std::move(y), {x, weight, bias},
+      [x = Saved(x), weight = Saved(weight), bias = Saved(bias), mean, rstd, eps, rms](const Tensor& g, Needs needs) {
+        if (grad_enabled()) {
+          return autograd::differentiate(
+              [&] { return std::vector<Tensor>{composed_norm(*x, *weight, *bias, eps, rms)}; }, {*x, *weight, *bias},
+              {&g, 1}, needs);
+        }
+        Gradients out(3);
+        for (size_t i = 0; i < 3; ++i) {
+          const Tensor& like = i == 0 ? *x : i == 1 ? *weight : *bias;
+          if (needs[i]) out[i] = raw::empty(like.shape(), like.options());
+        }
+        const auto optional = [](const Tensor& t) { return t.defined() ? &t.view() : nullptr; };
+        const Tensor dense = raw::contiguous(g);
+        const Tensor w = weight.defined() ? raw::contiguous(*weight) : Tensor();
+        x->backend().layer_norm_backward({x->view(), optional(w), optional(mean), rstd.view(), dense.view(),
+                                          optional(out[0]), optional(out[1]), optional(out[2]), rms});
+        return out;
+      },
+      caller);
+}
+
+}  // namespace
+
+Tensor softmax(const Tensor& x, int axis, Caller caller) { return softmax_along(x, axis, false, "softmax", caller); }
+
+Tensor log_softmax(const Tensor& x, int axis, Caller caller) {
+  return softmax_along(x, axis, true, "log_softmax", caller);
+}
+
+Tensor layer_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, double eps, Caller caller) {
+  return norm_rows(x, weight, bias, eps, false, "layer_norm", caller);
+}
+
+Tensor rms_norm(const Tensor& x, const Tensor& weight, double eps, Caller caller) {
+  return norm_rows(x, weight, {}, eps, true, "rms_norm", caller);
+}
+
+Tensor l2_normalize(const Tensor& x, int axis, double eps, Caller caller) {
+  static const Elementwise f{"l2_normalize",
+                             [](Expr x, Expr length, Scalar eps) { return x / where(length < eps, eps, length); }};
+  return f({x, caller}, {norm(x, axis, true, caller), caller}, {eps, caller});
+}
+
+}  // namespace fovea

@@ -1,0 +1,274 @@
+#include "fovea/autograd/pointwise.h"
+
+#include <numbers>
+
+namespace fovea {
+
+Tensor neg(Operand x) {
+  static const Elementwise f{"neg", [](Expr x) { return -x; }};
+  return f(x);
+}
+
+Tensor add(Operand a, Operand b) {
+  static const Elementwise f{"add", [](Expr a, Expr b) { return a + b; }};
+  return f(a, b);
+}
+
+Tensor sub(Operand a, Operand b) {
+  static const Elementwise f{"sub", [](Expr a, Expr b) { return a - b; }};
+  return f(a, b);
+}
+
+Tensor mul(Operand a, Operand b) {
+  static const Elementwise f{"mul", [](Expr a, Expr b) { return a * b; }};
+  return f(a, b);
+}
+
+Tensor div(Operand a, Operand b) {
+  static const Elementwise f{"div", [](Expr a, Expr b) { return a / b; }};
+  return f(a, b);
+}
+
+Tensor operator-(Operand x) { return neg(x); }
+Tensor operator+(Operand a, Operand b) { return add(a, b); }
+Tensor operator-(Operand a, Operand b) { return sub(a, b); }
+Tensor operator*(Operand a, Operand b) { return mul(a, b); }
+Tensor operator/(Operand a, Operand b) { return div(a, b); }
+Tensor operator<(Operand a, Operand b) { return lt(a, b); }
+Tensor operator<=(Operand a, Operand b) { return le(a, b); }
+Tensor operator>(Operand a, Operand b) { return gt(a, b); }
+Tensor operator>=(Operand a, Operand b) { return ge(a, b); }
+
+Tensor pow(Operand a, Operand b) {
+  static const Elementwise f{"pow", [](Expr a, Expr b) { return pow(a, b); }};
+  return f(a, b);
+}
+
+Tensor maximum(Operand a, Operand b) {
+  static const Elementwise f{"maximum", [](Expr a, Expr b) { return maximum(a, b); }};
+  return f(a, b);
+}
+
+Tensor minimum(Operand a, Operand b) {
+  static const Elementwise f{"minimum", [](Expr a, Expr b) { return minimum(a, b); }};
+  return f(a, b);
+}
+
+Tensor eq(Operand a, Operand b) {
+  static const Elementwise f{"eq", [](Expr a, Expr b) { return a == b; }};
+  return f(a, b);
+}
+
+Tensor ne(Operand a, Operand b) {
+  static const Elementwise f{"ne", [](Expr a, Expr b) { return a != b; }};
+  return f(a, b);
+}
+
+Tensor lt(Operand a, Operand b) {
+  static const Elementwise f{"lt", [](Expr a, Expr b) { return a < b; }};
+  return f(a, b);
+}
+
+Tensor le(Operand a, Operand b) {
+  static const Elementwise f{"le", [](Expr a, Expr b) { return a <= b; }};
+  return f(a, b);
+}
+
+Tensor gt(Operand a, Operand b) {
+  static const Elementwise f{"gt", [](Expr a, Expr b) { return a > b; }};
+  return f(a, b);
+}
+
+Tensor ge(Operand a, Operand b) {
+  static const Elementwise f{"ge", [](Expr a, Expr b) { return a >= b; }};
+  return f(a, b);
+}
+
+Tensor logical_and(Operand a, Operand b) {
+  static const Elementwise f{"logical_and", [](Expr a, Expr b) { return a && b; }};
+  return f(a, b);
+}
+
+Tensor logical_or(Operand a, Operand b) {
+  static const Elementwise f{"logical_or", [](Expr a, Expr b) { return a || b; }};
+  return f(a, b);
+}
+
+Tensor logical_not(Operand x) {
+  static const Elementwise f{"logical_not", [](Expr x) { return !x; }};
+  return f(x);
+}
+
+Tensor isnan(Operand x) {
+  static const Elementwise f{"isnan", [](Expr x) { return isnan(x); }};
+  return f(x);
+}
+
+Tensor where(Operand condition, Operand a, Operand b) {
+  static const Elementwise f{"where", [](Expr c, Expr a, Expr b) { return where(c, a, b); }};
+  if (!condition.tensor || condition.tensor->dtype() != boolean) {
+    raise<DTypeError>(condition.caller, "where: the condition must be a bool tensor");
+  }
+  return f(condition, a, b);
+}
+
+Tensor masked_fill(Operand x, Operand mask, double value) {
+  static const Elementwise f{"masked_fill", [](Expr x, Expr mask, Scalar value) { return where(mask, value, x); }};
+  if (!mask.tensor || mask.tensor->dtype() != boolean) {
+    raise<DTypeError>(mask.caller, "masked_fill: the mask must be a bool tensor");
+  }
+  return f(x, mask, value);
+}
+
+Tensor abs(Operand x) {
+  static const Elementwise f{"abs", [](Expr x) { return abs(x); }};
+  return f(x);
+}
+
+Tensor sign(Operand x) {
+  static const Elementwise f{"sign", [](Expr x) { return sign(x); }};
+  return f(x);
+}
+
+Tensor square(Operand x) {
+  static const Elementwise f{"square", [](Expr x) { return square(x); }};
+  return f(x);
+}
+
+Tensor sqrt(Operand x) {
+  static const Elementwise f{"sqrt", [](Expr x) { return sqrt(x); }};
+  return f(x);
+}
+
+Tensor rsqrt(Operand x) {
+  static const Elementwise f{"rsqrt", [](Expr x) { return rsqrt(x); }};
+  return f(x);
+}
+
+Tensor reciprocal(Operand x) {
+  static const Elementwise f{"reciprocal", [](Expr x) { return reciprocal(x); }};
+  return f(x);
+}
+
+Tensor exp(Operand x) {
+  static const Elementwise f{"exp", [](Expr x) { return exp(x); }};
+  return f(x);
+}
+
+Tensor expm1(Operand x) {
+  static const Elementwise f{"expm1", [](Expr x) { return expm1(x); }};
+  return f(x);
+}
+
+Tensor log(Operand x) {
+  static const Elementwise f{"log", [](Expr x) { return log(x); }};
+  return f(x);
+}
+
+Tensor log1p(Operand x) {
+  static const Elementwise f{"log1p", [](Expr x) { return log1p(x); }};
+  return f(x);
+}
+
+Tensor sin(Operand x) {
+  static const Elementwise f{"sin", [](Expr x) { return sin(x); }};
+  return f(x);
+}
+
+Tensor cos(Operand x) {
+  static const Elementwise f{"cos", [](Expr x) { return cos(x); }};
+  return f(x);
+}
+
+Tensor erf(Operand x) {
+  static const Elementwise f{"erf", [](Expr x) { return erf(x); }};
+  return f(x);
+}
+
+Tensor floor(Operand x) {
+  static const Elementwise f{"floor", [](Expr x) { return floor(x); }};
+  return f(x);
+}
+
+Tensor ceil(Operand x) {
+  static const Elementwise f{"ceil", [](Expr x) { return ceil(x); }};
+  return f(x);
+}
+
+Tensor round(Operand x) {
+  static const Elementwise f{"round", [](Expr x) { return round(x); }};
+  return f(x);
+}
+
+Tensor clamp(Operand x, double low, double high) {
+  static const Elementwise f{
+      "clamp", [](Expr x, Scalar low, Scalar high) { return where(x < low, low, where(x > high, high, x)); }};
+  return f(x, low, high);
+}
+
+Tensor tanh(Operand x) {
+  static const Elementwise f{"tanh", [](Expr x) { return tanh(x); }};
+  return f(x);
+}
+
+Tensor sigmoid(Operand x) {
+  static const Elementwise f{"sigmoid", [](Expr x) { return sigmoid(x); }};
+  return f(x);
+}
+
+Tensor relu(Operand x) {
+  static const Elementwise f{"relu", [](Expr x) { return relu(x); }};
+  return f(x);
+}
+
+Tensor leaky_relu(Operand x, double slope) {
+  static const Elementwise f{"leaky_relu", [](Expr x, Scalar slope) { return where(x > 0, x, x * slope); }};
+  return f(x, slope);
+}
+
+Tensor elu(Operand x, double alpha) {
+  // The exponential sees no positive x, so that the branch not taken cannot overflow into the gradient.
+  static const Elementwise f{"elu", [](Expr x, Scalar alpha) {
+                               const Expr positive = x > 0;
+                               return where(positive, x, alpha * expm1(where(positive, 0.0, x)));
+                             }};
+  return f(x, alpha);
+}
+
+Tensor gelu(Operand x) {
+  static const Elementwise f{"gelu", [](Expr x) { return 0.5 * x * (1.0 + erf(x * (1 / std::numbers::sqrt2))); }};
+  return f(x);
+}
+
+Tensor gelu_tanh(Operand x) {
+  static const Elementwise f{"gelu_tanh", [](Expr x) {
+                               const double scale = std::numbers::sqrt2 * std::numbers::inv_sqrtpi;  // sqrt(2 / pi)
+                               return 0.5 * x * (1.0 + tanh(scale * (x + 0.044715 * (x * square(x)))));
+                             }};
+  return f(x);
+}
+
+Tensor silu(Operand x) {
+  static const Elementwise f{"silu", [](Expr x) { return x * sigmoid(x); }};
+  return f(x);
+}
+
+Tensor softplus(Operand x) {
+  static const Elementwise f{"softplus", [](Expr x) { return softplus(x); }};
+  return f(x);
+}
+
+Tensor mish(Operand x) {
+  static const Elementwise f{"mish", [](Expr x) { return x * tanh(softplus(x)); }};
+  return f(x);
+}
+
+Tensor hardsigmoid(Operand x) {
+  static const Elementwise f{"hardsigmoid", [](Expr x) {
+                               const Expr y = x * (1.0 / 6) + 0.5;
+                               return where(y < 0.0, 0.0, where(y > 1.0, 1.0, y));
+                             }};
+  return f(x);
+}
+
+}  // namespace fovea

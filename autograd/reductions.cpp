@@ -1,0 +1,249 @@
+#include "fovea/autograd/reductions.h"
+
+#include <array>
+
+#include "fovea/autograd/graph.h"
+#include "fovea/autograd/indexing.h"
+#include "fovea/autograd/pointwise.h"
+#include "fovea/autograd/shape_ops.h"
+#include "fovea/tensor/creation.h"
+
+namespace fovea {
+namespace {
+
+/// x's shape with the reduced axes of size 1.
+Shape kept_shape(const Tensor& x, const Axes& axes, const char* name, Caller caller) {
+  Shape kept = x.shape();
+  for (int axis = 0; axes.all() && axis < kept.rank(); ++axis) kept[axis] = 1;
+  for (int64_t given : axes.list) {
+    const int axis = normalize_axis(given, x.rank(), name, caller);
+    if (x.rank() > 0) kept[axis] = 1;
+  }
+  return kept;
+}
+
+/// `kept` without the reduced axes.
+Shape dropped_shape(const Tensor& x, const Axes& axes, const char* name, Caller caller) {
+  std::array<bool, max_rank> reduced{};
+  for (int64_t given : axes.list) reduced[static_cast<size_t>(normalize_axis(given, x.rank(), name, caller))] = true;
+  Shape out;
+  for (int axis = 0; axis < x.rank(); ++axis) {
+    if (!axes.all() && !reduced[static_cast<size_t>(axis)]) out.push_back(x.shape()[axis]);
+  }
+  return out;
+}
+
+Tensor drop(const Tensor& kept, const Tensor& x, const Axes& axes, bool keepdim, const char* name, Caller caller) {
+  return keepdim ? kept : kept.reshape(dropped_shape(x, axes, name, caller), caller);
+}
+
+double reduced_count(const Tensor& x, const Axes& axes, const char* name, Caller caller) {
+  const Shape kept = kept_shape(x, axes, name, caller);
+  double count = 1;
+  for (int axis = 0; axis < x.rank(); ++axis) {
+    if (kept[axis] != x.shape()[axis] || kept[axis] == 1) count *= static_cast<double>(x.shape()[axis]);
+  }
+  return count;
+}
+
+void need_floating(const Tensor& x, const char* name, Caller caller) {
+  if (!is_floating(x.dtype())) {
+    raise<DTypeError>(caller, "{}: needs a floating dtype, not {}; convert with .to(f32)", name, x.dtype());
+  }
+}
+
+/// amax or amin with the reduced axes kept.
+Tensor extreme(const Tensor& x, const Axes& axes, Combine combine, const char* name, Caller caller) {
+  static const std::array<Program, 2> programs = [] {
+    std::array<Program, 2> made;
+    for (size_t i = 0; i < 2; ++i) {
+      made[i].name = i == 0 ? "amax" : "amin";
+      made[i].code = {{Op::input}};
+      made[i].outputs = {{0, i == 0 ? Combine::maximum : Combine::minimum}};
+      made[i].inputs = 1;
+    }
+    return made;
+  }();
+  Tensor out = raw::empty(kept_shape(x, axes, name, caller), x.options());
+  raw::map(programs[combine == Combine::maximum ? 0 : 1], raw::compute_dtype(x.dtype()), x.shape(), {&x}, {&out});
+  const Tensor value = out;
+  return record(
+      name, std::move(out), {x},
+      [x = Saved(x), value = Saved(value), axes](const Tensor& g) {
+        const Tensor ties = eq(*x, *value).to(g.dtype());
+        return Gradients{g * ties / sum(ties, axes, true)};
+      },
+      caller);
+}
+
+/// Runs `f` on x with `axis` moved to the end and contiguous, and moves it back in what f returns.
+template <class F>
+Tensor along_last(const Tensor& x, int axis, F f) {
+  if (axis == x.rank() - 1 || x.rank() == 0) return f(x.contiguous());
+  return f(x.transpose(axis, -1).contiguous()).transpose(axis, -1);
+}
+
+Tensor arg_extreme(const Tensor& x, int axis, bool keepdim, bool minimum, const char* name, Caller caller) {
+  const int a = normalize_axis(axis, x.rank(), name, caller);
+  if (x.dtype() == boolean) raise<DTypeError>(caller, "{}: needs numbers, not bool", name);
+  const NoGrad off;
+  if (x.rank() == 0) return zeros({}, {i32, x.device()});
+  if (x.shape()[a] == 0) raise<ShapeError>(caller, "{}: axis {} of {} is empty", name, axis, x.shape());
+  Tensor out = along_last(x, a, [&](const Tensor& dense) {
+    Shape shape = dense.shape();
+    shape[shape.rank() - 1] = 1;
+    Tensor found = raw::empty(shape, {i32, x.device()});
+    const Tensor squeezed = found.squeeze(-1);
+    x.backend().arg_reduce({dense.view(), squeezed.view(), minimum});
+    return found;
+  });
+  return keepdim ? out : out.squeeze(a, caller);
+}
+
+Tensor scan_sum(const Tensor& x, int axis, bool reverse) {
+  return along_last(x, axis, [&](const Tensor& dense) {
+    Tensor out = raw::empty(dense.shape(), dense.options());
+    dense.backend().scan({dense.view(), out.view(), false, reverse, false});
+    return out;
+  });
+}
+
+Tensor cumulative(const Tensor& x, int axis, bool reverse, Caller caller) {
+  Tensor out = [&] {
+    const NoGrad off;
+    return scan_sum(x, axis, reverse);
+  }();
+  return record(
+      "cumsum", std::move(out), {x},
+      [axis, reverse, caller](const Tensor& g) { return Gradients{cumulative(g, axis, !reverse, caller)}; }, caller);
+}
+
+}  // namespace
+
+Tensor sum(const Tensor& x, const Axes& axes, bool keepdim, Caller caller) {
+  static const Elementwise f{"sum", [](Expr x) { return x; }};
+  if (x.dtype() == boolean) return sum(x.to(i32, caller), axes, keepdim, caller);
+  return f.sum(axes, keepdim, {{x, caller}});
+}
+
+Tensor mean(const Tensor& x, const Axes& axes, bool keepdim, Caller caller) {
+  static const Elementwise f{"mean", [](Expr x, Scalar scale) { return x * scale; }};
+  need_floating(x, "mean", caller);
+  return f.sum(axes, keepdim, {{x, caller}, {1 / reduced_count(x, axes, "mean", caller), caller}});
+}
+
+Tensor amax(const Tensor& x, const Axes& axes, bool keepdim, Caller caller) {
+  return drop(extreme(x, axes, Combine::maximum, "amax", caller), x, axes, keepdim, "amax", caller);
+}
+
+Tensor amin(const Tensor& x, const Axes& axes, bool keepdim, Caller caller) {
+  return drop(extreme(x, axes, Combine::minimum, "amin", caller), x, axes, keepdim, "amin", caller);
+}
+
+Tensor logsumexp(const Tensor& x, const Axes& axes, bool keepdim, Caller caller) {
+  static const Elementwise shifted{"logsumexp", [](Expr x, Expr shift) { return exp(x - shift); }};
+  static const Elementwise finish{"logsumexp", [](Expr total, Expr shift) { return log(total) + shift; }};
+  static const Elementwise finite{"logsumexp", [](Expr m) { return where(abs(m) < INFINITY, m, 0.0); }};
+  need_floating(x, "logsumexp", caller);
+  // Any shift gives the same value, so none of its gradient is needed; an infinite one would make inf - inf.
+  const Tensor shift = finite({amax(x.detach(), axes, true, caller), caller});
+  const Tensor total = shifted.sum(axes, true, {{x, caller}, {shift, caller}});
+  return drop(finish({total, caller}, {shift, caller}), x, axes, keepdim, "logsumexp", caller);
+}
+
+Tensor norm(const Tensor& x, const Axes& axes, bool keepdim, Caller caller) {
+  static const Elementwise squares{"norm", [](Expr x) { return square(x); }};
+  static const Elementwise root{"norm", [](Expr s) {
+                                  const Expr zero = s == 0;
+                                  return where(zero, 0.0, sqrt(where(zero, 1.0, s)));
+                                }};
+  need_floating(x, "norm", caller);
+  return root({squares.sum(axes, keepdim, {{x, caller}}), caller});
+}
+
+Tensor var(const Tensor& x, const Axes& axes, double correction, bool keepdim, Caller caller) {
+  static const Elementwise f{"var", [](Expr x, Expr m, Scalar scale) { return square(x - m) * scale; }};
+  need_floating(x, "var", caller);
+  const double count = reduced_count(x, axes, "var", caller);
+  const Tensor m = mean(x, axes, true, caller);
+  return f.sum(axes, keepdim, {{x, caller}, {m, caller}, {1 / std::max(count - correction, 0.0), caller}});
+}
+
+Tensor prod(const Tensor& x, const Axes& axes, bool keepdim, Caller caller) {
+  if (x.dtype() == boolean) return prod(x.to(i32, caller), axes, keepdim, caller);
+  const Shape kept = kept_shape(x, axes, "prod", caller);
+  Tensor out = x;
+  // Halves are multiplied until one element is left: zeros need no special case in any derivative.
+  for (int axis = 0; axis < x.rank(); ++axis) {
+    if (kept[axis] == x.shape()[axis]) continue;
+    if (x.shape()[axis] == 0) {
+      Shape one = out.shape();
+      one[axis] = 1;
+      out = ones(one, x.options());
+    }
+    while (out.shape()[axis] > 1) {
+      const int64_t half = out.shape()[axis] / 2;
+      Tensor product = mul({out.slice(axis, 0, half), caller}, {out.slice(axis, half, 2 * half), caller});
+      if (out.shape()[axis] % 2 == 1) {
+        const Tensor odd = out.slice(axis, 2 * half);
+        const Tensor last = mul({product.slice(axis, half - 1), caller}, {odd, caller});
+        product = half == 1 ? last : concat({product.slice(axis, 0, half - 1), last}, axis, caller);
+      }
+      out = product;
+    }
+  }
+  return drop(out, x, axes, keepdim, "prod", caller);
+}
+
+Tensor any(const Tensor& x, const Axes& axes, bool keepdim, Caller caller) {
+  return gt({sum(x, axes, keepdim, caller), caller}, 0.0);
+}
+
+Tensor all(const Tensor& x, const Axes& axes, bool keepdim, Caller caller) {
+  return logical_not({any(logical_not({x, caller}), axes, keepdim, caller), caller});
+}
+
+Tensor argmax(const Tensor& x, int axis, bool keepdim, Caller caller) {
+  return arg_extreme(x, axis, keepdim, false, "argmax", caller);
+}
+
+Tensor argmin(const Tensor& x, int axis, bool keepdim, Caller caller) {
+  return arg_extreme(x, axis, keepdim, true, "argmin", caller);
+}
+
+namespace {
+
+Sorted sorted(const Tensor& x, int64_t k, int axis, bool descending, const char* name, Caller caller) {
+  const int a = normalize_axis(axis, x.rank(), name, caller);
+  if (x.rank() == 0) raise<ShapeError>(caller, "{}: a scalar has nothing to sort", name);
+  if (k < 0 || k > x.shape()[a]) raise<ValueError>(caller, "{}: {} of {} elements", name, k, x.shape()[a]);
+  Tensor indices = [&] {
+    const NoGrad off;
+    return along_last(x, a, [&](const Tensor& dense) {
+      Shape shape = dense.shape();
+      shape[shape.rank() - 1] = k;
+      Tensor found = raw::empty(shape, {i32, x.device()});
+      const Tensor values = raw::empty(shape, x.options());
+      x.backend().sort({dense.view(), values.view(), found.view(), descending});
+      return found;
+    });
+  }();
+  return {gather(x, a, indices, caller), indices};
+}
+
+}  // namespace
+
+Sorted sort(const Tensor& x, int axis, bool descending, Caller caller) {
+  return sorted(x, x.rank() > 0 ? x.size(axis, caller) : 0, axis, descending, "sort", caller);
+}
+
+Sorted topk(const Tensor& x, int64_t k, int axis, Caller caller) { return sorted(x, k, axis, true, "topk", caller); }
+
+Tensor cumsum(const Tensor& x, int axis, Caller caller) {
+  const int a = normalize_axis(axis, x.rank(), "cumsum", caller);
+  if (x.rank() == 0) return x;
+  if (x.dtype() == boolean) return cumsum(x.to(i32, caller), axis, caller);
+  return cumulative(x, a, false, caller);
+}
+
+}  // namespace fovea

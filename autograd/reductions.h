@@ -1,0 +1,41 @@
+#pragma once
+
+#include "fovea/tensor/tensor.h"
+
+// Reductions over axes (all of them by default). With `keepdim` a reduced axis stays with size 1.
+namespace fovea {
+
+Tensor sum(const Tensor& x, const Axes& axes = {}, bool keepdim = false, Caller caller = {});
+Tensor mean(const Tensor& x, const Axes& axes = {}, bool keepdim = false, Caller caller = {});
+/// The greatest; equal ones share the gradient equally. Of nothing: -inf.
+Tensor amax(const Tensor& x, const Axes& axes = {}, bool keepdim = false, Caller caller = {});
+Tensor amin(const Tensor& x, const Axes& axes = {}, bool keepdim = false, Caller caller = {});
+/// log(sum(exp(x))), without overflow.
+Tensor logsumexp(const Tensor& x, const Axes& axes = {}, bool keepdim = false, Caller caller = {});
+/// sqrt(sum(x^2)), the L2 norm; gradient 0 where it is 0.
+Tensor norm(const Tensor& x, const Axes& axes = {}, bool keepdim = false, Caller caller = {});
+/// sum((x - mean)^2) / (n - correction).
+Tensor var(const Tensor& x, const Axes& axes = {}, double correction = 1, bool keepdim = false, Caller caller = {});
+Tensor prod(const Tensor& x, const Axes& axes = {}, bool keepdim = false, Caller caller = {});
+
+/// Whether any (all) of a bool tensor holds.
+Tensor any(const Tensor& x, const Axes& axes = {}, bool keepdim = false, Caller caller = {});
+Tensor all(const Tensor& x, const Axes& axes = {}, bool keepdim = false, Caller caller = {});
+
+/// The position (i32) of the greatest along an axis, the first of equals.
+Tensor argmax(const Tensor& x, int axis = -1, bool keepdim = false, Caller caller = {});
+Tensor argmin(const Tensor& x, int axis = -1, bool keepdim = false, Caller caller = {});
+
+struct Sorted {
+  Tensor values;
+  Tensor indices;  // i32
+};
+/// Along an axis, stably.
+Sorted sort(const Tensor& x, int axis = -1, bool descending = false, Caller caller = {});
+/// The k greatest along an axis, greatest first.
+Sorted topk(const Tensor& x, int64_t k, int axis = -1, Caller caller = {});
+
+/// Running sums along an axis.
+Tensor cumsum(const Tensor& x, int axis, Caller caller = {});
+
+}  // namespace fovea

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <vector>
+
+#include "fovea/tensor/tensor.h"
+
+// Operations that move elements. The views (reshape, permute, slice, ...) are members of Tensor.
+namespace fovea {
+
+/// x summed over the axes in which `shape` was broadcast to x's shape: the adjoint of broadcasting.
+Tensor sum_to(const Tensor& x, const Shape& shape, Caller caller = {});
+
+/// Joined along an existing axis; the other sizes must agree.
+Tensor concat(const std::vector<Tensor>& tensors, int axis = 0, Caller caller = {});
+/// Joined along a new axis; all shapes must agree.
+Tensor stack(const std::vector<Tensor>& tensors, int axis = 0, Caller caller = {});
+/// Copies of x side by side, `repeats` of them along each axis (new axes in front).
+Tensor repeat(const Tensor& x, const Shape& repeats, Caller caller = {});
+/// x framed by `value`: `sizes` holds pairs (before, after) from the last axis on, PyTorch's order; a negative one
+/// crops.
+Tensor pad(const Tensor& x, std::initializer_list<int64_t> sizes, double value = 0, Caller caller = {});
+Tensor pad(const Tensor& x, const std::vector<int64_t>& sizes, double value = 0, Caller caller = {});
+/// The last two axes with 0 above the diagonal-th diagonal (tril) or below it (triu).
+Tensor tril(const Tensor& x, int64_t diagonal = 0, Caller caller = {});
+Tensor triu(const Tensor& x, int64_t diagonal = 0, Caller caller = {});
+
+/// Zeros of `shape` with x written into the window start, start + step, ... of one axis: the adjoint of slice.
+Tensor slice_scatter(const Tensor& x, const Shape& shape, int axis, int64_t start, int64_t step, Caller caller = {});
+
+}  // namespace fovea

@@ -1,0 +1,138 @@
+#include "fovea/tensor/creation.h"
+
+#include <cmath>
+#include <cstring>
+#include <numeric>
+
+#include "fovea/tensor/raw.h"
+
+namespace fovea {
+namespace {
+
+Tensor random(const Shape& shape, TensorOptions options, RandomCall::Kind kind, Generator& generator) {
+  Tensor out = raw::empty(shape, options);
+  out.backend().random({out.view(), kind, generator.seed, generator.advance(out.numel())});
+  return out;
+}
+
+/// Values made on the host, in f64, as a tensor of any dtype.
+Tensor from_host(const std::vector<double>& values, const Shape& shape, TensorOptions options) {
+  Tensor host = from_vector(values, shape);
+  if (options.dtype != f64) host = raw::convert(host, options.dtype);
+  return options.device == host.device() ? host : raw::to_device(host, options.device);
+}
+
+}  // namespace
+
+Generator& default_generator() {
+  thread_local Generator generator;
+  return generator;
+}
+
+void manual_seed(uint64_t seed) { default_generator() = {seed, 0}; }
+
+Tensor empty(const Shape& shape, TensorOptions options) { return raw::empty(shape, options); }
+Tensor zeros(const Shape& shape, TensorOptions options) { return full(shape, 0, options); }
+Tensor ones(const Shape& shape, TensorOptions options) { return full(shape, 1, options); }
+
+Tensor full(const Shape& shape, double value, TensorOptions options) {
+  Tensor out = raw::empty(shape, options);
+  out.fill_(value);
+  return out;
+}
+
+Tensor zeros_like(const Tensor& x) { return full(x.shape(), 0, x.options()); }
+Tensor ones_like(const Tensor& x) { return full(x.shape(), 1, x.options()); }
+Tensor full_like(const Tensor& x, double value) { return full(x.shape(), value, x.options()); }
+
+Tensor arange(double start, double end, double step, TensorOptions options, Caller caller) {
+  const double count = std::ceil((end - start) / step);
+  if (!std::isfinite(count)) raise<ValueError>(caller, "arange: from {} to {} by {} never ends", start, end, step);
+  std::vector<double> values(static_cast<size_t>(std::max(count, 0.0)));
+  for (size_t i = 0; i < values.size(); ++i) values[i] = start + static_cast<double>(i) * step;
+  return from_host(values, {static_cast<int64_t>(values.size())}, options);
+}
+
+Tensor linspace(double start, double end, int64_t count, TensorOptions options, Caller caller) {
+  if (count < 0) raise<ValueError>(caller, "linspace: count {} is negative", count);
+  std::vector<double> values(static_cast<size_t>(count));
+  const double step = count > 1 ? (end - start) / static_cast<double>(count - 1) : 0;
+  for (int64_t i = 0; i < count; ++i) {
+    // From the nearer end, so that both ends are exact.
+    values[static_cast<size_t>(i)] =
+        2 * i < count ? start + step * static_cast<double>(i) : end - step * static_cast<double>(count - 1 - i);
+  }
+  return from_host(values, {count}, options);
+}
+
+Tensor eye(int64_t n, int64_t m, TensorOptions options, Caller caller) {
+  if (m < 0) m = n;
+  if (n < 0) raise<ValueError>(caller, "eye: size {} is negative", n);
+  std::vector<double> values(static_cast<size_t>(n * m), 0.0);
+  for (int64_t i = 0; i < std::min(n, m); ++i) values[static_cast<size_t>(i * m + i)] = 1;
+  return from_host(values, {n, m}, options);
+}
+
+Tensor rand(const Shape& shape, TensorOptions options, Generator& generator) {
+  return random(shape, options, RandomCall::Kind::uniform, generator);
+}
+
+Tensor randn(const Shape& shape, TensorOptions options, Generator& generator) {
+  return random(shape, options, RandomCall::Kind::normal, generator);
+}
+
+Tensor randint(int64_t low, int64_t high, const Shape& shape, TensorOptions options, Generator& generator,
+               Caller caller) {
+  if (low >= high) raise<ValueError>(caller, "randint: no integer from {} to {} - 1", low, high);
+  const Tensor bits = random(shape, {i32}, RandomCall::Kind::bits, generator);
+  std::vector<double> values;
+  values.reserve(static_cast<size_t>(bits.numel()));
+  const auto range = static_cast<uint64_t>(high - low);
+  for (int32_t word : bits.to_vector<int32_t>()) {
+    values.push_back(static_cast<double>(low) +
+                     static_cast<double>(static_cast<uint64_t>(static_cast<uint32_t>(word)) * range >> 32));
+  }
+  return from_host(values, shape, options);
+}
+
+Tensor randperm(int64_t n, Device device, Generator& generator) {
+  const std::vector<int32_t> bits = random({n}, {i32}, RandomCall::Kind::bits, generator).to_vector<int32_t>();
+  std::vector<int32_t> order(static_cast<size_t>(n));
+  std::iota(order.begin(), order.end(), 0);
+  for (size_t i = order.size(); i > 1; --i) {
+    const uint64_t pick = static_cast<uint64_t>(static_cast<uint32_t>(bits[i - 1])) * i >> 32;
+    std::swap(order[i - 1], order[pick]);
+  }
+  return from_vector(order, device);
+}
+
+template <class T>
+Tensor from_span(std::span<const T> values, const Shape& shape, Device device, Caller caller) {
+  if (static_cast<int64_t>(values.size()) != shape.numel()) {
+    raise<ShapeError>(caller, "from_span: {} values do not fill {}", values.size(), shape);
+  }
+  Tensor out = raw::empty(shape, {dtype_of<T>, device});
+  if (!values.empty()) out.backend().write(*out.buffer(), 0, values.data(), values.size_bytes());
+  return out;
+}
+
+template Tensor from_span(std::span<const float>, const Shape&, Device, Caller);
+template Tensor from_span(std::span<const double>, const Shape&, Device, Caller);
+template Tensor from_span(std::span<const Half>, const Shape&, Device, Caller);
+template Tensor from_span(std::span<const BFloat16>, const Shape&, Device, Caller);
+template Tensor from_span(std::span<const int32_t>, const Shape&, Device, Caller);
+template Tensor from_span(std::span<const bool>, const Shape&, Device, Caller);
+
+Tensor from_vector(const std::vector<bool>& values, const Shape& shape, Device device, Caller caller) {
+  const auto bytes = std::make_unique<bool[]>(values.size());
+  std::copy(values.begin(), values.end(), bytes.get());
+  return from_span(std::span<const bool>(bytes.get(), values.size()), shape, device, caller);
+}
+
+Tensor tensor(std::initializer_list<double> values, TensorOptions options) {
+  return from_host(values, {static_cast<int64_t>(values.size())}, options);
+}
+
+Tensor scalar(double value, TensorOptions options) { return full({}, value, options); }
+
+}  // namespace fovea

@@ -1,0 +1,72 @@
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "fovea/tensor/tensor.h"
+
+namespace fovea {
+
+/// A stream of random numbers: Philox 4x32-10 with `seed` as key and a counter that every draw moves on. The same seed
+/// and order of calls give the same numbers on every device and with any number of threads.
+struct Generator {
+  uint64_t seed = 0;
+  uint64_t offset = 0;
+
+  /// Claims the counters of `numbers` draws and returns the first.
+  uint64_t advance(int64_t numbers) {
+    const uint64_t start = offset;
+    offset += static_cast<uint64_t>(numbers + 3) / 4;
+    return start;
+  }
+};
+
+/// The calling thread's generator, used where none is given.
+Generator& default_generator();
+/// Restarts the calling thread's generator.
+void manual_seed(uint64_t seed);
+
+Tensor empty(const Shape& shape, TensorOptions options = {});
+Tensor zeros(const Shape& shape, TensorOptions options = {});
+Tensor ones(const Shape& shape, TensorOptions options = {});
+Tensor full(const Shape& shape, double value, TensorOptions options = {});
+Tensor zeros_like(const Tensor& x);
+Tensor ones_like(const Tensor& x);
+Tensor full_like(const Tensor& x, double value);
+
+/// start, start + step, ... before end.
+Tensor arange(double start, double end, double step = 1, TensorOptions options = {}, Caller caller = {});
+/// `count` numbers from start to end, both included.
+Tensor linspace(double start, double end, int64_t count, TensorOptions options = {}, Caller caller = {});
+/// The identity matrix [n, m] (square where m is not given).
+Tensor eye(int64_t n, int64_t m = -1, TensorOptions options = {}, Caller caller = {});
+
+/// Uniform in [0, 1).
+Tensor rand(const Shape& shape, TensorOptions options = {}, Generator& generator = default_generator());
+/// Standard normal.
+Tensor randn(const Shape& shape, TensorOptions options = {}, Generator& generator = default_generator());
+/// Integers from low to high - 1, i32.
+Tensor randint(int64_t low, int64_t high, const Shape& shape, TensorOptions options = {.dtype = i32},
+               Generator& generator = default_generator(), Caller caller = {});
+/// The integers from 0 to n - 1 in random order, i32.
+Tensor randperm(int64_t n, Device device = {}, Generator& generator = default_generator());
+
+/// The values in row-major order as a tensor of `shape` and T's dtype. Throws ShapeError where their number differs.
+template <class T>
+Tensor from_span(std::span<const T> values, const Shape& shape, Device device = {}, Caller caller = {});
+template <class T>
+Tensor from_vector(const std::vector<T>& values, const Shape& shape, Device device = {}, Caller caller = {}) {
+  return from_span(std::span<const T>(values), shape, device, caller);
+}
+/// A vector as a tensor of rank 1.
+template <class T>
+Tensor from_vector(const std::vector<T>& values, Device device = {}, Caller caller = {}) {
+  return from_span(std::span<const T>(values), {static_cast<int64_t>(values.size())}, device, caller);
+}
+Tensor from_vector(const std::vector<bool>& values, const Shape& shape, Device device = {}, Caller caller = {});
+/// `tensor({1, 2, 3})`: f32 of rank 1.
+Tensor tensor(std::initializer_list<double> values, TensorOptions options = {});
+/// A scalar (rank 0).
+Tensor scalar(double value, TensorOptions options = {});
+
+}  // namespace fovea

@@ -1,0 +1,141 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "fovea/backends/program.h"
+
+namespace fovea {
+
+/// A value in an elementwise expression. Expressions are written with ordinary operators and the functions below,
+/// inside the lambda of an `Elementwise`; numbers mix freely. Equal subexpressions are shared and constants folded as
+/// they are written; x * 0 is taken as 0.
+class Expr {
+ public:
+  /// A constant. Throws ValueError outside an Elementwise's lambda.
+  Expr(double value);
+  explicit Expr(int id) : id_(id) {}
+  int id() const { return id_; }
+
+ private:
+  int id_;
+};
+
+/// A number that may change from call to call, such as a slope or a learning rate; carries no gradient.
+class Scalar : public Expr {
+ public:
+  explicit Scalar(int id) : Expr(id) {}
+};
+
+Expr operator-(Expr x);
+Expr operator+(Expr a, Expr b);
+Expr operator-(Expr a, Expr b);
+Expr operator*(Expr a, Expr b);
+Expr operator/(Expr a, Expr b);
+Expr operator==(Expr a, Expr b);
+Expr operator!=(Expr a, Expr b);
+Expr operator<(Expr a, Expr b);
+Expr operator<=(Expr a, Expr b);
+Expr operator>(Expr a, Expr b);
+Expr operator>=(Expr a, Expr b);
+Expr operator&&(Expr a, Expr b);
+Expr operator||(Expr a, Expr b);
+Expr operator!(Expr x);
+Expr abs(Expr x);
+Expr sign(Expr x);
+Expr square(Expr x);
+Expr sqrt(Expr x);
+Expr rsqrt(Expr x);
+Expr reciprocal(Expr x);
+Expr exp(Expr x);
+Expr expm1(Expr x);
+Expr log(Expr x);
+Expr log1p(Expr x);
+Expr sin(Expr x);
+Expr cos(Expr x);
+Expr tanh(Expr x);
+Expr sigmoid(Expr x);
+Expr erf(Expr x);
+Expr softplus(Expr x);
+Expr relu(Expr x);
+Expr floor(Expr x);
+Expr ceil(Expr x);
+Expr round(Expr x);
+Expr isnan(Expr x);
+Expr pow(Expr a, Expr b);
+Expr maximum(Expr a, Expr b);
+Expr minimum(Expr a, Expr b);
+/// condition != 0 ? a : b, without a gradient for the branch not taken.
+Expr where(Expr condition, Expr a, Expr b);
+
+/// The nodes of one elementwise function: instructions in order, each operand before its user, equal ones shared.
+class ExprGraph {
+ public:
+  Expr input(int index) { return leaf(Op::input, index); }
+  Expr scalar(int index) { return leaf(Op::scalar, index); }
+  Expr constant(double value);
+  /// A node, simplified where an identity allows.
+  Expr make(Op op, Expr a, Expr b = Expr(0), Expr c = Expr(0));
+
+  const std::vector<Instruction>& nodes() const { return nodes_; }
+  const Instruction& node(Expr x) const { return nodes_[static_cast<size_t>(x.id())]; }
+
+  /// Makes this graph the one that Expr's operators write to, for as long as the object lives.
+  class Building {
+   public:
+    explicit Building(ExprGraph& graph);
+    ~Building();
+    Building(const Building&) = delete;
+    Building& operator=(const Building&) = delete;
+
+   private:
+    ExprGraph* outer_;
+  };
+
+ private:
+  Expr leaf(Op op, int index);
+  Expr intern(const Instruction& instruction);
+  bool is_constant(Expr x, double value) const;
+
+  std::vector<Instruction> nodes_;
+  std::unordered_multimap<uint64_t, int> index_;
+};
+
+/// An elementwise function of several inputs, scalars and outputs, and its compiled form.
+struct ElementwiseFunction {
+  std::string name;
+  ExprGraph graph;
+  std::vector<Expr> outputs;
+  int inputs = 0;
+  int scalars = 0;
+  Program program;
+
+  bool predicate(size_t output) const { return is_predicate(graph.node(outputs[output]).op); }
+  /// Fills `program` from graph and outputs: only what the outputs need, products and sums joined to fma.
+  void compile();
+};
+
+/// Where an input of a derivative comes from.
+struct DerivativeInput {
+  enum class From : uint8_t { input, output, gradient };
+  From from;
+  int index;
+};
+
+/// The derivative of a function with respect to some of its inputs: another elementwise function of the inputs, outputs
+/// and output gradients that it really needs.
+struct Derivative {
+  ElementwiseFunction function;  // not yet compiled
+  std::vector<DerivativeInput> inputs;
+  std::vector<int> wanted;  // function output k is the gradient of input wanted[k]
+};
+
+/// Derives `function` symbolically with respect to the inputs whose bit in `wanted` is set, in reverse mode. Where
+/// `outputs_kept`, it may read the function's outputs instead of computing them again.
+Derivative derive(const ElementwiseFunction& function, uint64_t wanted, bool outputs_kept);
+
+}  // namespace fovea

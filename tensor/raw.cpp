@@ -1,0 +1,152 @@
+#include "fovea/tensor/raw.h"
+
+#include <array>
+#include <vector>
+
+namespace fovea::raw {
+namespace {
+
+const Program& identity() {
+  static const Program program = [] {
+    Program p;
+    p.name = "copy";
+    p.code = {{Op::input}};
+    p.outputs = {{0}};
+    p.inputs = 1;
+    return p;
+  }();
+  return program;
+}
+
+const Program& sum_of_two() {
+  static const Program program = [] {
+    Program p;
+    p.name = "accumulate";
+    Instruction second{Op::input};
+    second.index = 1;
+    p.code = {{Op::input}, second, {Op::add, {0, 1, 0}}};
+    p.outputs = {{2}};
+    p.inputs = 2;
+    return p;
+  }();
+  return program;
+}
+
+/// A conversion is done in the wider of the two kinds.
+DType conversion_dtype(DType from, DType to) {
+  if (from == f64 || to == f64) return f64;
+  return is_floating(from) || is_floating(to) ? f32 : i32;
+}
+
+}  // namespace
+
+Tensor empty(const Shape& shape, TensorOptions options) {
+  auto* impl = new TensorImpl;
+  Tensor out(impl);
+  const size_t bytes = static_cast<size_t>(shape.numel()) * size_of(options.dtype);
+  impl->buffer = fovea::backend(options.device).allocate(bytes);
+  impl->view = {impl->buffer.get(), 0, options.dtype, shape, contiguous_strides(shape)};
+  return out;
+}
+
+Tensor window(const Tensor& base, const Shape& shape, const Strides& strides, int64_t offset) {
+  auto* impl = new TensorImpl;
+  Tensor out(impl);
+  impl->buffer = base.buffer();
+  impl->view = {impl->buffer.get(), offset, base.dtype(), shape, strides};
+  return out;
+}
+
+Tensor try_reshape(const Tensor& x, const Shape& shape) {
+  const View& view = x.view();
+  if (view.is_contiguous()) return window(x, shape, contiguous_strides(shape), view.offset);
+  Shape old;  // without axes of size 1, which fit anywhere
+  Strides old_strides;
+  for (int axis = 0; axis < view.rank(); ++axis) {
+    if (view.shape[axis] == 1) continue;
+    old.push_back(view.shape[axis]);
+    old_strides.push_back(view.strides[axis]);
+  }
+  // From the inside out: the new axes must cover whole runs of old axes that step evenly.
+  Strides strides = shape;
+  int axis = shape.rank() - 1;
+  for (int end = old.rank() - 1; end >= 0;) {
+    int64_t run = old[end];
+    int64_t stride = old_strides[end];
+    int outer = end - 1;
+    while (outer >= 0 && old_strides[outer] == stride * run) run *= old[outer--];
+    int64_t covered = 1;
+    for (; axis >= 0 && covered < run; --axis) {
+      strides[axis] = stride;
+      stride *= shape[axis];
+      covered *= shape[axis];
+    }
+    if (covered != run) return {};
+    end = outer;
+  }
+  for (; axis >= 0; --axis) strides[axis] = 1;
+  return window(x, shape, strides, view.offset);
+}
+
+Tensor expand(const Tensor& x, const Shape& shape) {
+  Strides strides = shape;
+  const int offset = shape.rank() - x.rank();
+  for (int axis = 0; axis < shape.rank(); ++axis) {
+    const bool own = axis >= offset && x.shape()[axis - offset] == shape[axis];
+    strides[axis] = own ? x.strides()[axis - offset] : 0;
+  }
+  return window(x, shape, strides, x.view().offset);
+}
+
+void map(const Program& program, DType compute, const Shape& space, std::initializer_list<const Tensor*> inputs,
+         std::initializer_list<const Tensor*> outputs, std::span<const double> scalars) {
+  std::vector<const View*> in, out;
+  for (const Tensor* x : inputs) in.push_back(&x->view());
+  for (const Tensor* x : outputs) out.push_back(&x->view());
+  (*outputs.begin())->backend().map({program, compute, space, in, out, scalars});
+}
+
+void copy(const Tensor& source, const Tensor& destination) {
+  map(identity(), conversion_dtype(source.dtype(), destination.dtype()), destination.shape(), {&source},
+      {&destination});
+}
+
+Tensor contiguous(const Tensor& x) {
+  if (x.is_contiguous()) return x;
+  Tensor out = empty(x.shape(), x.options());
+  copy(x, out);
+  return out;
+}
+
+Tensor convert(const Tensor& x, DType dtype) {
+  Tensor out = empty(x.shape(), {dtype, x.device()});
+  copy(x, out);
+  return out;
+}
+
+Tensor to_device(const Tensor& x, Device device) {
+  const Tensor dense = contiguous(x);
+  Tensor out = empty(x.shape(), {x.dtype(), device});
+  const size_t bytes = static_cast<size_t>(x.numel()) * size_of(x.dtype());
+  const size_t offset = static_cast<size_t>(dense.view().offset) * size_of(x.dtype());
+  if (bytes == 0) return out;
+  if (std::byte* host = dense.buffer()->host()) {
+    out.backend().write(*out.buffer(), 0, host + offset, bytes);
+  } else {
+    std::vector<std::byte> staging(bytes);
+    dense.backend().read(*dense.buffer(), offset, staging.data(), bytes);
+    out.backend().write(*out.buffer(), 0, staging.data(), bytes);
+  }
+  return out;
+}
+
+DType compute_dtype(DType dtype) {
+  if (dtype == f64) return f64;
+  return is_floating(dtype) ? f32 : i32;
+}
+
+void accumulate(const Tensor& accumulator, const Tensor& x) {
+  map(sum_of_two(), compute_dtype(accumulator.dtype()), accumulator.shape(), {&accumulator, &x}, {&accumulator});
+}
+
+}  // namespace fovea::raw

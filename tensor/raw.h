@@ -1,0 +1,48 @@
+#pragma once
+
+#include <span>
+
+#include "fovea/tensor/tensor.h"
+
+// Tensors without the graph: what autograd's operations and the optimizers are made of.
+namespace fovea::raw {
+
+/// Contiguous, content undefined.
+Tensor empty(const Shape& shape, TensorOptions options);
+
+/// Another window on the same buffer, outside the graph.
+Tensor window(const Tensor& base, const Shape& shape, const Strides& strides, int64_t offset);
+
+/// The window with `shape` in row-major order of x's elements, or undefined where strides do not allow one.
+Tensor try_reshape(const Tensor& x, const Shape& shape);
+
+/// x with axes of size 1 repeated to `shape` (already checked to fit).
+Tensor expand(const Tensor& x, const Shape& shape);
+
+/// destination = source, broadcast and converted; same device.
+void copy(const Tensor& source, const Tensor& destination);
+
+/// Itself where contiguous, else a contiguous copy.
+Tensor contiguous(const Tensor& x);
+
+Tensor convert(const Tensor& x, DType dtype);
+Tensor to_device(const Tensor& x, Device device);
+
+/// The dtype arithmetic on `dtype` is done in: f16 and bf16 in f32, bool in i32.
+DType compute_dtype(DType dtype);
+
+/// Runs a program over `space`; see MapCall.
+void map(const Program& program, DType compute, const Shape& space, std::initializer_list<const Tensor*> inputs,
+         std::initializer_list<const Tensor*> outputs, std::span<const double> scalars = {});
+
+/// accumulator += x, both of one shape and dtype.
+void accumulate(const Tensor& accumulator, const Tensor& x);
+
+}  // namespace fovea::raw
+
+namespace fovea {
+
+/// The shape both broadcast to. Throws ShapeError naming the operation and both shapes.
+Shape broadcast_shapes(const Shape& a, const Shape& b, const char* operation, Caller caller);
+
+}  // namespace fovea
