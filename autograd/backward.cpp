@@ -22,10 +22,16 @@ class Engine {
     pass_ = passes.fetch_add(1, std::memory_order_relaxed) + 1;
   }
 
+  struct Capture {
+    bool strict = false;  // a leaf that is not captured is an error
+    bool stop = false;    // the pass ends at what is captured, and leaves the nodes there untouched
+  };
+
   /// Gradients of these tensors are kept (see `captured`) and those of other leaves dropped.
-  void capture(const std::vector<Tensor>& inputs, bool strict) {
+  void capture(const std::vector<Tensor>& inputs, Capture how) {
     capturing_ = true;
-    strict_ = strict;
+    strict_ = how.strict;
+    stop_ = how.stop;
     captured.resize(inputs.size());
     for (size_t i = 0; i < inputs.size(); ++i) {
       TensorImpl* impl = inputs[i].impl();
@@ -40,12 +46,12 @@ class Engine {
   void run(const std::vector<Tensor>& outputs, const std::vector<Tensor>& gradients) {
     std::vector<NodeRef> roots;
     for (const Tensor& output : outputs) {
-      if (output.impl()->grad_fn) roots.push_back(output.impl()->grad_fn);
+      if (output.impl()->grad_fn && !is_end(output.impl()->grad_fn)) roots.push_back(output.impl()->grad_fn);
     }
     for (const NodeRef& root : roots) discover(root);
     for (size_t i = 0; i < outputs.size(); ++i) {
       if (const NodeRef& node = outputs[i].impl()->grad_fn) {
-        add(slot(*node.get(), outputs[i].impl()->output_index), gradients[i]);
+        deliver_to_node(node, outputs[i].impl()->output_index, gradients[i]);
       } else if (outputs[i].requires_grad()) {
         deliver_to_leaf(outputs[i], gradients[i]);
       }
@@ -94,16 +100,29 @@ class Engine {
         Node& done = *stack.back().node;
         for (Edge& edge : edges) {
           if (edge.leaf.defined() && (strict_ || wants_leaf(edge.leaf))) done.useful_ = true;
-          if (edge.node && edge.node->useful_) done.useful_ = true;
+          if (edge.node && (is_end(edge.node) || edge.node->useful_)) done.useful_ = true;
         }
         for (Edge& edge : edges) {
-          if (edge.node && edge.node->useful_) ++edge.node->pending_;
+          if (edge.node && !is_end(edge.node) && edge.node->useful_) ++edge.node->pending_;
         }
         stack.pop_back();
         continue;
       }
       const Edge& edge = edges[stack.back().next++];
-      if (edge.node && edge.node->pass_ != pass_) enter(edge.node.get());
+      if (edge.node && !is_end(edge.node) && edge.node->pass_ != pass_) enter(edge.node.get());
+    }
+  }
+
+  /// A captured node that the pass does not enter: its state may belong to an outer pass.
+  bool is_end(const NodeRef& node) const { return stop_ && node_captures_.contains(node.get()); }
+
+  void deliver_to_node(const NodeRef& node, uint32_t output, const Tensor& gradient) {
+    if (!is_end(node)) {
+      add(slot(*node.get(), output), gradient);
+      return;
+    }
+    for (const auto& [captured_output, i] : node_captures_[node.get()]) {
+      if (captured_output == output) add(captured[i], gradient);
     }
   }
 
@@ -207,7 +226,8 @@ class Engine {
     Needs needs;
     for (size_t i = 0; i < edges.size(); ++i) {
       const Edge& edge = edges[i];
-      const bool wanted = edge.node ? edge.node->useful_ : edge.leaf.defined() && (strict_ || wants_leaf(edge.leaf));
+      const bool wanted = edge.node ? is_end(edge.node) || edge.node->useful_
+                                    : edge.leaf.defined() && (strict_ || wants_leaf(edge.leaf));
       if (wanted) needs.bits |= uint64_t{1} << i;
     }
     constexpr size_t few = 4;
@@ -237,9 +257,9 @@ class Engine {
       if (!needs[i]) continue;
       Edge& edge = edges[i];
       if (edge.node) {
-        if (results[i].defined()) add(slot(*edge.node.get(), edge.index), results[i]);
+        if (results[i].defined()) deliver_to_node(edge.node, edge.index, results[i]);
         results[i] = {};
-        if (--edge.node->pending_ == 0) ready_.push_back(edge.node);
+        if (!is_end(edge.node) && --edge.node->pending_ == 0) ready_.push_back(edge.node);
       } else if (results[i].defined()) {
         deliver_to_leaf(edge.leaf, std::move(results[i]));
       }
@@ -255,6 +275,7 @@ class Engine {
   uint64_t pass_;
   bool capturing_ = false;
   bool strict_ = false;
+  bool stop_ = false;
   std::vector<NodeRef> ready_;
   std::unordered_map<const Node*, std::vector<std::pair<uint32_t, size_t>>> node_captures_;
   std::unordered_map<const TensorImpl*, std::vector<size_t>> leaf_captures_;
@@ -289,6 +310,11 @@ std::vector<Tensor> checked_gradients(const std::vector<Tensor>& outputs, const 
   return checked;
 }
 
+/// The same tensor as an output of its own node.
+Tensor stand_in(const Tensor& x) {
+  return record("stand_in", x.detach(), {x}, [](const Tensor& g) { return Gradients{g}; });
+}
+
 /// Recording follows create_graph during a pass.
 class PassMode : public NoGrad {
  public:
@@ -309,7 +335,7 @@ std::vector<Tensor> grad(const std::vector<Tensor>& outputs, const std::vector<T
   const std::vector<Tensor> seeds = checked_gradients(outputs, gradients, caller);
   const PassMode mode(options.create_graph);
   Engine engine(options, caller);
-  engine.capture(inputs, false);
+  engine.capture(inputs, {});
   engine.run(outputs, seeds);
   return std::move(engine.captured);
 }
@@ -329,14 +355,13 @@ Tensor checkpoint(const std::function<Tensor(const std::vector<Tensor>&)>& funct
       [function, sources, given, generator_before, caller](std::span<const Tensor> g, Needs needs) {
         const bool recorded = grad_enabled();
         const Generator generator_now = std::exchange(default_generator(), generator_before);
-        // Without create_graph the inputs are cut off, so that the inner pass ends at them.
+        // Stand-ins for the inputs: cut off, or (to be differentiated again) recorded copies of the handles.
         std::vector<Tensor> again = sources;
-        std::vector<Tensor> arguments;
         for (size_t i = 0; i < given; ++i) {
-          if (!recorded) again[i] = sources[i].detach();
-          if (!recorded && needs[i]) again[i].set_requires_grad();
-          arguments.push_back(again[i]);
+          if (!needs[i]) continue;
+          again[i] = recorded ? stand_in(sources[i]) : sources[i].detach().set_requires_grad();
         }
+        const std::vector<Tensor> arguments(again.begin(), again.begin() + static_cast<std::ptrdiff_t>(given));
         std::vector<Tensor> wanted;
         for (size_t i = 0; i < again.size(); ++i) wanted.push_back(needs[i] ? again[i] : Tensor());
         Tensor recomputed = [&] {
@@ -346,25 +371,33 @@ Tensor checkpoint(const std::function<Tensor(const std::vector<Tensor>&)>& funct
         default_generator() = generator_now;
         const BackwardOptions options{.retain_graph = recorded, .create_graph = recorded};
         Engine engine(options, caller);
-        engine.capture(wanted, !recorded);
+        engine.capture(wanted, {.strict = true, .stop = true});
         engine.run({recomputed}, {g[0]});
         return std::move(engine.captured);
       },
       caller)[0];
 }
 
-Gradients differentiate(const std::function<std::vector<Tensor>()>& definition, const std::vector<Tensor>& inputs,
-                        std::span<const Tensor> gradients, Needs needs) {
-  const std::vector<Tensor> made = definition();
+Gradients differentiate(const std::function<std::vector<Tensor>(const std::vector<Tensor>&)>& definition,
+                        std::span<const Tensor> inputs, std::span<const Tensor> gradients, Needs needs) {
+  std::vector<Tensor> arguments(inputs.begin(), inputs.end());
+  std::vector<Tensor> wanted(inputs.size());
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (!needs[i]) continue;
+    arguments[i] = stand_in(inputs[i]);
+    wanted[i] = arguments[i];
+  }
+  const std::vector<Tensor> made = definition(arguments);
   std::vector<Tensor> outputs, seeds;
   for (size_t i = 0; i < made.size(); ++i) {
     if (!gradients[i].defined() || !made[i].requires_grad()) continue;
     outputs.push_back(made[i]);
     seeds.push_back(gradients[i]);
   }
-  std::vector<Tensor> wanted;
-  for (size_t i = 0; i < inputs.size(); ++i) wanted.push_back(needs[i] ? inputs[i] : Tensor());
-  return grad(outputs, wanted, seeds, {.create_graph = true});
+  Engine engine({.create_graph = true}, {});
+  engine.capture(wanted, {.stop = true});
+  engine.run(outputs, seeds);
+  return std::move(engine.captured);
 }
 
 void raise_changed_in_place() {

@@ -29,10 +29,12 @@ std::vector<Tensor> grad(const std::vector<Tensor>& outputs, const std::vector<T
 Tensor checkpoint(const std::function<Tensor(const std::vector<Tensor>&)>& function, const std::vector<Tensor>& inputs,
                   const std::vector<Tensor>& parameters = {}, Caller caller = {});
 
-/// A gradient defined by differentiating `definition` (ordinary recorded operations) at `inputs`: what a fused
-/// operation returns from its backward when the pass itself is recorded. Entry i is undefined where not `needs[i]`.
-Gradients differentiate(const std::function<std::vector<Tensor>()>& definition, const std::vector<Tensor>& inputs,
-                        std::span<const Tensor> gradients, Needs needs);
+/// The gradients of `definition` (ordinary recorded operations) with respect to each of its arguments, taken at `inputs`:
+/// what a fused operation returns from its backward when the pass itself is recorded. `definition` is called with stand-ins
+/// for the inputs, so that each gradient is partial even where one input was made from another. Entry i is undefined where
+/// not `needs[i]`.
+Gradients differentiate(const std::function<std::vector<Tensor>(const std::vector<Tensor>&)>& definition,
+                        std::span<const Tensor> inputs, std::span<const Tensor> gradients, Needs needs);
 
 /// Throws the error of a saved value that was changed in place, naming the operation whose backward runs.
 [[noreturn]] void raise_changed_in_place();

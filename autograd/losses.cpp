@@ -56,21 +56,20 @@ Tensor rows_from_log(const Tensor& log_p, const Tensor& targets, const CrossEntr
   return where(taken, loss, 0.0);
 }
 
+/// The weight of all targets that take part, on the device.
+Tensor taking_part(const Tensor& targets, const CrossEntropyOptions& options, DType dtype) {
+  const NoGrad off;
+  const Tensor taken = ne(targets, static_cast<double>(options.ignore_index));
+  if (!options.weight.defined()) return sum(taken).to(dtype);
+  const Tensor weights = index_select(options.weight, 0, where(taken, targets, 0.0).reshape({-1}));
+  return sum(where(taken.reshape({-1}), weights, 0.0));
+}
+
 Tensor reduce_rows(const Tensor& loss, const Tensor& targets, const CrossEntropyOptions& options) {
   if (options.reduction == Reduction::none) return loss;
   const Tensor total = sum(loss);
   if (options.reduction == Reduction::sum) return total;
-  const NoGrad off;
-  const Tensor taken = ne(targets, static_cast<double>(options.ignore_index));
-  Tensor count;
-  if (options.weight.defined()) {
-    const Tensor weights = index_select(options.weight, 0, where(taken, targets, 0.0).reshape({-1}));
-    count = sum(where(taken.reshape({-1}), weights, 0.0));
-  } else {
-    count = sum(taken).to(loss.dtype());
-  }
-  const EnableGrad on;
-  return total / count;
+  return total / taking_part(targets, options, loss.dtype());
 }
 
 }  // namespace
@@ -99,8 +98,10 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& targets, const CrossEnt
       [x = Saved(x), dense = Saved(dense), t = Saved(t), w, lse, options](const Tensor& g, Needs needs) {
         if (grad_enabled()) {
           return autograd::differentiate(
-              [&] { return std::vector<Tensor>{rows_from_log(log_softmax(*x, -1), *t, options, {})}; }, {*x}, {&g, 1},
-              needs);
+              [&](const std::vector<Tensor>& in) {
+                return std::vector<Tensor>{rows_from_log(log_softmax(in[0], -1), *t, options, {})};
+              },
+              {&*x, 1}, {&g, 1}, needs);
         }
         const Tensor dloss = raw::contiguous(g);
         Tensor dx = raw::empty(x->shape(), x->options());

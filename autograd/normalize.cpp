@@ -1,5 +1,7 @@
 #include "fovea/autograd/normalize.h"
 
+#include <array>
+
 #include "fovea/autograd/backward.h"
 #include "fovea/autograd/pointwise.h"
 #include "fovea/autograd/reductions.h"
@@ -82,8 +84,10 @@ Tensor norm_rows(const Tensor& given, const Tensor& weight, const Tensor& bias, 
       [x = Saved(x), weight = Saved(weight), bias = Saved(bias), mean, rstd, eps, rms](const Tensor& g, Needs needs) {
         if (grad_enabled()) {
           return autograd::differentiate(
-              [&] { return std::vector<Tensor>{composed_norm(*x, *weight, *bias, eps, rms)}; }, {*x, *weight, *bias},
-              {&g, 1}, needs);
+              [eps, rms](const std::vector<Tensor>& in) {
+                return std::vector<Tensor>{composed_norm(in[0], in[1], in[2], eps, rms)};
+              },
+              std::array{*x, *weight, *bias}, {&g, 1}, needs);
         }
         Gradients out(3);
         for (size_t i = 0; i < 3; ++i) {

@@ -192,11 +192,14 @@ RecurrentResult recurrent(const Tensor& projected, const Tensor& weight_hh, cons
                                                                                       Needs needs) {
         static_cast<void>(*output_version);  // throws if it was changed in place
         if (!grad_enabled()) return fused_backward(fused, g, needs);
-        RecurrentOptions again = fused.options;
-        again.h0 = inputs[3];
-        again.c0 = inputs[4];
-        return autograd::differentiate([&] { return composed(inputs[0], inputs[1], inputs[2], again); }, inputs, g,
-                                       needs);
+        return autograd::differentiate(
+            [options = fused.options](const std::vector<Tensor>& in) {
+              RecurrentOptions again = options;
+              again.h0 = in[3];
+              again.c0 = in[4];
+              return composed(in[0], in[1], in[2], again);
+            },
+            inputs, g, needs);
       },
       caller));
 }
