@@ -1,9 +1,19 @@
+#include "fovea/backends/backend.h"
 #include "fovea/backends/factories.h"
+#include "fovea/backends/vulkan.h"
 
+// A build without Vulkan: every call on a Vulkan device says so.
 namespace fovea {
-
-Backend& vulkan_backend(int index, Caller caller) {
-  raise<DeviceError>(caller, "vulkan:{}: this build of fovea has no Vulkan backend", index);
+namespace {
+constexpr const char* absent = "this build of fovea has no Vulkan backend";
 }
+
+Backend& vulkan_backend(int index, Caller caller) { raise<DeviceError>(caller, "vulkan:{}: {}", index, absent); }
+
+VulkanDevices list_vulkan_devices() { return {.devices = {}, .problem = absent}; }
+
+VulkanCounters vulkan_counters(int index, Caller caller) { raise<DeviceError>(caller, "vulkan:{}: {}", index, absent); }
+
+std::vector<std::string> vulkan_validation_messages() { return {}; }
 
 }  // namespace fovea

@@ -1,0 +1,110 @@
+#pragma once
+
+#include <cstring>
+#include <initializer_list>
+#include <optional>
+
+#include "fovea/backends/vulkan/memory.h"
+#include "fovea/backends/vulkan/pipelines.h"
+#include "fovea/backends/vulkan/recorder.h"
+#include "fovea/backends/vulkan/staging.h"
+
+namespace fovea::vulkan {
+
+struct EngineOptions {
+  DebugOptions debug;
+  /// Whether threads take four elements at once where they can; by itself a software device does not.
+  std::optional<bool> vectorise;
+};
+
+/// One run of an embedded shader.
+struct Launch {
+  const ShaderCode& code;
+  Constants constants = {};
+  const char* name;                          // the operation, for error messages
+  const Shape& shape;                        // likewise
+  std::initializer_list<const View*> reads;  // null ones are left out
+  std::initializer_list<const View*> writes;
+  uint64_t groups;  // workgroups in a row; the shader finds its own by linear_group()
+  uint32_t groups_z = 1;
+  double work = 0;
+};
+
+/// What every kernel of one device stands on: its memory, its pipelines and the commands being recorded.
+class Engine {
+ public:
+  Engine(Backend& backend, const PhysicalDevice& physical, const EngineOptions& options = {});
+  ~Engine();
+
+  /// Tells this engine from every other of the process.
+  uint64_t serial() const { return serial_; }
+  /// Threads of a workgroup that shares nothing, and of one that works on a row together. (A software device runs a
+  /// barrier by switching between its threads.)
+  uint32_t map_threads() const { return 256; }
+  uint32_t row_threads() const { return physical().is_cpu() ? 64 : 256; }
+  /// How many workgroups it takes to keep the device busy.
+  int64_t busy_groups() const { return physical().is_cpu() ? 4 : 1024; }
+  bool vectorises() const { return vectorise_; }
+
+  const PhysicalDevice& physical() const { return device_.physical(); }
+  Recorder& recorder() { return recorder_; }
+  PipelineTable& pipelines() { return pipelines_; }
+  Memory& memory() { return memory_; }
+
+  /// Throws OutOfMemoryError.
+  BufferRef allocate(size_t bytes);
+  /// A contiguous view on memory of its own for the time between two launches; `buffer` keeps it.
+  View scratch(BufferRef& buffer, DType dtype, const Shape& shape);
+  void recycle(VulkanBuffer* buffer) noexcept;
+  void write(VulkanBuffer& buffer, size_t offset, const void* source, size_t bytes);
+  void read(const VulkanBuffer& buffer, size_t offset, void* destination, size_t bytes);
+  void synchronize();
+  void set_cache_limit(size_t limit);
+  VulkanCounters counters();
+  /// Parameters too large to push, where the kernel that is recorded next finds them.
+  uint64_t upload_parameters(std::span<const std::byte> bytes);
+
+  /// Records a shader whose parameters are the bytes of `push`.
+  template <class Push>
+  void launch(const Launch& launch, const Push& push) {
+    static_assert(sizeof(Push) <= push_bytes && std::is_trivially_copyable_v<Push>);
+    run(launch, std::as_bytes(std::span(&push, 1)));
+  }
+
+  /// The bytes that a view spans; notes that the open batch uses them.
+  AddressRange read_range(const View& view);
+  AddressRange write_range(const View& view);
+  /// Where a kernel notes an index that it was given and that does not exist; see fault.glsl.
+  uint64_t fault_address() const { return fault_->address(); }
+
+ private:
+  void run(const Launch& launch, std::span<const std::byte> push);
+  AddressRange range_of(const View& view) const;
+  void throw_fault();
+
+  uint64_t serial_;
+  LogicalDevice device_;
+  DebugOptions debug_;
+  bool vectorise_;
+  Recorder recorder_;
+  Memory memory_;
+  PipelineTable pipelines_;
+  StagingRing upload_;
+  std::unique_ptr<StagingRing> download_;
+  std::unique_ptr<MemoryBlock> fault_;
+};
+
+/// The address of a view's first element.
+inline uint64_t address_of(const View& view) {
+  return view.buffer->address() + static_cast<uint64_t>(view.offset) * size_of(view.dtype);
+}
+inline uint64_t address_of(const View* view) { return view ? address_of(*view) : 0; }
+
+/// Splits a number of workgroups over the first two axes of a grid, neither of them over 65535.
+struct Grid {
+  uint32_t x;
+  uint32_t y;
+};
+Grid grid(uint64_t groups);
+
+}  // namespace fovea::vulkan

@@ -1,0 +1,96 @@
+#include "fovea/backends/vulkan/memory_block.h"
+
+#include <bit>
+
+namespace fovea::vulkan {
+namespace {
+
+/// The type that has all of `required` and most of `wanted` and least else, or none (-1).
+int choose_type(const VkPhysicalDeviceMemoryProperties& memory, uint32_t allowed, VkMemoryPropertyFlags required,
+                VkMemoryPropertyFlags wanted) {
+  int best = -1;
+  int best_score = -1;
+  for (uint32_t type = 0; type < memory.memoryTypeCount; ++type) {
+    const VkMemoryPropertyFlags flags = memory.memoryTypes[type].propertyFlags;
+    if (!(allowed & (1u << type)) || (flags & required) != required) continue;
+    const int score = 32 * std::popcount(flags & wanted) + 32 - std::popcount(flags & ~(required | wanted));
+    if (score > best_score) {
+      best = static_cast<int>(type);
+      best_score = score;
+    }
+  }
+  return best;
+}
+
+}  // namespace
+
+std::unique_ptr<MemoryBlock> MemoryBlock::make(const LogicalDevice& device, MemoryUse use, size_t bytes) {
+  std::unique_ptr<MemoryBlock> block(new MemoryBlock(device, bytes));
+  const VkResult result = block->open(use);
+  if (result == VK_ERROR_OUT_OF_DEVICE_MEMORY || result == VK_ERROR_OUT_OF_HOST_MEMORY) return nullptr;
+  check(result, "allocating memory");
+  return block;
+}
+
+VkResult MemoryBlock::open(MemoryUse use) {
+  const DeviceFunctions& vk = device_.vk();
+  VkBufferCreateInfo buffer{};
+  buffer.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO;
+  buffer.size = bytes_;
+  buffer.usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT |
+                 VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT;
+  VkResult result = vk.CreateBuffer(device_.handle(), &buffer, nullptr, &buffer_);
+  if (result != VK_SUCCESS) return result;
+  VkMemoryRequirements needs;
+  vk.GetBufferMemoryRequirements(device_.handle(), buffer_, &needs);
+
+  constexpr VkMemoryPropertyFlags local = VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT;
+  constexpr VkMemoryPropertyFlags visible = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
+  constexpr VkMemoryPropertyFlags cached = VK_MEMORY_PROPERTY_HOST_CACHED_BIT;
+  VkPhysicalDeviceMemoryProperties memory;
+  instance().vk().GetPhysicalDeviceMemoryProperties(device_.physical().handle, &memory);
+  int type = -1;
+  if (use == MemoryUse::tensors) {
+    if (device_.physical().is_unified()) type = choose_type(memory, needs.memoryTypeBits, local | visible, cached);
+    if (type < 0) type = choose_type(memory, needs.memoryTypeBits, local, 0);
+    if (type < 0) type = choose_type(memory, needs.memoryTypeBits, 0, local);
+  } else {
+    type = choose_type(memory, needs.memoryTypeBits, visible, use == MemoryUse::download ? cached : 0);
+  }
+  if (type < 0) return VK_ERROR_FEATURE_NOT_PRESENT;
+
+  VkMemoryAllocateFlagsInfo flags{};
+  flags.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_FLAGS_INFO;
+  flags.flags = VK_MEMORY_ALLOCATE_DEVICE_ADDRESS_BIT;
+  VkMemoryAllocateInfo allocate{};
+  allocate.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO;
+  allocate.pNext = &flags;
+  allocate.allocationSize = needs.size;
+  allocate.memoryTypeIndex = static_cast<uint32_t>(type);
+  result = vk.AllocateMemory(device_.handle(), &allocate, nullptr, &memory_);
+  if (result != VK_SUCCESS) return result;
+  result = vk.BindBufferMemory(device_.handle(), buffer_, memory_, 0);
+  if (result != VK_SUCCESS) return result;
+  VkBufferDeviceAddressInfo info{};
+  info.sType = VK_STRUCTURE_TYPE_BUFFER_DEVICE_ADDRESS_INFO;
+  info.buffer = buffer_;
+  address_ = vk.GetBufferDeviceAddress(device_.handle(), &info);
+
+  const VkMemoryPropertyFlags chosen = memory.memoryTypes[type].propertyFlags;
+  const bool map = use != MemoryUse::tensors || device_.physical().is_unified();
+  if (map && (chosen & visible) == visible) {
+    void* mapped = nullptr;
+    result = vk.MapMemory(device_.handle(), memory_, 0, VK_WHOLE_SIZE, 0, &mapped);
+    if (result != VK_SUCCESS) return result;
+    host_ = static_cast<std::byte*>(mapped);
+  }
+  return VK_SUCCESS;
+}
+
+MemoryBlock::~MemoryBlock() {
+  const DeviceFunctions& vk = device_.vk();
+  if (buffer_) vk.DestroyBuffer(device_.handle(), buffer_, nullptr);
+  if (memory_) vk.FreeMemory(device_.handle(), memory_, nullptr);
+}
+
+}  // namespace fovea::vulkan

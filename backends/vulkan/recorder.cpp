@@ -1,0 +1,248 @@
+#include "fovea/backends/vulkan/recorder.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+
+namespace fovea::vulkan {
+namespace {
+
+constexpr size_t ring_size = 8;
+// A batch is submitted after this many commands at the latest; the number doubles with each submit of which the host
+// needs nothing, so that long programs take few.
+constexpr size_t first_batch_commands = 512;
+constexpr uint64_t most_doublings = 4;
+// A batch should keep the device busy for no longer than this.
+constexpr double batch_seconds = 0.25;
+constexpr uint64_t wait_nanoseconds = 1'000'000'000;
+constexpr int wait_rounds = 300;
+
+constexpr VkPipelineStageFlags2 work_stages =
+    VK_PIPELINE_STAGE_2_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_2_ALL_TRANSFER_BIT;
+constexpr VkAccessFlags2 work_writes = VK_ACCESS_2_SHADER_WRITE_BIT | VK_ACCESS_2_TRANSFER_WRITE_BIT;
+constexpr VkAccessFlags2 work_reads = VK_ACCESS_2_SHADER_READ_BIT | VK_ACCESS_2_TRANSFER_READ_BIT;
+
+double first_guess(const PhysicalDevice& device) {
+  switch (device.type) {
+    case VK_PHYSICAL_DEVICE_TYPE_CPU:
+      return std::numeric_limits<double>::infinity();  // it has no watchdog
+    case VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU:
+      return 4e12;
+    default:
+      return 4e11;
+  }
+}
+
+}  // namespace
+
+Recorder::Recorder(const LogicalDevice& device, DebugOptions debug)
+    : device_(device), vk_(device.vk()), debug_(debug), batches_(ring_size), rate_(first_guess(device.physical())) {}
+
+Recorder::~Recorder() {
+  vk_.DeviceWaitIdle(device_.handle());
+  for (Batch& batch : batches_) {
+    if (batch.times) vk_.DestroyQueryPool(device_.handle(), batch.times, nullptr);
+    if (batch.pool) vk_.DestroyCommandPool(device_.handle(), batch.pool, nullptr);
+  }
+}
+
+std::string Recorder::last_operations() const {
+  std::string text;
+  for (size_t back = 0; back < ring_size; ++back) {
+    const Batch& batch = batches_[(current_ + ring_size - back) % ring_size];
+    if (batch.operations.empty() || batch.value <= completed_) continue;
+    // The oldest unfinished batch comes last and is the one that failed.
+    const Operation& last = batch.operations.back();
+    text = fmt::format("{} operations up to {} {}", batch.operations.size(), last.name, last.shape);
+  }
+  return text.empty() ? "no operation" : text;
+}
+
+void Recorder::expect(VkResult result, const char* what) {
+  if (result >= VK_SUCCESS) return;
+  if (result != VK_ERROR_DEVICE_LOST) check(result, what);
+  lost_ = fmt::format("vulkan: {} was lost while it ran {}", device_.physical().about.name, last_operations());
+  throw DeviceError(lost_);
+}
+
+void Recorder::begin() {
+  if (!lost_.empty()) throw DeviceError(lost_);
+  current_ = (current_ + 1) % ring_size;
+  Batch& batch = batches_[current_];
+  if (batch.value > completed_) await(batch.value);
+  retire(batch);
+  if (!batch.pool) {
+    VkCommandPoolCreateInfo pool{};
+    pool.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO;
+    pool.flags = VK_COMMAND_POOL_CREATE_TRANSIENT_BIT;
+    pool.queueFamilyIndex = device_.physical().queue_family;
+    expect(vk_.CreateCommandPool(device_.handle(), &pool, nullptr, &batch.pool), "making a command pool");
+    VkCommandBufferAllocateInfo commands{};
+    commands.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO;
+    commands.commandPool = batch.pool;
+    commands.level = VK_COMMAND_BUFFER_LEVEL_PRIMARY;
+    commands.commandBufferCount = 1;
+    expect(vk_.AllocateCommandBuffers(device_.handle(), &commands, &batch.commands), "making a command buffer");
+    if (device_.physical().timestamp_bits > 0 && !device_.physical().is_cpu()) {
+      VkQueryPoolCreateInfo times{};
+      times.sType = VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO;
+      times.queryType = VK_QUERY_TYPE_TIMESTAMP;
+      times.queryCount = 2;
+      expect(vk_.CreateQueryPool(device_.handle(), &times, nullptr, &batch.times), "making a query pool");
+    }
+  } else {
+    expect(vk_.ResetCommandPool(device_.handle(), batch.pool, 0), "resetting a command pool");
+  }
+  batch.value = open_batch();
+  batch.work = 0;
+  batch.operations.clear();
+  VkCommandBufferBeginInfo info{};
+  info.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO;
+  info.flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT;
+  expect(vk_.BeginCommandBuffer(batch.commands, &info), "beginning a command buffer");
+  if (batch.times) {
+    vk_.CmdResetQueryPool(batch.commands, batch.times, 0, 2);
+    vk_.CmdWriteTimestamp2(batch.commands, VK_PIPELINE_STAGE_2_TOP_OF_PIPE_BIT, batch.times, 0);
+  }
+  bound_ = nullptr;
+  recording_ = true;
+}
+
+void Recorder::barrier(VkPipelineStageFlags2 also_stage, VkAccessFlags2 also_access) {
+  VkMemoryBarrier2 memory{};
+  memory.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER_2;
+  memory.srcStageMask = work_stages;
+  memory.srcAccessMask = work_writes;
+  memory.dstStageMask = work_stages | also_stage;
+  memory.dstAccessMask = work_reads | work_writes | also_access;
+  VkDependencyInfo info{};
+  info.sType = VK_STRUCTURE_TYPE_DEPENDENCY_INFO;
+  info.memoryBarrierCount = 1;
+  info.pMemoryBarriers = &memory;
+  vk_.CmdPipelineBarrier2(batches_[current_].commands, &info);
+  ++counters_.barriers;
+}
+
+void Recorder::before_command(const char* name, const Shape& shape, std::span<const AddressRange> reads,
+                              std::span<const AddressRange> writes) {
+  if (!recording_) begin();
+  if (hazards_.access(reads, writes) || debug_.barriers) barrier(0, 0);
+  batches_[current_].operations.push_back({name, shape});
+}
+
+void Recorder::after_command(double work) {
+  Batch& batch = batches_[current_];
+  batch.work += work;
+  const size_t most = first_batch_commands << std::min(submits_since_wait_, most_doublings);
+  if (batch.operations.size() >= most || batch.work > rate_ * batch_seconds) flush();
+}
+
+void Recorder::dispatch(const Dispatch& dispatch) {
+  before_command(dispatch.name, dispatch.shape, dispatch.reads, dispatch.writes);
+  const VkCommandBuffer commands = batches_[current_].commands;
+  if (bound_ != dispatch.pipeline) {
+    vk_.CmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_COMPUTE, dispatch.pipeline);
+    bound_ = dispatch.pipeline;
+  }
+  vk_.CmdPushConstants(commands, device_.layout(), VK_SHADER_STAGE_COMPUTE_BIT, 0,
+                       static_cast<uint32_t>(dispatch.push.size()), dispatch.push.data());
+  vk_.CmdDispatch(commands, dispatch.groups_x, dispatch.groups_y, dispatch.groups_z);
+  ++counters_.dispatches;
+  after_command(dispatch.work);
+}
+
+void Recorder::copy(VkBuffer from, uint64_t from_offset, uint64_t from_address, VkBuffer to, uint64_t to_offset,
+                    uint64_t to_address, uint64_t bytes) {
+  const AddressRange read{from_address, from_address + bytes};
+  const AddressRange write{to_address, to_address + bytes};
+  before_command("copy", {static_cast<int64_t>(bytes)}, {&read, 1}, {&write, 1});
+  const VkBufferCopy region{from_offset, to_offset, bytes};
+  vk_.CmdCopyBuffer(batches_[current_].commands, from, to, 1, &region);
+  after_command(static_cast<double>(bytes));
+}
+
+void Recorder::fill(VkBuffer buffer, uint64_t offset, uint64_t address, uint64_t bytes, uint32_t word) {
+  const AddressRange write{address, address + bytes};
+  before_command("fill", {static_cast<int64_t>(bytes)}, {}, {&write, 1});
+  vk_.CmdFillBuffer(batches_[current_].commands, buffer, offset, bytes, word);
+  after_command(static_cast<double>(bytes));
+}
+
+uint64_t Recorder::completed() {
+  if (completed_ < submitted_)
+    expect(vk_.GetSemaphoreCounterValue(device_.handle(), device_.timeline(), &completed_), "asking the timeline");
+  return completed_;
+}
+
+void Recorder::flush() {
+  if (!recording_) return;
+  Batch& batch = batches_[current_];
+  // One barrier between batches, which also shows the host what was written.
+  barrier(VK_PIPELINE_STAGE_2_HOST_BIT, VK_ACCESS_2_HOST_READ_BIT);
+  hazards_.clear();
+  if (batch.times) vk_.CmdWriteTimestamp2(batch.commands, VK_PIPELINE_STAGE_2_BOTTOM_OF_PIPE_BIT, batch.times, 1);
+  recording_ = false;
+  expect(vk_.EndCommandBuffer(batch.commands), "ending a command buffer");
+  VkCommandBufferSubmitInfo commands{};
+  commands.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_SUBMIT_INFO;
+  commands.commandBuffer = batch.commands;
+  VkSemaphoreSubmitInfo signal{};
+  signal.sType = VK_STRUCTURE_TYPE_SEMAPHORE_SUBMIT_INFO;
+  signal.semaphore = device_.timeline();
+  signal.value = batch.value;
+  signal.stageMask = VK_PIPELINE_STAGE_2_ALL_COMMANDS_BIT;
+  VkSubmitInfo2 info{};
+  info.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO_2;
+  info.commandBufferInfoCount = 1;
+  info.pCommandBufferInfos = &commands;
+  info.signalSemaphoreInfoCount = 1;
+  info.pSignalSemaphoreInfos = &signal;
+  expect(vk_.QueueSubmit2(device_.queue(), 1, &info, nullptr), "submitting");
+  submitted_ = batch.value;
+  ++submits_since_wait_;
+  ++counters_.submits;
+}
+
+void Recorder::wait(uint64_t batch) {
+  if (!lost_.empty()) throw DeviceError(lost_);
+  if (batch > submitted_) flush();
+  batch = std::min(batch, submitted_);  // nothing was recorded after all
+  submits_since_wait_ = 0;
+  if (batch > completed()) await(batch);
+}
+
+void Recorder::await(uint64_t batch) {
+  ++counters_.waits;
+  const VkSemaphore timeline = device_.timeline();
+  VkSemaphoreWaitInfo info{};
+  info.sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO;
+  info.semaphoreCount = 1;
+  info.pSemaphores = &timeline;
+  info.pValues = &batch;
+  VkResult result = VK_TIMEOUT;
+  for (int round = 0; result == VK_TIMEOUT && round < wait_rounds; ++round)
+    result = vk_.WaitSemaphores(device_.handle(), &info, wait_nanoseconds);
+  expect(result, "waiting");
+  if (result == VK_TIMEOUT)
+    throw DeviceError(fmt::format("vulkan: {} has not answered for {} seconds; it was to run {}",
+                                  device_.physical().about.name, wait_rounds, last_operations()));
+  completed_ = std::max(completed_, batch);
+  for (Batch& done : batches_) {
+    if (done.value <= completed_) retire(done);
+  }
+}
+
+// Learns from a finished batch how fast the device is.
+void Recorder::retire(Batch& batch) {
+  if (!batch.times || batch.work == 0) return;
+  uint64_t ticks[2];
+  const VkResult result = vk_.GetQueryPoolResults(device_.handle(), batch.times, 0, 2, sizeof ticks, ticks,
+                                                  sizeof ticks[0], VK_QUERY_RESULT_64_BIT);
+  const double seconds = static_cast<double>(ticks[1] - ticks[0]) * device_.physical().timestamp_nanoseconds * 1e-9;
+  // A short batch tells of its overheads rather than of the device.
+  if (result == VK_SUCCESS && seconds > 1e-3) rate_ = std::max(0.75 * rate_ + 0.25 * batch.work / seconds, 1e9);
+  batch.work = 0;
+}
+
+}  // namespace fovea::vulkan

@@ -1,0 +1,105 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "fovea/backends/shape.h"
+#include "fovea/backends/vulkan.h"
+#include "fovea/backends/vulkan/hazards.h"
+#include "fovea/backends/vulkan/logical_device.h"
+
+namespace fovea::vulkan {
+
+/// How a device is watched while a fault is looked for.
+struct DebugOptions {
+  bool barriers = false;  // a barrier before every command, whatever the hazard tracker says
+  bool poison = false;    // freed memory is filled with NaN
+};
+
+/// One kernel's run over a grid of workgroups.
+struct Dispatch {
+  const char* name;  // of static life, for error messages
+  Shape shape;       // likewise
+  VkPipeline pipeline;
+  std::span<const std::byte> push;  // at most push_bytes
+  uint32_t groups_x;
+  uint32_t groups_y = 1;
+  uint32_t groups_z = 1;
+  std::span<const AddressRange> reads;
+  std::span<const AddressRange> writes;
+  double work = 0;  // floating-point operations, or bytes where those are more
+};
+
+/// Records commands and submits them in batches, in order, on one queue. A batch is named by the value that the
+/// device's timeline reaches when it is done.
+class Recorder {
+ public:
+  Recorder(const LogicalDevice& device, DebugOptions debug);
+  ~Recorder();
+  Recorder(const Recorder&) = delete;
+  Recorder& operator=(const Recorder&) = delete;
+
+  void dispatch(const Dispatch& dispatch);
+  void copy(VkBuffer from, uint64_t from_offset, uint64_t from_address, VkBuffer to, uint64_t to_offset,
+            uint64_t to_address, uint64_t bytes);
+  /// Fills whole words.
+  void fill(VkBuffer buffer, uint64_t offset, uint64_t address, uint64_t bytes, uint32_t word);
+
+  /// The batch that is being recorded.
+  uint64_t open_batch() const { return submitted_ + 1; }
+  /// The last batch that the device has finished.
+  uint64_t completed();
+  /// Submits what is recorded.
+  void flush();
+  /// Waits until `batch` is done, submitting it first where it is still open. Throws DeviceError where the device is
+  /// lost or does not answer, naming the last operations.
+  void wait(uint64_t batch);
+
+  VulkanCounters& counters() { return counters_; }
+  /// Work that a single dispatch should not exceed, lest a driver's watchdog takes the device for hung.
+  double work_budget() const { return rate_ * 0.1; }
+
+ private:
+  struct Operation {
+    const char* name;
+    Shape shape;
+  };
+  struct Batch {
+    VkCommandPool pool = nullptr;
+    VkCommandBuffer commands = nullptr;
+    VkQueryPool times = nullptr;
+    uint64_t value = 0;
+    double work = 0;
+    std::vector<Operation> operations;
+  };
+
+  void begin();
+  void await(uint64_t batch);
+  void retire(Batch& batch);
+  void before_command(const char* name, const Shape& shape, std::span<const AddressRange> reads,
+                      std::span<const AddressRange> writes);
+  void after_command(double work);
+  void barrier(VkPipelineStageFlags2 also_stage, VkAccessFlags2 also_access);
+  void expect(VkResult result, const char* what);
+  std::string last_operations() const;
+
+  const LogicalDevice& device_;
+  const DeviceFunctions& vk_;
+  DebugOptions debug_;
+  HazardTracker hazards_;
+  std::vector<Batch> batches_;  // a ring
+  size_t current_ = 0;
+  bool recording_ = false;
+  VkPipeline bound_ = nullptr;
+  uint64_t submitted_ = 0;
+  uint64_t completed_ = 0;
+  uint64_t submits_since_wait_ = 0;
+  double rate_;  // work per second, measured
+  std::string lost_;
+  VulkanCounters counters_;
+};
+
+}  // namespace fovea::vulkan

@@ -1,0 +1,134 @@
+#include "fovea/backends/vulkan/vulkan_backend.h"
+
+#include <cstdlib>
+#include <memory>
+
+#include "fovea/backends/factories.h"
+#include "fovea/backends/vulkan/kernels.h"
+
+namespace fovea::vulkan {
+
+VulkanBackend::VulkanBackend(int index, const PhysicalDevice& physical, const EngineOptions& options)
+    : index_(index), engine_(*this, physical, options) {}
+
+std::string VulkanBackend::description() const {
+  const VulkanDevice& about = engine_.physical().about;
+  return fmt::format("{} ({}, Vulkan {}, {})", about.name, about.type, about.api, about.driver);
+}
+
+BufferRef VulkanBackend::allocate(size_t bytes) {
+  const Lock lock(mutex_);
+  return engine_.allocate(bytes);
+}
+
+void VulkanBackend::recycle(Buffer* buffer) noexcept {
+  const Lock lock(mutex_);
+  engine_.recycle(static_cast<VulkanBuffer*>(buffer));
+}
+
+MemoryStats VulkanBackend::memory() const {
+  const Lock lock(mutex_);
+  return engine_.memory().stats();
+}
+
+void VulkanBackend::set_cache_limit(size_t bytes) {
+  const Lock lock(mutex_);
+  engine_.set_cache_limit(bytes);
+}
+
+void VulkanBackend::write(Buffer& buffer, size_t offset, const void* source, size_t bytes) {
+  const Lock lock(mutex_);
+  engine_.write(static_cast<VulkanBuffer&>(buffer), offset, source, bytes);
+}
+
+void VulkanBackend::read(const Buffer& buffer, size_t offset, void* destination, size_t bytes) {
+  const Lock lock(mutex_);
+  engine_.read(static_cast<const VulkanBuffer&>(buffer), offset, destination, bytes);
+}
+
+void VulkanBackend::synchronize() {
+  const Lock lock(mutex_);
+  engine_.synchronize();
+}
+
+void VulkanBackend::map(const MapCall& call) {
+  const Lock lock(mutex_);
+  vulkan::map(engine_, call);
+}
+
+VulkanCounters VulkanBackend::counters() {
+  const Lock lock(mutex_);
+  return engine_.counters();
+}
+
+void VulkanBackend::finish() noexcept {
+  const Lock lock(mutex_);
+  try {
+    engine_.synchronize();
+  } catch (const Error&) {
+    // The process ends; nobody is left to tell.
+  }
+  engine_.pipelines().save();
+}
+
+namespace {
+
+EngineOptions options_from_environment() {
+  const char* text = std::getenv("FOVEA_VULKAN_DEBUG");
+  const std::string_view wish = text ? text : "";
+  EngineOptions options;
+  options.debug.barriers = wish.find("barriers") != std::string_view::npos;
+  options.debug.poison = wish.find("poison") != std::string_view::npos;
+  return options;
+}
+
+/// The backends in use. They outlive every static tensor, so they are never destroyed; at the end of the process their
+/// work is finished and their caches are saved.
+class Registry {
+ public:
+  VulkanBackend& get(int index, Caller caller) {
+    const std::lock_guard lock(mutex_);
+    const auto place = static_cast<size_t>(index);
+    if (place < backends_.size() && backends_[place]) return *backends_[place];
+    const PhysicalDevice* chosen = nullptr;
+    std::string others;
+    try {
+      for (const PhysicalDevice& physical : instance().devices()) {
+        if (physical.about.index == index) chosen = &physical;
+        if (physical.about.index < 0) others += fmt::format("; {}: {}", physical.about.name, physical.about.unfit);
+      }
+    } catch (const Error& error) {
+      raise<DeviceError>(caller, "vulkan:{}: {}", index, error.what());
+    }
+    if (!chosen) raise<DeviceError>(caller, "vulkan:{}: no such device{}", index, others);
+    if (backends_.size() <= place) backends_.resize(place + 1);
+    backends_[place] = std::make_unique<VulkanBackend>(index, *chosen, options_from_environment()).release();
+    return *backends_[place];
+  }
+
+  ~Registry() {
+    for (VulkanBackend* backend : backends_) {
+      if (backend) backend->finish();
+    }
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<VulkanBackend*> backends_;
+};
+
+Registry& registry() {
+  static Registry result;
+  return result;
+}
+
+}  // namespace
+}  // namespace fovea::vulkan
+
+namespace fovea {
+
+Backend& vulkan_backend(int index, Caller caller) { return vulkan::registry().get(index, caller); }
+
+VulkanCounters vulkan_counters(int index, Caller caller) { return vulkan::registry().get(index, caller).counters(); }
+
+}  // namespace fovea
