@@ -17,6 +17,14 @@ inline constexpr int max_rank = 8;
 class Shape {
  public:
   constexpr Shape() = default;
+  // Only the sizes in use are copied: a shape is mostly of rank 1 to 4, and short copies are what small operations
+  // cost.
+  constexpr Shape(const Shape& other) : rank_(other.rank_) { copy(other); }
+  constexpr Shape& operator=(const Shape& other) {
+    rank_ = other.rank_;
+    copy(other);
+    return *this;
+  }
   constexpr Shape(std::initializer_list<int64_t> sizes) { assign(sizes.begin(), sizes.size()); }
   constexpr explicit Shape(std::span<const int64_t> sizes) { assign(sizes.data(), sizes.size()); }
 
@@ -62,6 +70,9 @@ class Shape {
     if (count > static_cast<size_t>(max_rank)) too_many_axes();
     for (size_t i = 0; i < count; ++i) sizes_[i] = sizes[i];
     rank_ = static_cast<int8_t>(count);
+  }
+  constexpr void copy(const Shape& other) {
+    for (int i = 0; i < rank_; ++i) (*this)[i] = other[i];
   }
   [[noreturn]] static void too_many_axes();
 

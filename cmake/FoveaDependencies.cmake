@@ -13,7 +13,7 @@ find_package(Threads REQUIRED)
 # Compile options of our own code only: they do not reach a user of the installed package.
 add_library(fovea_options INTERFACE)
 target_compile_options(fovea_options INTERFACE -Wall -Wextra -Wpedantic -Wno-unknown-pragmas -fno-math-errno
-                                               -ffp-contract=off)
+                                               -ffp-contract=off -fno-semantic-interposition -fno-plt)
 if(FOVEA_WERROR)
   target_compile_options(fovea_options INTERFACE -Werror)
 endif()

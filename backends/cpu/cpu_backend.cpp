@@ -39,6 +39,8 @@ RowSparse CpuBackend::bag_backward(const BagBackwardCall& call) { return cpu::ba
 void CpuBackend::scan(const ScanCall& call) { cpu::scan(call); }
 void CpuBackend::arg_reduce(const ArgReduceCall& call) { cpu::arg_reduce(call); }
 void CpuBackend::sort(const SortCall& call) { cpu::sort(call); }
+void CpuBackend::recurrent(const RecurrentCall& call) { cpu::recurrent(call); }
+void CpuBackend::recurrent_backward(const RecurrentBackwardCall& call) { cpu::recurrent_backward(call); }
 void CpuBackend::random(const RandomCall& call) { cpu::random(call); }
 
 namespace {

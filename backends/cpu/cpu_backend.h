@@ -39,6 +39,9 @@ class CpuBackend final : public Backend {
   void arg_reduce(const ArgReduceCall& call) override;
   void sort(const SortCall& call) override;
   void random(const RandomCall& call) override;
+  bool has_recurrent() const override { return true; }
+  void recurrent(const RecurrentCall& call) override;
+  void recurrent_backward(const RecurrentBackwardCall& call) override;
 
  private:
   Allocator allocator_;

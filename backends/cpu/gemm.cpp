@@ -4,6 +4,9 @@
 #include <omp.h>
 
 #include <algorithm>
+#include <bit>
+
+#include "fovea/backends/cpu/threads.h"
 
 namespace fovea::cpu {
 namespace {
@@ -74,7 +77,43 @@ void multiply(int64_t m, int64_t n, int64_t k, Matrix<T> a, Matrix<T> b, T* c, i
   }
 }
 
+template <class T>
+void multiply_blocks(int64_t m, int64_t n, int64_t k, Matrix<T> a, Matrix<T> b, T* c, int64_t stride, bool accumulate) {
+  const Blocks block = cut_product(m, n, k);
+  const int64_t across = n ? (n + block.columns - 1) / block.columns : 0;
+  const int64_t down = m ? (m + block.rows - 1) / block.rows : 0;
+  parallel_for(down * across, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t item = begin; item < end; ++item) {
+      const int64_t row = item / across * block.rows, column = item % across * block.columns;
+      multiply(std::min(block.rows, m - row), std::min(block.columns, n - column), k, a.at(row, 0), b.at(0, column),
+               c + row * stride + column, stride, accumulate);
+    }
+  });
+}
+
 }  // namespace
+
+// As many blocks as there is work for, up to 16 and none so small that packing its operands would weigh, laid out so
+// that the least is packed twice.
+Blocks cut_product(int64_t m, int64_t n, int64_t k) {
+  const double work = static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(std::max<int64_t>(k, 1));
+  const auto pieces = static_cast<int64_t>(
+      std::bit_floor(static_cast<uint64_t>(std::clamp(work / static_cast<double>(product_grain), 1.0, 16.0))));
+  Blocks best{m, n};
+  double least = 0;
+  for (int64_t down = 1; down <= pieces; down *= 2) {
+    const int64_t across = pieces / down;
+    const int64_t rows = ((m + down - 1) / down + 15) / 16 * 16, columns = ((n + across - 1) / across + 15) / 16 * 16;
+    const double cost = static_cast<double>((m + rows - 1) / rows) * static_cast<double>(n) +
+                        static_cast<double>((n + columns - 1) / columns) * static_cast<double>(m);
+    if (rows * (down - 1) >= m || columns * (across - 1) >= n) continue;
+    if (least == 0 || cost < least) {
+      least = cost;
+      best = {rows, columns};
+    }
+  }
+  return best;
+}
 
 bool is_blas_layout(int64_t rows, int64_t columns, int64_t row, int64_t column) {
   return is_dense(rows, columns, row, column) || is_dense(columns, rows, column, row);
@@ -87,6 +126,15 @@ void gemm(int64_t m, int64_t n, int64_t k, Matrix<float> a, Matrix<float> b, flo
 void gemm(int64_t m, int64_t n, int64_t k, Matrix<double> a, Matrix<double> b, double* c, int64_t stride,
           bool accumulate) {
   multiply(m, n, k, a, b, c, stride, accumulate);
+}
+
+void parallel_gemm(int64_t m, int64_t n, int64_t k, Matrix<float> a, Matrix<float> b, float* c, int64_t stride,
+                   bool accumulate) {
+  multiply_blocks(m, n, k, a, b, c, stride, accumulate);
+}
+void parallel_gemm(int64_t m, int64_t n, int64_t k, Matrix<double> a, Matrix<double> b, double* c, int64_t stride,
+                   bool accumulate) {
+  multiply_blocks(m, n, k, a, b, c, stride, accumulate);
 }
 
 }  // namespace fovea::cpu

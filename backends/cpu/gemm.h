@@ -23,4 +23,19 @@ void gemm(int64_t m, int64_t n, int64_t k, Matrix<float> a, Matrix<float> b, flo
 void gemm(int64_t m, int64_t n, int64_t k, Matrix<double> a, Matrix<double> b, double* c, int64_t stride,
           bool accumulate);
 
+/// The size of the blocks that a product is cut into, by shape alone, so that its result does not depend on the number
+/// of threads.
+struct Blocks {
+  int64_t rows, columns;
+};
+Blocks cut_product(int64_t m, int64_t n, int64_t k);
+/// Multiply-adds that are worth a thread's attention: about 10 us.
+inline constexpr int64_t product_grain = int64_t{3} << 18;
+
+/// gemm() on several threads.
+void parallel_gemm(int64_t m, int64_t n, int64_t k, Matrix<float> a, Matrix<float> b, float* c, int64_t stride,
+                   bool accumulate);
+void parallel_gemm(int64_t m, int64_t n, int64_t k, Matrix<double> a, Matrix<double> b, double* c, int64_t stride,
+                   bool accumulate);
+
 }  // namespace fovea::cpu

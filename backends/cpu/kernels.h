@@ -20,5 +20,7 @@ void scan(const ScanCall& call);
 void arg_reduce(const ArgReduceCall& call);
 void sort(const SortCall& call);
 void random(const RandomCall& call);
+void recurrent(const RecurrentCall& call);
+void recurrent_backward(const RecurrentBackwardCall& call);
 
 }  // namespace fovea::cpu

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <numbers>
 
@@ -19,35 +18,6 @@ struct Plan {
   Shape batch;  // axes that neighbours could not be merged into
   Strides a, b, out;
 };
-
-struct Cut {
-  int64_t rows, columns;  // of a block
-};
-
-// Multiply-adds that are worth a chunk of their own: about 10 us.
-constexpr int64_t chunk_work = int64_t{3} << 18;
-
-// Blocks by shape alone, so that the result does not depend on the number of threads: as many as there is work for, up
-// to 16, laid out so that the least is packed twice.
-Cut cut(int64_t m, int64_t n, int64_t k) {
-  const double work = static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(std::max<int64_t>(k, 1));
-  const auto pieces = static_cast<int64_t>(
-      std::bit_floor(static_cast<uint64_t>(std::clamp(work / static_cast<double>(chunk_work), 1.0, 16.0))));
-  Cut best{m, n};
-  double least = 0;
-  for (int64_t down = 1; down <= pieces; down *= 2) {
-    const int64_t across = pieces / down;
-    const int64_t rows = ((m + down - 1) / down + 15) / 16 * 16, columns = ((n + across - 1) / across + 15) / 16 * 16;
-    const double cost = static_cast<double>((m + rows - 1) / rows) * static_cast<double>(n) +
-                        static_cast<double>((n + columns - 1) / columns) * static_cast<double>(m);
-    if (rows * (down - 1) >= m || columns * (across - 1) >= n) continue;
-    if (least == 0 || cost < least) {
-      least = cost;
-      best = {rows, columns};
-    }
-  }
-  return best;
-}
 
 // Merges batch axes with their neighbours, and into the rows where b repeats and a and out go on evenly.
 Plan plan(const View& a, const View& b, const View& out) {
@@ -120,11 +90,11 @@ void multiply(const MatmulCall& call) {
   }
   const T* bias = call.bias ? call.bias->data<T>() : nullptr;
   const int64_t bias_stride = call.bias ? call.bias->strides[0] : 0;
-  const Cut block = cut(p.m, p.n, p.k);
+  const Blocks block = cut_product(p.m, p.n, p.k);
   const int64_t down = (p.m + block.rows - 1) / block.rows, across = (p.n + block.columns - 1) / block.columns;
   const int64_t work = std::max<int64_t>(block.rows * block.columns * std::max<int64_t>(p.k, 1), 1);
   parallel_for(
-      p.batch.numel() * down * across, std::max<int64_t>(chunk_work / work, 1), [&](int64_t begin, int64_t end) {
+      p.batch.numel() * down * across, std::max<int64_t>(product_grain / work, 1), [&](int64_t begin, int64_t end) {
         for (int64_t item = begin; item < end; ++item) {
           const int64_t column = item % across * block.columns, row = item / across % down * block.rows;
           const int64_t rows = std::min(block.rows, p.m - row), columns = std::min(block.columns, p.n - column);

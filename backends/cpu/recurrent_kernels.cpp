@@ -1,0 +1,287 @@
+#include "fovea/backends/cpu/recurrent_kernels.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "fovea/backends/cpu/scratch.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "fovea/backends/cpu/recurrent_kernels.cpp"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#include "fovea/backends/cpu/gates-inl.h"
+#include "fovea/backends/cpu/recurrent_cells-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace fovea::cpu::HWY_NAMESPACE {
+
+// Registers to spare decide how many rows share one load of the weights.
+constexpr bool many_registers = HWY_TARGET <= HWY_AVX3 || HWY_ARCH_ARM_A64;
+
+template <RecurrentKind kind>
+struct Shape {
+  static constexpr int gates = fovea::gates(kind);
+  // Hidden vectors side by side in a panel: one gate alone would leave most registers idle.
+  static constexpr int units = gates == 1 ? 2 : 1;
+  static constexpr int vectors = gates * units;
+  static constexpr int rows = many_registers ? (vectors == 4 ? 6 : 8) : (vectors == 4 ? 2 : 4);
+};
+constexpr int back_vectors = 2;
+constexpr int back_rows = many_registers ? 8 : 4;
+
+// sums[r][v] = start[v] + sum over k of x[r][k] * panel[k][v]: R rows by V vectors held in registers.
+template <int R, int V, class D, class T = hn::TFromD<D>>
+HWY_INLINE void multiply_tile(D d, const T* HWY_RESTRICT x, int64_t stride, const T* HWY_RESTRICT panel, int64_t depth,
+                              hn::Vec<D> (&sums)[R][V]) {
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  for (int64_t k = 0; k < depth; ++k, panel += V * lanes) {
+    hn::Vec<D> w[V];
+#pragma GCC unroll 8
+    for (int v = 0; v < V; ++v) w[v] = hn::Load(d, panel + v * lanes);
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) {
+      const auto value = hn::Set(d, x[r * stride + k]);
+#pragma GCC unroll 8
+      for (int v = 0; v < V; ++v) sums[r][v] = hn::MulAdd(value, w[v], sums[r][v]);
+    }
+  }
+}
+
+// Calls tile(integral_constant<R>, first) over `rows` rows in steps of Most, then of 4, 2 and 1.
+template <int Most, class F>
+HWY_INLINE void each_tile(int64_t rows, F tile) {
+  int64_t row = 0;
+  for (; rows - row >= Most; row += Most) tile(std::integral_constant<int, Most>{}, row);
+  if constexpr (Most > 4) {
+    for (; rows - row >= 4; row += 4) tile(std::integral_constant<int, 4>{}, row);
+  }
+  if constexpr (Most > 2) {
+    for (; rows - row >= 2; row += 2) tile(std::integral_constant<int, 2>{}, row);
+  }
+  for (; row < rows; ++row) tile(std::integral_constant<int, 1>{}, row);
+}
+
+template <class D>
+int64_t padded(D d, int64_t hidden, int64_t vectors = 1) {
+  const int64_t unit = static_cast<int64_t>(hn::Lanes(d)) * vectors;
+  return (hidden + unit - 1) / unit * unit;
+}
+
+/// Where the steps of a block of rows stand in the sequences.
+struct Positions {
+  const RecurrentRows& rows;
+  int64_t time;
+  bool reverse;
+
+  int64_t running(int64_t step, int64_t before) const {
+    while (before > 0 && rows.length[before - 1] <= step) --before;
+    return before;
+  }
+  int64_t at(int64_t row, int64_t step) const { return reverse ? rows.length[row] - 1 - step : step; }
+};
+
+template <RecurrentKind kind, class T>
+void forward(const RecurrentForward<T>& pass, const RecurrentRows& rows) {
+  using S = Shape<kind>;
+  const hn::ScalableTag<T> d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  const int64_t hidden = pass.hidden, width = padded(d, hidden, S::units), time = pass.time;
+  const Positions positions{rows, time, pass.reverse};
+  constexpr bool lstm = kind == RecurrentKind::lstm;
+  const Scratch<T> state(rows.count * width * (lstm ? 3 : 2));
+  T *now = state.data(), *next = now + rows.count * width, *cells = next + rows.count * width;
+  std::fill_n(now, rows.count * width * (lstm ? 3 : 2), T(0));
+  for (int64_t row = 0; row < rows.count; ++row) {
+    const int64_t b = rows.batch[row];
+    if (pass.h0) std::copy_n(pass.h0 + b * hidden, hidden, now + row * width);
+    if (lstm && pass.c0) std::copy_n(pass.c0 + b * hidden, hidden, cells + row * width);
+    for (int64_t t = rows.length[row]; t < time; ++t) {
+      std::fill_n(pass.output + b * pass.output_batch + t * pass.output_time, hidden, T(0));
+      if (pass.h_before) std::fill_n(pass.h_before + (b * time + t) * hidden, hidden, T(0));
+    }
+  }
+  int64_t running = rows.count;
+  for (int64_t step = 0;; ++step) {
+    const int64_t after = positions.running(step, running);
+    for (int64_t row = after; row < running; ++row) {  // these are at their end
+      std::copy_n(now + row * width, hidden, pass.h_last + rows.batch[row] * hidden);
+      if (lstm) std::copy_n(cells + row * width, hidden, pass.c_last + rows.batch[row] * hidden);
+    }
+    running = after;
+    if (running == 0) break;
+    const T *panel = pass.weight, *bias = pass.bias;
+    for (int64_t column = 0; column < hidden; column += S::units * lanes) {
+      each_tile<S::rows>(running, [&]<int R>(std::integral_constant<int, R>, int64_t first) HWY_ATTR {
+        hn::Vec<decltype(d)> sums[R][S::vectors];
+#pragma GCC unroll 8
+        for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 8
+          for (int v = 0; v < S::vectors; ++v) sums[r][v] = hn::Load(d, bias + v * lanes);
+        }
+        multiply_tile(d, now + first * width, width, panel, hidden, sums);
+#pragma GCC unroll 8
+        for (int r = 0; r < R; ++r) {
+          const int64_t row = first + r, b = rows.batch[row], t = positions.at(row, step), place = b * time + t;
+#pragma GCC unroll 2
+          for (int u = 0; u < S::units; ++u) {
+            const int64_t j = column + u * lanes;
+            if (S::units > 1 && j >= hidden) break;
+            const Columns<T> span{hidden, j};
+            const CellInput<T> in{pass.projected + place * S::gates * hidden, now + row * width + j,
+                                  cells + row * width + j};
+            const CellOutput<T> out{next + row * width + j, pass.output + b * pass.output_batch + t * pass.output_time,
+                                    pass.h_before ? pass.h_before + place * hidden : nullptr,
+                                    pass.kept ? pass.kept + place * kept_width(kind) * hidden : nullptr};
+            cell_forward<kind>(d, &sums[r][u * S::gates], span, in, out);
+          }
+        }
+      });
+      panel += S::vectors * lanes * hidden;
+      bias += S::vectors * lanes;
+    }
+    std::swap(now, next);
+  }
+}
+
+template <RecurrentKind kind, class T>
+void backward(const RecurrentBackward<T>& pass, const RecurrentRows& rows, T* dbias) {
+  constexpr int gates = fovea::gates(kind);
+  constexpr bool lstm = kind == RecurrentKind::lstm, gru = kind == RecurrentKind::gru;
+  const hn::ScalableTag<T> d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  const int64_t hidden = pass.hidden, width = padded(d, hidden, back_vectors), time = pass.time;
+  const int64_t depth = gates * hidden, bias_width = padded(d, hidden);
+  const Positions positions{rows, time, pass.reverse};
+  const Scratch<T> state(rows.count * width * (lstm ? 2 : 1)), gradients(rows.count * depth);
+  T *dh = state.data(), *dc = dh + rows.count * width;
+  std::fill_n(dh, rows.count * width * (lstm ? 2 : 1), T(0));
+  for (int64_t row = 0; row < rows.count; ++row) {
+    const int64_t b = rows.batch[row];
+    if (pass.dh_last) std::copy_n(pass.dh_last + b * hidden, hidden, dh + row * width);
+    if (lstm && pass.dc_last) std::copy_n(pass.dc_last + b * hidden, hidden, dc + row * width);
+    for (int64_t t = rows.length[row]; t < time; ++t) {
+      std::fill_n(pass.dprojected + (b * time + t) * depth, depth, T(0));
+      if (gru) std::fill_n(pass.dnew + (b * time + t) * hidden, hidden, T(0));
+    }
+  }
+  int64_t running = 0;
+  for (int64_t step = rows.count ? rows.length[0] - 1 : -1; step >= 0; --step) {
+    while (running < rows.count && rows.length[running] > step) ++running;
+    for (int64_t row = 0; row < running; ++row) {
+      const int64_t b = rows.batch[row], t = positions.at(row, step), place = b * time + t;
+      const T* c_before = nullptr;
+      if (lstm) {
+        const int64_t earlier = place + (pass.reverse ? 1 : -1);
+        if (step > 0) {
+          c_before = pass.kept + (earlier * kept_width(kind) + 4) * hidden;
+        } else if (pass.c0) {
+          c_before = pass.c0 + b * hidden;
+        }
+      }
+      for (int64_t j = 0; j < hidden; j += lanes) {
+        const CellGradient<T> in{pass.kept + place * kept_width(kind) * hidden, pass.h_before + place * hidden,
+                                 c_before, pass.doutput + b * pass.doutput_batch + t * pass.doutput_time};
+        const CellGradientOutput<T> out{dh + row * width + j,
+                                        dc + row * width + j,
+                                        pass.dprojected + place * depth,
+                                        gru ? pass.dnew + place * hidden : nullptr,
+                                        gradients.data() + row * depth,
+                                        dbias + j,
+                                        bias_width};
+        cell_backward<kind>(d, Columns<T>{hidden, j}, in, out);
+      }
+    }
+    const T* panel = pass.weight;
+    for (int64_t column = 0; column < hidden; column += back_vectors * lanes) {
+      each_tile<back_rows>(running, [&]<int R>(std::integral_constant<int, R>, int64_t first) HWY_ATTR {
+        hn::Vec<decltype(d)> sums[R][back_vectors];
+        T* to = dh + first * width + column;
+#pragma GCC unroll 8
+        for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 8
+          for (int v = 0; v < back_vectors; ++v) sums[r][v] = hn::Load(d, to + r * width + v * lanes);
+        }
+        multiply_tile(d, gradients.data() + first * depth, depth, panel, depth, sums);
+#pragma GCC unroll 8
+        for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 8
+          for (int v = 0; v < back_vectors; ++v) hn::Store(sums[r][v], d, to + r * width + v * lanes);
+        }
+      });
+      panel += back_vectors * lanes * depth;
+    }
+  }
+  for (int64_t row = 0; row < rows.count; ++row) {
+    const int64_t b = rows.batch[row];
+    if (pass.dh0) std::copy_n(dh + row * width, hidden, pass.dh0 + b * hidden);
+    if (lstm && pass.dc0) std::copy_n(dc + row * width, hidden, pass.dc0 + b * hidden);
+  }
+}
+
+template <class T, class F>
+void visit_kind(RecurrentKind kind, F f) {
+  switch (kind) {
+    case RecurrentKind::rnn_tanh:
+      return f(std::integral_constant<RecurrentKind, RecurrentKind::rnn_tanh>{});
+    case RecurrentKind::rnn_relu:
+      return f(std::integral_constant<RecurrentKind, RecurrentKind::rnn_relu>{});
+    case RecurrentKind::gru:
+      return f(std::integral_constant<RecurrentKind, RecurrentKind::gru>{});
+    case RecurrentKind::lstm:
+      return f(std::integral_constant<RecurrentKind, RecurrentKind::lstm>{});
+  }
+}
+
+template <class T>
+void any_forward(const RecurrentForward<T>& pass, const RecurrentRows& rows) {
+  visit_kind<T>(pass.kind, [&]<RecurrentKind k>(std::integral_constant<RecurrentKind, k>) { forward<k>(pass, rows); });
+}
+template <class T>
+void any_backward(const RecurrentBackward<T>& pass, const RecurrentRows& rows, T* dbias) {
+  visit_kind<T>(pass.kind,
+                [&]<RecurrentKind k>(std::integral_constant<RecurrentKind, k>) { backward<k>(pass, rows, dbias); });
+}
+
+void forward_f32(const RecurrentForward<float>& pass, const RecurrentRows& rows) { any_forward(pass, rows); }
+void forward_f64(const RecurrentForward<double>& pass, const RecurrentRows& rows) { any_forward(pass, rows); }
+void backward_f32(const RecurrentBackward<float>& pass, const RecurrentRows& rows, float* dbias) {
+  any_backward(pass, rows, dbias);
+}
+void backward_f64(const RecurrentBackward<double>& pass, const RecurrentRows& rows, double* dbias) {
+  any_backward(pass, rows, dbias);
+}
+
+RecurrentLayout layout_of(size_t element) {
+  const auto bytes = static_cast<int64_t>(hn::Lanes(hn::ScalableTag<uint8_t>()));
+  return {bytes / static_cast<int64_t>(element), 2, back_vectors};
+}
+
+}  // namespace fovea::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace fovea::cpu {
+
+HWY_EXPORT(forward_f32);
+HWY_EXPORT(forward_f64);
+HWY_EXPORT(backward_f32);
+HWY_EXPORT(backward_f64);
+HWY_EXPORT(layout_of);
+
+RecurrentLayout recurrent_layout(size_t element) { return HWY_DYNAMIC_DISPATCH(layout_of)(element); }
+void run_forward(const RecurrentForward<float>& pass, const RecurrentRows& rows) {
+  HWY_DYNAMIC_DISPATCH(forward_f32)(pass, rows);
+}
+void run_forward(const RecurrentForward<double>& pass, const RecurrentRows& rows) {
+  HWY_DYNAMIC_DISPATCH(forward_f64)(pass, rows);
+}
+void run_backward(const RecurrentBackward<float>& pass, const RecurrentRows& rows, float* dbias) {
+  HWY_DYNAMIC_DISPATCH(backward_f32)(pass, rows, dbias);
+}
+void run_backward(const RecurrentBackward<double>& pass, const RecurrentRows& rows, double* dbias) {
+  HWY_DYNAMIC_DISPATCH(backward_f64)(pass, rows, dbias);
+}
+
+}  // namespace fovea::cpu
+#endif

@@ -1,0 +1,64 @@
+#pragma once
+
+#include "fovea/backends/backend.h"
+
+namespace fovea::cpu {
+
+/// The rows of a recurrent layer that one thread works on, ordered so that those still running are the first.
+struct RecurrentRows {
+  const int64_t* batch;   // which sequence stands in row i
+  const int64_t* length;  // how many steps it runs, falling
+  int64_t count;
+};
+
+/// One direction of a layer, ready for the step kernels. Matrices are packed for the vectors of this machine.
+template <class T>
+struct RecurrentForward {
+  RecurrentKind kind;
+  int64_t time, hidden;
+  bool reverse;
+  const T* projected;  // [batch, time, gates * hidden]
+  const T* weight;     // see RecurrentLayout
+  const T* bias;       // in the order of a panel's row
+  const T *h0, *c0;    // [batch, hidden] or null
+  T* output;           // rows of `hidden` at batch * output_batch + time * output_time
+  int64_t output_batch, output_time;
+  T *h_last, *c_last;  // [batch, hidden]; c_last for lstm alone
+  T *h_before, *kept;  // [batch, time, hidden] and [batch, time, kept_width * hidden], or null
+};
+
+template <class T>
+struct RecurrentBackward {
+  RecurrentKind kind;
+  int64_t time, hidden;
+  bool reverse;
+  const T* weight;  // see RecurrentLayout
+  const T *h_before, *kept;
+  const T* c0;       // lstm: or null
+  const T* doutput;  // rows of `hidden` at batch * doutput_batch + time * doutput_time
+  int64_t doutput_batch, doutput_time;
+  const T *dh_last, *dc_last;  // or null
+  T* dprojected;               // [batch, time, gates * hidden]
+  T* dnew;                     // gru: [batch, time, hidden], the gradient of W_hn h + b_hn
+  T *dh0, *dc0;                // or null
+};
+
+/// How weights are packed: vectors of `lanes` elements; a panel of the forward product holds, for each row of the
+/// weights' transpose, `units` vectors of hidden units (of every gate; one gate alone takes `single_units`), that of
+/// the backward product `back_units` vectors.
+struct RecurrentLayout {
+  int64_t lanes, single_units, back_units;
+};
+RecurrentLayout recurrent_layout(size_t element);
+
+void run_forward(const RecurrentForward<float>& pass, const RecurrentRows& rows);
+void run_forward(const RecurrentForward<double>& pass, const RecurrentRows& rows);
+/// Adds the rows' share of the gradient of the hidden bias to dbias [gates, hidden rounded up to whole vectors].
+void run_backward(const RecurrentBackward<float>& pass, const RecurrentRows& rows, float* dbias);
+void run_backward(const RecurrentBackward<double>& pass, const RecurrentRows& rows, double* dbias);
+
+/// What `kept` holds per position beside h_before, in this order: gru r, z, n, W_hn h + b_hn; lstm i, f, g, o, c; rnn
+/// h.
+constexpr int kept_width(RecurrentKind kind) { return reserve_width(kind) - 1; }
+
+}  // namespace fovea::cpu

@@ -1,0 +1,61 @@
+#!/usr/bin/env python3
+"""Runs `bench` and the same workloads in PyTorch, one after the other for each workload, and prints the ratios.
+
+    bench/compare.py --bench build/release/bench/bench [--python PYTHON] [WORKLOAD ...]
+
+PYTHON is one that can import torch (default: the one that runs this script)."""
+
+import argparse
+import json
+import math
+import os
+import statistics
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+def run(command):
+    result = subprocess.run(command, capture_output=True, text=True)
+    lines = [json.loads(line) for line in result.stdout.splitlines() if line.startswith("{")]
+    if result.returncode != 0 or not lines:
+        sys.exit(f"{' '.join(command)} failed:\n{result.stderr}")
+    return lines[0]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("workloads", nargs="*")
+    parser.add_argument("--bench", default=os.path.join(HERE, "..", "build", "release", "bench", "bench"))
+    parser.add_argument("--python", default=sys.executable)
+    parser.add_argument("--steps", type=int, default=100)
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--rounds", type=int, default=3, help="how often each is run; medians are compared")
+    parser.add_argument("--json", help="also write the figures to this file")
+    arguments = parser.parse_args()
+
+    listed = subprocess.run([arguments.bench, "--list"], capture_output=True, text=True, check=True).stdout.split()
+    common = ["--steps", str(arguments.steps), "--threads", str(arguments.threads)]
+    rows = []
+    print(f"{'workload':28}{'fovea ms':>10}{'torch ms':>10}{'ratio':>8}{'fovea MiB':>11}{'torch MiB':>11}")
+    for name in arguments.workloads or listed:
+        ours, theirs = [], []
+        for _ in range(arguments.rounds):
+            ours.append(run([arguments.bench, name, *common]))
+            theirs.append(run([arguments.python, os.path.join(HERE, "pytorch_workloads.py"), name, *common]))
+        a = statistics.median(line["ms"] for line in ours)
+        b = statistics.median(line["ms"] for line in theirs)
+        rows.append({"workload": name, "fovea_ms": a, "torch_ms": b, "ratio": b / a,
+                     "fovea_peak_mib": ours[0]["peak_mib"], "torch_peak_mib": theirs[0]["peak_mib"],
+                     "torch": theirs[0]["torch"]})
+        print(f"{name:28}{a:10.3f}{b:10.3f}{b / a:8.2f}{ours[0]['peak_mib']:11}{theirs[0]['peak_mib']:11}", flush=True)
+    mean = math.exp(sum(math.log(row["ratio"]) for row in rows) / len(rows))
+    print(f"{'geometric mean':28}{'':20}{mean:8.2f}   (PyTorch {rows[0]['torch']}, {arguments.threads} threads)")
+    if arguments.json:
+        with open(arguments.json, "w") as file:
+            json.dump(rows, file, indent=1)
+
+
+if __name__ == "__main__":
+    main()

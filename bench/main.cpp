@@ -1,0 +1,89 @@
+// Times named workloads and prints one JSON object a line; see docs/benchmarks.md.
+
+#include <sys/resource.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <chrono>
+
+#include "workloads.h"
+
+namespace {
+
+using namespace fovea;
+using Clock = std::chrono::steady_clock;
+
+double milliseconds(Clock::duration time) { return std::chrono::duration<double, std::milli>(time).count(); }
+
+long peak_mib() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return usage.ru_maxrss / 1024;
+}
+
+/// Three steps to warm up, then up to `steps` steps or eight seconds.
+void measure(const bench::Workload& workload, Device device, int steps) {
+  manual_seed(0);
+  const std::function<void()> step = workload.prepare(device);
+  Backend& on = backend(device);
+  for (int i = 0; i < 3; ++i) step();
+  on.synchronize();
+  std::vector<double> times;
+  for (const auto start = Clock::now();
+       static_cast<int>(times.size()) < steps && milliseconds(Clock::now() - start) < 8000;) {
+    const auto before = Clock::now();
+    step();
+    on.synchronize();
+    times.push_back(milliseconds(Clock::now() - before));
+  }
+  std::sort(times.begin(), times.end());
+  fmt::print("{{\"workload\": \"{}\", \"ms\": {:.4f}, \"min_ms\": {:.4f}, \"runs\": {}, \"device\": \"{}\", "
+             "\"threads\": {}, \"peak_mib\": {}}}\n",
+             workload.name, times[times.size() / 2], times.front(), times.size(), device, num_threads(), peak_mib());
+  std::fflush(stdout);
+}
+
+int run(int argc, char** argv) {
+  CLI::App app{"Times training steps, inference and single operations"};
+  std::vector<std::string> names;
+  int steps = 200;
+  int threads = 0;
+  std::string device = "cpu";
+  bool list = false;
+  app.add_option("workloads", names, "Which workloads to run (all of them where none is named)");
+  app.add_option("--steps", steps, "Steps to time at most, a workload")->check(CLI::PositiveNumber);
+  app.add_option("--threads", threads, "Threads to use (0: one a core)")->check(CLI::NonNegativeNumber);
+  app.add_option("--device", device, "cpu, vulkan or vulkan:N");
+  app.add_flag("--list", list, "Print the names of the workloads and end");
+  CLI11_PARSE(app, argc, argv);
+
+  std::vector<bench::Workload> workloads = bench::model_workloads();
+  for (bench::Workload& workload : bench::operation_workloads()) workloads.push_back(std::move(workload));
+  if (list) {
+    for (const bench::Workload& workload : workloads) fmt::print("{}\n", workload.name);
+    return 0;
+  }
+  for (const std::string& name : names) {
+    if (std::none_of(workloads.begin(), workloads.end(), [&](const auto& w) { return w.name == name; })) {
+      throw ValueError(fmt::format("bench: no workload is named '{}'; --list names them", name));
+    }
+  }
+  if (threads > 0) set_num_threads(threads);
+  for (const bench::Workload& workload : workloads) {
+    if (names.empty() || std::find(names.begin(), names.end(), workload.name) != names.end()) {
+      measure(workload, Device::parse(device), steps);
+    }
+  }
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run(argc, argv);
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "{}\n", error.what());
+    return 2;
+  }
+}

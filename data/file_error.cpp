@@ -1,0 +1,40 @@
+#include "fovea/data/file_error.h"
+
+#include <system_error>
+
+#include "fovea/data/utf8.h"
+
+namespace fovea::data {
+
+void fail_system(std::string_view path, std::string_view message, int code) {
+  fail(path, "{}: {}", message, std::generic_category().message(code));
+}
+
+std::string in_quotes(std::string_view text) {
+  constexpr size_t longest = 60;
+  std::string out = "\"";
+  const std::string_view shown = utf8_prefix(text, longest);
+  for (const char c : shown) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x20 || byte == 0x7f) {
+      out += c == '\n' ? "\\n" : c == '\r' ? "\\r" : c == '\t' ? "\\t" : fmt::format("\\x{:02x}", byte);
+    } else {
+      out += c;
+    }
+  }
+  if (shown.size() < text.size()) out += "...";
+  return out + '"';
+}
+
+std::string list_in_quotes(const std::string* begin, const std::string* end) {
+  constexpr ptrdiff_t most = 20;
+  std::string out;
+  for (const std::string* item = begin; item != end; ++item) {
+    if (item - begin == most) return out + fmt::format(" and {} more", end - item);
+    if (item != begin) out += ", ";
+    out += in_quotes(*item);
+  }
+  return out;
+}
+
+}  // namespace fovea::data

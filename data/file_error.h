@@ -1,0 +1,37 @@
+#pragma once
+
+#include <fmt/format.h>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "fovea/backends/error.h"
+
+// Errors about files: one line that begins with the file's name, and the line's number where there is one, so that
+// editors and terminals can jump there. They name no place in the program: the file is what has to change.
+namespace fovea::data {
+
+/// Throws DataError "path: message".
+template <class... Args>
+[[noreturn]] void fail(std::string_view path, fmt::format_string<Args...> format, Args&&... args) {
+  throw DataError(fmt::format("{}: {}", path, fmt::format(format, std::forward<Args>(args)...)));
+}
+
+/// Throws DataError "path:line: message"; lines count from 1.
+template <class... Args>
+[[noreturn]] void fail_at(std::string_view path, int64_t line, fmt::format_string<Args...> format, Args&&... args) {
+  throw DataError(fmt::format("{}:{}: {}", path, line, fmt::format(format, std::forward<Args>(args)...)));
+}
+
+/// Throws DataError "path: message: what errno says", errno being `code`.
+[[noreturn]] void fail_system(std::string_view path, std::string_view message, int code);
+
+/// `text` in double quotes for a message: control characters escaped, cut where it is long.
+std::string in_quotes(std::string_view text);
+
+/// "a", "b", "c": each quoted; where there are very many, the first and how many more.
+std::string list_in_quotes(const std::string* begin, const std::string* end);
+
+}  // namespace fovea::data

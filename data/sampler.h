@@ -1,0 +1,57 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "fovea/backends/error.h"
+
+namespace fovea::data {
+
+/// One block of Philox 4x32-10 (Salmon et al. 2011).
+std::array<uint32_t, 4> philox(uint64_t key, uint64_t counter, uint64_t stream);
+
+/// The numbers from 0 to n - 1 in an order that depends on seed and stream alone, each order as likely as another.
+std::vector<int64_t> permutation(int64_t n, uint64_t seed, uint64_t stream);
+
+struct BatchSamplerOptions {
+  int64_t batch_size = 32;
+  bool shuffle = true;
+  uint64_t seed = 0;
+  /// With lengths: examples are sorted by length within so many batches at a time, so that a batch holds sequences of
+  /// about one length and little padding; the batches are shuffled afterwards.
+  int64_t bucket_batches = 50;
+  bool drop_last = false;  // leaves out the one batch that is not full
+};
+
+/// Divides examples into batches, each epoch anew: the batches of an epoch depend on seed and epoch alone, so a run
+/// that was interrupted goes on with the batches that it would have had.
+class BatchSampler {
+ public:
+  BatchSampler(int64_t examples, BatchSamplerOptions options = {}, Caller caller = {});
+  /// Batches of about equal length. Without shuffling the whole set goes from the shortest to the longest.
+  explicit BatchSampler(std::vector<int64_t> lengths, BatchSamplerOptions options = {}, Caller caller = {});
+
+  int64_t examples() const { return examples_; }
+  /// How many batches an epoch has.
+  int64_t batches() const;
+  /// The examples of the epoch's i-th batch. Throws IndexError.
+  std::span<const int64_t> batch(int64_t i, Caller caller = {}) const;
+
+  int64_t epoch() const { return epoch_; }
+  /// Throws ValueError where it is negative.
+  void set_epoch(int64_t epoch, Caller caller = {});
+
+ private:
+  void arrange();
+
+  int64_t examples_;
+  std::vector<int64_t> lengths_;  // empty where they do not matter
+  BatchSamplerOptions options_;
+  int64_t epoch_ = 0;
+  std::vector<int64_t> order_;
+  std::vector<size_t> begins_;  // where each batch begins in order_
+};
+
+}  // namespace fovea::data

@@ -1,0 +1,62 @@
+#include "fovea/data/table.h"
+
+#include <algorithm>
+#include <charconv>
+#include <numeric>
+
+#include "fovea/data/csv.h"
+#include "fovea/data/file_error.h"
+#include "fovea/data/jsonl.h"
+
+namespace fovea::data {
+
+TableFormat table_format(const std::string& path) {
+  std::string name = path;
+  std::transform(name.begin(), name.end(), name.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 'a' - 'A') : c; });
+  if (name.ends_with(".gz")) name.resize(name.size() - 3);
+  if (name.ends_with(".csv")) return TableFormat::csv;
+  if (name.ends_with(".tsv") || name.ends_with(".tab")) return TableFormat::tsv;
+  if (name.ends_with(".jsonl") || name.ends_with(".ndjson")) return TableFormat::jsonl;
+  fail(path, "unknown kind of file; its name must end in .csv, .tsv or .jsonl, or one of these with .gz");
+}
+
+size_t TableReader::column(std::string_view name_or_position) const {
+  const auto found = std::find(columns_.begin(), columns_.end(), name_or_position);
+  if (found != columns_.end()) {
+    if (std::find(found + 1, columns_.end(), name_or_position) != columns_.end()) {
+      fail(path_, "two columns are named {}; choose one by its position from 0", in_quotes(name_or_position));
+    }
+    return static_cast<size_t>(found - columns_.begin());
+  }
+  size_t position = 0;
+  const char* end = name_or_position.data() + name_or_position.size();
+  const auto [parsed, error] = std::from_chars(name_or_position.data(), end, position);
+  if (error == std::errc() && parsed == end && position < columns_.size()) return position;
+  fail(path_, "no column {}; it has {}", in_quotes(name_or_position),
+       list_in_quotes(columns_.data(), columns_.data() + columns_.size()));
+}
+
+void TableReader::select(std::vector<size_t> columns) {
+  for (const size_t column : columns) {
+    if (column >= columns_.size()) {
+      raise<IndexError>({}, "select: column {} of {}", column, columns_.size());
+    }
+  }
+  selected_ = std::move(columns);
+  selection_changed();
+}
+
+void TableReader::set_columns(std::vector<std::string> names) {
+  columns_ = std::move(names);
+  selected_.resize(columns_.size());
+  std::iota(selected_.begin(), selected_.end(), size_t{0});
+}
+
+std::unique_ptr<TableReader> open_table(const std::string& path, TableOptions options) {
+  const TableFormat format = options.format ? *options.format : table_format(path);
+  if (format == TableFormat::jsonl) return std::make_unique<JsonlReader>(path);
+  return std::make_unique<CsvReader>(path, format == TableFormat::tsv ? '\t' : ',', options.header);
+}
+
+}  // namespace fovea::data

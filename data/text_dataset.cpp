@@ -1,0 +1,87 @@
+#include "fovea/data/text_dataset.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "fovea/data/file_error.h"
+#include "fovea/data/unicode.h"
+
+namespace fovea::data {
+namespace {
+
+/// The first column of that name, in any case, that is not among `taken`.
+std::optional<size_t> find_named(const TableReader& table, std::string_view name, const std::vector<size_t>& taken) {
+  for (size_t i = 0; i < table.columns().size(); ++i) {
+    const std::string& column = table.columns()[i];
+    const bool same = std::equal(column.begin(), column.end(), name.begin(), name.end(),
+                                 [](char a, char b) { return ascii_lower(a) == b; });
+    if (same && std::find(taken.begin(), taken.end(), i) == taken.end()) return i;
+  }
+  return std::nullopt;
+}
+
+size_t default_column(const TableReader& table, std::string_view name, const std::vector<size_t>& taken) {
+  if (const auto named = find_named(table, name, taken)) return *named;
+  for (size_t i = 0; i < table.columns().size(); ++i) {
+    if (std::find(taken.begin(), taken.end(), i) == taken.end()) return i;
+  }
+  const std::string* names = table.columns().data();
+  fail(table.path(), "no column is left for the {}; it has only {}", name,
+       list_in_quotes(names, names + table.columns().size()));
+}
+
+}  // namespace
+
+TextDataset load_text_dataset(const std::string& path, const TextColumns& columns, TableOptions options) {
+  const auto table = open_table(path, options);
+  std::vector<size_t> text;
+  for (const std::string& column : columns.text) text.push_back(table->column(column));
+  size_t label;
+  if (!columns.label.empty()) {
+    label = table->column(columns.label);
+  } else {
+    // A column named "text" is not the label, even where it is the first one.
+    std::vector<size_t> taken = text;
+    if (const auto named = find_named(*table, "text", {}); named && table->columns().size() > 1) {
+      taken.push_back(*named);
+    }
+    label = default_column(*table, "label", taken);
+  }
+  if (text.empty()) text.push_back(default_column(*table, "text", {label}));
+
+  std::vector<size_t> wanted = text;
+  wanted.push_back(label);
+  table->select(wanted);
+  TextDataset dataset;
+  dataset.path = path;
+  for (Row row; table->next(row);) {
+    std::string joined(row.fields[0]);
+    for (size_t i = 1; i < text.size(); ++i) {
+      joined += ' ';
+      joined += row.fields[i];
+    }
+    if (row.fields[text.size()].empty()) fail_at(path, row.line, "the label is empty");
+    dataset.texts.push_back(std::move(joined));
+    dataset.labels.emplace_back(row.fields[text.size()]);
+    dataset.lines.push_back(row.line);
+  }
+  if (dataset.size() == 0) fail(path, "no rows below the header");
+  return dataset;
+}
+
+std::vector<int32_t> label_ids(const TextDataset& dataset, const Labels& labels) {
+  std::vector<int32_t> ids;
+  ids.reserve(dataset.labels.size());
+  for (size_t i = 0; i < dataset.labels.size(); ++i) {
+    const auto id = labels.find(dataset.labels[i]);
+    if (!id) {
+      const std::string* names = labels.names().data();
+      fail_at(dataset.path, dataset.lines[i], "unknown label {}; the classes are {}", in_quotes(dataset.labels[i]),
+              list_in_quotes(names, names + labels.names().size()));
+    }
+    ids.push_back(*id);
+  }
+  return ids;
+}
+
+}  // namespace fovea::data

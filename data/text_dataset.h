@@ -1,0 +1,38 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "fovea/data/table.h"
+#include "fovea/data/vocabulary.h"
+
+namespace fovea::data {
+
+/// Which columns of a table to read, each by name or by position from 0.
+struct TextColumns {
+  /// One or several, which are joined by a space. None: the column named "text", else the first that is not the label.
+  std::vector<std::string> text;
+  /// Empty: the column named "label", else the first that is not a text.
+  std::string label;
+};
+
+/// Texts and the names of their classes, in the order of the file.
+struct TextDataset {
+  std::string path;
+  std::vector<std::string> texts;
+  std::vector<std::string> labels;
+  std::vector<int64_t> lines;  // where each example begins in the file
+
+  int64_t size() const { return static_cast<int64_t>(texts.size()); }
+};
+
+/// Reads a table (see TableReader) into memory. The default names are found in any case ("Label"). Throws DataError
+/// with file and line: a malformed file, a wrong column, an empty label, no rows.
+TextDataset load_text_dataset(const std::string& path, const TextColumns& columns = {}, TableOptions options = {});
+
+/// The class id of every example. Throws DataError with the line of an example whose label is not in `labels`.
+std::vector<int32_t> label_ids(const TextDataset& dataset, const Labels& labels);
+
+}  // namespace fovea::data

@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# Configures and builds one preset (release where none is named) in build/PRESET. Further arguments go to CMake.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+preset=${1:-release}
+[ $# -eq 0 ] || shift
+mkdir -p build
+cmake --preset "$preset" "$@" >"build/$preset.log" 2>&1 || { cat "build/$preset.log"; exit 1; }
+cmake --build --preset "$preset" -j "$(nproc)"

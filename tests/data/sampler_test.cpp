@@ -1,0 +1,178 @@
+#include "fovea/data/sampler.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <numeric>
+
+namespace fovea::data {
+namespace {
+
+using Order = std::vector<int64_t>;
+
+std::vector<Order> batches_of(const BatchSampler& sampler) {
+  std::vector<Order> batches;
+  for (int64_t i = 0; i < sampler.batches(); ++i)
+    batches.emplace_back(sampler.batch(i).begin(), sampler.batch(i).end());
+  return batches;
+}
+
+Order joined(const std::vector<Order>& batches) {
+  Order all;
+  for (const Order& batch : batches) all.insert(all.end(), batch.begin(), batch.end());
+  return all;
+}
+
+Order iota(int64_t n) {
+  Order order(static_cast<size_t>(n));
+  std::iota(order.begin(), order.end(), int64_t{0});
+  return order;
+}
+
+Order sorted(Order order) {
+  std::sort(order.begin(), order.end());
+  return order;
+}
+
+Order some_lengths(int64_t n) {
+  Order lengths;
+  for (int64_t i = 0; i < n; ++i) lengths.push_back(1 + i * 7919 % 50);
+  return lengths;
+}
+
+// The known answers that the authors of Philox publish.
+TEST(Philox, GivesItsKnownAnswers) {
+  EXPECT_EQ(philox(0, 0, 0), (std::array<uint32_t, 4>{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}));
+  EXPECT_EQ(philox(UINT64_MAX, UINT64_MAX, UINT64_MAX),
+            (std::array<uint32_t, 4>{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}));
+  EXPECT_EQ(philox(0x299f31d0a4093822, 0x85a308d3243f6a88, 0x0370734413198a2e),
+            (std::array<uint32_t, 4>{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}));
+}
+
+TEST(Permutation, IsOneAndDependsOnSeedAndStream) {
+  for (const int64_t n : {0, 1, 2, 3, 10, 1000}) EXPECT_EQ(sorted(permutation(n, 1, 2)), iota(n));
+  EXPECT_EQ(permutation(100, 1, 2), permutation(100, 1, 2));
+  EXPECT_NE(permutation(100, 1, 2), permutation(100, 2, 2));
+  EXPECT_NE(permutation(100, 1, 2), permutation(100, 1, 3));
+}
+
+// Resumed runs depend on it: the order may never change.
+TEST(Permutation, IsTheSameForEver) { EXPECT_EQ(permutation(8, 42, 0), (Order{2, 1, 6, 5, 0, 7, 4, 3})); }
+
+TEST(Permutation, FavoursNoOrder) {
+  std::vector<int> counts(24);
+  for (uint64_t seed = 0; seed < 24000; ++seed) {
+    const Order order = permutation(4, seed, 0);
+    const auto rank = [&](size_t i) {
+      return std::count_if(order.begin() + static_cast<int64_t>(i), order.end(),
+                           [&](int64_t x) { return x < order[i]; });
+    };
+    ++counts[static_cast<size_t>(rank(0) * 6 + rank(1) * 2 + rank(2))];
+  }
+  // 1000 each, with a standard deviation of 31.
+  EXPECT_GT(*std::min_element(counts.begin(), counts.end()), 850);
+  EXPECT_LT(*std::max_element(counts.begin(), counts.end()), 1150);
+}
+
+TEST(BatchSampler, CoversEveryExampleOnce) {
+  for (const int64_t n : {0, 1, 2, 31, 32, 33, 1000}) {
+    for (const int64_t size : {1, 2, 32, 5000}) {
+      for (const bool shuffle : {false, true}) {
+        for (const bool lengths : {false, true}) {
+          for (const int64_t bucket : {1, 3, 1000000}) {
+            const BatchSamplerOptions options{.batch_size = size, .shuffle = shuffle, .bucket_batches = bucket};
+            const BatchSampler sampler = lengths ? BatchSampler(some_lengths(n), options) : BatchSampler(n, options);
+            const auto batches = batches_of(sampler);
+            EXPECT_EQ(sampler.batches(), (n + size - 1) / size);
+            EXPECT_EQ(sorted(joined(batches)), iota(n)) << n << " " << size << " " << shuffle << " " << lengths;
+            const auto small = std::count_if(batches.begin(), batches.end(),
+                                             [&](const Order& b) { return static_cast<int64_t>(b.size()) != size; });
+            EXPECT_LE(small, 1);
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(BatchSampler, WithoutShufflingKeepsTheOrder) {
+  BatchSampler sampler(7, {.batch_size = 3, .shuffle = false});
+  EXPECT_EQ(batches_of(sampler), (std::vector<Order>{{0, 1, 2}, {3, 4, 5}, {6}}));
+  sampler.set_epoch(5);
+  EXPECT_EQ(batches_of(sampler), (std::vector<Order>{{0, 1, 2}, {3, 4, 5}, {6}}));
+}
+
+TEST(BatchSampler, WithoutShufflingGoesFromShortToLong) {
+  const BatchSampler sampler({5, 1, 3, 1, 9}, {.batch_size = 2, .shuffle = false});
+  EXPECT_EQ(batches_of(sampler), (std::vector<Order>{{1, 3}, {2, 0}, {4}}));
+}
+
+TEST(BatchSampler, EachEpochHasAnOrderOfItsOwn) {
+  for (const bool lengths : {false, true}) {
+    BatchSampler sampler = lengths ? BatchSampler(some_lengths(200)) : BatchSampler(200);
+    const auto first = batches_of(sampler);
+    sampler.set_epoch(1);
+    EXPECT_NE(batches_of(sampler), first);
+    sampler.set_epoch(0);
+    EXPECT_EQ(batches_of(sampler), first);
+    const BatchSamplerOptions other{.seed = 1};
+    EXPECT_NE(batches_of(lengths ? BatchSampler(some_lengths(200), other) : BatchSampler(200, other)), first);
+  }
+}
+
+TEST(BatchSampler, PutsLikeLengthsTogether) {
+  const Order lengths = some_lengths(3200);
+  const auto padded = [&](const BatchSampler& sampler) {
+    int64_t sum = 0;
+    for (const Order& batch : batches_of(sampler)) {
+      int64_t longest = 0;
+      for (const int64_t i : batch) longest = std::max(longest, lengths[static_cast<size_t>(i)]);
+      sum += longest * static_cast<int64_t>(batch.size());
+    }
+    return sum;
+  };
+  const int64_t least = std::accumulate(lengths.begin(), lengths.end(), int64_t{0});
+  EXPECT_LT(static_cast<double>(padded(BatchSampler(lengths))), 1.04 * static_cast<double>(least));
+  EXPECT_GT(static_cast<double>(padded(BatchSampler(3200))), 1.5 * static_cast<double>(least));
+}
+
+TEST(BatchSampler, BatchesOfLikeLengthComeInRandomOrder) {
+  const Order lengths = some_lengths(3200);
+  const BatchSampler sampler(lengths);
+  int64_t rises = 0;
+  for (int64_t i = 1; i < sampler.batches(); ++i) {
+    rises += lengths[static_cast<size_t>(sampler.batch(i - 1)[0])] < lengths[static_cast<size_t>(sampler.batch(i)[0])];
+  }
+  EXPECT_GT(rises, 30);
+  EXPECT_LT(rises, 70) << "of 99";
+}
+
+TEST(BatchSampler, MayDropTheSmallBatch) {
+  EXPECT_EQ(BatchSampler(10, {.batch_size = 4, .drop_last = true}).batches(), 2);
+  EXPECT_EQ(BatchSampler(3, {.batch_size = 4, .drop_last = true}).batches(), 0);
+  const BatchSampler sampler(some_lengths(10), {.batch_size = 4, .bucket_batches = 1, .drop_last = true});
+  for (const Order& batch : batches_of(sampler)) EXPECT_EQ(batch.size(), 4u);
+}
+
+TEST(BatchSampler, CopiesStandAlone) {
+  auto original = std::make_unique<BatchSampler>(some_lengths(100));
+  const auto expected = batches_of(*original);
+  const BatchSampler copy = *original;
+  original.reset();
+  EXPECT_EQ(batches_of(copy), expected);
+}
+
+TEST(BatchSampler, RefusesBadArguments) {
+  EXPECT_THROW(BatchSampler(10, {.batch_size = 0}), ValueError);
+  EXPECT_THROW(BatchSampler(10, {.bucket_batches = 0}), ValueError);
+  EXPECT_THROW(BatchSampler(-1), ValueError);
+  BatchSampler sampler(10);
+  EXPECT_THROW(sampler.set_epoch(-1), ValueError);
+  EXPECT_THROW((void)sampler.batch(1), IndexError);
+  EXPECT_THROW((void)sampler.batch(-1), IndexError);
+  EXPECT_NO_THROW(BatchSampler(some_lengths(10), {.batch_size = INT64_MAX, .bucket_batches = INT64_MAX}));
+}
+
+}  // namespace
+}  // namespace fovea::data
