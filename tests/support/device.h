@@ -1,0 +1,24 @@
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include "fovea/tensor/tensor.h"
+
+namespace fovea::test {
+
+/// Whether a device can be used here; `reason` says why not.
+bool available(Device device, std::string* reason = nullptr);
+
+/// A test that runs once on the CPU and once on the first Vulkan device, where there is one:
+///
+///     TEST_P(OnEveryDevice, AddsBroadcast) { ... zeros({2, 3}, options()) ... }
+class OnEveryDevice : public ::testing::TestWithParam<Device> {
+ public:
+  Device device() const { return GetParam(); }
+  TensorOptions options(DType dtype = f32) const { return {dtype, GetParam()}; }
+
+ protected:
+  void SetUp() override;
+};
+
+}  // namespace fovea::test
