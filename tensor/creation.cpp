@@ -9,7 +9,27 @@
 namespace fovea {
 namespace {
 
-Tensor random(const Shape& shape, TensorOptions options, RandomCall::Kind kind, Generator& generator) {
+void check_shape(const Shape& shape, const char* name, Caller caller) {
+  int64_t bytes = size_of(DType::f64);  // of the widest element
+  bool fits = true, empty = false;
+  for (int64_t size : shape) {
+    if (size < 0) raise<ShapeError>(caller, "{}: a size of {} is negative", name, shape);
+    empty = empty || size == 0;
+    fits = fits && !__builtin_mul_overflow(bytes, size, &bytes);
+  }
+  if (!fits && !empty) raise<ShapeError>(caller, "{}: {} has too many elements", name, shape);
+}
+
+Tensor filled(const Shape& shape, double value, TensorOptions options, const char* name, Caller caller) {
+  check_shape(shape, name, caller);
+  Tensor out = raw::empty(shape, options);
+  out.fill_(value);
+  return out;
+}
+
+Tensor random(const Shape& shape, TensorOptions options, RandomCall::Kind kind, Generator& generator, const char* name,
+              Caller caller) {
+  check_shape(shape, name, caller);
   Tensor out = raw::empty(shape, options);
   out.backend().random({out.view(), kind, generator.seed, generator.advance(out.numel())});
   return out;
@@ -31,14 +51,18 @@ Generator& default_generator() {
 
 void manual_seed(uint64_t seed) { default_generator() = {seed, 0}; }
 
-Tensor empty(const Shape& shape, TensorOptions options) { return raw::empty(shape, options); }
-Tensor zeros(const Shape& shape, TensorOptions options) { return full(shape, 0, options); }
-Tensor ones(const Shape& shape, TensorOptions options) { return full(shape, 1, options); }
-
-Tensor full(const Shape& shape, double value, TensorOptions options) {
-  Tensor out = raw::empty(shape, options);
-  out.fill_(value);
-  return out;
+Tensor empty(const Shape& shape, TensorOptions options, Caller caller) {
+  check_shape(shape, "empty", caller);
+  return raw::empty(shape, options);
+}
+Tensor zeros(const Shape& shape, TensorOptions options, Caller caller) {
+  return filled(shape, 0, options, "zeros", caller);
+}
+Tensor ones(const Shape& shape, TensorOptions options, Caller caller) {
+  return filled(shape, 1, options, "ones", caller);
+}
+Tensor full(const Shape& shape, double value, TensorOptions options, Caller caller) {
+  return filled(shape, value, options, "full", caller);
 }
 
 Tensor zeros_like(const Tensor& x) { return full(x.shape(), 0, x.options()); }
@@ -73,18 +97,21 @@ Tensor eye(int64_t n, int64_t m, TensorOptions options, Caller caller) {
   return from_host(values, {n, m}, options);
 }
 
-Tensor rand(const Shape& shape, TensorOptions options, Generator& generator) {
-  return random(shape, options, RandomCall::Kind::uniform, generator);
+Tensor rand(const Shape& shape, TensorOptions options, Generator& generator, Caller caller) {
+  return random(shape, options, RandomCall::Kind::uniform, generator, "rand", caller);
 }
 
-Tensor randn(const Shape& shape, TensorOptions options, Generator& generator) {
-  return random(shape, options, RandomCall::Kind::normal, generator);
+Tensor randn(const Shape& shape, TensorOptions options, Generator& generator, Caller caller) {
+  return random(shape, options, RandomCall::Kind::normal, generator, "randn", caller);
 }
 
 Tensor randint(int64_t low, int64_t high, const Shape& shape, TensorOptions options, Generator& generator,
                Caller caller) {
   if (low >= high) raise<ValueError>(caller, "randint: no integer from {} to {} - 1", low, high);
-  const Tensor bits = random(shape, {i32}, RandomCall::Kind::bits, generator);
+  if (low < INT32_MIN || high - 1 > INT32_MAX) {
+    raise<ValueError>(caller, "randint: {} to {} does not fit i32", low, high - 1);
+  }
+  const Tensor bits = random(shape, {i32}, RandomCall::Kind::bits, generator, "randint", caller);
   std::vector<double> values;
   values.reserve(static_cast<size_t>(bits.numel()));
   const auto range = static_cast<uint64_t>(high - low);
@@ -95,8 +122,10 @@ Tensor randint(int64_t low, int64_t high, const Shape& shape, TensorOptions opti
   return from_host(values, shape, options);
 }
 
-Tensor randperm(int64_t n, Device device, Generator& generator) {
-  const std::vector<int32_t> bits = random({n}, {i32}, RandomCall::Kind::bits, generator).to_vector<int32_t>();
+Tensor randperm(int64_t n, Device device, Generator& generator, Caller caller) {
+  if (n < 0) raise<ValueError>(caller, "randperm: count {} is negative", n);
+  const std::vector<int32_t> bits =
+      random({n}, {i32}, RandomCall::Kind::bits, generator, "randperm", caller).to_vector<int32_t>();
   std::vector<int32_t> order(static_cast<size_t>(n));
   std::iota(order.begin(), order.end(), 0);
   for (size_t i = order.size(); i > 1; --i) {
@@ -108,6 +137,7 @@ Tensor randperm(int64_t n, Device device, Generator& generator) {
 
 template <class T>
 Tensor from_span(std::span<const T> values, const Shape& shape, Device device, Caller caller) {
+  check_shape(shape, "from_span", caller);
   if (static_cast<int64_t>(values.size()) != shape.numel()) {
     raise<ShapeError>(caller, "from_span: {} values do not fill {}", values.size(), shape);
   }

@@ -26,10 +26,13 @@ Generator& default_generator();
 /// Restarts the calling thread's generator.
 void manual_seed(uint64_t seed);
 
-Tensor empty(const Shape& shape, TensorOptions options = {});
-Tensor zeros(const Shape& shape, TensorOptions options = {});
-Tensor ones(const Shape& shape, TensorOptions options = {});
-Tensor full(const Shape& shape, double value, TensorOptions options = {});
+// Shapes with a negative size, or more elements than can be counted, throw ShapeError.
+
+/// Content undefined.
+Tensor empty(const Shape& shape, TensorOptions options = {}, Caller caller = {});
+Tensor zeros(const Shape& shape, TensorOptions options = {}, Caller caller = {});
+Tensor ones(const Shape& shape, TensorOptions options = {}, Caller caller = {});
+Tensor full(const Shape& shape, double value, TensorOptions options = {}, Caller caller = {});
 Tensor zeros_like(const Tensor& x);
 Tensor ones_like(const Tensor& x);
 Tensor full_like(const Tensor& x, double value);
@@ -42,14 +45,16 @@ Tensor linspace(double start, double end, int64_t count, TensorOptions options =
 Tensor eye(int64_t n, int64_t m = -1, TensorOptions options = {}, Caller caller = {});
 
 /// Uniform in [0, 1).
-Tensor rand(const Shape& shape, TensorOptions options = {}, Generator& generator = default_generator());
+Tensor rand(const Shape& shape, TensorOptions options = {}, Generator& generator = default_generator(),
+            Caller caller = {});
 /// Standard normal.
-Tensor randn(const Shape& shape, TensorOptions options = {}, Generator& generator = default_generator());
+Tensor randn(const Shape& shape, TensorOptions options = {}, Generator& generator = default_generator(),
+             Caller caller = {});
 /// Integers from low to high - 1, i32.
 Tensor randint(int64_t low, int64_t high, const Shape& shape, TensorOptions options = {.dtype = i32},
                Generator& generator = default_generator(), Caller caller = {});
 /// The integers from 0 to n - 1 in random order, i32.
-Tensor randperm(int64_t n, Device device = {}, Generator& generator = default_generator());
+Tensor randperm(int64_t n, Device device = {}, Generator& generator = default_generator(), Caller caller = {});
 
 /// The values in row-major order as a tensor of `shape` and T's dtype. Throws ShapeError where their number differs.
 template <class T>

@@ -1,0 +1,192 @@
+#include "fovea/tensor/creation.h"
+
+#include "support/device.h"
+#include "support/expect.h"
+#include "support/layouts.h"
+
+namespace fovea {
+namespace {
+
+using test::OnEveryDevice;
+
+TEST_P(OnEveryDevice, FillsWithConstants) {
+  for (const Shape& shape : test::odd_shapes()) {
+    const auto count = static_cast<size_t>(shape.numel());
+    EXPECT_CLOSE(zeros(shape, options()), std::vector<double>(count, 0));
+    EXPECT_CLOSE(ones(shape, options(i32)), std::vector<double>(count, 1));
+    EXPECT_CLOSE(full(shape, -2.5, options(f16)), std::vector<double>(count, -2.5));
+    EXPECT_CLOSE(full(shape, 1, options(boolean)), std::vector<double>(count, 1));
+    EXPECT_EQ(full(shape, 3, options()).shape(), shape);
+    EXPECT_TRUE(empty(shape, options()).is_contiguous());
+  }
+}
+
+TEST_P(OnEveryDevice, MakesTensorsLikeOthers) {
+  const Tensor x = zeros({2, 3}, options(i32)).mT();
+  const Tensor y = full_like(x, 7);
+  EXPECT_EQ(y.shape(), (Shape{3, 2}));
+  EXPECT_EQ(y.dtype(), i32);
+  EXPECT_EQ(y.device(), device());
+  EXPECT_TRUE(y.is_contiguous());
+  EXPECT_CLOSE(y, std::vector<double>(6, 7));
+  EXPECT_CLOSE(zeros_like(y), std::vector<double>(6, 0));
+  EXPECT_CLOSE(ones_like(y), std::vector<double>(6, 1));
+}
+
+TEST_P(OnEveryDevice, CountsInSteps) {
+  EXPECT_CLOSE(arange(0, 5, 1, options()), {0, 1, 2, 3, 4});
+  EXPECT_CLOSE(arange(5, 0, -2, options(i32)), {5, 3, 1});
+  EXPECT_CLOSE(arange(0, 1, 0.25, options()), {0, 0.25, 0.5, 0.75});
+  EXPECT_EQ(arange(3, 3, 1, options()).shape(), Shape{0});
+  EXPECT_EQ(arange(3, 1, 1, options()).shape(), Shape{0});
+  EXPECT_EQ(arange(0, 10).dtype(), f32);
+}
+
+TEST_P(OnEveryDevice, SpacesNumbersBetweenExactEnds) {
+  const std::vector<double> made = linspace(-1, 0.3, 14, options()).to_vector<double>();
+  EXPECT_EQ(made.front(), -1);
+  EXPECT_EQ(made.back(), 0.3f);
+  EXPECT_CLOSE(linspace(0, 1, 5, options()), {0, 0.25, 0.5, 0.75, 1});
+  EXPECT_CLOSE(linspace(2, 8, 1, options()), {2});
+  EXPECT_EQ(linspace(0, 1, 0, options()).shape(), Shape{0});
+}
+
+TEST_P(OnEveryDevice, MakesTheIdentity) {
+  EXPECT_CLOSE(eye(2, 3, options()), {1, 0, 0, 0, 1, 0});
+  EXPECT_EQ(eye(3, -1, options()).shape(), (Shape{3, 3}));
+  EXPECT_EQ(eye(0, -1, options()).shape(), (Shape{0, 0}));
+}
+
+TEST(Creation, TakesTheElementTypeOfAVector) {
+  EXPECT_EQ(from_vector(std::vector<float>{1}).dtype(), f32);
+  EXPECT_EQ(from_vector(std::vector<double>{1}).dtype(), f64);
+  EXPECT_EQ(from_vector(std::vector<int32_t>{1}).dtype(), i32);
+  EXPECT_EQ(from_vector(std::vector<Half>{Half(1.0f)}).dtype(), f16);
+  EXPECT_EQ(from_vector(std::vector<BFloat16>{BFloat16(1.0f)}).dtype(), bf16);
+  const Tensor flags = from_vector(std::vector<bool>{true, false, true}, {3, 1});
+  EXPECT_EQ(flags.dtype(), boolean);
+  EXPECT_CLOSE(flags, {1, 0, 1});
+  EXPECT_EQ(from_vector(std::vector<float>{}).shape(), Shape{0});
+  EXPECT_CLOSE(from_vector(std::vector<int32_t>{1, 2, 3, 4, 5, 6}, {2, 3}).select(0, 1), {4, 5, 6});
+}
+
+TEST(Creation, MakesScalarsAndLists) {
+  EXPECT_EQ(scalar(2.5).shape(), Shape{});
+  EXPECT_EQ(scalar(2.5).item(), 2.5);
+  EXPECT_EQ(scalar(7, {i32}).item<int32_t>(), 7);
+  EXPECT_CLOSE(tensor({1, 2, 3}), {1, 2, 3});
+  EXPECT_EQ(tensor({}).shape(), Shape{0});
+  EXPECT_EQ(tensor({1, 0}, {boolean}).dtype(), boolean);
+}
+
+TEST(Creation, KeepsWholeNumbersOf32Bits) {
+  EXPECT_EQ(full({1}, 16777217, {i32}).item<int32_t>(), 16777217);
+  EXPECT_EQ(full({1}, -2147483648.0, {i32}).item<int32_t>(), INT32_MIN);
+  EXPECT_EQ(tensor({2147483647}, {i32}).item<int32_t>(), INT32_MAX);
+}
+
+TEST(Creation, RefusesWhatCannotBe) {
+  EXPECT_ERROR(zeros({2, -1}), "zeros: a size of [2, -1] is negative (creation_test.cpp:");
+  EXPECT_ERROR(empty({-3}), "empty: a size of [-3] is negative (creation_test.cpp:");
+  EXPECT_ERROR(randn({2, -2}), "randn: a size of [2, -2] is negative (creation_test.cpp:");
+  EXPECT_ERROR(ones({int64_t{1} << 40, int64_t{1} << 40}),
+               "ones: [1099511627776, 1099511627776] has too many elements");
+  EXPECT_ERROR(arange(0, 1, 0), "arange: from 0 to 1 by 0 never ends (creation_test.cpp:");
+  EXPECT_ERROR(arange(0, INFINITY), "arange: from 0 to inf by 1 never ends (creation_test.cpp:");
+  EXPECT_ERROR(linspace(0, 1, -1), "linspace: count -1 is negative (creation_test.cpp:");
+  EXPECT_ERROR(eye(-1), "eye: size -1 is negative (creation_test.cpp:");
+  EXPECT_ERROR(randint(3, 3, {2}), "randint: no integer from 3 to 3 - 1 (creation_test.cpp:");
+  EXPECT_ERROR(randint(0, int64_t{1} << 33, {2}), "randint: 0 to 8589934591 does not fit i32 (creation_test.cpp:");
+  EXPECT_ERROR(randperm(-1), "randperm: count -1 is negative (creation_test.cpp:");
+  EXPECT_ERROR(from_vector(std::vector<float>{1, 2, 3}, {2, 2}),
+               "from_span: 3 values do not fill [2, 2] (creation_test.cpp:");
+}
+
+TEST_P(OnEveryDevice, RepeatsRandomNumbersForASeed) {
+  for (const DType dtype : {f32, f16, bf16}) {
+    Generator a{.seed = 42}, b{.seed = 42}, c{.seed = 43};
+    const Tensor first = randn({33, 7}, options(dtype), a);
+    EXPECT_CLOSE(first, randn({33, 7}, options(dtype), b), 0, 0);
+    EXPECT_FALSE(test::close(first, randn({33, 7}, options(dtype), c)));
+    EXPECT_FALSE(test::close(first, randn({33, 7}, options(dtype), a))) << "the second draw repeats the first";
+    EXPECT_CLOSE(randn({33, 7}, options(dtype), b),
+                 randn({33, 7}, {dtype}, *std::make_unique<Generator>(Generator{42, 58})), 1e-6, 1e-6);
+  }
+}
+
+TEST(Random, DoesNotDependOnTheNumberOfThreads) {
+  const int threads = num_threads();
+  manual_seed(9);
+  const Tensor uniform = rand({100003}), normal = randn({100003});
+  set_num_threads(1);
+  manual_seed(9);
+  EXPECT_CLOSE(rand({100003}), uniform, 0, 0);
+  EXPECT_CLOSE(randn({100003}), normal, 0, 0);
+  set_num_threads(threads);
+}
+
+/// Philox 4x32-10 of Salmon et al. 2011, written from the paper.
+std::array<uint32_t, 4> philox(uint64_t key, uint64_t counter) {
+  std::array<uint32_t, 4> x{static_cast<uint32_t>(counter), static_cast<uint32_t>(counter >> 32), 0, 0};
+  uint32_t k0 = static_cast<uint32_t>(key), k1 = static_cast<uint32_t>(key >> 32);
+  for (int round = 0; round < 10; ++round) {
+    const uint64_t a = uint64_t{0xD2511F53} * x[0], b = uint64_t{0xCD9E8D57} * x[2];
+    x = {static_cast<uint32_t>(b >> 32) ^ x[1] ^ k0, static_cast<uint32_t>(b),
+         static_cast<uint32_t>(a >> 32) ^ x[3] ^ k1, static_cast<uint32_t>(a)};
+    k0 += 0x9E3779B9;
+    k1 += 0xBB67AE85;
+  }
+  return x;
+}
+
+TEST_P(OnEveryDevice, DrawsPhiloxWords) {
+  Generator generator{.seed = 0x123456789abcdefull, .offset = 5};
+  const std::vector<double> values = rand({11}, options(), generator).to_vector<double>();
+  for (size_t i = 0; i < values.size(); ++i) {
+    const uint32_t word = philox(0x123456789abcdefull, 5 + i / 4)[i % 4];
+    EXPECT_EQ(values[i], (word >> 8) * 0x1p-24) << "element " << i;
+  }
+  EXPECT_EQ(generator.offset, 8u) << "11 numbers take 3 counters";
+}
+
+TEST_P(OnEveryDevice, DrawsWithTheRightMoments) {
+  Generator generator{.seed = 3};
+  const std::vector<double> uniform = rand({40000}, options(), generator).to_vector<double>();
+  const std::vector<double> normal = randn({40001}, options(), generator).to_vector<double>();
+  double mean = 0, second = 0, normal_mean = 0, normal_second = 0;
+  for (double u : uniform) {
+    ASSERT_GE(u, 0);
+    ASSERT_LT(u, 1);
+    mean += u / 40000;
+    second += u * u / 40000;
+  }
+  for (double z : normal) {
+    normal_mean += z / 40001;
+    normal_second += z * z / 40001;
+  }
+  EXPECT_NEAR(mean, 0.5, 0.01);
+  EXPECT_NEAR(second, 1.0 / 3, 0.01);
+  EXPECT_NEAR(normal_mean, 0, 0.02);
+  EXPECT_NEAR(normal_second, 1, 0.03);
+}
+
+TEST(Random, DrawsIntegersFromTheWholeRange) {
+  std::array<int, 5> seen{};
+  for (int32_t value : randint(-2, 3, {5000}).to_vector<int32_t>()) {
+    ASSERT_GE(value, -2);
+    ASSERT_LT(value, 3);
+    ++seen[static_cast<size_t>(value + 2)];
+  }
+  for (int count : seen) EXPECT_NEAR(count, 1000, 150);
+}
+
+TEST(Random, PermutesEveryNumberOnce) {
+  std::vector<int32_t> order = randperm(1000).to_vector<int32_t>();
+  EXPECT_FALSE(std::is_sorted(order.begin(), order.end()));
+  std::sort(order.begin(), order.end());
+  for (int32_t i = 0; i < 1000; ++i) ASSERT_EQ(order[static_cast<size_t>(i)], i);
+  EXPECT_EQ(randperm(0).shape(), Shape{0});
+}
+
+}  // namespace
+}  // namespace fovea
