@@ -1,20 +1,49 @@
 #include "support/device.h"
 
-namespace fovea::test {
+#include "fovea/autograd/indexing.h"
+#include "fovea/autograd/losses.h"
+#include "fovea/autograd/matmul.h"
+#include "fovea/autograd/normalize.h"
+#include "fovea/autograd/pointwise.h"
+#include "fovea/autograd/reductions.h"
+#include "fovea/tensor/creation.h"
 
-bool available(Device device, std::string* reason) {
+namespace fovea::test {
+namespace {
+
+/// Calls each of the kernels that every backend must have. Throws DeviceError where one is missing.
+void call_every_kernel(Device device) {
+  const Tensor x = rand({2, 2}, {f32, device}) + 1.0;
+  const Tensor index = zeros({2}, {i32, device});
+  matmul(x, x);
+  softmax(x, -1);
+  layer_norm(x);
+  cross_entropy(x, index);
+  embedding(index, x);
+  embedding_bag(index, index, x);
+  scatter_add(x, 0, zeros({2, 2}, {i32, device}), x);
+  cumsum(x, -1);
+  argmax(x);
+  sort(x);
+}
+
+/// Why the device cannot be tested, or "".
+std::string obstacle(Device device) {
   try {
     backend(device);
-    return true;
+    call_every_kernel(device);
+    return {};
   } catch (const DeviceError& error) {
-    if (reason) *reason = error.what();
-    return false;
+    return error.what();
   }
 }
 
+}  // namespace
+
 void OnEveryDevice::SetUp() {
-  std::string reason;
-  if (!available(device(), &reason)) GTEST_SKIP() << "skipped: " << reason;
+  static const std::string cpu = obstacle(Device::cpu()), vulkan = obstacle(Device::vulkan());
+  const std::string& reason = device() == Device::cpu() ? cpu : vulkan;
+  if (!reason.empty()) GTEST_SKIP() << "skipped: " << reason;
 }
 
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(OnEveryDevice);

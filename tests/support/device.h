@@ -6,10 +6,7 @@
 
 namespace fovea::test {
 
-/// Whether a device can be used here; `reason` says why not.
-bool available(Device device, std::string* reason = nullptr);
-
-/// A test that runs once on the CPU and once on the first Vulkan device, where there is one:
+/// A test that runs once on the CPU and once on the first Vulkan device, where there is one with all kernels:
 ///
 ///     TEST_P(OnEveryDevice, AddsBroadcast) { ... zeros({2, 3}, options()) ... }
 class OnEveryDevice : public ::testing::TestWithParam<Device> {
