@@ -37,10 +37,10 @@ size_t TableReader::column(std::string_view name_or_position) const {
        list_in_quotes(columns_.data(), columns_.data() + columns_.size()));
 }
 
-void TableReader::select(std::vector<size_t> columns) {
+void TableReader::select(std::vector<size_t> columns, Caller caller) {
   for (const size_t column : columns) {
     if (column >= columns_.size()) {
-      raise<IndexError>({}, "select: column {} of {}", column, columns_.size());
+      raise<IndexError>(caller, "select: column {} of {}", column, columns_.size());
     }
   }
   selected_ = std::move(columns);

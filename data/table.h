@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "fovea/backends/error.h"
+
 namespace fovea::data {
 
 enum class TableFormat : uint8_t { csv, tsv, jsonl };
@@ -46,7 +48,7 @@ class TableReader {
   /// DataError that lists the columns where it is absent or two have that name.
   size_t column(std::string_view name_or_position) const;
   /// Rows hold these columns, in this order, from now on; at first all. Throws IndexError.
-  void select(std::vector<size_t> columns);
+  void select(std::vector<size_t> columns, Caller caller = {});
 
   /// The next row; false at the end. Throws DataError with the line of what is malformed.
   virtual bool next(Row& row) = 0;
