@@ -30,7 +30,7 @@ struct LambdaParameters<R (C::*)(P...) const> {
 
   template <class F, size_t... I>
   static R call(F& f, const std::vector<Expr>& arguments, std::index_sequence<I...>) {
-    return f(std::decay_t<P>(arguments[I].id())...);
+    return f(std::decay_t<P>(ExprId{arguments[I].id()})...);
   }
 };
 

@@ -183,14 +183,14 @@ Expr ExprGraph::intern(const Instruction& instruction) {
     if (known.op == instruction.op && std::equal(known.operands, known.operands + 3, instruction.operands) &&
         known.index == instruction.index &&
         std::bit_cast<uint64_t>(known.value) == std::bit_cast<uint64_t>(instruction.value)) {
-      return Expr(found->second);
+      return Expr(ExprId{found->second});
     }
   }
   if (nodes_.size() > UINT16_MAX) throw ValueError("expression: more than 65535 nodes");
   const int id = static_cast<int>(nodes_.size());
   nodes_.push_back(instruction);
   index_.emplace(key, id);
-  return Expr(id);
+  return Expr(ExprId{id});
 }
 
 bool ExprGraph::is_constant(Expr x, double value) const { return node(x).op == Op::constant && node(x).value == value; }
@@ -204,18 +204,18 @@ Expr ExprGraph::make(Op op, Expr a, Expr b, Expr c) {
 
   switch (op) {
     case Op::neg:
-      if (node(a).op == Op::neg) return Expr(node(a).operands[0]);
+      if (node(a).op == Op::neg) return Expr(ExprId{node(a).operands[0]});
       break;
     case Op::add:
       if (is_constant(a, 0)) return b;
       if (is_constant(b, 0)) return a;
-      if (node(b).op == Op::neg) return make(Op::sub, a, Expr(node(b).operands[0]));
-      if (node(a).op == Op::neg) return make(Op::sub, b, Expr(node(a).operands[0]));
+      if (node(b).op == Op::neg) return make(Op::sub, a, Expr(ExprId{node(b).operands[0]}));
+      if (node(a).op == Op::neg) return make(Op::sub, b, Expr(ExprId{node(a).operands[0]}));
       break;
     case Op::sub:
       if (is_constant(b, 0)) return a;
       if (is_constant(a, 0)) return make(Op::neg, b);
-      if (node(b).op == Op::neg) return make(Op::add, a, Expr(node(b).operands[0]));
+      if (node(b).op == Op::neg) return make(Op::add, a, Expr(ExprId{node(b).operands[0]}));
       break;
     case Op::mul:
       if (is_constant(a, 1)) return b;
@@ -390,7 +390,7 @@ void keep_used_inputs(Derivative& derivative) {
     for (int k = 0; k < arity(nodes[i].op); ++k) used[nodes[i].operands[k]] = true;
   }
   ExprGraph kept;
-  std::vector<Expr> moved(nodes.size(), Expr(0));
+  std::vector<Expr> moved(nodes.size(), Expr(ExprId{}));
   std::vector<DerivativeInput> inputs;
   for (size_t i = 0; i < nodes.size(); ++i) {
     if (!used[i]) continue;
@@ -429,7 +429,7 @@ Derivative derive(const ElementwiseFunction& function, uint64_t wanted, bool out
   for (int i = 0; i < outputs; ++i) derivative.inputs.push_back({DerivativeInput::From::gradient, i});
 
   // The forward values, in the new graph; an output whose derivative needs its own result is read back.
-  std::vector<Expr> value(nodes.size(), Expr(0));
+  std::vector<Expr> value(nodes.size(), Expr(ExprId{}));
   std::vector<bool> active(nodes.size(), false);
   for (size_t i = 0; i < nodes.size(); ++i) {
     const Instruction& node = nodes[i];

@@ -11,6 +11,9 @@
 
 namespace fovea {
 
+/// The position of a node in its graph; a type of its own, so that `Expr(1)` can only be the number.
+enum class ExprId : int {};
+
 /// A value in an elementwise expression. Expressions are written with ordinary operators and the functions below,
 /// inside the lambda of an `Elementwise`; numbers mix freely. Equal subexpressions are shared and constants folded as
 /// they are written; x * 0 is taken as 0.
@@ -18,7 +21,7 @@ class Expr {
  public:
   /// A constant. Throws ValueError outside an Elementwise's lambda.
   Expr(double value);
-  explicit Expr(int id) : id_(id) {}
+  explicit Expr(ExprId id) : id_(static_cast<int>(id)) {}
   int id() const { return id_; }
 
  private:
@@ -28,7 +31,7 @@ class Expr {
 /// A number that may change from call to call, such as a slope or a learning rate; carries no gradient.
 class Scalar : public Expr {
  public:
-  explicit Scalar(int id) : Expr(id) {}
+  explicit Scalar(ExprId id) : Expr(id) {}
 };
 
 Expr operator-(Expr x);
@@ -79,7 +82,7 @@ class ExprGraph {
   Expr scalar(int index) { return leaf(Op::scalar, index); }
   Expr constant(double value);
   /// A node, simplified where an identity allows.
-  Expr make(Op op, Expr a, Expr b = Expr(0), Expr c = Expr(0));
+  Expr make(Op op, Expr a, Expr b = Expr(ExprId{}), Expr c = Expr(ExprId{}));
 
   const std::vector<Instruction>& nodes() const { return nodes_; }
   const Instruction& node(Expr x) const { return nodes_[static_cast<size_t>(x.id())]; }
