@@ -1,0 +1,107 @@
+#pragma once
+
+#include <concepts>
+#include <initializer_list>
+#include <memory>
+#include <type_traits>
+#include <vector>
+
+#include "fovea/autograd/elementwise.h"
+#include "fovea/nn/module.h"
+
+namespace fovea::nn {
+
+/// A module that turns one tensor into another.
+template <class T>
+concept TensorModule = std::derived_from<T, Module> && requires(T& module, const Tensor& x) {
+  { module.forward(x) } -> std::same_as<Tensor>;
+};
+
+/// One step of a Sequential: a module that it shares the ownership of, or a function of a tensor.
+class Layer {
+ public:
+  template <TensorModule T>
+  Layer(std::shared_ptr<T> module) : module_(module) {
+    forward_ = [m = module.get()](const Tensor& x, Caller caller) {
+      if constexpr (requires { m->forward(x, caller); }) {
+        return m->forward(x, caller);
+      } else {
+        return m->forward(x);
+      }
+    };
+  }
+  /// `relu`, `tanh`, ...
+  Layer(Tensor (*function)(Operand))
+      : forward_([function](const Tensor& x, Caller caller) {
+          return function({x, caller});
+        }) {}
+  template <std::invocable<const Tensor&> F>
+  Layer(F function) : forward_([function](const Tensor& x, Caller) { return function(x); }) {}
+
+  Tensor forward(const Tensor& x, Caller caller = {}) const { return forward_(x, caller); }
+  /// Null for a function.
+  Module* module() const { return module_.get(); }
+
+ private:
+  std::shared_ptr<Module> module_;
+  std::function<Tensor(const Tensor&, Caller)> forward_;
+};
+
+/// A new module as a layer: `make<Linear>(784, 512)`.
+template <TensorModule T, class... Arguments>
+Layer make(Arguments&&... arguments) {
+  return Layer(std::make_shared<T>(std::forward<Arguments>(arguments)...));
+}
+
+/// Layers one after the other, named "0", "1", ... (a function takes a number too, as PyTorch's ReLU does):
+///
+///     Sequential net{make<Linear>(784, 512), relu, make<Linear>(512, 10)};
+class Sequential : public Module {
+ public:
+  Sequential() = default;
+  Sequential(std::initializer_list<Layer> layers);
+  void append(Layer layer, Caller caller = {});
+  Tensor forward(const Tensor& x, Caller caller = {}) const;
+
+  size_t size() const { return layers_.size(); }
+  const Layer& operator[](size_t i) const { return layers_[i]; }
+
+ private:
+  std::vector<Layer> layers_;
+};
+
+/// Modules of one type, named "0", "1", ...
+template <std::derived_from<Module> T>
+class ModuleList : public Module {
+ public:
+  template <class... Arguments>
+  T& emplace(Arguments&&... arguments) {
+    modules_.push_back(std::make_unique<T>(std::forward<Arguments>(arguments)...));
+    add(std::to_string(modules_.size() - 1), *modules_.back());
+    return *modules_.back();
+  }
+
+  size_t size() const { return modules_.size(); }
+  T& operator[](size_t i) const { return *modules_[i]; }
+
+  class Iterator {
+   public:
+    explicit Iterator(const std::unique_ptr<T>* at) : at_(at) {}
+    T& operator*() const { return **at_; }
+    Iterator& operator++() {
+      ++at_;
+      return *this;
+    }
+    bool operator==(const Iterator&) const = default;
+
+   private:
+    const std::unique_ptr<T>* at_;
+  };
+  Iterator begin() const { return Iterator(modules_.data()); }
+  Iterator end() const { return Iterator(modules_.data() + modules_.size()); }
+
+ private:
+  std::vector<std::unique_ptr<T>> modules_;
+};
+
+}  // namespace fovea::nn

@@ -1,0 +1,160 @@
+#include "fovea/nn/init.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "fovea/autograd/elementwise.h"
+#include "fovea/autograd/graph.h"
+
+namespace fovea::nn::init {
+namespace {
+
+struct Fans {
+  double in, out;
+};
+
+Fans fans(const Tensor& x, const char* name, Caller caller) {
+  if (x.rank() < 2) raise<ShapeError>(caller, "{}: a tensor of shape {} has no fan in and out", name, x.shape());
+  const int64_t rest = x.shape()[0] == 0 ? 0 : x.numel() / x.shape()[0];  // in * product(...)
+  const int64_t field = x.shape()[1] == 0 ? 0 : rest / x.shape()[1];
+  return {static_cast<double>(rest), static_cast<double>(x.shape()[0] * field)};
+}
+
+/// x = values * scale + shift.
+Tensor& assign(Tensor& x, Tensor values, double scale, double shift) {
+  static const Elementwise affine{"affine", [](Expr v, Scalar a, Scalar b) { return v * a + b; }};
+  const NoGrad off;
+  affine.into({&x}, {values, scale, shift});
+  return x;
+}
+
+Tensor& assign(Tensor& x, const std::vector<double>& values) {
+  const NoGrad off;
+  return x.copy_(from_vector(values, x.shape()).to(x.dtype()).to(x.device()));
+}
+
+double kaiming_deviation(const Tensor& x, KaimingOptions options, const char* name, Caller caller) {
+  const Fans f = fans(x, name, caller);
+  const double fan = options.fan == Fan::in ? f.in : f.out;
+  return fan > 0 ? std::sqrt(2 / ((1 + options.slope * options.slope) * fan)) : 0;
+}
+
+double xavier_deviation(const Tensor& x, double gain, const char* name, Caller caller) {
+  const Fans f = fans(x, name, caller);
+  return f.in + f.out > 0 ? gain * std::sqrt(2 / (f.in + f.out)) : 0;
+}
+
+/// The inverse of the standard normal distribution: Acklam's rational approximation, refined by a step of Halley's
+/// method.
+double normal_quantile(double p) {
+  constexpr double a[] = {-3.969683028665376e+01, 2.209460984245205e+02,  -2.759285104469687e+02,
+                          1.383577518672690e+02,  -3.066479806614716e+01, 2.506628277459239e+00};
+  constexpr double b[] = {-5.447609879822406e+01, 1.615858368580409e+02, -1.556989798598866e+02, 6.680131188771972e+01,
+                          -1.328068155288572e+01};
+  constexpr double c[] = {-7.784894002430293e-03, -3.223964580411365e-01, -2.400758277161838e+00,
+                          -2.549732539343734e+00, 4.374664141464968e+00,  2.938163982698783e+00};
+  constexpr double d[] = {7.784695709041462e-03, 3.224671290700398e-01, 2.445134137142996e+00, 3.754408661907416e+00};
+  const auto tail = [&](double q) {
+    return (((((c[0] * q + c[1]) * q + c[2]) * q + c[3]) * q + c[4]) * q + c[5]) /
+           ((((d[0] * q + d[1]) * q + d[2]) * q + d[3]) * q + 1);
+  };
+  double x;
+  if (p < 0.02425) {
+    x = tail(std::sqrt(-2 * std::log(p)));
+  } else if (p > 1 - 0.02425) {
+    x = -tail(std::sqrt(-2 * std::log1p(-p)));
+  } else {
+    const double q = p - 0.5, r = q * q;
+    x = (((((a[0] * r + a[1]) * r + a[2]) * r + a[3]) * r + a[4]) * r + a[5]) * q /
+        (((((b[0] * r + b[1]) * r + b[2]) * r + b[3]) * r + b[4]) * r + 1);
+  }
+  const double error = 0.5 * std::erfc(-x / std::sqrt(2.0)) - p;
+  const double u = error * std::sqrt(2 * M_PI) * std::exp(x * x / 2);
+  return x - u / (1 + x * u / 2);
+}
+
+}  // namespace
+
+Tensor& constant_(Tensor& x, double value) {
+  const NoGrad off;
+  return x.fill_(value);
+}
+Tensor& zeros_(Tensor& x) { return constant_(x, 0); }
+Tensor& ones_(Tensor& x) { return constant_(x, 1); }
+
+Tensor& eye_(Tensor& x, Caller caller) {
+  if (x.rank() != 2) raise<ShapeError>(caller, "eye_: {} is no matrix", x.shape());
+  const NoGrad off;
+  return x.copy_(eye(x.shape()[0], x.shape()[1], x.options(), caller));
+}
+
+Tensor& uniform_(Tensor& x, double low, double high, Generator& generator) {
+  return assign(x, rand(x.shape(), x.options(), generator), high - low, low);
+}
+
+Tensor& normal_(Tensor& x, double mean, double deviation, Generator& generator) {
+  return assign(x, randn(x.shape(), x.options(), generator), deviation, mean);
+}
+
+Tensor& trunc_normal_(Tensor& x, double mean, double deviation, double low, double high, Generator& generator) {
+  const auto below = [&](double value) { return 0.5 * std::erfc((mean - value) / deviation / std::sqrt(2.0)); };
+  const double first = below(low), last = below(high);
+  std::vector<double> values = rand(x.shape(), {f64}, generator).to_vector<double>();
+  for (double& value : values) {
+    // A uniform number is a multiple of 2^-24: the middle of its interval is never 0 or 1.
+    const double p = first + (last - first) * (value + 0x1p-25);
+    value = std::clamp(mean + deviation * normal_quantile(p), low, high);
+  }
+  return assign(x, values);
+}
+
+Tensor& xavier_uniform_(Tensor& x, double gain, Generator& generator, Caller caller) {
+  const double bound = std::sqrt(3.0) * xavier_deviation(x, gain, "xavier_uniform_", caller);
+  return uniform_(x, -bound, bound, generator);
+}
+
+Tensor& xavier_normal_(Tensor& x, double gain, Generator& generator, Caller caller) {
+  return normal_(x, 0, xavier_deviation(x, gain, "xavier_normal_", caller), generator);
+}
+
+Tensor& kaiming_uniform_(Tensor& x, KaimingOptions options, Generator& generator, Caller caller) {
+  const double bound = std::sqrt(3.0) * kaiming_deviation(x, options, "kaiming_uniform_", caller);
+  return uniform_(x, -bound, bound, generator);
+}
+
+Tensor& kaiming_normal_(Tensor& x, KaimingOptions options, Generator& generator, Caller caller) {
+  return normal_(x, 0, kaiming_deviation(x, options, "kaiming_normal_", caller), generator);
+}
+
+Tensor& orthogonal_(Tensor& x, double gain, Generator& generator, Caller caller) {
+  fans(x, "orthogonal_", caller);
+  const auto rows = static_cast<size_t>(x.shape()[0]);
+  const size_t columns = rows == 0 ? 0 : static_cast<size_t>(x.numel()) / rows;
+  const size_t count = std::min(rows, columns), length = std::max(rows, columns);
+  // Gram-Schmidt, twice for the rounding, on random vectors of the longer side.
+  std::vector<double> q =
+      randn({static_cast<int64_t>(count), static_cast<int64_t>(length)}, {f64}, generator).to_vector<double>();
+  for (size_t i = 0; i < count; ++i) {
+    double* v = q.data() + i * length;
+    for (int pass = 0; pass < 2; ++pass) {
+      for (size_t j = 0; j < i; ++j) {
+        const double* u = q.data() + j * length;
+        double dot = 0;
+        for (size_t k = 0; k < length; ++k) dot += u[k] * v[k];
+        for (size_t k = 0; k < length; ++k) v[k] -= dot * u[k];
+      }
+      double square = 0;
+      for (size_t k = 0; k < length; ++k) square += v[k] * v[k];
+      for (size_t k = 0; k < length; ++k) v[k] /= std::sqrt(square);
+    }
+  }
+  std::vector<double> values(rows * columns);
+  for (size_t r = 0; r < rows; ++r) {
+    for (size_t c = 0; c < columns; ++c) {
+      values[r * columns + c] = gain * (rows <= columns ? q[r * length + c] : q[c * length + r]);
+    }
+  }
+  return assign(x, values);
+}
+
+}  // namespace fovea::nn::init

@@ -1,0 +1,130 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "fovea/backends/error.h"
+#include "fovea/tensor/tensor.h"
+
+namespace fovea::nn {
+
+struct NamedTensor {
+  std::string name;
+  Tensor tensor;
+};
+
+/// Tensors by dotted name: what is saved of a module or an optimizer. Handles share the elements of what they came
+/// from; clone them for a snapshot.
+using StateDict = std::map<std::string, Tensor>;
+
+/// How a state dict differs from what a module holds.
+struct LoadReport {
+  std::vector<std::string> missing;     // the module has it, the state dict does not
+  std::vector<std::string> unexpected;  // the other way round
+  std::vector<std::string> misshapen;   // "weight: [3, 4] in the state, [3, 5] in the module"
+
+  bool clean() const { return missing.empty() && unexpected.empty() && misshapen.empty(); }
+};
+/// A line per kind of difference; "" where there is none.
+std::string to_string(const LoadReport& report);
+
+struct LoadOptions {
+  bool strict = true;
+};
+
+/// A part of a model: parameters, buffers and further modules, each a plain member that the constructor registers:
+///
+///     struct Net : nn::Module {
+///       nn::Linear hidden{784, 512}, output{512, 10};
+///       Net() { add("hidden", hidden); add("output", output); }
+///       Tensor forward(const Tensor& x) const { return output.forward(relu(hidden.forward(x))); }
+///     };
+///
+/// A module is pinned: neither copied nor moved. `forward` is an ordinary member of any signature.
+class Module {
+ public:
+  Module() = default;
+  virtual ~Module();
+  Module(const Module&) = delete;
+  Module& operator=(const Module&) = delete;
+
+  /// Own ones first, then the children's, in order of registration; a tensor that stands under several names counts
+  /// once, under the first.
+  std::vector<Tensor> parameters() const;
+  std::vector<NamedTensor> named_parameters() const;
+  std::vector<Tensor> buffers() const;
+  std::vector<NamedTensor> named_buffers() const;
+  std::vector<Module*> children() const;
+  /// How many numbers the parameters hold.
+  int64_t parameter_count() const;
+
+  /// Training mode (dropout on) or evaluation mode, for this module and all below.
+  void train(bool on = true);
+  void eval() { train(false); }
+  bool training() const { return training_; }
+
+  /// Calls `function` on every module below, then on this one.
+  void apply(const std::function<void(Module&)>& function);
+  /// Moves or converts floating parameters and buffers in place: every handle on them follows. Gradients are dropped.
+  void to(Device device, Caller caller = {});
+  void to(DType dtype, Caller caller = {});
+  void zero_grad();
+
+  /// Parameters and buffers by name, each under every name that it has.
+  StateDict state_dict() const;
+  /// Copies values in, converting dtype and device. Everything is checked first: where names or shapes differ, `strict`
+  /// throws ValueError with the report and changes nothing; else what fits is loaded and the report returned.
+  LoadReport load_state_dict(const StateDict& state, LoadOptions options = {}, Caller caller = {});
+
+  /// The dotted name from the root module down: "encoder.output"; "" for the root itself.
+  std::string path() const;
+  /// What kind of module, without namespaces: "Linear".
+  std::string type_name() const;
+  /// Sizes and options for printing: "128, 64, bias=false".
+  virtual std::string description() const { return {}; }
+
+ protected:
+  /// Registers a member. Throws ValueError where the name is empty, dotted or taken, or the tensor is undefined.
+  void add(std::string name, Tensor& parameter, Caller caller = {});
+  void add(std::string name, Module& child, Caller caller = {});
+  void add_buffer(std::string name, Tensor& buffer, Caller caller = {});
+
+ private:
+  template <class T>
+  struct Named {
+    std::string name;
+    T* member;
+  };
+  template <class Visit>
+  void visit_tensors(const std::vector<Named<Tensor>> Module::*list, const std::string& prefix,
+                     const Visit& visit) const;
+  std::vector<NamedTensor> distinct(const std::vector<Named<Tensor>> Module::*list) const;
+  template <class Convert>
+  void convert(const Convert& convert);
+  void check_name(const std::string& name, Caller caller) const;
+
+  std::vector<Named<Tensor>> parameters_;
+  std::vector<Named<Tensor>> buffers_;
+  std::vector<Named<Module>> children_;
+  Module* parent_ = nullptr;
+  bool training_ = true;
+};
+
+/// The module and all below it as an indented tree, a line each, with parameter counts.
+std::string to_string(const Module& module);
+
+/// Stands at the top of a layer's forward: an error inside names the module's path and the user's line.
+class Scope : public ErrorScope {
+ public:
+  Scope(const Module& module, Caller caller) noexcept : ErrorScope(caller), module_(module) {}
+
+ protected:
+  std::string name() const override { return module_.path(); }
+
+ private:
+  const Module& module_;
+};
+
+}  // namespace fovea::nn

@@ -1,0 +1,30 @@
+#pragma once
+
+#include "fovea/nn/module.h"
+
+namespace fovea::nn {
+
+struct LayerNormOptions {
+  double eps = 1e-5;
+  bool affine = true;  // with weight and bias
+  bool bias = true;
+};
+
+/// (x - mean) / sqrt(var + eps) * weight + bias over the last axis (Ba et al. 2016).
+///   x, y         [..., dim]
+///   weight, bias [dim], ones and zeros
+class LayerNorm : public Module {
+ public:
+  explicit LayerNorm(int64_t dim, LayerNormOptions options = {}, Caller caller = {});
+  Tensor forward(const Tensor& x, Caller caller = {}) const;
+  std::string description() const override;
+
+  Tensor weight;
+  Tensor bias;
+
+ private:
+  int64_t dim_;
+  LayerNormOptions options_;
+};
+
+}  // namespace fovea::nn

@@ -1,0 +1,141 @@
+#include "fovea/nn/optimizer.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "fovea/autograd/graph.h"
+#include "fovea/nn/sparse_rows.h"
+#include "fovea/tensor/creation.h"
+#include "fovea/tensor/raw.h"
+
+namespace fovea::nn {
+
+Parameters::Parameters(const Module& module) : list(module.named_parameters()) {
+  const std::string path = module.path();
+  if (path.empty()) return;
+  for (NamedTensor& entry : list) entry.name = fmt::format("{}.{}", path, entry.name);
+}
+
+Parameters::Parameters(const std::vector<Tensor>& tensors) {
+  for (const Tensor& tensor : tensors) list.push_back({"", tensor});
+}
+
+void Optimizer::add_group(const Parameters& parameters, double lr, Caller caller) {
+  for (const auto& [given, tensor] : parameters.list) {
+    const std::string name = given.empty() ? std::to_string(slots_.size()) : given;
+    if (!tensor.requires_grad() || !tensor.is_leaf()) {
+      raise<ValueError>(caller, "optimizer: \"{}\" is no leaf that requires a gradient", name);
+    }
+    for (const Slot& slot : slots_) {
+      if (slot.parameter.impl() == tensor.impl()) {
+        raise<ValueError>(caller, "optimizer: \"{}\" and \"{}\" are one parameter", slot.name, name);
+      }
+      if (slot.name == name) raise<ValueError>(caller, "optimizer: two parameters are called \"{}\"", name);
+    }
+    slots_.push_back({name, tensor, rates_.size()});
+  }
+  rates_.push_back(lr);
+}
+
+void Optimizer::prepare(Slot& slot, Caller caller) {
+  if (slot.steps == 0) {
+    for (size_t i = state_names(slot).size(); i > 0; --i) {
+      slot.state.push_back(full(slot.parameter.shape(), initial_state(slot), slot.parameter.options()));
+    }
+  }
+  for (const Tensor& state : slot.state) {
+    if (state.dtype() != slot.parameter.dtype() || state.device() != slot.parameter.device()) {
+      raise<ValueError>(caller, "optimizer: \"{}\" was converted or moved; make the optimizer after that", slot.name);
+    }
+  }
+}
+
+void Optimizer::step(Caller caller) {
+  const NoGrad off;
+  const ErrorScope scope(caller);
+  for (Slot& slot : slots_) {
+    const RowSparse* sparse = slot.parameter.sparse_grad();
+    Tensor gradient = slot.parameter.grad();
+    if (!sparse && !gradient.defined()) continue;
+    prepare(slot, caller);
+    ++slot.steps;
+    if (sparse && !gradient.defined() && takes_rows(slot)) {
+      if (sparse->count > 0) update_rows(slot, {row_index(*sparse), row_values(*sparse, slot.parameter)});
+      continue;
+    }
+    if (sparse) {
+      const Tensor dense = to_dense(*sparse, slot.parameter);
+      if (gradient.defined()) raw::accumulate(dense, gradient);
+      gradient = dense;
+    }
+    update(slot, gradient);
+  }
+}
+
+void Optimizer::zero_grad() {
+  for (Slot& slot : slots_) slot.parameter.zero_grad();
+}
+
+void Optimizer::set_lr(double lr) { std::fill(rates_.begin(), rates_.end(), lr); }
+
+StateDict Optimizer::state_dict() const {
+  StateDict state;
+  for (const Slot& slot : slots_) {
+    if (slot.steps == 0) continue;
+    state[slot.name + ".step"] = scalar(static_cast<double>(slot.steps), {.dtype = f64});
+    const std::vector<const char*> names = state_names(slot);
+    for (size_t i = 0; i < slot.state.size(); ++i) state[fmt::format("{}.{}", slot.name, names[i])] = slot.state[i];
+  }
+  for (size_t g = 0; g < rates_.size(); ++g) {
+    state[fmt::format("group.{}.lr", g)] = scalar(rates_[g], {.dtype = f64});
+  }
+  return state;
+}
+
+void Optimizer::load_state_dict(const StateDict& state, Caller caller) {
+  const ErrorScope scope(caller);
+  std::vector<std::string> faults;
+  size_t used = 0;
+  const auto find = [&](const std::string& name, const Shape& shape) -> const Tensor* {
+    const auto found = state.find(name);
+    if (found == state.end()) return nullptr;
+    ++used;
+    if (found->second.shape() == shape) return &found->second;
+    faults.push_back(fmt::format("{} is {}, not {}", name, found->second.shape(), shape));
+    return nullptr;
+  };
+  std::vector<Slot> slots = slots_;
+  std::vector<double> rates = rates_;
+  for (Slot& slot : slots) {
+    slot.state.clear();
+    const Tensor* steps = find(slot.name + ".step", {});
+    slot.steps = steps ? steps->item<int64_t>() : 0;
+    if (slot.steps == 0) continue;
+    for (const char* name : state_names(slot)) {
+      const Tensor* tensor = find(fmt::format("{}.{}", slot.name, name), slot.parameter.shape());
+      if (!tensor) {
+        faults.push_back(fmt::format("{}.{} is missing", slot.name, name));
+        continue;
+      }
+      slot.state.push_back(tensor->detach().to(slot.parameter.dtype()).to(slot.parameter.device()).clone());
+    }
+  }
+  for (size_t g = 0; g < rates.size(); ++g) {
+    if (const Tensor* rate = find(fmt::format("group.{}.lr", g), {})) {
+      rates[g] = rate->item();
+    } else {
+      faults.push_back(fmt::format("group.{}.lr is missing", g));
+    }
+  }
+  if (faults.empty() && used != state.size()) {
+    faults.push_back(fmt::format("{} of its {} entries are of no parameter here", state.size() - used, state.size()));
+  }
+  if (!faults.empty()) {
+    raise<ValueError>(caller, "load_state_dict: the state does not fit the optimizer: {}", fmt::join(faults, "; "));
+  }
+  slots_ = std::move(slots);
+  rates_ = std::move(rates);
+}
+
+}  // namespace fovea::nn

@@ -1,0 +1,42 @@
+#include "fovea/nn/sparse_rows.h"
+
+#include "fovea/tensor/creation.h"
+#include "fovea/tensor/raw.h"
+
+namespace fovea::nn {
+namespace {
+
+Tensor over(const BufferRef& buffer, DType dtype, const Shape& shape) {
+  auto* impl = new TensorImpl;
+  Tensor out(impl);
+  impl->buffer = buffer;
+  impl->view = {impl->buffer.get(), 0, dtype, shape, contiguous_strides(shape)};
+  return out;
+}
+
+}  // namespace
+
+Tensor row_index(const RowSparse& gradient) { return over(gradient.rows, i32, {gradient.count}); }
+
+Tensor row_values(const RowSparse& gradient, const Tensor& parameter) {
+  return over(gradient.values, parameter.dtype(), {gradient.count, parameter.shape()[1]});
+}
+
+Tensor gather_rows(const Tensor& table, const Tensor& index) {
+  Tensor out = raw::empty({index.numel(), table.shape()[1]}, table.options());
+  table.backend().gather({table.view(), index.view(), out.view(), 0, true});
+  return out;
+}
+
+void add_rows(const Tensor& table, const Tensor& index, const Tensor& values) {
+  table.backend().scatter_add({values.view(), index.view(), table.view(), 0, true, -1});
+  ++table.buffer()->version;
+}
+
+Tensor to_dense(const RowSparse& gradient, const Tensor& parameter) {
+  Tensor out = zeros(parameter.shape(), parameter.options());
+  add_rows(out, row_index(gradient), row_values(gradient, parameter));
+  return out;
+}
+
+}  // namespace fovea::nn

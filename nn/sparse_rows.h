@@ -1,0 +1,20 @@
+#pragma once
+
+#include "fovea/tensor/tensor.h"
+
+// Gradients by rows (RowSparse) as tensors, outside the graph.
+namespace fovea::nn {
+
+/// The indices i32 [count] and the values [count, width] of a gradient of `parameter`, sharing its memory.
+Tensor row_index(const RowSparse& gradient);
+Tensor row_values(const RowSparse& gradient, const Tensor& parameter);
+
+/// Rows of a matrix: table[index].
+Tensor gather_rows(const Tensor& table, const Tensor& index);
+/// table[index] += values, in place; `index` is distinct.
+void add_rows(const Tensor& table, const Tensor& index, const Tensor& values);
+
+/// The gradient as an ordinary tensor of the parameter's shape.
+Tensor to_dense(const RowSparse& gradient, const Tensor& parameter);
+
+}  // namespace fovea::nn
