@@ -17,14 +17,11 @@ void check_index(const Tensor& x, const Tensor& index, const char* name, Caller 
   }
 }
 
-/// Gives an IndexError from a kernel the caller's place.
+/// Runs a kernel whose IndexError names the caller's place.
 template <class F>
 void located(Caller caller, F kernel) {
-  try {
-    kernel();
-  } catch (const IndexError& error) {
-    raise<IndexError>(caller, "{}", error.what());
-  }
+  const ErrorScope scope(caller);
+  kernel();
 }
 
 Tensor scatter_rows(const Tensor& g, const Tensor& index, const Shape& shape, int64_t skip);
