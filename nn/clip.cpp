@@ -1,0 +1,74 @@
+#include "fovea/nn/clip.h"
+
+#include "fovea/autograd/elementwise.h"
+#include "fovea/autograd/graph.h"
+#include "fovea/nn/sparse_rows.h"
+#include "fovea/tensor/creation.h"
+#include "fovea/tensor/raw.h"
+
+namespace fovea::nn {
+namespace {
+
+/// Dense gradients and the values of sparse ones.
+std::vector<Tensor> gradients_of(const std::vector<Tensor>& parameters) {
+  std::vector<Tensor> gradients;
+  for (const Tensor& parameter : parameters) {
+    if (Tensor dense = parameter.grad(); dense.defined()) gradients.push_back(std::move(dense));
+    if (const RowSparse* rows = parameter.sparse_grad()) gradients.push_back(row_values(*rows, parameter));
+  }
+  return gradients;
+}
+
+/// Adds up the squares of x into element `index` of `sums`.
+void square_sum(const Tensor& x, const Tensor& sums, int64_t index) {
+  static const Program program = [] {
+    Program p;
+    p.name = "square_sum";
+    p.code = {{Op::input}, {Op::square, {0, 0, 0}}};
+    p.outputs = {{1}};
+    p.inputs = 1;
+    return p;
+  }();
+  Shape one = x.shape();
+  for (int axis = 0; axis < one.rank(); ++axis) one[axis] = 1;
+  const Tensor sum = raw::window(sums, one, contiguous_strides(one), index);
+  raw::map(program, sums.dtype(), x.shape(), {&x}, {&sum});
+}
+
+}  // namespace
+
+Tensor clip_grad_norm(const std::vector<Tensor>& parameters, double max_norm, Caller caller) {
+  static const Elementwise root{"norm", [](Expr x) { return sqrt(x); }};
+  static const Elementwise identity{"sum", [](Expr x) { return x; }};
+  static const Elementwise factor{"clip_factor",
+                                  [](Expr norm, Scalar most) { return minimum(most / (norm + 1e-6), Expr(1)); }};
+  static const Elementwise scale{"clip", [](Expr g, Expr factor) { return g * factor; }};
+  if (!(max_norm >= 0)) raise<ValueError>(caller, "clip_grad_norm: max_norm {} is not 0 or more", max_norm);
+  const NoGrad off;
+  const std::vector<Tensor> gradients = gradients_of(parameters);
+  if (gradients.empty()) return scalar(0);
+  TensorOptions options = gradients[0].options();
+  for (const Tensor& g : gradients) {
+    if (g.device() != options.device) {
+      raise<DeviceError>(caller, "clip_grad_norm: gradients are on {} and {}", options.device, g.device());
+    }
+    options.dtype = options.dtype == f64 || g.dtype() == f64 ? f64 : f32;
+  }
+  const Tensor sums = raw::empty({static_cast<int64_t>(gradients.size())}, options);
+  for (size_t i = 0; i < gradients.size(); ++i) square_sum(gradients[i], sums, static_cast<int64_t>(i));
+  const Tensor norm = root(identity.sum({}, false, {sums}));
+  // Where the host can look for free, a pass over gradients that are small enough is spared.
+  if (norm.buffer()->host() && norm.item(caller) + 1e-6 <= max_norm) return norm;
+  const Tensor by = factor(norm, max_norm);
+  for (const Tensor& g : gradients) scale.into({&g}, {g, by});
+  return norm;
+}
+
+void clip_grad_value(const std::vector<Tensor>& parameters, double limit, Caller caller) {
+  static const Elementwise clamp{"clip_value", [](Expr g, Scalar limit) { return minimum(maximum(g, -limit), limit); }};
+  if (!(limit >= 0)) raise<ValueError>(caller, "clip_grad_value: limit {} is not 0 or more", limit);
+  const NoGrad off;
+  for (const Tensor& g : gradients_of(parameters)) clamp.into({&g}, {g, limit});
+}
+
+}  // namespace fovea::nn

@@ -1,0 +1,137 @@
+#include "fovea/nn/losses.h"
+
+#include <cmath>
+
+#include "fovea/autograd/elementwise.h"
+#include "fovea/autograd/indexing.h"
+#include "fovea/autograd/pointwise.h"
+#include "fovea/autograd/reductions.h"
+
+namespace fovea::nn {
+namespace {
+
+void same_shape(const char* name, const Tensor& a, const Tensor& b, Caller caller) {
+  if (a.shape() != b.shape()) raise<ShapeError>(caller, "{}: shapes differ: {} and {}", name, a.shape(), b.shape());
+}
+
+Tensor reduce(const Tensor& losses, Reduction reduction) {
+  switch (reduction) {
+    case Reduction::none:
+      return losses;
+    case Reduction::mean:
+      return mean(losses);
+    case Reduction::sum:
+      return sum(losses);
+  }
+  return {};
+}
+
+/// A pointwise loss, folded in the same pass where it is folded.
+Tensor reduced(const Elementwise& f, std::initializer_list<Operand> arguments, int64_t count, Reduction reduction) {
+  if (reduction == Reduction::none) return f.all(arguments)[0];
+  const Tensor total = f.sum({}, false, arguments);
+  return reduction == Reduction::sum ? total : total * (1 / static_cast<double>(count));
+}
+
+}  // namespace
+
+Tensor margin_ranking_loss(const Tensor& a, const Tensor& b, const Tensor& y, double margin, Reduction reduction,
+                           Caller caller) {
+  static const Elementwise f{"margin_ranking_loss",
+                             [](Expr a, Expr b, Expr y, Scalar margin) { return relu(margin - y * (a - b)); }};
+  const ErrorScope scope(caller);
+  same_shape("margin_ranking_loss", a, b, caller);
+  same_shape("margin_ranking_loss", a, y, caller);
+  return reduced(f, {a, b, y, margin}, a.numel(), reduction);
+}
+
+Tensor soft_margin_loss(const Tensor& x, const Tensor& y, Reduction reduction, Caller caller) {
+  static const Elementwise f{"soft_margin_loss", [](Expr x, Expr y) { return softplus(-(y * x)); }};
+  const ErrorScope scope(caller);
+  same_shape("soft_margin_loss", x, y, caller);
+  return reduced(f, {x, y}, x.numel(), reduction);
+}
+
+Tensor hinge_embedding_loss(const Tensor& x, const Tensor& y, double margin, Reduction reduction, Caller caller) {
+  static const Elementwise f{"hinge_embedding_loss",
+                             [](Expr x, Expr y, Scalar margin) { return where(y > 0, x, relu(margin - x)); }};
+  const ErrorScope scope(caller);
+  same_shape("hinge_embedding_loss", x, y, caller);
+  return reduced(f, {x, y, margin}, x.numel(), reduction);
+}
+
+Tensor cosine_embedding_loss(const Tensor& a, const Tensor& b, const Tensor& y, double margin, Reduction reduction,
+                             Caller caller) {
+  static const Elementwise product{"mul", [](Expr a, Expr b) { return a * b; }};
+  static const Elementwise f{"cosine_embedding_loss", [](Expr ab, Expr aa, Expr bb, Expr y, Scalar margin) {
+                               const Expr cosine = ab / sqrt((aa + 1e-12) * (bb + 1e-12));
+                               return where(y > 0, 1 - cosine, relu(cosine - margin));
+                             }};
+  const ErrorScope scope(caller);
+  same_shape("cosine_embedding_loss", a, b, caller);
+  const Tensor ab = product.sum(-1, false, {a, b}), aa = sum(square(a), -1), bb = sum(square(b), -1);
+  same_shape("cosine_embedding_loss", ab, y, caller);
+  return reduced(f, {ab, aa, bb, y, margin}, y.numel(), reduction);
+}
+
+Tensor triplet_margin_loss(const Tensor& anchor, const Tensor& positive, const Tensor& negative, TripletOptions options,
+                           Caller caller) {
+  static const Elementwise gap{"square_distance", [](Expr a, Expr b) { return square(a - b + 1e-6); }};
+  static const Elementwise f{"triplet_margin_loss", [](Expr p, Expr n, Scalar margin) { return relu(p - n + margin); }};
+  const ErrorScope scope(caller);
+  same_shape("triplet_margin_loss", anchor, positive, caller);
+  same_shape("triplet_margin_loss", anchor, negative, caller);
+  const auto distance = [](const Tensor& a, const Tensor& b) { return sqrt(gap.sum(-1, false, {a, b})); };
+  const Tensor p = distance(anchor, positive);
+  Tensor n = distance(anchor, negative);
+  if (options.swap) n = minimum(n, distance(positive, negative));
+  return reduced(f, {p, n, options.margin}, p.numel(), options.reduction);
+}
+
+Tensor multi_margin_loss(const Tensor& x, const Tensor& targets, double margin, Reduction reduction, Caller caller) {
+  static const Elementwise f{"multi_margin_loss", [](Expr x, Expr own, Expr is_own, Scalar margin) {
+                               return where(is_own, 0.0, relu(margin - own + x));
+                             }};
+  const ErrorScope scope(caller);
+  Shape expected = x.shape();
+  if (x.rank() > 0) expected.erase(x.rank() - 1);
+  if (x.rank() == 0 || targets.shape() != expected) {
+    raise<ShapeError>(caller, "multi_margin_loss: targets {} do not fit {}", targets.shape(), x.shape());
+  }
+  const Tensor column = targets.unsqueeze(-1);
+  const Tensor own = gather(x, -1, column);
+  const Tensor is_own = one_hot(targets, x.shape().back(), x.options());
+  const Tensor losses =
+      f.sum(-1, false, {x, own, is_own, margin}) * (1 / static_cast<double>(std::max<int64_t>(x.shape().back(), 1)));
+  return reduce(losses, reduction);
+}
+
+Tensor gaussian_nll_loss(const Tensor& mean, const Tensor& y, const Tensor& variance, GaussianNLLOptions options,
+                         Caller caller) {
+  static const Elementwise f{"gaussian_nll_loss", [](Expr mean, Expr y, Expr variance, Scalar eps, Scalar constant) {
+                               const Expr v = maximum(variance, eps);
+                               return 0.5 * (log(v) + square(mean - y) / v) + constant;
+                             }};
+  const ErrorScope scope(caller);
+  same_shape("gaussian_nll_loss", mean, y, caller);
+  same_shape("gaussian_nll_loss", mean, variance, caller);
+  return reduced(f, {mean, y, variance, options.eps, options.full ? 0.5 * std::log(2 * M_PI) : 0.0}, y.numel(),
+                 options.reduction);
+}
+
+Tensor poisson_nll_loss(const Tensor& x, const Tensor& y, PoissonNLLOptions options, Caller caller) {
+  static const Elementwise from_log{"poisson_nll_loss", [](Expr x, Expr y, Scalar) { return exp(x) - y * x; }};
+  static const Elementwise from_rate{"poisson_nll_loss",
+                                     [](Expr x, Expr y, Scalar eps) { return x - y * log(x + eps); }};
+  static const Elementwise stirling{"poisson_stirling", [](Expr y) {
+                                      const Expr safe = maximum(y, 1.0);
+                                      return where(y > 1, safe * log(safe) - safe + 0.5 * log(2 * M_PI * safe), 0.0);
+                                    }};
+  const ErrorScope scope(caller);
+  same_shape("poisson_nll_loss", x, y, caller);
+  const Tensor loss =
+      reduced(options.log_input ? from_log : from_rate, {x, y, options.eps}, y.numel(), options.reduction);
+  return options.full ? loss + reduced(stirling, {y}, y.numel(), options.reduction) : loss;
+}
+
+}  // namespace fovea::nn
