@@ -1,5 +1,6 @@
 #include "fovea/autograd/elementwise.h"
 
+#include <algorithm>
 #include <map>
 #include <mutex>
 
@@ -216,6 +217,14 @@ class ElementwiseNode final : public autograd::Node {
       }
       if (rest == 0) return;
       derived = &kernel_->derivative(rest, !folded_);
+    }
+    if (derived->inputs.empty()) {  // piecewise constant: sign, floor, ...
+      const Tensor& like =
+          *std::find_if(gradients.begin(), gradients.end(), [](const Tensor& g) { return g.defined(); });
+      for (int i : derived->wanted) {
+        results[static_cast<size_t>(i)] = zeros(shapes_[static_cast<size_t>(i)], like.options());
+      }
+      return;
     }
     Few<const Tensor*> inputs(derived->inputs.size());
     Few<Tensor> made(derived->inputs.size());  // what has to be made for this pass
