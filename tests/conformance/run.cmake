@@ -1,0 +1,15 @@
+# Runs the conformance program as a test: cmake -DPROGRAM=... -DFOLDER=... -DARGUMENTS=... -P run.cmake
+# The environment variable FOVEA_REFERENCE, where set, names the folder instead.
+if(DEFINED ENV{FOVEA_REFERENCE})
+  set(FOLDER $ENV{FOVEA_REFERENCE})
+endif()
+if(NOT FOLDER OR NOT IS_DIRECTORY ${FOLDER})
+  message("skipped: no reference cases; set FOVEA_REFERENCE to their folder")
+  return()
+endif()
+execute_process(COMMAND ${PROGRAM} ${FOLDER} ${ARGUMENTS} RESULT_VARIABLE result)
+if(result EQUAL 77)
+  message("skipped: no such device")
+elseif(NOT result EQUAL 0)
+  message(FATAL_ERROR "conformance ended with ${result}")
+endif()
