@@ -1,7 +1,132 @@
+#include <cmath>
+
 #include "workloads.h"
 
 namespace fovea::bench {
+namespace {
 
-std::vector<Workload> model_workloads() { return {}; }
+enum class Encoder { rnn, gru, lstm };
+
+/// Embedding, recurrent layer, scores tanh(Linear) . query, weighted sum, classes.
+struct AttentionClassifier : nn::Module {
+  nn::Embedding embedding;
+  std::unique_ptr<nn::RecurrentLayer> encoder;
+  nn::AttentionPool attention;
+  nn::Linear output;
+
+  struct Sizes {
+    int64_t vocabulary, embedding, hidden, attention, classes;
+    bool bidirectional;
+  };
+
+  AttentionClassifier(Encoder kind, const Sizes& s)
+      : embedding(s.vocabulary, s.embedding),
+        encoder(make_encoder(kind, s)),
+        attention(s.hidden * encoder->directions(), {.hidden = s.attention}),
+        output(s.hidden * encoder->directions(), s.classes) {
+    add("embedding", embedding);
+    add("encoder", *encoder);
+    add("attention", attention);
+    add("output", output);
+  }
+
+  Tensor forward(const Tensor& tokens) const {
+    return output.forward(attention.forward(encoder->forward(embedding.forward(tokens)).output));
+  }
+
+ private:
+  static std::unique_ptr<nn::RecurrentLayer> make_encoder(Encoder kind, const Sizes& s) {
+    switch (kind) {
+      case Encoder::rnn:
+        return std::make_unique<nn::RNN>(s.embedding, s.hidden, nn::RNNOptions{.bidirectional = s.bidirectional});
+      case Encoder::gru:
+        return std::make_unique<nn::GRU>(s.embedding, s.hidden, nn::GRUOptions{.bidirectional = s.bidirectional});
+      case Encoder::lstm:
+        return std::make_unique<nn::LSTM>(s.embedding, s.hidden, nn::LSTMOptions{.bidirectional = s.bidirectional});
+    }
+    return nullptr;
+  }
+};
+
+constexpr AttentionClassifier::Sizes tiny{10, 3, 8, 8, 10, false}, text{20000, 128, 128, 256, 4, true};
+
+/// The mean of each text's word vectors, classified; the table's gradient comes by rows.
+struct BagClassifier : nn::Module {
+  nn::EmbeddingBag bag{100000, 64, {.mode = nn::BagMode::mean, .sparse = true}};
+  nn::Linear output{64, 4};
+
+  BagClassifier() {
+    add("bag", bag);
+    add("output", output);
+  }
+  Tensor forward(const Tensor& tokens) const { return output.forward(bag.forward(tokens)); }
+};
+
+struct Perceptron : nn::Sequential {
+  Perceptron()
+      : Sequential{nn::make<nn::Linear>(784, 512), relu, nn::make<nn::Linear>(512, 512), relu,
+                   nn::make<nn::Linear>(512, 10)} {}
+};
+
+/// Zero gradients, forward, cross entropy, backward, update.
+template <class Model, class Optimizer>
+std::function<void()> training(std::shared_ptr<Model> model, std::shared_ptr<Optimizer> optimizer, const Tensor& x,
+                               int64_t classes) {
+  const Tensor y = randint(0, classes, {x.size(0)}).to(x.device());
+  return [=] {
+    optimizer->zero_grad();
+    cross_entropy(model->forward(x), y).backward();
+    optimizer->step();
+  };
+}
+
+template <class Model>
+std::function<void()> adam_training(std::shared_ptr<Model> model, const Tensor& x, int64_t classes) {
+  model->to(x.device());
+  return training(model, std::make_shared<nn::Adam>(model->parameters(), nn::AdamOptions{.lr = 1e-3}), x, classes);
+}
+
+Workload train_classifier(std::string name, Encoder kind, const AttentionClassifier::Sizes& sizes, int64_t time) {
+  return {std::move(name), [=](Device device) {
+            return adam_training(std::make_shared<AttentionClassifier>(kind, sizes),
+                                 randint(0, sizes.vocabulary, {32, time}).to(device), sizes.classes);
+          }};
+}
+
+Workload infer(std::string name) {
+  return {std::move(name), [](Device device) -> std::function<void()> {
+            auto model = std::make_shared<AttentionClassifier>(Encoder::gru, text);
+            model->to(device);
+            model->eval();
+            const Tensor x = randint(0, text.vocabulary, {1, 64}).to(device);
+            return [=] {
+              const NoGrad off;
+              model->forward(x);
+            };
+          }};
+}
+
+std::function<void()> train_bag(Device device) {
+  auto model = std::make_shared<BagClassifier>();
+  model->to(device);
+  auto optimizer = std::make_shared<nn::SGD>(model->parameters(), nn::SGDOptions{.lr = 0.1});
+  return training(model, optimizer, randint(0, 100000, {256, 64}).to(device), 4);
+}
+
+}  // namespace
+
+std::vector<Workload> model_workloads() {
+  return {
+      train_classifier("train_rnn_tiny", Encoder::rnn, tiny, 10),
+      train_classifier("train_gru", Encoder::gru, text, 64),
+      train_classifier("train_lstm", Encoder::lstm, text, 64),
+      {"train_bag", train_bag},
+      {"train_mlp",
+       [](Device device) {
+         return adam_training(std::make_shared<Perceptron>(), randn({128, 784}).to(device), 10);
+       }},
+      infer("infer_gru_batch1"),
+  };
+}
 
 }  // namespace fovea::bench
