@@ -51,6 +51,8 @@ class Run {
       compare_trained();
     } catch (const Unsupported&) {
       return {Verdict::unsupported, {}, 0};
+    } catch (const DeviceError&) {  // a kernel that the device lacks
+      return {Verdict::unsupported, {}, 0};
     } catch (const std::exception& error) {
       outcome_.failures.push_back(std::string("error: ") + error.what());
     }
