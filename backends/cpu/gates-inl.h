@@ -49,15 +49,24 @@ HWY_INLINE ExpParts<V> exp_parts(D d, V x) {
   return {hn::BitCast(d, exponent), hn::MulAdd(hn::Mul(r, r), p, r)};
 }
 
+// Between -most and most; NaN stays, being the second operand of Min and Max.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V clamp([[maybe_unused]] D d, V x, V most) {
+  const V inside = hn::Min(most, hn::Max(hn::Neg(most), x));
+#if HWY_TARGET == HWY_EMU128 || HWY_TARGET == HWY_SCALAR
+  return hn::IfThenElse(hn::IsNaN(x), x, inside);
+#else
+  return inside;
+#endif
+}
+
 /// 1 / (1 + exp(-x)); NaN for NaN.
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V sigmoid(D d, V x) {
   using T = hn::TFromD<D>;
   const V one = hn::Set(d, static_cast<T>(1)), most = hn::Set(d, static_cast<T>(sizeof(T) == 8 ? 708 : 87));
-  const V clamped = hn::Min(hn::Max(hn::Neg(x), hn::Neg(most)), most);
-  const auto [scale, tail] = exp_parts(d, clamped);
-  const V result = hn::Div(one, hn::Add(one, hn::MulAdd(scale, tail, scale)));
-  return hn::IfThenElse(hn::IsNaN(x), x, result);
+  const auto [scale, tail] = exp_parts(d, clamp(d, hn::Neg(x), most));
+  return hn::Div(one, hn::Add(one, hn::MulAdd(scale, tail, scale)));
 }
 
 /// (exp(2x) - 1) / (exp(2x) + 1); NaN for NaN.
@@ -65,11 +74,9 @@ template <class D, class V = hn::Vec<D>>
 HWY_INLINE V tanh(D d, V x) {
   using T = hn::TFromD<D>;
   const V one = hn::Set(d, static_cast<T>(1)), most = hn::Set(d, static_cast<T>(sizeof(T) == 8 ? 44 : 20));
-  const V clamped = hn::Min(hn::Max(hn::Add(x, x), hn::Neg(most)), most);
-  const auto [scale, tail] = exp_parts(d, clamped);
+  const auto [scale, tail] = exp_parts(d, clamp(d, hn::Add(x, x), most));
   const V less_one = hn::MulAdd(scale, tail, hn::Sub(scale, one));
-  const V result = hn::Div(less_one, hn::Add(less_one, hn::Set(d, static_cast<T>(2))));
-  return hn::IfThenElse(hn::IsNaN(x), x, result);
+  return hn::Div(less_one, hn::Add(less_one, hn::Set(d, static_cast<T>(2))));
 }
 
 }  // namespace fovea::cpu::HWY_NAMESPACE

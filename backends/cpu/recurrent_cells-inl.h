@@ -12,25 +12,22 @@
 
 #include "fovea/backends/backend.h"
 #include "fovea/backends/cpu/gates-inl.h"
+#include "fovea/backends/cpu/recurrent_kernels.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace fovea::cpu::HWY_NAMESPACE {
 
-// Hidden units from j on: a whole vector, or what is left of a row of `hidden`.
-template <class T>
+// Slot `slot` of a row of slots of `hidden` values each, from unit j on: a whole vector or, at the end of a row that is
+// no multiple of one, what is left.
+template <bool whole, class T>
 struct Columns {
   int64_t hidden;
   int64_t j;
 
   template <class D>
-  HWY_INLINE bool whole(D d) const {
-    return hidden - j >= static_cast<int64_t>(hn::Lanes(d));
-  }
-  // Slot `slot` of a row of slots of `hidden` values each.
-  template <class D>
   HWY_INLINE hn::Vec<D> load(D d, const T* row, int64_t slot = 0) const {
     const T* from = row + slot * hidden + j;
-    if (HWY_LIKELY(whole(d))) return hn::LoadU(d, from);
+    if constexpr (whole) return hn::LoadU(d, from);
     HWY_ALIGN T part[HWY_MAX_BYTES / sizeof(T)] = {};
     std::memcpy(part, from, static_cast<size_t>(hidden - j) * sizeof(T));
     return hn::Load(d, part);
@@ -38,71 +35,55 @@ struct Columns {
   template <class D>
   HWY_INLINE void store(D d, hn::Vec<D> value, T* row, int64_t slot = 0) const {
     T* to = row + slot * hidden + j;
-    if (HWY_LIKELY(whole(d))) return hn::StoreU(value, d, to);
+    if constexpr (whole) return hn::StoreU(value, d, to);
     HWY_ALIGN T part[HWY_MAX_BYTES / sizeof(T)];
     hn::Store(value, d, part);
     std::memcpy(to, part, static_cast<size_t>(hidden - j) * sizeof(T));
   }
 };
 
-template <class T>
-struct CellInput {
-  const T* projected;  // the position's gates
-  const T* h;          // the units' own state, aligned and padded
-  T* c;                // lstm: read and replaced
-};
-template <class T>
-struct CellOutput {
-  T* h;  // aligned and padded
-  T* output;
-  T *h_before, *kept;  // or null
-};
-
-// `sums` are the gates' products with the previous state, hidden bias included.
-template <RecurrentKind kind, class D, class T>
-HWY_INLINE void cell_forward(D d, const hn::Vec<D>* HWY_RESTRICT sums, Columns<T> at, const CellInput<T>& in,
-                             const CellOutput<T>& out) {
+// A step of `count` rows; `sums`, rows of `stride`, are the gates' products with the previous state, hidden bias
+// included, a vector per gate. Each gate is computed for all rows before the next: they do not wait for one another.
+template <RecurrentKind kind, class D, class C, class T>
+HWY_INLINE void cell_forward(D d, T* HWY_RESTRICT sums, int64_t stride, C at, const CellRow<T>* HWY_RESTRICT rows,
+                             int64_t count) {
   using V = hn::Vec<D>;
-  const V before = hn::Load(d, in.h);
-  V h;
-  if constexpr (kind == RecurrentKind::gru) {
-    const V r = sigmoid(d, hn::Add(at.load(d, in.projected, 0), sums[0]));
-    const V z = sigmoid(d, hn::Add(at.load(d, in.projected, 1), sums[1]));
-    const V n = tanh(d, hn::MulAdd(r, sums[2], at.load(d, in.projected, 2)));
-    h = hn::MulAdd(z, hn::Sub(before, n), n);
-    if (out.kept) {
-      at.store(d, r, out.kept, 0);
-      at.store(d, z, out.kept, 1);
-      at.store(d, n, out.kept, 2);
-      at.store(d, sums[2], out.kept, 3);
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  constexpr bool lstm = kind == RecurrentKind::lstm, gru = kind == RecurrentKind::gru;
+  for (int g = 0; g < (lstm ? 4 : gru ? 2 : 0); ++g) {  // the new gate of a GRU waits for the reset gate
+    for (int64_t r = 0; r < count; ++r) {
+      T* sum = sums + r * stride + g * lanes;
+      const V x = hn::Add(at.load(d, rows[r].projected, g), hn::Load(d, sum));
+      hn::Store(lstm && g == 2 ? tanh(d, x) : sigmoid(d, x), d, sum);
     }
-  } else if constexpr (kind == RecurrentKind::lstm) {
-    const V i = sigmoid(d, hn::Add(at.load(d, in.projected, 0), sums[0]));
-    const V f = sigmoid(d, hn::Add(at.load(d, in.projected, 1), sums[1]));
-    const V g = tanh(d, hn::Add(at.load(d, in.projected, 2), sums[2]));
-    const V o = sigmoid(d, hn::Add(at.load(d, in.projected, 3), sums[3]));
-    const V c = hn::MulAdd(f, hn::Load(d, in.c), hn::Mul(i, g));
-    h = hn::Mul(o, tanh(d, c));
-    hn::Store(c, d, in.c);
-    if (out.kept) {
-      at.store(d, i, out.kept, 0);
-      at.store(d, f, out.kept, 1);
-      at.store(d, g, out.kept, 2);
-      at.store(d, o, out.kept, 3);
-      at.store(d, c, out.kept, 4);
-    }
-  } else {
-    const V x = hn::Add(at.load(d, in.projected), sums[0]);
-    if constexpr (kind == RecurrentKind::rnn_tanh) {
-      h = tanh(d, x);
-    } else {
-      h = hn::IfThenZeroElse(hn::Lt(x, hn::Zero(d)), x);  // NaN stays
-    }
-    if (out.kept) at.store(d, h, out.kept);
   }
-  hn::Store(h, d, out.h);
-  at.store(d, h, out.output);
-  if (out.h_before) at.store(d, before, out.h_before);
+  for (int64_t r = 0; r < count; ++r) {
+    const CellRow<T>& row = rows[r];
+    const auto gate = [&](int g) HWY_ATTR { return hn::Load(d, sums + r * stride + g * lanes); };
+    V h, extra;
+    if constexpr (lstm) {
+      extra = hn::MulAdd(gate(1), hn::Load(d, row.c + at.j), hn::Mul(gate(0), gate(2)));
+      hn::Store(extra, d, row.c + at.j);
+      h = hn::Mul(gate(3), tanh(d, extra));
+    } else if constexpr (gru) {
+      extra = tanh(d, hn::MulAdd(gate(0), gate(2), at.load(d, row.projected, 2)));
+      h = hn::MulAdd(gate(1), hn::Sub(hn::Load(d, row.h + at.j), extra), extra);
+    } else {
+      const V x = hn::Add(at.load(d, row.projected), gate(0));
+      h = kind == RecurrentKind::rnn_tanh ? tanh(d, x) : hn::IfThenZeroElse(hn::Lt(x, hn::Zero(d)), x);  // NaN stays
+    }
+    hn::Store(h, d, row.next + at.j);
+    at.store(d, h, row.output);
+    if (!row.kept) continue;
+    at.store(d, hn::Load(d, row.h + at.j), row.h_before);
+    if constexpr (lstm || gru) {
+      constexpr int gates = fovea::gates(kind);
+      for (int g = 0; g < gates; ++g) at.store(d, gate(g), row.kept, g);
+      at.store(d, extra, row.kept, gates);
+    } else {
+      at.store(d, h, row.kept);
+    }
+  }
 }
 
 template <class T>
@@ -122,8 +103,8 @@ struct CellGradientOutput {
   int64_t bias_width;
 };
 
-template <RecurrentKind kind, class D, class T>
-HWY_INLINE void cell_backward(D d, Columns<T> at, const CellGradient<T>& in, const CellGradientOutput<T>& out) {
+template <RecurrentKind kind, class D, class C, class T>
+HWY_INLINE void cell_backward(D d, C at, const CellGradient<T>& in, const CellGradientOutput<T>& out) {
   using V = hn::Vec<D>;
   const V one = hn::Set(d, static_cast<T>(1));
   const V dh = hn::Add(hn::Load(d, out.dh), at.load(d, in.doutput));
@@ -133,11 +114,11 @@ HWY_INLINE void cell_backward(D d, Columns<T> at, const CellGradient<T>& in, con
     hn::StoreU(hn::Add(hn::LoadU(d, bias), gradient), d, bias);
   };
   if constexpr (kind == RecurrentKind::gru) {
-    const V r = at.load(d, in.kept, 0), z = at.load(d, in.kept, 1), n = at.load(d, in.kept, 2);
+    const V r = at.load(d, in.kept, 0), z = at.load(d, in.kept, 1), n = at.load(d, in.kept, 3);
     const V before = at.load(d, in.h_before);
     const V dz = hn::Mul(hn::Mul(dh, hn::Sub(before, n)), hn::Mul(z, hn::Sub(one, z)));
     const V dn = hn::Mul(hn::Mul(dh, hn::Sub(one, z)), hn::NegMulAdd(n, n, one));
-    const V dr = hn::Mul(hn::Mul(dn, at.load(d, in.kept, 3)), hn::Mul(r, hn::Sub(one, r)));
+    const V dr = hn::Mul(hn::Mul(dn, at.load(d, in.kept, 2)), hn::Mul(r, hn::Sub(one, r)));
     const V dnew = hn::Mul(dn, r);
     at.store(d, dr, out.dprojected, 0);
     at.store(d, dz, out.dprojected, 1);

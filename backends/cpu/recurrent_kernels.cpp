@@ -5,6 +5,7 @@
 
 #include "fovea/backends/cpu/scratch.h"
 
+#define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_AVX3_DL | HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128)
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "fovea/backends/cpu/recurrent_kernels.cpp"
 #include <hwy/foreach_target.h>
@@ -30,11 +31,17 @@ struct Shape {
 constexpr int back_vectors = 2;
 constexpr int back_rows = many_registers ? 8 : 4;
 
-// sums[r][v] = start[v] + sum over k of x[r][k] * panel[k][v]: R rows by V vectors held in registers.
+// out[r][v] = start[r][v] + sum over k of x[r][k] * panel[k][v]: R rows by V vectors held in registers.
 template <int R, int V, class D, class T = hn::TFromD<D>>
 HWY_INLINE void multiply_tile(D d, const T* HWY_RESTRICT x, int64_t stride, const T* HWY_RESTRICT panel, int64_t depth,
-                              hn::Vec<D> (&sums)[R][V]) {
+                              const T* start, int64_t start_stride, T* out, int64_t out_stride) {
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  hn::Vec<D> sums[R][V];
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 8
+    for (int v = 0; v < V; ++v) sums[r][v] = hn::Load(d, start + r * start_stride + v * lanes);
+  }
   for (int64_t k = 0; k < depth; ++k, panel += V * lanes) {
     hn::Vec<D> w[V];
 #pragma GCC unroll 8
@@ -45,6 +52,11 @@ HWY_INLINE void multiply_tile(D d, const T* HWY_RESTRICT x, int64_t stride, cons
 #pragma GCC unroll 8
       for (int v = 0; v < V; ++v) sums[r][v] = hn::MulAdd(value, w[v], sums[r][v]);
     }
+  }
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 8
+    for (int v = 0; v < V; ++v) hn::Store(sums[r][v], d, out + r * out_stride + v * lanes);
   }
 }
 
@@ -68,26 +80,12 @@ int64_t padded(D d, int64_t hidden, int64_t vectors = 1) {
   return (hidden + unit - 1) / unit * unit;
 }
 
-/// Where the steps of a block of rows stand in the sequences.
-struct Positions {
-  const RecurrentRows& rows;
-  int64_t time;
-  bool reverse;
-
-  int64_t running(int64_t step, int64_t before) const {
-    while (before > 0 && rows.length[before - 1] <= step) --before;
-    return before;
-  }
-  int64_t at(int64_t row, int64_t step) const { return reverse ? rows.length[row] - 1 - step : step; }
-};
-
 template <RecurrentKind kind, class T>
 void forward(const RecurrentForward<T>& pass, const RecurrentRows& rows) {
   using S = Shape<kind>;
   const hn::ScalableTag<T> d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   const int64_t hidden = pass.hidden, width = padded(d, hidden, S::units), time = pass.time;
-  const Positions positions{rows, time, pass.reverse};
   constexpr bool lstm = kind == RecurrentKind::lstm;
   const Scratch<T> state(rows.count * width * (lstm ? 3 : 2));
   T *now = state.data(), *next = now + rows.count * width, *cells = next + rows.count * width;
@@ -101,44 +99,37 @@ void forward(const RecurrentForward<T>& pass, const RecurrentRows& rows) {
       if (pass.h_before) std::fill_n(pass.h_before + (b * time + t) * hidden, hidden, T(0));
     }
   }
+  const Scratch<CellRow<T>> places(rows.count);
+  const Scratch<T> sums(rows.count * S::vectors * lanes);
   int64_t running = rows.count;
   for (int64_t step = 0;; ++step) {
-    const int64_t after = positions.running(step, running);
+    int64_t after = running;
+    while (after > 0 && rows.length[after - 1] <= step) --after;
     for (int64_t row = after; row < running; ++row) {  // these are at their end
       std::copy_n(now + row * width, hidden, pass.h_last + rows.batch[row] * hidden);
       if (lstm) std::copy_n(cells + row * width, hidden, pass.c_last + rows.batch[row] * hidden);
     }
     running = after;
     if (running == 0) break;
+    place_rows(pass, rows, {now, next, cells, width}, step, running, places.data());
     const T *panel = pass.weight, *bias = pass.bias;
+    const int64_t stride = S::vectors * lanes;
     for (int64_t column = 0; column < hidden; column += S::units * lanes) {
       each_tile<S::rows>(running, [&]<int R>(std::integral_constant<int, R>, int64_t first) HWY_ATTR {
-        hn::Vec<decltype(d)> sums[R][S::vectors];
-#pragma GCC unroll 8
-        for (int r = 0; r < R; ++r) {
-#pragma GCC unroll 8
-          for (int v = 0; v < S::vectors; ++v) sums[r][v] = hn::Load(d, bias + v * lanes);
-        }
-        multiply_tile(d, now + first * width, width, panel, hidden, sums);
-#pragma GCC unroll 8
-        for (int r = 0; r < R; ++r) {
-          const int64_t row = first + r, b = rows.batch[row], t = positions.at(row, step), place = b * time + t;
-#pragma GCC unroll 2
-          for (int u = 0; u < S::units; ++u) {
-            const int64_t j = column + u * lanes;
-            if (S::units > 1 && j >= hidden) break;
-            const Columns<T> span{hidden, j};
-            const CellInput<T> in{pass.projected + place * S::gates * hidden, now + row * width + j,
-                                  cells + row * width + j};
-            const CellOutput<T> out{next + row * width + j, pass.output + b * pass.output_batch + t * pass.output_time,
-                                    pass.h_before ? pass.h_before + place * hidden : nullptr,
-                                    pass.kept ? pass.kept + place * kept_width(kind) * hidden : nullptr};
-            cell_forward<kind>(d, &sums[r][u * S::gates], span, in, out);
-          }
-        }
+        multiply_tile<R, S::vectors>(d, now + first * width, width, panel, hidden, bias, 0,
+                                     sums.data() + first * stride, stride);
       });
-      panel += S::vectors * lanes * hidden;
-      bias += S::vectors * lanes;
+      for (int64_t u = 0; u < S::units; ++u) {
+        const int64_t j = column + u * lanes;
+        T* of_unit = sums.data() + u * S::gates * lanes;
+        if (HWY_LIKELY(hidden - j >= lanes)) {
+          cell_forward<kind>(d, of_unit, stride, Columns<true, T>{hidden, j}, places.data(), running);
+        } else if (j < hidden) {
+          cell_forward<kind>(d, of_unit, stride, Columns<false, T>{hidden, j}, places.data(), running);
+        }
+      }
+      panel += stride * hidden;
+      bias += stride;
     }
     std::swap(now, next);
   }
@@ -152,7 +143,6 @@ void backward(const RecurrentBackward<T>& pass, const RecurrentRows& rows, T* db
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   const int64_t hidden = pass.hidden, width = padded(d, hidden, back_vectors), time = pass.time;
   const int64_t depth = gates * hidden, bias_width = padded(d, hidden);
-  const Positions positions{rows, time, pass.reverse};
   const Scratch<T> state(rows.count * width * (lstm ? 2 : 1)), gradients(rows.count * depth);
   T *dh = state.data(), *dc = dh + rows.count * width;
   std::fill_n(dh, rows.count * width * (lstm ? 2 : 1), T(0));
@@ -169,7 +159,7 @@ void backward(const RecurrentBackward<T>& pass, const RecurrentRows& rows, T* db
   for (int64_t step = rows.count ? rows.length[0] - 1 : -1; step >= 0; --step) {
     while (running < rows.count && rows.length[running] > step) ++running;
     for (int64_t row = 0; row < running; ++row) {
-      const int64_t b = rows.batch[row], t = positions.at(row, step), place = b * time + t;
+      const int64_t b = rows.batch[row], t = pass.reverse ? rows.length[row] - 1 - step : step, place = b * time + t;
       const T* c_before = nullptr;
       if (lstm) {
         const int64_t earlier = place + (pass.reverse ? 1 : -1);
@@ -189,25 +179,18 @@ void backward(const RecurrentBackward<T>& pass, const RecurrentRows& rows, T* db
                                         gradients.data() + row * depth,
                                         dbias + j,
                                         bias_width};
-        cell_backward<kind>(d, Columns<T>{hidden, j}, in, out);
+        if (HWY_LIKELY(hidden - j >= lanes)) {
+          cell_backward<kind>(d, Columns<true, T>{hidden, j}, in, out);
+        } else {
+          cell_backward<kind>(d, Columns<false, T>{hidden, j}, in, out);
+        }
       }
     }
     const T* panel = pass.weight;
     for (int64_t column = 0; column < hidden; column += back_vectors * lanes) {
       each_tile<back_rows>(running, [&]<int R>(std::integral_constant<int, R>, int64_t first) HWY_ATTR {
-        hn::Vec<decltype(d)> sums[R][back_vectors];
         T* to = dh + first * width + column;
-#pragma GCC unroll 8
-        for (int r = 0; r < R; ++r) {
-#pragma GCC unroll 8
-          for (int v = 0; v < back_vectors; ++v) sums[r][v] = hn::Load(d, to + r * width + v * lanes);
-        }
-        multiply_tile(d, gradients.data() + first * depth, depth, panel, depth, sums);
-#pragma GCC unroll 8
-        for (int r = 0; r < R; ++r) {
-#pragma GCC unroll 8
-          for (int v = 0; v < back_vectors; ++v) hn::Store(sums[r][v], d, to + r * width + v * lanes);
-        }
+        multiply_tile<R, back_vectors>(d, gradients.data() + first * depth, depth, panel, depth, to, width, to, width);
       });
       panel += back_vectors * lanes * depth;
     }
@@ -268,6 +251,26 @@ HWY_EXPORT(forward_f64);
 HWY_EXPORT(backward_f32);
 HWY_EXPORT(backward_f64);
 HWY_EXPORT(layout_of);
+
+template <class T>
+void place_rows(const RecurrentForward<T>& pass, const RecurrentRows& rows, const CellStates<T>& states, int64_t step,
+                int64_t running, CellRow<T>* places) {
+  for (int64_t row = 0; row < running; ++row) {
+    const int64_t b = rows.batch[row], t = pass.reverse ? rows.length[row] - 1 - step : step, place = b * pass.time + t;
+    const int64_t state = row * states.width;
+    places[row] = {pass.projected + place * gates(pass.kind) * pass.hidden,
+                   states.now + state,
+                   states.next + state,
+                   states.c + state,
+                   pass.output + b * pass.output_batch + t * pass.output_time,
+                   pass.h_before ? pass.h_before + place * pass.hidden : nullptr,
+                   pass.kept ? pass.kept + place * kept_width(pass.kind) * pass.hidden : nullptr};
+  }
+}
+template void place_rows(const RecurrentForward<float>&, const RecurrentRows&, const CellStates<float>&, int64_t,
+                         int64_t, CellRow<float>*);
+template void place_rows(const RecurrentForward<double>&, const RecurrentRows&, const CellStates<double>&, int64_t,
+                         int64_t, CellRow<double>*);
 
 RecurrentLayout recurrent_layout(size_t element) { return HWY_DYNAMIC_DISPATCH(layout_of)(element); }
 void run_forward(const RecurrentForward<float>& pass, const RecurrentRows& rows) {

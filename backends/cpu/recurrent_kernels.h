@@ -43,6 +43,27 @@ struct RecurrentBackward {
   T *dh0, *dc0;                // or null
 };
 
+/// Where a row stands in a step of the forward pass; states are aligned and padded.
+template <class T>
+struct CellRow {
+  const T* projected;  // the position's gates
+  const T* h;
+  T* next;
+  T* c;  // lstm: read and replaced
+  T* output;
+  T *h_before, *kept;  // or null
+};
+/// The states of a block of rows, `width` apart.
+template <class T>
+struct CellStates {
+  T *now, *next, *c;
+  int64_t width;
+};
+/// Fills the first `running` of `places` for a step.
+template <class T>
+void place_rows(const RecurrentForward<T>& pass, const RecurrentRows& rows, const CellStates<T>& states, int64_t step,
+                int64_t running, CellRow<T>* places);
+
 /// How weights are packed: vectors of `lanes` elements; a panel of the forward product holds, for each row of the
 /// weights' transpose, `units` vectors of hidden units (of every gate; one gate alone takes `single_units`), that of
 /// the backward product `back_units` vectors.
@@ -57,7 +78,7 @@ void run_forward(const RecurrentForward<double>& pass, const RecurrentRows& rows
 void run_backward(const RecurrentBackward<float>& pass, const RecurrentRows& rows, float* dbias);
 void run_backward(const RecurrentBackward<double>& pass, const RecurrentRows& rows, double* dbias);
 
-/// What `kept` holds per position beside h_before, in this order: gru r, z, n, W_hn h + b_hn; lstm i, f, g, o, c; rnn
+/// What `kept` holds per position beside h_before, in this order: gru r, z, W_hn h + b_hn, n; lstm i, f, g, o, c; rnn
 /// h.
 constexpr int kept_width(RecurrentKind kind) { return reserve_width(kind) - 1; }
 
