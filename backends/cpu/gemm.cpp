@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "fovea/backends/cpu/skinny.h"
 #include "fovea/backends/cpu/threads.h"
 
 namespace fovea::cpu {
@@ -59,6 +60,11 @@ void blas(int64_t m, int64_t n, int64_t k, Matrix<T> a, Matrix<T> b, T* c, int64
   }
 }
 
+// Where reading the greater operand bounds a product of few rows, a plain pass over it is faster than OpenBLAS.
+bool is_skinny(int64_t rows, int64_t columns, int64_t depth) {
+  return rows <= skinny_rows && columns * depth >= (rows == 1 ? 2048 : 65536);
+}
+
 template <class T>
 void multiply(int64_t m, int64_t n, int64_t k, Matrix<T> a, Matrix<T> b, T* c, int64_t stride, bool accumulate) {
   if (m == 0 || n == 0) return;
@@ -66,6 +72,8 @@ void multiply(int64_t m, int64_t n, int64_t k, Matrix<T> a, Matrix<T> b, T* c, i
     for (int64_t i = 0; i < m && !accumulate; ++i) std::fill_n(c + i * stride, n, T(0));
     return;
   }
+  if (is_skinny(m, n, k)) return skinny_product(m, n, k, a, b, c, stride, 1, accumulate);
+  if (is_skinny(n, m, k)) return skinny_product(n, m, k, b.transposed(), a.transposed(), c, 1, stride, accumulate);
   // Lengths that overflow OpenBLAS's 32-bit sizes go in parts.
   constexpr int64_t most = int64_t{1} << 30;
   for (int64_t i = 0; i < m; i += most) {
@@ -93,24 +101,28 @@ void multiply_blocks(int64_t m, int64_t n, int64_t k, Matrix<T> a, Matrix<T> b, 
 
 }  // namespace
 
-// As many blocks as there is work for, up to 16 and none so small that packing its operands would weigh, laid out so
-// that the least is packed twice.
 Blocks cut_product(int64_t m, int64_t n, int64_t k) {
-  const double work = static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(std::max<int64_t>(k, 1));
-  const auto pieces = static_cast<int64_t>(
-      std::bit_floor(static_cast<uint64_t>(std::clamp(work / static_cast<double>(product_grain), 1.0, 16.0))));
+  const auto rounded = [](int64_t size, int64_t parts) { return ((size + parts - 1) / parts + 15) / 16 * 16; };
+  const double rows = static_cast<double>(m), columns = static_cast<double>(n);
+  // Costs per unit of depth, in multiply-adds; packing an element of an operand takes as long as a dozen of them.
+  const auto cost = [&](double down, double across) { return rows * columns + 12 * (down * columns + across * rows); };
+  const double whole = cost(1, 1), work = rows * columns * static_cast<double>(k);
   Blocks best{m, n};
-  double least = 0;
-  for (int64_t down = 1; down <= pieces; down *= 2) {
-    const int64_t across = pieces / down;
-    const int64_t rows = ((m + down - 1) / down + 15) / 16 * 16, columns = ((n + across - 1) / across + 15) / 16 * 16;
-    const double cost = static_cast<double>((m + rows - 1) / rows) * static_cast<double>(n) +
-                        static_cast<double>((n + columns - 1) / columns) * static_cast<double>(m);
-    if (rows * (down - 1) >= m || columns * (across - 1) >= n) continue;
-    if (least == 0 || cost < least) {
-      least = cost;
-      best = {rows, columns};
+  for (int64_t pieces = 2; pieces <= 64 && work >= static_cast<double>(pieces * product_grain); pieces *= 2) {
+    // Ever more pieces, as long as packing parts of the operands several times stays cheap.
+    double least = whole * (pieces <= 16 ? 1.12 : 1.04);
+    Blocks found{0, 0};
+    for (int64_t down = 1; down <= pieces; down *= 2) {
+      const int64_t across = pieces / down;
+      const Blocks blocks{rounded(m, down), rounded(n, across)};
+      if (blocks.rows * (down - 1) >= m || blocks.columns * (across - 1) >= n) continue;
+      const double price = cost(static_cast<double>(down), static_cast<double>(across));
+      if (price > least) continue;
+      least = price;
+      found = blocks;
     }
+    if (found.rows == 0) break;
+    best = found;
   }
   return best;
 }

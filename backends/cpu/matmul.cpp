@@ -133,37 +133,48 @@ bool is_plain_output(const View& out) {
   return (n <= 1 || out.strides[last] == 1) && (m <= 1 || out.strides[last - 1] >= n);
 }
 
+bool fits(const View& x, DType compute) {
+  const int last = x.rank() - 1;
+  return x.dtype == compute && is_blas_layout(x.shape[last - 1], x.shape[last], x.strides[last - 1], x.strides[last]);
+}
+
+void multiply(const MatmulCall& call, DType compute) {
+  if (compute == DType::f64) return multiply<double>(call);
+  multiply<float>(call);
+}
+
+// Operands that OpenBLAS cannot take as they lie, or of a short type, are packed first; so is an output.
+void multiply_packed(const MatmulCall& call, DType compute) {
+  Packed a, b, bias, out;
+  if (!fits(call.a, compute)) a = pack(call.a, compute);
+  if (!fits(call.b, compute)) b = pack(call.b, compute);
+  if (call.bias && call.bias->dtype != compute) bias = pack(*call.bias, compute);
+  const bool direct = call.out.dtype == compute && is_plain_output(call.out);
+  if (!direct) {
+    const Shape& shape = call.out.shape;
+    out.buffer = cpu_backend().allocate(static_cast<size_t>(shape.numel()) * size_of(compute));
+    out.view = {out.buffer.get(), 0, compute, shape, contiguous_strides(shape)};
+    if (call.accumulate) copy(call.out, out.view);
+  }
+  multiply({.a = a.buffer ? a.view : call.a,
+            .b = b.buffer ? b.view : call.b,
+            .out = direct ? call.out : out.view,
+            .bias = bias.buffer ? &bias.view : call.bias,
+            .activation = call.activation,
+            .accumulate = call.accumulate},
+           compute);
+  if (!direct) copy(out.view, call.out);
+}
+
 }  // namespace
 
 void matmul(const MatmulCall& call) {
   if (call.out.numel() == 0) return;
   const DType compute = call.out.dtype == DType::f64 ? DType::f64 : DType::f32;
-  const int last = call.out.rank() - 1;
-  const auto fits = [&](const View& x) {
-    return x.dtype == compute && is_blas_layout(x.shape[last - 1], x.shape[last], x.strides[last - 1], x.strides[last]);
-  };
-  Packed a, b, bias, out;
-  View left = call.a, right = call.b, result = call.out, added;
-  if (!fits(left)) left = (a = pack(left, compute)).view;
-  if (!fits(right)) right = (b = pack(right, compute)).view;
-  if (call.bias) {
-    added = *call.bias;
-    if (added.dtype != compute) added = (bias = pack(added, compute)).view;
-  }
-  const bool direct = result.dtype == compute && is_plain_output(result);
-  if (!direct) {
-    const Shape shape = result.shape;
-    out.buffer = cpu_backend().allocate(static_cast<size_t>(shape.numel()) * size_of(compute));
-    result = {out.buffer.get(), 0, compute, shape, contiguous_strides(shape)};
-    if (call.accumulate) copy(call.out, result);
-  }
-  const MatmulCall ready{left, right, result, call.bias ? &added : nullptr, call.activation, call.accumulate};
-  if (compute == DType::f64) {
-    multiply<double>(ready);
-  } else {
-    multiply<float>(ready);
-  }
-  if (!direct) copy(result, call.out);
+  const bool ready = fits(call.a, compute) && fits(call.b, compute) && call.out.dtype == compute &&
+                     is_plain_output(call.out) && (!call.bias || call.bias->dtype == compute);
+  if (ready) return multiply(call, compute);
+  multiply_packed(call, compute);
 }
 
 }  // namespace fovea::cpu

@@ -152,6 +152,12 @@ inline Array make(const Shape& shape, DType dtype, Layout layout) {
   return array;
 }
 
+inline Array full(const Shape& shape, double value, DType dtype, Layout layout) {
+  Array array = make(shape, dtype, layout);
+  for (int64_t i = 0; i < array.numel(); ++i) array.set(i, value);
+  return array;
+}
+
 inline Array noise(const Shape& shape, uint64_t seed, DType dtype, Layout layout) {
   Array array = make(shape, dtype, layout);
   fill(array, seed);

@@ -13,12 +13,14 @@ std::vector<double> naive(const Array& a, const Array& b, const Shape& out) {
   const int last = out.rank() - 1;
   const int64_t m = out[last - 1], n = out[last], k = a.view.shape[last],
                 batch = m > 0 && n > 0 ? out.numel() / (m * n) : 0;
+  const std::vector<double> left = a.values(), right = b.values();
   std::vector<double> values;
   for (int64_t s = 0; s < batch; ++s) {
     for (int64_t i = 0; i < m; ++i) {
       for (int64_t j = 0; j < n; ++j) {
         double sum = 0;
-        for (int64_t p = 0; p < k; ++p) sum += a.get((s * m + i) * k + p) * b.get((s * k + p) * n + j);
+        for (int64_t p = 0; p < k; ++p)
+          sum += left[static_cast<size_t>((s * m + i) * k + p)] * right[static_cast<size_t>((s * k + p) * n + j)];
         values.push_back(sum);
       }
     }
@@ -61,6 +63,32 @@ TEST(Matmul, TakesEveryLayoutOfEveryOperand) {
             cpu().matmul({.a = a, .b = b, .out = out});
             SCOPED_TRACE(fmt::format("layouts {} {} {}, {} x {} x {}", int(la), int(lb), int(lo), m, n, k));
             expect_close(out.values(), naive(a, b, {m, n}), tolerance(dtype));
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(Matmul, SkinnyShapesOfEveryLayoutEqualTheDefinition) {
+  for (DType dtype : {f32, f64}) {
+    for (int64_t few : {1, 2, 3, 4, 5}) {
+      for (const auto& [many, k] : {std::pair{130, 70}, {2050, 65}, {65, 1100}, {5000, 1}}) {
+        for (Layout la : {Layout::dense, Layout::transposed, Layout::stepped}) {
+          for (Layout lb : {Layout::dense, Layout::transposed}) {
+            for (bool accumulate : {false, true}) {
+              const Array rows = noise({few, k}, 1, dtype, la), b = noise({k, many}, 2, dtype, lb);
+              const Array a = noise({many, k}, 3, dtype, la), columns = noise({k, few}, 4, dtype, lb);
+              const Array flat = full({few, many}, 2, dtype), tall = full({many, few}, 2, dtype, Layout::padded);
+              cpu().matmul({.a = rows, .b = b, .out = flat, .accumulate = accumulate});
+              cpu().matmul({.a = a, .b = columns, .out = tall, .accumulate = accumulate});
+              SCOPED_TRACE(fmt::format("{} of {} x {}, layouts {} {}", few, many, k, int(la), int(lb)));
+              std::vector<double> want_flat = naive(rows, b, {few, many}), want_tall = naive(a, columns, {many, few});
+              for (double& x : want_flat) x += accumulate ? 2 : 0;
+              for (double& x : want_tall) x += accumulate ? 2 : 0;
+              expect_close(flat.values(), want_flat, 2 * tolerance(dtype));
+              expect_close(tall.values(), want_tall, 2 * tolerance(dtype));
+            }
           }
         }
       }

@@ -1,0 +1,196 @@
+#include "fovea/backends/cpu/skinny.h"
+
+#include <algorithm>
+
+#include "fovea/backends/cpu/scratch.h"
+
+#define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_AVX3_DL | HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128)
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "fovea/backends/cpu/skinny.cpp"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+HWY_BEFORE_NAMESPACE();
+namespace fovea::cpu::HWY_NAMESPACE {
+
+namespace hn = hwy::HWY_NAMESPACE;
+
+// C columns of y, each dense along k, times R dense rows of x.
+template <int R, int C, class T>
+HWY_INLINE void dot_tile(int64_t depth, const T* x, int64_t x_row, const T* y, int64_t y_column, T* out,
+                         int64_t out_row, int64_t out_column, bool accumulate) {
+  const hn::ScalableTag<T> d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  hn::Vec<decltype(d)> sums[R][C];
+#pragma GCC unroll 4
+  for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 4
+    for (int c = 0; c < C; ++c) sums[r][c] = hn::Zero(d);
+  }
+  int64_t k = 0;
+  for (; k + lanes <= depth; k += lanes) {
+    hn::Vec<decltype(d)> left[R];
+#pragma GCC unroll 4
+    for (int r = 0; r < R; ++r) left[r] = hn::LoadU(d, x + r * x_row + k);
+#pragma GCC unroll 4
+    for (int c = 0; c < C; ++c) {
+      const auto right = hn::LoadU(d, y + c * y_column + k);
+#pragma GCC unroll 4
+      for (int r = 0; r < R; ++r) sums[r][c] = hn::MulAdd(left[r], right, sums[r][c]);
+    }
+  }
+  for (int r = 0; r < R; ++r) {
+    for (int c = 0; c < C; ++c) {
+      T sum = hn::GetLane(hn::SumOfLanes(d, sums[r][c]));
+      for (int64_t rest = k; rest < depth; ++rest) sum += x[r * x_row + rest] * y[c * y_column + rest];
+      T& to = out[r * out_row + c * out_column];
+      to = accumulate ? to + sum : sum;
+    }
+  }
+}
+
+template <int R, class T>
+void dot_form(int64_t columns, int64_t depth, const T* x, int64_t x_row, const T* y, int64_t y_column, T* out,
+              int64_t out_row, int64_t out_column, bool accumulate) {
+  int64_t c = 0;
+  for (; c + 4 <= columns; c += 4)
+    dot_tile<R, 4>(depth, x, x_row, y + c * y_column, y_column, out + c * out_column, out_row, out_column, accumulate);
+  for (; c < columns; ++c)
+    dot_tile<R, 1>(depth, x, x_row, y + c * y_column, y_column, out + c * out_column, out_row, out_column, accumulate);
+}
+
+// Adds P rows of y, dense along the columns, times P columns of x to the R rows of out.
+template <int R, int P, class T>
+HWY_INLINE void add_rows(int64_t columns, const T* x, int64_t x_row, const T* HWY_RESTRICT y, int64_t y_row,
+                         T* HWY_RESTRICT out, int64_t out_row) {
+  const hn::ScalableTag<T> d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  int64_t j = 0;
+  for (; j + lanes <= columns; j += lanes) {
+    hn::Vec<decltype(d)> rows[P];
+#pragma GCC unroll 4
+    for (int p = 0; p < P; ++p) rows[p] = hn::LoadU(d, y + p * y_row + j);
+#pragma GCC unroll 4
+    for (int r = 0; r < R; ++r) {
+      auto sum = hn::LoadU(d, out + r * out_row + j);
+#pragma GCC unroll 4
+      for (int p = 0; p < P; ++p) sum = hn::MulAdd(hn::Set(d, x[r * x_row + p]), rows[p], sum);
+      hn::StoreU(sum, d, out + r * out_row + j);
+    }
+  }
+  for (; j < columns; ++j) {
+    for (int r = 0; r < R; ++r) {
+      for (int p = 0; p < P; ++p) out[r * out_row + j] += x[r * x_row + p] * y[p * y_row + j];
+    }
+  }
+}
+
+template <int R, class T>
+void row_form(int64_t columns, int64_t depth, const T* x, int64_t x_row, const T* y, int64_t y_row, T* out,
+              int64_t out_row) {
+  // A strip of the output that stays in the first-level cache.
+  constexpr int64_t strip = 4096 / sizeof(T) * 2 / R;
+  for (int64_t j = 0; j < columns; j += strip) {
+    const int64_t here = std::min(strip, columns - j);
+    int64_t k = 0;
+    for (; k + 4 <= depth; k += 4) add_rows<R, 4>(here, x + k, x_row, y + k * y_row + j, y_row, out + j, out_row);
+    for (; k < depth; ++k) add_rows<R, 1>(here, x + k, x_row, y + k * y_row + j, y_row, out + j, out_row);
+  }
+}
+
+// Calls f(integral_constant<R>) for 1 to skinny_rows rows.
+template <class F>
+void visit_rows(int64_t rows, F f) {
+  switch (rows) {
+    case 1:
+      return f(std::integral_constant<int, 1>{});
+    case 2:
+      return f(std::integral_constant<int, 2>{});
+    case 3:
+      return f(std::integral_constant<int, 3>{});
+    default:
+      return f(std::integral_constant<int, 4>{});
+  }
+}
+
+void dots_f32(int64_t rows, int64_t columns, int64_t depth, const float* x, int64_t x_row, const float* y,
+              int64_t y_column, float* out, int64_t out_row, int64_t out_column, bool accumulate) {
+  visit_rows(rows, [&]<int R>(std::integral_constant<int, R>) {
+    dot_form<R>(columns, depth, x, x_row, y, y_column, out, out_row, out_column, accumulate);
+  });
+}
+void dots_f64(int64_t rows, int64_t columns, int64_t depth, const double* x, int64_t x_row, const double* y,
+              int64_t y_column, double* out, int64_t out_row, int64_t out_column, bool accumulate) {
+  visit_rows(rows, [&]<int R>(std::integral_constant<int, R>) {
+    dot_form<R>(columns, depth, x, x_row, y, y_column, out, out_row, out_column, accumulate);
+  });
+}
+void rows_f32(int64_t rows, int64_t columns, int64_t depth, const float* x, int64_t x_row, const float* y,
+              int64_t y_row, float* out, int64_t out_row) {
+  visit_rows(rows, [&]<int R>(std::integral_constant<int, R>) {
+    row_form<R>(columns, depth, x, x_row, y, y_row, out, out_row);
+  });
+}
+void rows_f64(int64_t rows, int64_t columns, int64_t depth, const double* x, int64_t x_row, const double* y,
+              int64_t y_row, double* out, int64_t out_row) {
+  visit_rows(rows, [&]<int R>(std::integral_constant<int, R>) {
+    row_form<R>(columns, depth, x, x_row, y, y_row, out, out_row);
+  });
+}
+
+}  // namespace fovea::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace fovea::cpu {
+
+HWY_EXPORT(dots_f32);
+HWY_EXPORT(dots_f64);
+HWY_EXPORT(rows_f32);
+HWY_EXPORT(rows_f64);
+
+namespace {
+
+template <class T, class Dots, class Rows>
+void product(int64_t rows, int64_t columns, int64_t depth, Matrix<T> x, Matrix<T> y, T* out, int64_t out_row,
+             int64_t out_column, bool accumulate, Dots dots, Rows add_rows) {
+  Scratch<T> dense;
+  if (x.column != 1 && depth > 1) {
+    dense = Scratch<T>(rows * depth);
+    for (int64_t r = 0; r < rows; ++r) {
+      for (int64_t k = 0; k < depth; ++k) dense[r * depth + k] = x.data[r * x.row + k * x.column];
+    }
+    x = {dense.data(), depth, 1};
+  }
+  if ((y.row == 1 || depth <= 1) && (y.column != 1 || columns <= 1))
+    return dots(rows, columns, depth, x.data, x.row, y.data, y.column, out, out_row, out_column, accumulate);
+  if (out_column == 1) {
+    for (int64_t r = 0; r < rows && !accumulate; ++r) std::fill_n(out + r * out_row, columns, T(0));
+    return add_rows(rows, columns, depth, x.data, x.row, y.data, y.row, out, out_row);
+  }
+  const Scratch<T> sums(rows * columns);
+  std::fill_n(sums.data(), rows * columns, T(0));
+  add_rows(rows, columns, depth, x.data, x.row, y.data, y.row, sums.data(), columns);
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int64_t j = 0; j < columns; ++j) {
+      T& to = out[r * out_row + j * out_column];
+      to = accumulate ? to + sums[r * columns + j] : sums[r * columns + j];
+    }
+  }
+}
+
+}  // namespace
+
+void skinny_product(int64_t rows, int64_t columns, int64_t depth, Matrix<float> x, Matrix<float> y, float* out,
+                    int64_t out_row, int64_t out_column, bool accumulate) {
+  product(rows, columns, depth, x, y, out, out_row, out_column, accumulate, HWY_DYNAMIC_DISPATCH(dots_f32),
+          HWY_DYNAMIC_DISPATCH(rows_f32));
+}
+void skinny_product(int64_t rows, int64_t columns, int64_t depth, Matrix<double> x, Matrix<double> y, double* out,
+                    int64_t out_row, int64_t out_column, bool accumulate) {
+  product(rows, columns, depth, x, y, out, out_row, out_column, accumulate, HWY_DYNAMIC_DISPATCH(dots_f64),
+          HWY_DYNAMIC_DISPATCH(rows_f64));
+}
+
+}  // namespace fovea::cpu
+#endif
