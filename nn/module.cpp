@@ -98,6 +98,18 @@ int64_t Module::parameter_count() const {
   return count;
 }
 
+void Module::replace_parameters(const std::vector<Tensor>& tensors, Caller caller) {
+  const std::vector<Tensor> before = parameters();
+  bool fits = tensors.size() == before.size();
+  for (size_t i = 0; fits && i < tensors.size(); ++i) fits = tensors[i].shape() == before[i].shape();
+  if (!fits) raise<ShapeError>(caller, "replace_parameters: the tensors do not fit those of {}", type_name());
+  visit_tensors(&Module::parameters_, "", [&](const std::string&, Tensor& member) {
+    const auto same = [&member](const Tensor& x) { return x.impl() == member.impl(); };
+    const auto found = std::find_if(before.begin(), before.end(), same);
+    member = tensors[static_cast<size_t>(found - before.begin())];
+  });
+}
+
 void Module::train(bool on) {
   training_ = on;
   for (const Named<Module>& child : children_) child.member->train(on);

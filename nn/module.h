@@ -60,6 +60,10 @@ class Module {
   /// How many numbers the parameters hold.
   int64_t parameter_count() const;
 
+  /// Puts other tensors in the place of the parameters, in the order of parameters(): for a forward pass with values
+  /// that were computed, whose gradients flow on. Throws ShapeError where their number or shapes differ.
+  void replace_parameters(const std::vector<Tensor>& tensors, Caller caller = {});
+
   /// Training mode (dropout on) or evaluation mode, for this module and all below.
   void train(bool on = true);
   void eval() { train(false); }

@@ -8,16 +8,23 @@
 #include "fovea/nn/init.h"
 
 namespace fovea::nn {
+namespace {
+
+const char* name(RecurrentKind kind) {
+  return kind == RecurrentKind::gru ? "GRU" : kind == RecurrentKind::lstm ? "LSTM" : "RNN";
+}
+
+}  // namespace
 
 RecurrentLayer::RecurrentLayer(RecurrentKind kind, int64_t input, int64_t hidden, RecurrentLayerOptions options,
                                Caller caller)
     : kind_(kind), input_(input), hidden_(hidden), options_(options) {
   if (input < 0 || hidden < 1 || options.layers < 1) {
-    raise<ValueError>(caller, "recurrent layer: input {}, hidden {} and layers {} must be positive", input, hidden,
+    raise<ValueError>(caller, "{}: input {}, hidden {} and layers {} must be positive", name(kind), input, hidden,
                       options.layers);
   }
   if (!(options.dropout >= 0 && options.dropout <= 1)) {
-    raise<ValueError>(caller, "recurrent layer: dropout {} is not between 0 and 1", options.dropout);
+    raise<ValueError>(caller, "{}: dropout {} is not between 0 and 1", name(kind), options.dropout);
   }
   const int64_t rows = gates(kind) * hidden;
   const double bound = 1 / std::sqrt(static_cast<double>(hidden));
@@ -41,16 +48,16 @@ RecurrentLayer::RecurrentLayer(RecurrentKind kind, int64_t input, int64_t hidden
 
 void RecurrentLayer::check(const Tensor& x, const RecurrentState& initial, Caller caller) const {
   if (x.rank() != 3 || x.shape()[2] != input_) {
-    raise<ShapeError>(caller, "{}: input {} is not [batch, time, {}]", type_name(), x.shape(), input_);
+    raise<ShapeError>(caller, "{}: input {} is not [batch, time, {}]", name(kind_), x.shape(), input_);
   }
   const Shape expected{static_cast<int64_t>(parameters_.size()), x.shape()[0], hidden_};
   for (const Tensor* state : {&initial.h, &initial.c}) {
     if (state->defined() && state->shape() != expected) {
-      raise<ShapeError>(caller, "{}: initial state {} is not {}", type_name(), state->shape(), expected);
+      raise<ShapeError>(caller, "{}: initial state {} is not {}", name(kind_), state->shape(), expected);
     }
   }
   if (initial.c.defined() && kind_ != RecurrentKind::lstm) {
-    raise<ValueError>(caller, "{}: only an LSTM has a cell state", type_name());
+    raise<ValueError>(caller, "{}: only an LSTM has a cell state", name(kind_));
   }
 }
 

@@ -1,0 +1,64 @@
+#include "fovea/nn/containers.h"
+
+#include <gmock/gmock.h>
+
+#include "layer_checks.h"
+
+namespace fovea {
+namespace {
+
+using nn::Linear;
+using nn::make;
+using nn::Sequential;
+using ::testing::ElementsAre;
+
+TEST(Sequential, RunsLayersInOrder) {
+  Sequential net{make<Linear>(4, 3), relu, make<Linear>(3, 2), [](const Tensor& x) { return x * 2.0; }};
+  EXPECT_EQ(net.size(), 4u);
+  EXPECT_THAT(test::described(net), ElementsAre("0.weight [3, 4]", "0.bias [3]", "2.weight [2, 3]", "2.bias [2]"));
+  const auto& first = dynamic_cast<const Linear&>(*net[0].module());
+  const auto& second = dynamic_cast<const Linear&>(*net[2].module());
+  EXPECT_EQ(net[1].module(), nullptr);
+  const Tensor x = test::random({5, 4});
+  EXPECT_CLOSE(net.forward(x), second.forward(relu(first.forward(x))) * 2.0, 0, 0);
+}
+
+TEST(Sequential, NestsAndReachesChildrenWithEval) {
+  Sequential net{make<Linear>(2, 2), make<Sequential>(std::initializer_list<nn::Layer>{make<nn::Dropout>(0.5), tanh})};
+  const Tensor x = test::random({3, 2});
+  net.eval();
+  EXPECT_CLOSE(net.forward(x), net.forward(x), 0, 0);
+  EXPECT_EQ(net[1].module()->children()[0]->path(), "1.0");
+}
+
+TEST(Sequential, EmptyIsTheIdentity) {
+  const Tensor x = ones({2});
+  EXPECT_EQ(Sequential().forward(x).impl(), x.impl());
+}
+
+TEST(Sequential, ErrorsNameTheLayer) {
+  Sequential net{make<Linear>(4, 3), make<Linear>(4, 3)};
+  EXPECT_ERROR(net.forward(ones({1, 4})),
+               "linear: input [1, 3] does not fit weight [3, 4] and bias [3] in 1 (containers_test.cpp:");
+}
+
+TEST(Sequential, Gradients) {
+  Sequential net{make<Linear>(2, 3), tanh, make<Linear>(3, 1)};
+  EXPECT_TRUE(test::layer_gradients_hold(net, {test::random({2, 2})},
+                                         [&](const std::vector<Tensor>& x) { return net.forward(x[0]); }));
+}
+
+TEST(ModuleList, OwnsAndNamesItsModules) {
+  nn::ModuleList<Linear> list;
+  list.emplace(2, 3);
+  list.emplace(3, 4, nn::LinearOptions{.bias = false});
+  EXPECT_EQ(list.size(), 2u);
+  EXPECT_THAT(test::described(list), ElementsAre("0.weight [3, 2]", "0.bias [3]", "1.weight [4, 3]"));
+  Tensor x = ones({1, 2});
+  for (Linear& layer : list) x = layer.forward(x);
+  EXPECT_EQ(x.shape(), (Shape{1, 4}));
+  EXPECT_EQ(list.type_name(), "ModuleList");
+}
+
+}  // namespace
+}  // namespace fovea

@@ -1,0 +1,126 @@
+#include "fovea/nn/embedding.h"
+
+#include <gmock/gmock.h>
+
+#include "fovea/nn/sparse_rows.h"
+#include "layer_checks.h"
+
+namespace fovea {
+namespace {
+
+using nn::BagMode;
+using nn::Embedding;
+using nn::EmbeddingBag;
+
+Tensor ids(const std::vector<int32_t>& values, const Shape& shape) { return from_vector(values, shape); }
+
+TEST(Embedding, ReadsRows) {
+  Embedding layer(5, 3);
+  const Tensor y = layer.forward(ids({4, 0, 4, 2}, {2, 2})).detach();
+  EXPECT_EQ(y.shape(), (Shape{2, 2, 3}));
+  EXPECT_CLOSE(y.select(0, 0).select(0, 0), layer.weight.detach().select(0, 4), 0, 0);
+  EXPECT_CLOSE(y.select(0, 1).select(0, 1), layer.weight.detach().select(0, 2), 0, 0);
+  EXPECT_EQ(layer.forward(ids({}, {0, 7})).shape(), (Shape{0, 7, 3}));
+  EXPECT_THAT(test::described(layer), ::testing::ElementsAre("weight [5, 3]"));
+}
+
+TEST(Embedding, PaddingRowIsZeroAndGetsNoGradient) {
+  Embedding layer(4, 2, {.padding_index = 1});
+  EXPECT_CLOSE(layer.weight.detach().select(0, 1), zeros({2}));
+  sum(layer.forward(ids({1, 1, 3}, {3}))).backward();
+  EXPECT_CLOSE(layer.weight.grad(), {0, 0, 0, 0, 0, 0, 1, 1}, 0, 0);
+}
+
+TEST(Embedding, StandardNormal) {
+  Embedding layer(300, 100);
+  EXPECT_NEAR(mean(layer.weight).item(), 0, 0.03);
+  EXPECT_NEAR(mean(square(layer.weight)).item(), 1, 0.03);
+}
+
+TEST(Embedding, SparseGradientEqualsTheDenseOne) {
+  Embedding dense(6, 2), sparse(6, 2, {.sparse = true});
+  sparse.load_state_dict(dense.state_dict());
+  const Tensor index = ids({5, 0, 5, 2, 0, 5}, {2, 3}), g = test::random({2, 3, 2});
+  dense.forward(index).backward(g);
+  sparse.forward(index).backward(g);
+  const RowSparse* rows = sparse.weight.sparse_grad();
+  ASSERT_TRUE(rows);
+  EXPECT_EQ(rows->count, 3);
+  EXPECT_FALSE(sparse.weight.grad().defined());
+  EXPECT_CLOSE(nn::to_dense(*rows, sparse.weight), dense.weight.grad());
+}
+
+TEST(Embedding, Gradients) {
+  Embedding layer(4, 2, {.padding_index = 0});
+  EXPECT_TRUE(test::layer_gradients_hold(layer, {ids({3, 2, 1, 3}, {4})},
+                                         [&](const std::vector<Tensor>& x) { return layer.forward(x[0]); }));
+}
+
+TEST(Embedding, NamesMisuse) {
+  Embedding layer(4, 2);
+  EXPECT_ERROR(layer.forward(ids({0, 4}, {2})), "gather: index 4 at position 1 is outside [0, 4) (embedding_test.cpp:");
+  EXPECT_ERROR(layer.forward(ones({2})), "embedding: indices must be i32, not f32; convert with .to(i32) (embedding_t");
+  EXPECT_ERROR(Embedding(4, 2, {.padding_index = 4}), "Embedding: padding index 4 is not among 4 rows (embedding_test");
+}
+
+/// Bags by loops over the host's copies.
+std::vector<double> naive_bags(const Tensor& weight, const std::vector<std::vector<int>>& bags, bool mean) {
+  const std::vector<double> w = weight.to_vector<double>();
+  const auto d = static_cast<size_t>(weight.shape()[1]);
+  std::vector<double> out;
+  for (const auto& bag : bags) {
+    std::vector<double> total(d, 0);
+    for (int row : bag) {
+      for (size_t c = 0; c < d; ++c) total[c] += w[static_cast<size_t>(row) * d + c];
+    }
+    for (double t : total) out.push_back(mean && !bag.empty() ? t / static_cast<double>(bag.size()) : t);
+  }
+  return out;
+}
+
+TEST(EmbeddingBag, EqualsADirectComputation) {
+  for (const BagMode mode : {BagMode::mean, BagMode::sum}) {
+    EmbeddingBag layer(6, 3, {.mode = mode});
+    const bool mean = mode == BagMode::mean;
+    EXPECT_CLOSE(layer.forward(ids({5, 1, 1, 0}, {4}), ids({0, 3, 3}, {3})).detach(),
+                 naive_bags(layer.weight.detach(), {{5, 1, 1}, {}, {0}}, mean));
+    EXPECT_CLOSE(layer.forward(ids({5, 1, 1, 0, 2, 3}, {2, 3})).detach(),
+                 naive_bags(layer.weight.detach(), {{5, 1, 1}, {0, 2, 3}}, mean));
+  }
+}
+
+TEST(EmbeddingBag, PaddingBelongsToNoBag) {
+  EmbeddingBag layer(6, 3, {.padding_index = 0});
+  EXPECT_CLOSE(layer.forward(ids({5, 1, 0, 0, 0, 0, 2, 0, 3}, {3, 3})).detach(),
+               naive_bags(layer.weight.detach(), {{5, 1}, {}, {2, 3}}, true));
+  EXPECT_CLOSE(layer.forward(ids({0, 5, 0, 0}, {4}), ids({0, 0, 2, 4}, {4})).detach(),
+               naive_bags(layer.weight.detach(), {{}, {5}, {}, {}}, true));
+}
+
+TEST(EmbeddingBag, SparseGradientEqualsTheDenseOne) {
+  EmbeddingBag dense(7, 2, {.padding_index = 3}), sparse(7, 2, {.padding_index = 3, .sparse = true});
+  sparse.load_state_dict(dense.state_dict());
+  const Tensor index = ids({5, 0, 3, 3, 0, 5}, {2, 3}), g = test::random({2, 2});
+  dense.forward(index).backward(g);
+  sparse.forward(index).backward(g);
+  ASSERT_TRUE(sparse.weight.sparse_grad());
+  EXPECT_CLOSE(nn::to_dense(*sparse.weight.sparse_grad(), sparse.weight), dense.weight.grad());
+}
+
+TEST(EmbeddingBag, Gradients) {
+  for (const BagMode mode : {BagMode::mean, BagMode::sum}) {
+    EmbeddingBag layer(4, 2, {.mode = mode, .padding_index = 1});
+    EXPECT_TRUE(test::layer_gradients_hold(layer, {ids({3, 0, 1, 3}, {2, 2})},
+                                           [&](const std::vector<Tensor>& x) { return layer.forward(x[0]); }));
+  }
+}
+
+TEST(EmbeddingBag, NamesMisuse) {
+  EmbeddingBag layer(4, 2);
+  EXPECT_ERROR(layer.forward(ids({0, 1}, {2})),
+               "EmbeddingBag: index [2] without offsets must have two axes (embedding");
+  EXPECT_ERROR(layer.forward(ids({0, 9}, {1, 2})), "bag: index 9 at position 1 is outside [0, 4) (embedding_test.cpp:");
+}
+
+}  // namespace
+}  // namespace fovea

@@ -1,0 +1,52 @@
+#include "fovea/nn/normalization.h"
+
+#include <gmock/gmock.h>
+
+#include <cmath>
+
+#include "layer_checks.h"
+#include "support/naive.h"
+
+namespace fovea {
+namespace {
+
+using nn::LayerNorm;
+
+TEST(LayerNorm, EqualsADirectComputation) {
+  LayerNorm layer(5, {.eps = 1e-3});
+  layer.to(f64);
+  layer.load_state_dict({{"weight", test::random({5})}, {"bias", test::random({5}, {}, 2)}});
+  const Tensor x = test::random({2, 3, 5}, {.dtype = f64});
+  const Tensor normal = test::naive_along(x, -1, [](const std::vector<double>& row) {
+    double mean = 0, square = 0;
+    for (double v : row) mean += v / static_cast<double>(row.size());
+    for (double v : row) square += (v - mean) * (v - mean) / static_cast<double>(row.size());
+    std::vector<double> out;
+    for (double v : row) out.push_back((v - mean) / std::sqrt(square + 1e-3));
+    return out;
+  });
+  EXPECT_CLOSE(layer.forward(x).detach(), normal * layer.weight.detach() + layer.bias.detach());
+}
+
+TEST(LayerNorm, HasPyTorchsParameters) {
+  EXPECT_THAT(test::described(LayerNorm(3)), ::testing::ElementsAre("weight [3]", "bias [3]"));
+  EXPECT_THAT(test::described(LayerNorm(3, {.bias = false})), ::testing::ElementsAre("weight [3]"));
+  EXPECT_TRUE(LayerNorm(3, {.affine = false}).parameters().empty());
+}
+
+TEST(LayerNorm, Gradients) {
+  for (const nn::LayerNormOptions& options :
+       {nn::LayerNormOptions{}, nn::LayerNormOptions{.bias = false}, nn::LayerNormOptions{.affine = false}}) {
+    LayerNorm layer(4, options);
+    EXPECT_TRUE(test::layer_gradients_hold(layer, {test::random({3, 4})},
+                                           [&](const std::vector<Tensor>& x) { return layer.forward(x[0]); }));
+  }
+}
+
+TEST(LayerNorm, NamesMisfits) {
+  EXPECT_ERROR(LayerNorm(4).forward(ones({3, 5})),
+               "LayerNorm: input [3, 5] does not end in 4 (normalization_test.cpp:");
+}
+
+}  // namespace
+}  // namespace fovea
