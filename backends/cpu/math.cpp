@@ -1,94 +1,149 @@
 #include "fovea/backends/cpu/math.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
+#include "fovea/backends/cpu/map_kernels.h"
+#include "fovea/backends/cpu/math_targets.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "fovea/backends/cpu/math.cpp"
+#include "hwy/foreach_target.h"
+// After foreach_target.h.
+#include "fovea/backends/cpu/math-inl.h"
+#include "fovea/backends/cpu/math_lanes-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace fovea::cpu::HWY_NAMESPACE {
+
+/// The sum of term(i) over whole vectors from i = 0 and of last(i, rest) over the rest, in four partial sums.
+template <class D, class Term, class Last>
+HWY_INLINE hn::TFromD<D> Total(D d, int64_t n, Term term, Last last) {
+  const auto width = static_cast<int64_t>(hn::Lanes(d));
+  auto s0 = hn::Zero(d), s1 = hn::Zero(d), s2 = hn::Zero(d), s3 = hn::Zero(d);
+  int64_t i = 0;
+  for (; i + 4 * width <= n; i += 4 * width) {
+    s0 = hn::Add(s0, term(i));
+    s1 = hn::Add(s1, term(i + width));
+    s2 = hn::Add(s2, term(i + 2 * width));
+    s3 = hn::Add(s3, term(i + 3 * width));
+  }
+  for (; i + width <= n; i += width) s0 = hn::Add(s0, term(i));
+  if (i < n) s1 = hn::Add(s1, last(i, n - i));
+  return hn::GetLane(hn::SumOfLanes(d, hn::Add(hn::Add(s0, s1), hn::Add(s2, s3))));
+}
+
+/// y may be null.
+float ExpSum(const float* x, float shift, float* y, int64_t n) {
+  const hn::ScalableTag<float> d;
+  const auto by = hn::Set(d, shift);
+  const auto term = [&](int64_t i) HWY_ATTR {
+    const auto e = Exp(d, hn::Sub(hn::LoadU(d, x + i), by));
+    if (y) hn::StoreU(e, d, y + i);
+    return e;
+  };
+  const auto last = [&](int64_t i, int64_t rest) HWY_ATTR {
+    const auto e = Exp(d, hn::Sub(LoadFirst(d, x + i, rest), by));
+    if (y) StoreFirst(d, e, y + i, rest);
+    return hn::IfThenElseZero(hn::FirstN(d, static_cast<size_t>(rest)), e);
+  };
+  return Total(d, n, term, last);
+}
+
+template <class T>
+T DotOf(const T* x, const T* y, int64_t n) {
+  const hn::ScalableTag<T> d;
+  const auto term = [&](int64_t i) HWY_ATTR { return hn::Mul(hn::LoadU(d, x + i), hn::LoadU(d, y + i)); };
+  const auto last = [&](int64_t i, int64_t rest)
+                        HWY_ATTR { return hn::Mul(LoadFirst(d, x + i, rest), LoadFirst(d, y + i, rest)); };
+  return Total(d, n, term, last);
+}
+
+float Dot32(const float* x, const float* y, int64_t n) { return DotOf(x, y, n); }
+double Dot64(const double* x, const double* y, int64_t n) { return DotOf(x, y, n); }
+
+}  // namespace fovea::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
 namespace fovea::cpu {
 namespace {
 
-template <class T, class F>
-void each(const T* x, T* y, int64_t n, F f) {
-  for (int64_t i = 0; i < n; ++i) y[i] = f(x[i]);
+HWY_EXPORT(ExpSum);
+HWY_EXPORT(Dot32);
+HWY_EXPORT(Dot64);
+
+template <class T>
+void apply(Op op, const T* x, T* y, int64_t n) {
+  const Operand operands[] = {{const_cast<T*>(x), 1}, {y, 1}};
+  const Step step{nullptr, {0, 0, 0}, 1};
+  kernels<T>().op[static_cast<int>(op)](step, operands, n);
 }
 
-template <class T, class F>
-T total(int64_t n, F term) {
-  T partial[8] = {};
-  int64_t i = 0;
-  for (; i + 8 <= n; i += 8) {
-    for (int64_t k = 0; k < 8; ++k) partial[k] += term(i + k);
+template <class T>
+T fold(Combine combine, const T* x, int64_t n, T identity) {
+  T lanes[fold_lanes<T>];
+  std::fill_n(lanes, fold_lanes<T>, identity);
+  kernels<T>().fold_run[static_cast<int>(combine)](x, n, lanes);
+  for (int64_t half = fold_lanes<T> / 2; half > 0; half /= 2) {
+    for (int64_t i = 0; i < half; ++i) {
+      const T a = lanes[i], b = lanes[i + half];
+      lanes[i] = combine == Combine::sum ? a + b : a > b || a != a ? a : b;
+    }
   }
-  for (; i < n; ++i) partial[i % 8] += term(i);
-  return ((partial[0] + partial[4]) + (partial[2] + partial[6])) +
-         ((partial[1] + partial[5]) + (partial[3] + partial[7]));
+  return lanes[0];
 }
 
 template <class T>
 T greatest(const T* x, int64_t n) {
-  T best = -std::numeric_limits<T>::infinity();
-  for (int64_t i = 0; i < n; ++i) best = x[i] > best || x[i] != x[i] ? x[i] : best;
-  return best;
+  return fold(Combine::maximum, x, n, -std::numeric_limits<T>::infinity());
+}
+
+/// Long arrays in blocks, whose sums f64 adds up.
+template <class T>
+T total(const T* x, int64_t n) {
+  constexpr int64_t block = 4096;
+  double sum = 0;
+  for (int64_t i = 0; i < n; i += block) {
+    sum += static_cast<double>(fold(Combine::sum, x + i, std::min(block, n - i), T{0}));
+  }
+  return static_cast<T>(sum);
 }
 
 }  // namespace
 
-void exp(const float* x, float* y, int64_t n) {
-  each(x, y, n, [](float v) { return std::exp(v); });
-}
-void exp(const double* x, double* y, int64_t n) {
-  each(x, y, n, [](double v) { return std::exp(v); });
-}
-void log(const float* x, float* y, int64_t n) {
-  each(x, y, n, [](float v) { return std::log(v); });
-}
-void log(const double* x, double* y, int64_t n) {
-  each(x, y, n, [](double v) { return std::log(v); });
-}
-void tanh(const float* x, float* y, int64_t n) {
-  each(x, y, n, [](float v) { return std::tanh(v); });
-}
-void tanh(const double* x, double* y, int64_t n) {
-  each(x, y, n, [](double v) { return std::tanh(v); });
-}
-void sigmoid(const float* x, float* y, int64_t n) {
-  each(x, y, n, [](float v) { return 1 / (1 + std::exp(-v)); });
-}
-void sigmoid(const double* x, double* y, int64_t n) {
-  each(x, y, n, [](double v) { return 1 / (1 + std::exp(-v)); });
-}
-void erf(const float* x, float* y, int64_t n) {
-  each(x, y, n, [](float v) { return std::erf(v); });
-}
-void erf(const double* x, double* y, int64_t n) {
-  each(x, y, n, [](double v) { return std::erf(v); });
-}
+void exp(const float* x, float* y, int64_t n) { apply(Op::exp, x, y, n); }
+void exp(const double* x, double* y, int64_t n) { apply(Op::exp, x, y, n); }
+void log(const float* x, float* y, int64_t n) { apply(Op::log, x, y, n); }
+void log(const double* x, double* y, int64_t n) { apply(Op::log, x, y, n); }
+void tanh(const float* x, float* y, int64_t n) { apply(Op::tanh, x, y, n); }
+void tanh(const double* x, double* y, int64_t n) { apply(Op::tanh, x, y, n); }
+void sigmoid(const float* x, float* y, int64_t n) { apply(Op::sigmoid, x, y, n); }
+void sigmoid(const double* x, double* y, int64_t n) { apply(Op::sigmoid, x, y, n); }
+void erf(const float* x, float* y, int64_t n) { apply(Op::erf, x, y, n); }
+void erf(const double* x, double* y, int64_t n) { apply(Op::erf, x, y, n); }
 
 float exp_shifted(const float* x, float shift, float* y, int64_t n) {
-  return total<float>(n, [=](int64_t i) { return y[i] = std::exp(x[i] - shift); });
+  return HWY_DYNAMIC_DISPATCH(ExpSum)(x, shift, y, n);
 }
 double exp_shifted(const double* x, double shift, double* y, int64_t n) {
-  return total<double>(n, [=](int64_t i) { return y[i] = std::exp(x[i] - shift); });
+  for (int64_t i = 0; i < n; ++i) y[i] = std::exp(x[i] - shift);
+  return sum(y, n);
 }
-float sum_exp(const float* x, float shift, int64_t n) {
-  return total<float>(n, [=](int64_t i) { return std::exp(x[i] - shift); });
-}
+float sum_exp(const float* x, float shift, int64_t n) { return HWY_DYNAMIC_DISPATCH(ExpSum)(x, shift, nullptr, n); }
 double sum_exp(const double* x, double shift, int64_t n) {
-  return total<double>(n, [=](int64_t i) { return std::exp(x[i] - shift); });
+  double partial[4] = {};
+  for (int64_t i = 0; i < n; ++i) partial[i % 4] += std::exp(x[i] - shift);
+  return (partial[0] + partial[2]) + (partial[1] + partial[3]);
 }
 
 float maximum(const float* x, int64_t n) { return greatest(x, n); }
 double maximum(const double* x, int64_t n) { return greatest(x, n); }
-float sum(const float* x, int64_t n) {
-  return total<float>(n, [=](int64_t i) { return x[i]; });
-}
-double sum(const double* x, int64_t n) {
-  return total<double>(n, [=](int64_t i) { return x[i]; });
-}
-float dot(const float* x, const float* y, int64_t n) {
-  return total<float>(n, [=](int64_t i) { return x[i] * y[i]; });
-}
-double dot(const double* x, const double* y, int64_t n) {
-  return total<double>(n, [=](int64_t i) { return x[i] * y[i]; });
-}
+float sum(const float* x, int64_t n) { return total(x, n); }
+double sum(const double* x, int64_t n) { return total(x, n); }
+float dot(const float* x, const float* y, int64_t n) { return HWY_DYNAMIC_DISPATCH(Dot32)(x, y, n); }
+double dot(const double* x, const double* y, int64_t n) { return HWY_DYNAMIC_DISPATCH(Dot64)(x, y, n); }
 
 }  // namespace fovea::cpu
+#endif

@@ -1,0 +1,179 @@
+#include "fovea/backends/cpu/map_copy.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+
+#include "fovea/backends/cpu/threads.h"
+
+namespace fovea::cpu {
+namespace {
+
+struct Axis {
+  int64_t size, to, from;  // strides of out and source
+};
+
+/// The axes of a copy, those of `out` with the smallest strides last and neighbours merged where both sides allow.
+struct Axes {
+  Axis axis[max_rank];
+  int count = 0;
+  std::byte* to;
+  const std::byte* from;
+
+  Axes(const View& source, const View& out) {
+    const auto bytes = static_cast<int64_t>(size_of(out.dtype));
+    to = out.buffer->host() + out.offset * bytes;
+    from = source.buffer->host() + source.offset * bytes;
+    const int missing = out.rank() - source.rank();
+    for (int i = 0; i < out.rank(); ++i) {
+      if (out.shape[i] == 1) continue;
+      const bool repeated = i < missing || source.shape[i - missing] == 1;
+      Axis next{out.shape[i], out.strides[i], repeated ? 0 : source.strides[i - missing]};
+      if (next.to < 0) {  // walk out forwards
+        to += (next.size - 1) * next.to * bytes;
+        from += (next.size - 1) * next.from * bytes;
+        next.to = -next.to;
+        next.from = -next.from;
+      }
+      axis[count++] = next;
+    }
+    std::stable_sort(axis, axis + count, [](const Axis& a, const Axis& b) { return a.to > b.to; });
+    int kept = 0;
+    for (int i = 0; i < count; ++i) {
+      if (kept && axis[kept - 1].to == axis[i].size * axis[i].to &&
+          axis[kept - 1].from == axis[i].size * axis[i].from) {
+        axis[kept - 1] = {axis[kept - 1].size * axis[i].size, axis[i].to, axis[i].from};
+      } else {
+        axis[kept++] = axis[i];
+      }
+    }
+    count = kept;
+    if (count == 0) axis[count++] = {1, 1, 1};
+  }
+
+  Axis take(int which) {
+    const Axis taken = axis[which];
+    std::copy(axis + which + 1, axis + count, axis + which);
+    --count;
+    return taken;
+  }
+
+  /// How many positions the axes have, and the offsets of one of them.
+  int64_t positions() const {
+    int64_t product = 1;
+    for (int i = 0; i < count; ++i) product *= axis[i].size;
+    return product;
+  }
+  void locate(int64_t position, int64_t& to_offset, int64_t& from_offset) const {
+    to_offset = from_offset = 0;
+    for (int i = count - 1; i >= 0; --i) {
+      to_offset += position % axis[i].size * axis[i].to;
+      from_offset += position % axis[i].size * axis[i].from;
+      position /= axis[i].size;
+    }
+  }
+};
+
+/// Elements of work worth a chunk of their own.
+constexpr int64_t chunk = 32768;
+
+template <class T>
+void copy_row(const T* from, int64_t from_stride, T* to, int64_t to_stride, int64_t n) {
+  if (to_stride == 1 && from_stride == 1) {
+    std::memmove(to, from, static_cast<size_t>(n) * sizeof(T));
+  } else if (to_stride == 1 && from_stride == 0) {
+    std::fill_n(to, n, *from);
+  } else {
+    for (int64_t i = 0; i < n; ++i) to[i * to_stride] = from[i * from_stride];
+  }
+}
+
+template <class T>
+void copy_rows(Axes axes) {
+  const Axis row = axes.take(axes.count - 1);
+  T* to = reinterpret_cast<T*>(axes.to);
+  const T* from = reinterpret_cast<const T*>(axes.from);
+  const int64_t rows = axes.positions(), pieces = (row.size + chunk - 1) / chunk;
+  parallel_for(rows * pieces, std::max<int64_t>(1, chunk / row.size), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      int64_t to_offset, from_offset;
+      axes.locate(i / pieces, to_offset, from_offset);
+      const int64_t first = i % pieces * chunk;
+      copy_row(from + from_offset + first * row.from, row.from, to + to_offset + first * row.to, row.to,
+               std::min(chunk, row.size - first));
+    }
+  });
+}
+
+/// `down` is adjacent in the source, `across` in out. Squares of one cache line a side are read line by line into a
+/// buffer (rows a power of two apart would evict each other before all of a line is used), turned and written.
+template <class T>
+void copy_transposed(Axes axes, Axis across, Axis down) {
+  constexpr int64_t side = 64 / sizeof(T);
+  T* to = reinterpret_cast<T*>(axes.to);
+  const T* from = reinterpret_cast<const T*>(axes.from);
+  constexpr int64_t length = chunk / side;  // of a strip; a multiple of side
+  const int64_t strips = (down.size + side - 1) / side, pieces = (across.size + length - 1) / length;
+  const int64_t grain = std::max<int64_t>(1, length / across.size);
+  parallel_for(axes.positions() * strips * pieces, grain, [&](int64_t begin, int64_t end) {
+    alignas(64) T lines[side * side], turned[side * side];
+    std::memset(lines, 0, sizeof lines);
+    for (int64_t piece = begin; piece < end; ++piece) {
+      const int64_t strip = piece / pieces, left = piece % pieces * length;
+      const int64_t right = std::min(across.size, left + length);
+      int64_t to_offset, from_offset;
+      axes.locate(strip / strips, to_offset, from_offset);
+      const int64_t first = strip % strips * side, height = std::min(side, down.size - first);
+      for (int64_t i = left; i < right; i += side) {
+        const int64_t width = std::min(side, right - i);
+        const T* source = from + from_offset + first + i * across.from;
+        T* out = to + to_offset + first * down.to + i;
+        for (int64_t k = 0; k < width; ++k) {
+          if (height == side) {
+            std::memcpy(lines + k * side, source + k * across.from, 64);
+          } else {
+            std::copy_n(source + k * across.from, height, lines + k * side);
+          }
+        }
+        if (width == side && height == side) {
+          transpose_square(lines, side, out, down.to);
+        } else {
+          transpose_square(lines, side, turned, side);
+          for (int64_t k = 0; k < height; ++k) std::copy_n(turned + k * side, width, out + k * down.to);
+        }
+      }
+    }
+  });
+}
+
+template <class T>
+void copy_words(Axes axes) {
+  const int inner = axes.count - 1;
+  constexpr int64_t least = 4;
+  if (axes.axis[inner].to == 1 && std::abs(axes.axis[inner].from) > 1 && axes.axis[inner].size >= least) {
+    for (int i = 0; i < inner; ++i) {
+      if (axes.axis[i].from != 1 || axes.axis[i].size < least) continue;
+      const Axis across = axes.take(inner), down = axes.take(i);
+      return copy_transposed<T>(axes, across, down);
+    }
+  }
+  copy_rows<T>(axes);
+}
+
+}  // namespace
+
+void copy_elements(const View& source, const View& out) {
+  const Axes axes(source, out);
+  switch (size_of(out.dtype)) {
+    case 1:
+      return copy_words<uint8_t>(axes);
+    case 2:
+      return copy_words<uint16_t>(axes);
+    case 4:
+      return copy_words<uint32_t>(axes);
+    default:
+      return copy_words<uint64_t>(axes);
+  }
+}
+
+}  // namespace fovea::cpu

@@ -1,0 +1,28 @@
+#include "fovea/backends/cpu/math_targets.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "fovea/backends/cpu/map_kernels_f32.cpp"
+#include "hwy/foreach_target.h"
+// After foreach_target.h.
+#include "fovea/backends/cpu/map_kernels-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace fovea::cpu::HWY_NAMESPACE {
+
+KernelSet KernelsF32() { return MakeKernels<float>(); }
+
+}  // namespace fovea::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace fovea::cpu {
+
+HWY_EXPORT(KernelsF32);
+
+const KernelSet& kernels_f32() {
+  static const KernelSet set = HWY_DYNAMIC_DISPATCH(KernelsF32)();
+  return set;
+}
+
+}  // namespace fovea::cpu
+#endif

@@ -1,0 +1,416 @@
+#include "fovea/backends/cpu/map_reduce.h"
+
+#include <algorithm>
+#include <limits>
+#include <type_traits>
+#include <vector>
+
+#include "fovea/backends/cpu/map_tiles.h"
+#include "fovea/backends/cpu/threads.h"
+
+namespace fovea::cpu {
+namespace {
+
+/// Blocks of a long row and of rows that T alone adds up; beyond them f64 does for floating numbers.
+constexpr int64_t run_block = 4096, row_block = 64;
+/// Columns that are folded at once, and below which several rows share a tile.
+constexpr int64_t column_block = 1024, short_row = 512;
+/// Positions worth a task, and the most tasks.
+constexpr int64_t task_positions = 32768, most_tasks = 32;
+
+template <class T>
+using Total = std::conditional_t<std::is_floating_point_v<T>, double, T>;
+
+template <class T>
+T identity(Combine combine) {
+  using Limits = std::numeric_limits<T>;
+  if (combine == Combine::sum) return T{0};
+  if (combine == Combine::maximum) return Limits::has_infinity ? -Limits::infinity() : Limits::lowest();
+  return Limits::has_infinity ? Limits::infinity() : Limits::max();
+}
+
+template <class T>
+T fold(Combine combine, T a, T b) {
+  if (combine == Combine::sum) {
+    if constexpr (std::is_floating_point_v<T>) {
+      return a + b;
+    } else {
+      return static_cast<T>(static_cast<uint32_t>(a) + static_cast<uint32_t>(b));  // wraps
+    }
+  }
+  const bool first = combine == Combine::maximum ? a > b : a < b;
+  return first || a != a ? a : b;
+}
+
+/// Neighbouring axes that are all folded or all kept, and how the tasks cut them.
+struct Group {
+  int64_t size;
+  bool folded;
+  int64_t stride = 1;      // in positions of the space
+  int64_t out_stride = 0;  // in elements of the output; 0 where folded
+  int64_t pieces = 1;
+
+  int64_t begin(int64_t piece) const { return size * piece / pieces; }
+};
+
+/// How a space falls into folded and kept groups, which alternate, and into tasks. A task keeps a stretch of
+/// successive output elements; where folded groups are cut, several tasks do so, and their results are folded at last.
+struct Plan {
+  Group groups[max_rank];
+  int count = 0;
+  int64_t outputs = 1;  // elements
+  int64_t tasks = 1;
+  int64_t folded_pieces = 1;
+
+  Plan(const Shape& space, const Shape& out) {
+    for (int axis = 0; axis < space.rank(); ++axis) {
+      if (space[axis] == 1) continue;
+      const bool folded = out[axis] != space[axis];
+      if (count && groups[count - 1].folded == folded) {
+        groups[count - 1].size *= space[axis];
+      } else {
+        groups[count++] = {.size = space[axis], .folded = folded};
+      }
+    }
+    int64_t stride = 1;
+    for (int g = count - 1; g >= 0; --g) {
+      groups[g].stride = stride;
+      stride *= groups[g].size;
+      if (groups[g].folded) continue;
+      groups[g].out_stride = outputs;
+      outputs *= groups[g].size;
+    }
+    cut(std::min(most_tasks, stride / task_positions), stride);
+  }
+
+ private:
+  void cut(int64_t wanted, int64_t positions) {
+    // Kept groups first, outermost first, so that the results of a task are neighbours.
+    for (int g = 0; g < count && tasks < wanted; ++g) {
+      if (groups[g].folded) continue;
+      const int64_t most = g == count - 1 ? groups[g].size / column_block : groups[g].size;
+      groups[g].pieces = std::clamp<int64_t>((wanted + tasks - 1) / tasks, 1, std::max<int64_t>(1, most));
+      tasks *= groups[g].pieces;
+      if (groups[g].pieces < groups[g].size) break;
+    }
+    // Then folded ones, as long as the partial results are few beside what is read.
+    for (int g = 0; g < count && tasks < wanted; ++g) {
+      if (!groups[g].folded) continue;
+      int64_t most = g == count - 1 ? groups[g].size / run_block : groups[g].size;
+      most = std::min(most, positions / 16 / (outputs * folded_pieces));
+      groups[g].pieces = std::clamp<int64_t>((wanted + tasks - 1) / tasks, 1, std::max<int64_t>(1, most));
+      tasks *= groups[g].pieces;
+      folded_pieces *= groups[g].pieces;
+    }
+  }
+};
+
+/// The part of a plan that one task works on.
+struct Task {
+  int64_t begin[max_rank], end[max_rank];  // of each group
+  int64_t first_output = 0, outputs = 1;
+  int64_t folded_piece = 0;
+
+  Task(const Plan& plan, int64_t number) {
+    int64_t folded_pieces = 1;
+    for (int g = plan.count - 1; g >= 0; --g) {
+      const Group& group = plan.groups[g];
+      const int64_t piece = number % group.pieces;
+      number /= group.pieces;
+      begin[g] = group.begin(piece);
+      end[g] = group.begin(piece + 1);
+      if (group.folded) {
+        folded_piece += piece * folded_pieces;
+        folded_pieces *= group.pieces;
+      } else {
+        first_output += begin[g] * group.out_stride;
+        outputs *= size(g);
+      }
+    }
+  }
+  int64_t size(int g) const { return end[g] - begin[g]; }
+
+  /// Calls f(position, output) for every index of the first `count` groups in this task, the other groups at 0 and at
+  /// the task's first output.
+  template <class F>
+  void for_indices(const Plan& plan, int count, F f) const {
+    int64_t index[max_rank];
+    int64_t position = 0, output = 0;
+    for (int g = 0; g < count; ++g) {
+      index[g] = begin[g];
+      position += begin[g] * plan.groups[g].stride;
+    }
+    for (;;) {
+      f(position, output);
+      int g = count - 1;
+      for (; g >= 0; --g) {
+        position += plan.groups[g].stride;
+        output += plan.groups[g].out_stride;
+        if (++index[g] < end[g]) break;
+        position -= size(g) * plan.groups[g].stride;
+        output -= size(g) * plan.groups[g].out_stride;
+        index[g] = begin[g];
+      }
+      if (g < 0) return;
+    }
+  }
+};
+
+/// Stores totals as elements [begin, begin + n) of `out`, numbered row by row.
+template <class T>
+void store(const Total<T>* totals, const View& out, int64_t begin, int64_t n) {
+  constexpr int64_t tile = 512;
+  const Walk walk(out, out.shape);
+  T values[tile];
+  alignas(8) std::byte raw[tile * 8];
+  for (int64_t i = 0; i < n; i += tile) {
+    const int64_t count = std::min(tile, n - i);
+    for (int64_t j = 0; j < count; ++j) values[j] = static_cast<T>(totals[i + j]);
+    kernels<T>().store[static_cast<int>(out.dtype)](values, raw, count);
+    walk.scatter(raw, begin + i, count);
+  }
+}
+
+/// A pass over the space for all outputs that fold the same axes, and for those that fold none.
+template <class T>
+class Pass {
+ public:
+  Pass(const MapCall& call, const Plan& plan)
+      : call_(call), plan_(plan), code_(CompiledMap::of(call.program).template code<T>()), tiles_(call, code_) {
+    for (size_t k = 0; k < call.outputs.size(); ++k) {
+      if (call.outputs[k]->shape != call.space) folded_.push_back(k);
+    }
+  }
+
+  void run() {
+    if (plan_.folded_pieces > 1) partial_ = Scratch<Total<T>>(size() * plan_.folded_pieces * plan_.outputs);
+    parallel_for(plan_.tasks, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t number = begin; number < end; ++number) run_task(Task(plan_, number));
+    });
+    if (plan_.folded_pieces > 1) join();
+  }
+
+ private:
+  int64_t size() const { return static_cast<int64_t>(folded_.size()); }
+  Combine combine(int64_t k) const { return code_.outputs[folded_[static_cast<size_t>(k)]].combine; }
+  const View& output(int64_t k) const { return *call_.outputs[folded_[static_cast<size_t>(k)]]; }
+  /// The results of piece `piece` for output k.
+  Total<T>* partial(int64_t k, int64_t piece) const {
+    return partial_.data() + (k * plan_.folded_pieces + piece) * plan_.outputs;
+  }
+
+  void run_task(const Task& task) {
+    const bool whole = plan_.folded_pieces == 1;
+    Room<Total<T>, 256> room(whole ? static_cast<size_t>(size() * task.outputs) : 0);
+    Room<Total<T>*, 8> totals(folded_.size());
+    for (int64_t k = 0; k < size(); ++k) {
+      totals[static_cast<size_t>(k)] =
+          whole ? room.data() + k * task.outputs : partial(k, task.folded_piece) + task.first_output;
+      std::fill_n(totals[static_cast<size_t>(k)], task.outputs, identity<Total<T>>(combine(k)));
+    }
+    typename Tiles<T>::Worker worker(tiles_);
+    const int last = plan_.count - 1;
+    if (!plan_.groups[last].folded) {
+      fold_columns(task, worker, totals.data());
+    } else if (last > 0 && plan_.groups[last].size <= std::min(short_row, tile())) {
+      fold_short_rows(task, worker, totals.data());
+    } else {
+      fold_long_rows(task, worker, totals.data());
+    }
+    if (!whole) return;
+    for (int64_t k = 0; k < size(); ++k) {
+      store<T>(totals[static_cast<size_t>(k)], output(k), task.first_output, task.outputs);
+    }
+  }
+
+  const T* values(typename Tiles<T>::Worker& worker, int64_t k) const {
+    return worker.held(folded_[static_cast<size_t>(k)]);
+  }
+  static void add(Combine combine, Total<T>& total, T value) {
+    total = fold(combine, total, static_cast<Total<T>>(value));
+  }
+  const KernelSet& kernel() const { return kernels<T>(); }
+
+  /// Halves the partial results until one is left.
+  static T fold_across(Combine combine, T* lanes) {
+    for (int64_t half = fold_lanes<T> / 2; half > 0; half /= 2) {
+      for (int64_t i = 0; i < half; ++i) lanes[i] = fold(combine, lanes[i], lanes[i + half]);
+    }
+    return lanes[0];
+  }
+
+  void fold_long_rows(const Task& task, typename Tiles<T>::Worker& worker, Total<T>** totals) {
+    const int last = plan_.count - 1;
+    Room<T, 4 * fold_lanes<T>> lanes(static_cast<size_t>(size() * fold_lanes<T>));
+    task.for_indices(plan_, last, [&](int64_t position, int64_t output) {
+      const int64_t end = position + task.end[last];
+      for (int64_t block = position + task.begin[last]; block < end; block += run_block) {
+        for (int64_t k = 0; k < size(); ++k) {
+          std::fill_n(lanes.data() + k * fold_lanes<T>, fold_lanes<T>, identity<T>(combine(k)));
+        }
+        const int64_t block_end = std::min(end, block + run_block);
+        for (int64_t i = block; i < block_end;) {
+          const int64_t n = std::min(tiles_.tile(), block_end - i);
+          worker.run(i, n);
+          for (int64_t k = 0; k < size(); ++k) {
+            kernel().fold_run[static_cast<int>(combine(k))](values(worker, k), n, lanes.data() + k * fold_lanes<T>);
+          }
+          i += n;
+        }
+        for (int64_t k = 0; k < size(); ++k) {
+          add(combine(k), totals[k][output], fold_across(combine(k), lanes.data() + k * fold_lanes<T>));
+        }
+      }
+    });
+  }
+
+  static T fold_short_row(Combine combine, const T* x, int64_t n) {
+    if (n >= fold_lanes<T>) {
+      T lanes[fold_lanes<T>];
+      std::fill_n(lanes, fold_lanes<T>, identity<T>(combine));
+      kernels<T>().fold_run[static_cast<int>(combine)](x, n, lanes);
+      return fold_across(combine, lanes);
+    }
+    T partial[4];
+    std::fill_n(partial, 4, identity<T>(combine));
+    for (int64_t i = 0; i < n; ++i) partial[i % 4] = fold(combine, partial[i % 4], x[i]);
+    return fold(combine, fold(combine, partial[0], partial[2]), fold(combine, partial[1], partial[3]));
+  }
+
+  /// Short rows come many to a tile.
+  void fold_short_rows(const Task& task, typename Tiles<T>::Worker& worker, Total<T>** totals) {
+    const int above = plan_.count - 2;
+    const int64_t length = plan_.groups[above + 1].size, most = std::max<int64_t>(1, tile() / length);
+    task.for_indices(plan_, above, [&](int64_t position, int64_t output) {
+      for (int64_t row = task.begin[above]; row < task.end[above];) {
+        const int64_t rows = std::min(most, task.end[above] - row);
+        worker.run(position + row * length, rows * length);
+        for (int64_t k = 0; k < size(); ++k) {
+          const T* x = values(worker, k);
+          Total<T>* total = totals[k] + output + (row - task.begin[above]) * plan_.groups[above].out_stride;
+          for (int64_t i = 0; i < rows; ++i)
+            add(combine(k), total[i], fold_short_row(combine(k), x + i * length, length));
+        }
+        row += rows;
+      }
+    });
+  }
+
+  /// Whole rows fold into a row, a block of columns at a time; narrow ones come many to a tile.
+  void fold_columns(const Task& task, typename Tiles<T>::Worker& worker, Total<T>** totals) {
+    const int last = plan_.count - 1, above = last - 1;
+    const int64_t stride = plan_.groups[above].stride;
+    const bool narrow = task.size(last) == stride && stride <= short_row;
+    const int64_t width = std::min(tile(), std::min(column_block, task.size(last)));
+    // Rows that stand in memory as they are need no tile.
+    const int64_t rows_at_once = tiles_.in_memory() ? row_block : narrow ? std::max<int64_t>(1, tile() / stride) : 1;
+    Room<T, 4 * column_block> sums(static_cast<size_t>(size() * column_block));
+    task.for_indices(plan_, above, [&](int64_t position, int64_t output) {
+      for (int64_t column = task.begin[last]; column < task.end[last]; column += width) {
+        const int64_t n = std::min(width, task.end[last] - column);
+        for (int64_t block = task.begin[above]; block < task.end[above]; block += row_block) {
+          const int64_t block_end = std::min(task.end[above], block + row_block);
+          for (int64_t k = 0; k < size(); ++k) std::fill_n(sums.data() + k * column_block, n, identity<T>(combine(k)));
+          for (int64_t row = block; row < block_end;) {
+            const int64_t rows = std::min(rows_at_once, block_end - row);
+            worker.run(position + row * stride + column, tiles_.in_memory() ? n : (rows - 1) * stride + n);
+            for (int64_t k = 0; k < size(); ++k) {
+              kernel().fold_rows[static_cast<int>(combine(k))](values(worker, k), stride, rows, n,
+                                                               sums.data() + k * column_block);
+            }
+            row += rows;
+          }
+          for (int64_t k = 0; k < size(); ++k) {
+            Total<T>* total = totals[k] + output + column - task.begin[last];
+            for (int64_t i = 0; i < n; ++i) add(combine(k), total[i], sums[static_cast<size_t>(k * column_block + i)]);
+          }
+        }
+      }
+    });
+  }
+
+  /// As many positions as a worker should take where it could take any number.
+  int64_t tile() const { return std::min(tiles_.tile(), run_block); }
+
+  /// Folds the results of the pieces and stores them.
+  void join() {
+    parallel_for(plan_.outputs, run_block, [&](int64_t begin, int64_t end) {
+      for (int64_t k = 0; k < size(); ++k) {
+        Total<T>* total = partial(k, 0);
+        for (int64_t piece = 1; piece < plan_.folded_pieces; ++piece) {
+          const Total<T>* other = partial(k, piece);
+          for (int64_t i = begin; i < end; ++i) total[i] = fold(combine(k), total[i], other[i]);
+        }
+        store<T>(total + begin, output(k), begin, end - begin);
+      }
+    });
+  }
+
+  const MapCall& call_;
+  const Plan& plan_;
+  const Code<T>& code_;
+  Tiles<T> tiles_;
+  std::vector<size_t> folded_;
+  Scratch<Total<T>> partial_;
+};
+
+template <class T>
+void run_pass(const MapCall& call, const Shape& out) {
+  const Plan plan(call.space, out);
+  Pass<T>(call, plan).run();
+}
+
+/// One pass for each set of folded axes; outputs that fold none go with the last, since they may overwrite inputs.
+template <class T>
+void run_passes(const MapCall& call) {
+  std::vector<const View*> pending(call.outputs.begin(), call.outputs.end());
+  const auto folds = [&](const View* view) { return view && view->shape != call.space; };
+  for (;;) {
+    const View* first = *std::find_if(pending.begin(), pending.end(), folds);
+    const bool last = std::all_of(pending.begin(), pending.end(),
+                                  [&](const View* view) { return !folds(view) || view->shape == first->shape; });
+    std::vector<bool> chosen(pending.size());
+    std::vector<const View*> outputs;
+    for (size_t k = 0; k < pending.size(); ++k) {
+      chosen[k] = pending[k] && (last || pending[k]->shape == first->shape);
+      if (!chosen[k]) continue;
+      outputs.push_back(pending[k]);
+      pending[k] = nullptr;
+    }
+    const Program& part = CompiledMap::of(call.program).with_outputs(chosen);
+    run_pass<T>({part, call.compute, call.space, call.inputs, outputs, call.scalars}, first->shape);
+    if (last) return;
+  }
+}
+
+}  // namespace
+
+template <class T>
+void map_reduce(const MapCall& call) {
+  if (call.space.numel() == 0) {
+    for (size_t k = 0; k < call.outputs.size(); ++k) {
+      const View& out = *call.outputs[k];
+      const Total<T> nothing = identity<Total<T>>(call.program.outputs[k].combine);
+      for (int64_t i = 0; i < out.numel(); ++i) store<T>(&nothing, out, i, 1);
+    }
+    return;
+  }
+  const View* first = nullptr;
+  bool alike = true;
+  for (const View* output : call.outputs) {
+    if (output->shape == call.space) continue;
+    alike = alike && (!first || output->shape == first->shape);
+    first = output;
+  }
+  if (alike) {
+    run_pass<T>(call, first->shape);
+  } else {
+    run_passes<T>(call);
+  }
+}
+
+template void map_reduce<float>(const MapCall& call);
+template void map_reduce<double>(const MapCall& call);
+template void map_reduce<int32_t>(const MapCall& call);
+
+}  // namespace fovea::cpu
