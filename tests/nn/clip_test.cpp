@@ -1,0 +1,67 @@
+#include "fovea/nn/clip.h"
+
+#include <cmath>
+
+#include "layer_checks.h"
+
+namespace fovea {
+namespace {
+
+Tensor with_gradient(const Tensor& gradient) {
+  Tensor p = zeros(gradient.shape(), gradient.options()).set_requires_grad();
+  p.set_grad(gradient);
+  return p;
+}
+
+TEST(ClipGradNorm, ScalesAllGradientsTogether) {
+  const Tensor a = with_gradient(tensor({3, 0})), b = with_gradient(full({2, 2}, 2)), none = ones({3});
+  const Tensor norm = nn::clip_grad_norm({a, b, none}, 2.5);
+  EXPECT_NEAR(norm.item(), 5, 1e-6);
+  EXPECT_CLOSE(a.grad(), {1.5, 0});
+  EXPECT_CLOSE(b.grad(), full({2, 2}, 1));
+}
+
+TEST(ClipGradNorm, LeavesSmallGradientsAlone) {
+  const Tensor a = with_gradient(tensor({0.3, 0.4}));
+  EXPECT_NEAR(nn::clip_grad_norm({a}, 1).item(), 0.5, 1e-7);
+  EXPECT_CLOSE(a.grad(), {0.3f, 0.4f}, 0, 0);
+}
+
+TEST(ClipGradNorm, TakesAnyShapeAndF64) {
+  for (const Shape& shape : {Shape{}, Shape{0, 3}, Shape{1, 7, 1, 5}, Shape{1000, 33}}) {
+    const Tensor g = test::random(shape, {.dtype = f64}, 4);
+    const Tensor p = with_gradient(g.clone());
+    const double want = norm(g).item();
+    EXPECT_NEAR(nn::clip_grad_norm({p}, want / 2).item(), want, 1e-12 * want);
+    EXPECT_CLOSE(p.grad(), g * (want / 2 / (want + 1e-6)));
+  }
+  EXPECT_EQ(nn::clip_grad_norm({}, 1).item(), 0);
+}
+
+TEST(ClipGradNorm, TakesSparseGradients) {
+  nn::EmbeddingBag dense(9, 3), sparse(9, 3, {.sparse = true});
+  sparse.load_state_dict(dense.state_dict());
+  const Tensor index = from_vector(std::vector<int32_t>{1, 1, 4, 8}, {2, 2}), g = test::random({2, 3});
+  dense.forward(index).backward(g);
+  sparse.forward(index).backward(g);
+  EXPECT_NEAR(nn::clip_grad_norm(sparse.parameters(), 0.1).item(), nn::clip_grad_norm(dense.parameters(), 0.1).item(),
+              1e-6);
+  nn::SGD a(dense, {.lr = 1}), b(sparse, {.lr = 1});
+  a.step();
+  b.step();
+  EXPECT_CLOSE(sparse.weight.detach(), dense.weight.detach());
+}
+
+TEST(ClipGradValue, ClampsEveryElement) {
+  const Tensor a = with_gradient(tensor({3, -0.5, -7}));
+  nn::clip_grad_value({a}, 2);
+  EXPECT_CLOSE(a.grad(), {2, -0.5, -2});
+}
+
+TEST(Clip, NamesMisuse) {
+  EXPECT_ERROR(nn::clip_grad_norm({}, -1), "clip_grad_norm: max_norm -1 is not 0 or more (clip_test.cpp:");
+  EXPECT_ERROR(nn::clip_grad_value({}, std::nan("")), "clip_grad_value: limit nan is not 0 or more (clip_test.cpp:");
+}
+
+}  // namespace
+}  // namespace fovea

@@ -1,0 +1,96 @@
+#include "fovea/nn/losses.h"
+
+#include <cmath>
+
+#include "layer_checks.h"
+
+namespace fovea {
+namespace {
+
+// Expected values were worked out by hand from the formulas.
+
+Tensor doubles(const std::vector<double>& values, const Shape& shape) { return from_vector(values, shape); }
+
+TEST(Losses, MarginRanking) {
+  const Tensor a = doubles({1, 2, 3}, {3}), b = doubles({2, 1, 3}, {3}), y = doubles({1, 1, -1}, {3});
+  EXPECT_CLOSE(nn::margin_ranking_loss(a, b, y, 0.5, Reduction::none), {1.5, 0, 0.5});
+  EXPECT_CLOSE(nn::margin_ranking_loss(a, b, y, 0.5), full({}, 2.0 / 3, {.dtype = f64}));
+  EXPECT_CLOSE(nn::margin_ranking_loss(a, b, y, 0.5, Reduction::sum), full({}, 2, {.dtype = f64}));
+  EXPECT_ERROR(nn::margin_ranking_loss(a, doubles({1}, {1}), y),
+               "margin_ranking_loss: shapes differ: [3] and [1] (losses_test.cpp:");
+}
+
+TEST(Losses, SoftMarginAndHingeEmbedding) {
+  const Tensor x = doubles({0.5, -1, 2}, {3}), y = doubles({1, -1, -1}, {3});
+  EXPECT_CLOSE(nn::soft_margin_loss(x, y, Reduction::none),
+               {std::log1p(std::exp(-0.5)), std::log1p(std::exp(-1.0)), std::log1p(std::exp(2.0))});
+  EXPECT_CLOSE(nn::hinge_embedding_loss(x, y, 1.5, Reduction::none), {0.5, 2.5, 0});
+}
+
+TEST(Losses, CosineEmbedding) {
+  const Tensor a = doubles({1, 0, 1, 1, 1, 0}, {3, 2}), b = doubles({0, 2, 3, 3, 1, 1}, {3, 2});
+  EXPECT_CLOSE(nn::cosine_embedding_loss(a, b, doubles({1, 1, -1}, {3}), 0.5, Reduction::none),
+               {1, 0, std::sqrt(0.5) - 0.5}, 1e-9, 1e-9);
+  EXPECT_ERROR(nn::cosine_embedding_loss(a, b, doubles({1, 1}, {2})),
+               "cosine_embedding_loss: shapes differ: [3] and [2]");
+}
+
+TEST(Losses, TripletMargin) {
+  const Tensor anchor = doubles({0, 0, 0, 0}, {2, 2}), positive = doubles({3, 4, 1, 0}, {2, 2}),
+               negative = doubles({0, 2, 5, 12}, {2, 2});
+  EXPECT_CLOSE(nn::triplet_margin_loss(anchor, positive, negative, {.reduction = Reduction::none}), {4, 0}, 1e-5, 1e-5);
+  const double swapped = std::sqrt(9.0 + 4.0);  // not the lesser distance here
+  EXPECT_GT(swapped, 2);
+  EXPECT_CLOSE(nn::triplet_margin_loss(anchor, negative, positive, {.swap = true, .reduction = Reduction::none}),
+               {0, 13 - 1 + 1}, 1e-5, 1e-5);
+}
+
+TEST(Losses, MultiMargin) {
+  const Tensor x = doubles({0.1, 0.2, 0.4, 0.8, 3, 0, 0, 0}, {2, 4});
+  EXPECT_CLOSE(nn::multi_margin_loss(x, from_vector(std::vector<int32_t>{3, 0}), 1, Reduction::none),
+               {(0.3 + 0.4 + 0.6) / 4, 0});
+  EXPECT_ERROR(nn::multi_margin_loss(x, from_vector(std::vector<int32_t>{1})),
+               "multi_margin_loss: targets [1] do not fit [2, 4] (losses_test.cpp:");
+}
+
+TEST(Losses, GaussianNLL) {
+  const Tensor m = doubles({1, 2}, {2}), y = doubles({0, 2}, {2}), v = doubles({4, 0}, {2});
+  EXPECT_CLOSE(nn::gaussian_nll_loss(m, y, v, {.reduction = Reduction::none}),
+               {0.5 * (std::log(4.0) + 0.25), 0.5 * std::log(1e-6)});
+  EXPECT_CLOSE(nn::gaussian_nll_loss(m, y, v, {.full = true, .reduction = Reduction::none}) -
+                   nn::gaussian_nll_loss(m, y, v, {.reduction = Reduction::none}),
+               full({2}, 0.5 * std::log(2 * M_PI), {.dtype = f64}));
+}
+
+TEST(Losses, PoissonNLL) {
+  const Tensor x = doubles({0.5, 2}, {2}), y = doubles({1, 3}, {2});
+  EXPECT_CLOSE(nn::poisson_nll_loss(x, y, {.reduction = Reduction::none}), {std::exp(0.5) - 0.5, std::exp(2.0) - 6});
+  EXPECT_CLOSE(nn::poisson_nll_loss(x, y, {.log_input = false, .reduction = Reduction::none}),
+               {0.5 - std::log(0.5 + 1e-8), 2 - 3 * std::log(2 + 1e-8)});
+  EXPECT_CLOSE(nn::poisson_nll_loss(x, y, {.full = true, .reduction = Reduction::sum}),
+               full({}, std::exp(0.5) - 0.5 + std::exp(2.0) - 6 + 3 * std::log(3.0) - 3 + 0.5 * std::log(6 * M_PI),
+                    {.dtype = f64}));
+}
+
+TEST(Losses, Gradients) {
+  const Tensor a = test::random({4, 3}), b = test::random({4, 3}, {}, 2), c = test::random({4, 3}, {}, 3);
+  const Tensor signs = doubles({1, -1, 1, -1}, {4}).to(f64);
+  const Tensor wide = doubles({1, -1, 1, -1, 1, 1, 1, -1, -1, 1, -1, 1}, {4, 3});
+  const Tensor targets = from_vector(std::vector<int32_t>{0, 2, 1, 1});
+  EXPECT_GRADIENTS([&](const Tensor& x, const Tensor& y) { return nn::margin_ranking_loss(x, y, wide, 0.3); }, a, b);
+  EXPECT_GRADIENTS([&](const Tensor& x) { return nn::soft_margin_loss(x, wide); }, a);
+  EXPECT_GRADIENTS([&](const Tensor& x) { return nn::hinge_embedding_loss(x, wide); }, a);
+  EXPECT_GRADIENTS([&](const Tensor& x, const Tensor& y) { return nn::cosine_embedding_loss(x, y, signs); }, a, b);
+  EXPECT_GRADIENTS([&](const Tensor& x, const Tensor& y,
+                       const Tensor& z) { return nn::triplet_margin_loss(x, y, z, {.swap = true}); },
+                   a, b, c);
+  EXPECT_GRADIENTS([&](const Tensor& x) { return nn::multi_margin_loss(x, targets); }, a);
+  EXPECT_GRADIENTS(
+      [&](const Tensor& x, const Tensor& y, const Tensor& z) { return nn::gaussian_nll_loss(x, y, square(z) + 0.1); },
+      a, b, c);
+  EXPECT_GRADIENTS([&](const Tensor& x, const Tensor& y) { return nn::poisson_nll_loss(x, square(y), {.full = true}); },
+                   a, b);
+}
+
+}  // namespace
+}  // namespace fovea

@@ -1,0 +1,304 @@
+#include "fovea/nn/optimizers.h"
+
+#include <gmock/gmock.h>
+
+#include <cmath>
+
+#include "fovea/nn/sparse_rows.h"
+#include "layer_checks.h"
+
+namespace fovea {
+namespace {
+
+using nn::Adagrad;
+using nn::Adam;
+using nn::AdamW;
+using nn::Optimizer;
+using nn::RMSprop;
+using nn::SGD;
+using ::testing::HasSubstr;
+
+using Make = std::function<std::unique_ptr<Optimizer>(const nn::Parameters&)>;
+
+template <class T, class Options>
+Make make(Options options) {
+  return [options](const nn::Parameters& parameters) { return std::make_unique<T>(parameters, options); };
+}
+
+const std::map<std::string, Make>& every_optimizer() {
+  static const std::map<std::string, Make> makers{
+      {"SGD", make<SGD>(nn::SGDOptions{.lr = 0.05})},
+      {"SGD momentum", make<SGD>(nn::SGDOptions{.lr = 0.02, .momentum = 0.9, .dampening = 0.1, .weight_decay = 0.01})},
+      {"SGD nesterov", make<SGD>(nn::SGDOptions{.lr = 0.02, .momentum = 0.9, .nesterov = true})},
+      {"Adam", make<Adam>(nn::AdamOptions{.lr = 0.05})},
+      {"Adam decay", make<Adam>(nn::AdamOptions{.lr = 0.05, .weight_decay = 0.01})},
+      {"AdamW", make<AdamW>(nn::AdamWOptions{.lr = 0.05})},
+      {"RMSprop", make<RMSprop>(nn::RMSpropOptions{.lr = 0.02})},
+      {"RMSprop momentum", make<RMSprop>(nn::RMSpropOptions{.lr = 0.005, .momentum = 0.9})},
+      {"RMSprop centered", make<RMSprop>(nn::RMSpropOptions{.lr = 0.02, .centered = true})},
+      {"RMSprop both", make<RMSprop>(nn::RMSpropOptions{.lr = 0.005, .momentum = 0.9, .centered = true})},
+      {"Adagrad", make<Adagrad>(nn::AdagradOptions{.lr = 0.3})},
+  };
+  return makers;
+}
+
+TEST(Optimizer, FindsTheMinimumOfAQuadratic) {
+  const Tensor target = tensor({3, -1, 0.5}), curvature = tensor({1, 4, 0.5});
+  for (const auto& [name, make] : every_optimizer()) {
+    SCOPED_TRACE(name);
+    Tensor x = zeros({3}).set_requires_grad();
+    const auto optimizer = make(std::vector<Tensor>{x});
+    for (int i = 0; i < 600; ++i) {
+      optimizer->zero_grad();
+      sum(square(x - target) * curvature).backward();
+      optimizer->step();
+    }
+    EXPECT_CLOSE(x.detach(), target, 0.05, 0.05);
+  }
+}
+
+/// Runs `steps` steps on one f64 number with gradients 1, -2, 3, ... and returns it.
+double run(const Make& make, int steps) {
+  Tensor p = full({}, 2.0, {.dtype = f64}).set_requires_grad();
+  const auto optimizer = make(std::vector<Tensor>{p});
+  for (int i = 1; i <= steps; ++i) {
+    p.set_grad(full({}, i % 2 ? i : -i, {.dtype = f64}));
+    optimizer->step();
+  }
+  return p.item();
+}
+
+TEST(Optimizer, FollowsTheFormulas) {
+  // The same loops, written out in plain numbers.
+  const auto gradient = [](int i) { return i % 2 ? i : -i; };
+  double p = 2, m = 0, v = 0, b = 0, a = 0;
+  const auto restart = [&] { p = 2, m = v = b = a = 0; };
+  for (int i = 1; i <= 4; ++i) {
+    const double g = gradient(i) + 0.01 * p;
+    b = i == 1 ? g : 0.9 * b + 0.9 * g;
+    p -= 0.02 * b;
+  }
+  EXPECT_NEAR(run(every_optimizer().at("SGD momentum"), 4), p, 1e-12);
+  restart();
+  for (int i = 1; i <= 4; ++i) {
+    const double g = gradient(i);
+    b = i == 1 ? g : 0.9 * b + g;
+    p -= 0.02 * (g + 0.9 * b);
+  }
+  EXPECT_NEAR(run(every_optimizer().at("SGD nesterov"), 4), p, 1e-12);
+  for (const bool decoupled : {false, true}) {
+    restart();
+    for (int i = 1; i <= 4; ++i) {
+      const double g = gradient(i) + (decoupled ? 0 : 0.01 * p);
+      if (decoupled) p *= 1 - 0.05 * 0.01;
+      m = 0.9 * m + 0.1 * g;
+      v = 0.999 * v + 0.001 * g * g;
+      p -= 0.05 * (m / (1 - std::pow(0.9, i))) / (std::sqrt(v / (1 - std::pow(0.999, i))) + 1e-8);
+    }
+    EXPECT_NEAR(run(every_optimizer().at(decoupled ? "AdamW" : "Adam decay"), 4), p, 1e-12);
+  }
+  restart();
+  for (int i = 1; i <= 4; ++i) {
+    const double g = gradient(i);
+    v = 0.99 * v + 0.01 * g * g;
+    a = 0.99 * a + 0.01 * g;
+    b = 0.9 * b + g / (std::sqrt(v - a * a) + 1e-8);
+    p -= 0.005 * b;
+  }
+  EXPECT_NEAR(run(every_optimizer().at("RMSprop both"), 4), p, 1e-12);
+  restart();
+  v = 0.5;
+  for (int i = 1; i <= 4; ++i) {
+    const double g = gradient(i) + 0.1 * p;
+    v += g * g;
+    p -= 0.3 / (1 + (i - 1) * 0.2) * g / (std::sqrt(v) + 1e-10);
+  }
+  EXPECT_NEAR(run(make<Adagrad>(
+                      nn::AdagradOptions{.lr = 0.3, .lr_decay = 0.2, .weight_decay = 0.1, .initial_accumulator = 0.5}),
+                  4),
+              p, 1e-12);
+}
+
+TEST(Optimizer, SkipsWhatHasNoGradient) {
+  Tensor used = ones({2}).set_requires_grad(), unused = ones({2}).set_requires_grad();
+  Adam optimizer(std::vector<Tensor>{used, unused}, {.lr = 0.1});
+  used.set_grad(ones({2}));
+  optimizer.step();
+  EXPECT_CLOSE(unused.detach(), ones({2}), 0, 0);
+  EXPECT_CLOSE(used.detach(), full({2}, 0.9), 1e-6);
+}
+
+TEST(Optimizer, GroupsHaveTheirOwnOptions) {
+  nn::Linear a(1, 1, {.bias = false}), b(1, 1, {.bias = false});
+  a.load_state_dict({{"weight", ones({1, 1})}});
+  b.load_state_dict({{"weight", ones({1, 1})}});
+  SGD optimizer({{std::vector<nn::NamedTensor>{{"a", a.weight}}, {.lr = 0.1}},
+                 {std::vector<nn::NamedTensor>{{"b", b.weight}}, {.lr = 0.2, .weight_decay = 1}}});
+  a.weight.set_grad(ones({1, 1}));
+  b.weight.set_grad(ones({1, 1}));
+  optimizer.step();
+  EXPECT_NEAR(a.weight.item(), 0.9, 1e-6);
+  EXPECT_NEAR(b.weight.item(), 0.6, 1e-6);
+  EXPECT_EQ(optimizer.groups(), 2u);
+  EXPECT_EQ(optimizer.lr(1), 0.2);
+  optimizer.set_lr(0.5);
+  EXPECT_EQ(optimizer.lr(0), 0.5);
+  EXPECT_EQ(optimizer.lr(1), 0.5);
+}
+
+struct Pair : nn::Module {
+  nn::Linear first{3, 4}, second{4, 2};
+  Pair() {
+    add("first", first);
+    add("second", second);
+  }
+  Tensor forward(const Tensor& x) const { return second.forward(tanh(first.forward(x))); }
+};
+
+TEST(Optimizer, GroupsOfModulesKeepFullNames) {
+  Pair net;
+  Adam optimizer({{net.first, {.lr = 1e-2}}, {net.second, {.lr = 1e-3}}});
+  net.forward(ones({1, 3})).backward(ones({1, 2}));
+  optimizer.step();
+  EXPECT_TRUE(optimizer.state_dict().contains("first.weight.exp_avg"));
+  EXPECT_TRUE(optimizer.state_dict().contains("second.bias.exp_avg_sq"));
+  EXPECT_TRUE(optimizer.state_dict().contains("group.1.lr"));
+}
+
+void train(Pair& net, Optimizer& optimizer, int first, int last) {
+  for (int i = first; i < last; ++i) {
+    optimizer.zero_grad();
+    mean(square(net.forward(test::random({5, 3}, {}, static_cast<uint64_t>(i))))).backward();
+    optimizer.step();
+  }
+}
+
+nn::StateDict copy_of(const nn::StateDict& state) {
+  nn::StateDict copy;
+  for (const auto& [name, tensor] : state) copy[name] = tensor.detach().clone();
+  return copy;
+}
+
+TEST(Optimizer, ResumesExactly) {
+  for (const auto& [name, make] : every_optimizer()) {
+    SCOPED_TRACE(name);
+    Pair whole;
+    const nn::StateDict start = copy_of(whole.state_dict());
+    const auto one = make(whole);
+    train(whole, *one, 0, 8);
+
+    Pair before;
+    before.load_state_dict(start);
+    const auto two = make(before);
+    train(before, *two, 0, 3);
+    two->set_lr(two->lr());
+    const nn::StateDict weights = copy_of(before.state_dict()), state = copy_of(two->state_dict());
+    Pair after;
+    after.load_state_dict(weights);
+    const auto three = make(after);
+    three->load_state_dict(state);
+    train(after, *three, 3, 8);
+    for (const auto& [key, tensor] : whole.state_dict()) EXPECT_CLOSE(after.state_dict().at(key), tensor, 0, 0);
+  }
+}
+
+TEST(Optimizer, RefusesAForeignStateAndChangesNothing) {
+  Pair net;
+  Adam optimizer(net);
+  train(net, optimizer, 0, 2);
+  nn::StateDict state = copy_of(optimizer.state_dict());
+  state["first.weight.exp_avg"] = zeros({7});
+  state.erase("second.bias.exp_avg_sq");
+  state["stranger"] = zeros({1});
+  try {
+    optimizer.load_state_dict(state);
+    FAIL() << "loaded";
+  } catch (const ValueError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("first.weight.exp_avg is [7], not [4, 3]"));
+    EXPECT_THAT(error.what(), HasSubstr("second.bias.exp_avg_sq is missing"));
+    EXPECT_THAT(error.what(), HasSubstr("(optimizer_test.cpp:"));
+  }
+  EXPECT_EQ(optimizer.state_dict().at("first.weight.step").item(), 2);
+}
+
+/// A table of 6 rows and a gradient for three of them, dense or by rows.
+struct Rows {
+  Tensor parameter = test::random({6, 4}).set_requires_grad();
+
+  void set_gradient(bool sparse, uint64_t seed) {
+    const Tensor index = from_vector(std::vector<int32_t>{0, 3, 5}), values = test::random({3, 4}, {}, seed);
+    const RowSparse rows{index.buffer(), values.buffer(), 3};
+    parameter.zero_grad();
+    if (sparse) {
+      parameter.set_sparse_grad(rows);
+    } else {
+      parameter.set_grad(nn::to_dense(rows, parameter));
+    }
+  }
+};
+
+TEST(Optimizer, SparseGradientsEqualDenseOnes) {
+  for (const auto& [name, make] : every_optimizer()) {
+    if (name.starts_with("Adam")) continue;  // lazy: see below
+    SCOPED_TRACE(name);
+    Rows dense, sparse;
+    const auto a = make(std::vector<Tensor>{dense.parameter}), b = make(std::vector<Tensor>{sparse.parameter});
+    for (uint64_t i = 0; i < 4; ++i) {
+      dense.set_gradient(false, i);
+      sparse.set_gradient(true, i);
+      a->step();
+      b->step();
+    }
+    EXPECT_CLOSE(sparse.parameter.detach(), dense.parameter.detach(), 1e-6, 1e-6);
+  }
+}
+
+TEST(Optimizer, AdamTouchesOnlyTheRowsThatHaveAGradient) {
+  for (const char* name : {"Adam", "Adam decay", "AdamW"}) {
+    SCOPED_TRACE(name);
+    Rows dense, sparse;
+    const Tensor before = sparse.parameter.detach().clone();
+    const auto a = every_optimizer().at(name)(std::vector<Tensor>{dense.parameter}),
+               b = every_optimizer().at(name)(std::vector<Tensor>{sparse.parameter});
+    for (uint64_t i = 0; i < 4; ++i) {
+      dense.set_gradient(false, i);
+      sparse.set_gradient(true, i);
+      a->step();
+      b->step();
+    }
+    const Tensor touched = from_vector(std::vector<int32_t>{0, 3, 5}),
+                 others = from_vector(std::vector<int32_t>{1, 2, 4});
+    EXPECT_CLOSE(index_select(sparse.parameter.detach(), 0, touched),
+                 index_select(dense.parameter.detach(), 0, touched), 1e-5, 1e-5);
+    EXPECT_CLOSE(index_select(sparse.parameter.detach(), 0, others), index_select(before, 0, others), 0, 0);
+  }
+}
+
+TEST(Optimizer, TakesASparseGradientWithoutRows) {
+  Tensor p = ones({3, 2}).set_requires_grad();
+  SGD optimizer(std::vector<Tensor>{p}, {.lr = 1});
+  p.set_sparse_grad(RowSparse{zeros({0}, {.dtype = i32}).buffer(), zeros({0, 2}).buffer(), 0});
+  optimizer.step();
+  EXPECT_CLOSE(p.detach(), ones({3, 2}), 0, 0);
+}
+
+TEST(Optimizer, NamesMisuse) {
+  const Tensor plain = ones({2});
+  EXPECT_ERROR(Adam(std::vector<Tensor>{plain}),
+               "optimizer: \"0\" is no leaf that requires a gradient (optimizer_test");
+  Tensor p = ones({2}).set_requires_grad();
+  EXPECT_ERROR(Adam(std::vector<Tensor>{p, p}), "optimizer: \"0\" and \"1\" are one parameter (optimizer_test.cpp:");
+  EXPECT_ERROR(Adam(std::vector<Tensor>{p}, {.beta1 = 1}), "Adam: beta1 = 1 is outside [0, 1) (optimizer_test.cpp:");
+  EXPECT_ERROR(SGD(std::vector<Tensor>{p}, {.lr = -1}), "SGD: lr = -1 is outside [0, inf) (optimizer_test.cpp:");
+  EXPECT_ERROR(SGD(std::vector<Tensor>{p}, {.nesterov = true}), "SGD: nesterov needs momentum and no dampening");
+  nn::Linear layer(2, 2);
+  Adam optimizer(layer);
+  layer.forward(ones({1, 2})).backward(ones({1, 2}));
+  optimizer.step();
+  layer.to(f64);
+  layer.forward(ones({1, 2}, {.dtype = f64})).backward(ones({1, 2}, {.dtype = f64}));
+  EXPECT_ERROR(optimizer.step(), "optimizer: \"weight\" was converted or moved; make the optimizer after that (optimi");
+}
+
+}  // namespace
+}  // namespace fovea
