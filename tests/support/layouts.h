@@ -16,7 +16,7 @@ struct Layout {
 };
 
 /// x as tensors of equal values that lie differently in memory: dense, behind an offset, with swapped axes, with gaps
-/// between elements, backwards. All are outside the graph.
+/// between elements, backwards. All are copies, outside the graph.
 std::vector<Layout> layouts_of(const Tensor& x);
 
 /// Normal random numbers, the same for the same seed.

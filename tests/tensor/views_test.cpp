@@ -1,0 +1,306 @@
+#include <algorithm>
+#include <numeric>
+#include <random>
+
+#include "fovea/autograd/graph.h"
+#include "fovea/tensor/creation.h"
+#include "support/device.h"
+#include "support/expect.h"
+#include "support/layouts.h"
+
+namespace fovea {
+namespace {
+
+using test::OnEveryDevice;
+
+/// 0, 1, 2, ... in a shape.
+Tensor counted(const Shape& shape, TensorOptions options = {}) {
+  return arange(0, static_cast<double>(shape.numel()), 1, options).reshape(shape);
+}
+
+bool shares_memory(const Tensor& a, const Tensor& b) { return a.buffer().get() == b.buffer().get(); }
+
+TEST_P(OnEveryDevice, ReshapesInRowMajorOrder) {
+  for (const auto& [name, x] : test::layouts_of(counted({2, 3, 4}, options()))) {
+    SCOPED_TRACE(name);
+    const Tensor y = x.reshape({6, -1});
+    EXPECT_EQ(y.shape(), (Shape{6, 4}));
+    EXPECT_CLOSE(y, counted({6, 4}));
+    EXPECT_CLOSE(x.reshape({-1}), counted({24}));
+    EXPECT_CLOSE(x.flatten(1), counted({2, 12}));
+    EXPECT_CLOSE(x.flatten(0, 1), counted({6, 4}));
+    EXPECT_CLOSE(x.flatten(), counted({24}));
+  }
+  EXPECT_EQ(scalar(1, options()).reshape({1, 1}).shape(), (Shape{1, 1}));
+  EXPECT_EQ(scalar(1, options()).flatten().shape(), Shape{1});
+  EXPECT_EQ(zeros({0, 3}, options()).reshape({3, 0, 2}).shape(), (Shape{3, 0, 2}));
+  EXPECT_EQ(zeros({2, 0}, options()).reshape({-1}).shape(), Shape{0});
+}
+
+TEST_P(OnEveryDevice, SharesMemoryWhereStridesAllow) {
+  const Tensor x = counted({2, 3, 4}, options());
+  EXPECT_TRUE(shares_memory(x, x.reshape({4, 6})));
+  EXPECT_TRUE(shares_memory(x, x.mT()));
+  EXPECT_TRUE(shares_memory(x, x.slice(1, 0, 2).reshape({2, 2, 2, 2}))) << "splitting an axis needs no copy";
+  EXPECT_FALSE(shares_memory(x, x.mT().reshape({-1})));
+  EXPECT_TRUE(shares_memory(x, x.permute({2, 0, 1}).reshape({4, 6}))) << "neighbours 0 and 1 join";
+  EXPECT_TRUE(shares_memory(x, x.flip(-1)));
+  EXPECT_TRUE(shares_memory(x, x.detach()));
+  EXPECT_TRUE(shares_memory(x, x.contiguous()));
+  EXPECT_FALSE(shares_memory(x, x.clone()));
+  EXPECT_FALSE(shares_memory(x, x.mT().contiguous()));
+  EXPECT_CLOSE(x.view({3, 8}), counted({3, 8}));
+  EXPECT_CLOSE(x.mT().view({2, 2, 2, 3}), x.mT().clone().reshape({2, 2, 2, 3}));
+}
+
+TEST_P(OnEveryDevice, SwapsAxes) {
+  for (const auto& [name, x] : test::layouts_of(counted({2, 3, 4}, options()))) {
+    SCOPED_TRACE(name);
+    const Tensor y = x.permute({2, 0, -2});
+    EXPECT_EQ(y.shape(), (Shape{4, 2, 3}));
+    EXPECT_CLOSE(y.select(0, 1), {1, 5, 9, 13, 17, 21});
+    EXPECT_CLOSE(x.transpose(0, -1), y.transpose(1, 2));
+    EXPECT_CLOSE(x.mT().select(0, 1), {12, 16, 20, 13, 17, 21, 14, 18, 22, 15, 19, 23});
+  }
+  EXPECT_CLOSE(counted({5}, options()).transpose(0, -1), {0, 1, 2, 3, 4});
+  EXPECT_CLOSE(scalar(3, options()).permute({}), {3});
+}
+
+TEST_P(OnEveryDevice, SlicesWithSteps) {
+  for (const auto& [name, x] : test::layouts_of(counted({3, 7}, options()))) {
+    SCOPED_TRACE(name);
+    EXPECT_CLOSE(x.slice(1, 1, 6, 2).select(0, 2), {15, 17, 19});
+    EXPECT_CLOSE(x.slice(-1, -2).select(0, 0), {5, 6});
+    EXPECT_CLOSE(x.slice(0, 1, 2), {7, 8, 9, 10, 11, 12, 13});
+    EXPECT_CLOSE(x.slice(1, 0, 100, 5), {0, 5, 7, 12, 14, 19});
+    EXPECT_EQ(x.slice(1, 5, 2).shape(), (Shape{3, 0}));
+    EXPECT_EQ(x.slice(1, 50, 60).shape(), (Shape{3, 0}));
+    EXPECT_CLOSE(x.slice(1, -100, 2, 1), {0, 1, 7, 8, 14, 15});
+    EXPECT_CLOSE(x.slice(1, 6, INT64_MAX, INT64_MAX), {6, 13, 20});
+  }
+}
+
+TEST_P(OnEveryDevice, SelectsAndDropsAnAxis) {
+  const Tensor x = counted({2, 3, 2}, options());
+  EXPECT_CLOSE(x.select(1, -1), {4, 5, 10, 11});
+  EXPECT_EQ(x.select(0, 1).shape(), (Shape{3, 2}));
+  EXPECT_EQ(counted({4}, options()).select(0, 2).shape(), Shape{});
+  EXPECT_EQ(counted({4}, options()).select(0, 2).item(), 2);
+}
+
+TEST_P(OnEveryDevice, RepeatsBySteppingNowhere) {
+  const Tensor x = counted({3, 1}, options());
+  EXPECT_CLOSE(x.expand({2, 3, 2}), {0, 0, 1, 1, 2, 2, 0, 0, 1, 1, 2, 2});
+  EXPECT_EQ(x.expand({-1, 4}).shape(), (Shape{3, 4}));
+  EXPECT_TRUE(shares_memory(x, x.expand({-1, 4})));
+  EXPECT_CLOSE(scalar(5, options()).expand({2, 2}), {5, 5, 5, 5});
+  EXPECT_EQ(x.expand({3, 0}).shape(), (Shape{3, 0}));
+  EXPECT_CLOSE(x.expand({3, 2}).reshape({6}), {0, 0, 1, 1, 2, 2});
+}
+
+TEST_P(OnEveryDevice, AddsAndDropsAxesOfSizeOne) {
+  const Tensor x = counted({2, 1, 3, 1}, options());
+  EXPECT_EQ(x.squeeze().shape(), (Shape{2, 3}));
+  EXPECT_EQ(x.squeeze(1).shape(), (Shape{2, 3, 1}));
+  EXPECT_EQ(x.squeeze(0).shape(), x.shape()) << "an axis of another size stays";
+  EXPECT_EQ(x.unsqueeze(-1).shape(), (Shape{2, 1, 3, 1, 1}));
+  EXPECT_EQ(x.unsqueeze(0).shape(), (Shape{1, 2, 1, 3, 1}));
+  EXPECT_EQ(scalar(2, options()).unsqueeze(0).shape(), Shape{1});
+  EXPECT_EQ(ones({1, 1}, options()).squeeze().shape(), Shape{});
+  EXPECT_CLOSE(x.permute({2, 1, 0, 3}).squeeze(), {0, 3, 1, 4, 2, 5});
+}
+
+TEST_P(OnEveryDevice, SplitsIntoPieces) {
+  const std::vector<Tensor> pieces = counted({2, 5}, options()).split(2, 1);
+  ASSERT_EQ(pieces.size(), 3u);
+  EXPECT_CLOSE(pieces[0], {0, 1, 5, 6});
+  EXPECT_CLOSE(pieces[2], {4, 9});
+  EXPECT_EQ(zeros({0, 2}, options()).split(3).size(), 1u);
+  EXPECT_EQ(counted({4}, options()).split(100).at(0).shape(), Shape{4});
+}
+
+TEST_P(OnEveryDevice, WalksBackwards) {
+  for (const auto& [name, x] : test::layouts_of(counted({2, 3}, options()))) {
+    SCOPED_TRACE(name);
+    EXPECT_CLOSE(x.flip({0, 1}), {5, 4, 3, 2, 1, 0});
+    EXPECT_CLOSE(x.flip(-1), {2, 1, 0, 5, 4, 3});
+    EXPECT_CLOSE(x.flip(1).slice(1, 1), {1, 0, 4, 3});
+    EXPECT_CLOSE(x.flip(0).reshape({3, 2}), {3, 4, 5, 0, 1, 2});
+    EXPECT_CLOSE(x.flip({0, 1}).mT(), {5, 2, 4, 1, 3, 0});
+    EXPECT_CLOSE(x.flip(1).flip(1), x);
+  }
+  EXPECT_CLOSE(scalar(4, options()).flip({}), {4});
+  EXPECT_EQ(zeros({0, 2}, options()).flip({0, 1}).shape(), (Shape{0, 2}));
+}
+
+/// A tensor as a plain list of values: what views are checked against.
+struct Model {
+  Shape shape;
+  std::vector<double> values;
+
+  double at(const Shape& index) const {
+    int64_t offset = 0;
+    for (int axis = 0; axis < shape.rank(); ++axis) offset = offset * shape[axis] + index[axis];
+    return values[static_cast<size_t>(offset)];
+  }
+
+  /// The model of `out`, whose element at each index is this one's at source(index).
+  Model mapped(const Shape& out, const std::function<Shape(const Shape&)>& source) const {
+    Model made{out, {}};
+    for (int64_t i = 0; i < out.numel(); ++i) {
+      Shape index = out;
+      int64_t rest = i;
+      for (int axis = out.rank() - 1; axis >= 0; --axis) {
+        index[axis] = rest % out[axis];
+        rest /= out[axis];
+      }
+      made.values.push_back(at(source(index)));
+    }
+    return made;
+  }
+};
+
+TEST_P(OnEveryDevice, ComposesRandomViews) {
+  std::mt19937 random(5);
+  const auto below = [&](int64_t n) { return static_cast<int64_t>(random() % static_cast<uint64_t>(n)); };
+  for (int round = 0; round < 200; ++round) {
+    const Shape start{1 + below(4), 1 + below(4), 1 + below(3), 1 + below(3)};
+    Tensor x = counted(start, options());
+    Model model{start, x.to_vector<double>()};
+    std::string done;
+    for (int step = 0; step < 6; ++step) {
+      const int rank = x.rank();
+      const int axis = rank > 0 ? static_cast<int>(below(rank)) : 0;
+      const Model before = model;
+      switch (rank == 0 ? 6 : below(7)) {
+        case 0: {
+          std::vector<int64_t> order(static_cast<size_t>(rank));
+          std::iota(order.begin(), order.end(), 0);
+          std::shuffle(order.begin(), order.end(), random);
+          const Shape axes{std::span<const int64_t>(order)};
+          x = x.permute(axes);
+          Shape shape = axes;
+          for (int i = 0; i < rank; ++i) shape[i] = before.shape[static_cast<int>(axes[i])];
+          model = before.mapped(shape, [&](const Shape& index) {
+            Shape from = index;
+            for (int i = 0; i < rank; ++i) from[static_cast<int>(axes[i])] = index[i];
+            return from;
+          });
+          done += fmt::format(" permute{}", axes);
+          break;
+        }
+        case 1: {
+          const int64_t first = below(before.shape[axis] + 1), by = 1 + below(3);
+          x = x.slice(axis, first, INT64_MAX, by);
+          Shape shape = before.shape;
+          shape[axis] = (before.shape[axis] - first + by - 1) / by;
+          model = before.mapped(shape, [&](Shape index) {
+            index[axis] = first + index[axis] * by;
+            return index;
+          });
+          done += fmt::format(" slice({}, {}, end, {})", axis, first, by);
+          break;
+        }
+        case 2:
+          x = x.flip(axis);
+          model = before.mapped(before.shape, [&](Shape index) {
+            index[axis] = before.shape[axis] - 1 - index[axis];
+            return index;
+          });
+          done += fmt::format(" flip({})", axis);
+          break;
+        case 3:
+          if (before.shape[axis] == 0) break;
+          {
+            const int64_t at = below(before.shape[axis]);
+            x = x.select(axis, at);
+            Shape shape = before.shape;
+            shape.erase(axis);
+            model = before.mapped(shape, [&](Shape index) {
+              index.insert(axis, at);
+              return index;
+            });
+            done += fmt::format(" select({}, {})", axis, at);
+          }
+          break;
+        case 4: {
+          Shape shape = before.shape;
+          for (int i = 0; i < rank; ++i) {
+            if (shape[i] == 1) shape[i] = 1 + below(3);
+          }
+          x = x.expand(shape);
+          model = before.mapped(shape, [&](Shape index) {
+            for (int i = 0; i < rank; ++i) {
+              if (before.shape[i] == 1) index[i] = 0;
+            }
+            return index;
+          });
+          done += fmt::format(" expand{}", shape);
+          break;
+        }
+        case 5: {
+          const Shape shape = rank > 1
+                                  ? Shape{before.shape[0], before.shape.numel() / std::max<int64_t>(before.shape[0], 1)}
+                                  : Shape{1, before.shape.numel()};
+          if (shape.numel() != before.shape.numel()) break;
+          x = x.reshape(shape);
+          model.shape = shape;
+          done += fmt::format(" reshape{}", shape);
+          break;
+        }
+        default:
+          if (rank >= 5) break;
+          x = x.unsqueeze(axis);
+          model.shape.insert(axis, 1);
+          done += fmt::format(" unsqueeze({})", axis);
+      }
+      ASSERT_EQ(x.shape(), model.shape) << to_string(start) << done;
+      ASSERT_TRUE(test::close(x, model.values)) << to_string(start) << done;
+      ASSERT_TRUE(test::close(x.clone(), model.values)) << to_string(start) << done;
+    }
+  }
+}
+
+TEST(Views, WriteThroughToTheBase) {
+  Tensor x = zeros({3, 4});
+  x.select(0, 1).fill_(5);
+  x.slice(1, 0, INT64_MAX, 2).select(0, 2).fill_(7);
+  x.flip(1).slice(1, 0, 1).copy_(tensor({1, 2, 3}).unsqueeze(1));
+  EXPECT_CLOSE(x, {0, 0, 0, 1, 5, 5, 5, 2, 7, 0, 7, 3});
+}
+
+TEST(Views, NameTheCallerInErrors) {
+  const Tensor x = zeros({2, 3, 4});
+  EXPECT_ERROR(x.reshape({5, 5}), "reshape: 24 elements of [2, 3, 4] do not fill [5, 5] (views_test.cpp:");
+  EXPECT_ERROR(x.reshape({-1, 5}), "reshape: 24 elements of [2, 3, 4] do not fill [-1, 5] (views_test.cpp:");
+  EXPECT_ERROR(x.reshape({-1, -1}), "reshape: [-1, -1] has more than one unknown or a negative size (views_test.cpp:");
+  EXPECT_ERROR(zeros({0}).reshape({-1, 0}), "reshape: 0 elements of [0] do not fill [-1, 0] (views_test.cpp:");
+  EXPECT_ERROR(
+      x.mT().view({24}),
+      "view: [2, 4, 3] with strides [12, 1, 4] cannot be seen as [24] without a copy; use reshape (views_test");
+  EXPECT_ERROR(x.permute({0, 1}), "permute: axes [0, 1] for a tensor of shape [2, 3, 4] (views_test.cpp:");
+  EXPECT_ERROR(x.permute({0, 1, 1}), "permute: axis 1 stands twice in [0, 1, 1] (views_test.cpp:");
+  EXPECT_ERROR(x.permute({0, 1, 3}), "permute: axis 3 is not among the 3 of the tensor (views_test.cpp:");
+  EXPECT_ERROR(x.transpose(0, 3), "transpose: axis 3 is not among the 3 of the tensor (views_test.cpp:");
+  EXPECT_ERROR(scalar(1).mT(), "transpose: axis -2 is not among the 0 of the tensor (views_test.cpp:");
+  EXPECT_ERROR(x.slice(3, 0), "slice: axis 3 is not among the 3 of the tensor (views_test.cpp:");
+  EXPECT_ERROR(x.slice(0, 0, 2, 0), "slice: step 0 is not positive (views_test.cpp:");
+  EXPECT_ERROR(scalar(1).slice(0, 0), "slice: a scalar has no axis 0 (views_test.cpp:");
+  EXPECT_ERROR(x.select(1, 3), "select: index 3 is outside axis 1 of [2, 3, 4] (views_test.cpp:");
+  EXPECT_ERROR(x.select(1, -4), "select: index -4 is outside axis 1 of [2, 3, 4] (views_test.cpp:");
+  EXPECT_ERROR(x.expand({2, 3}), "expand: [2, 3, 4] cannot be repeated to [2, 3] (views_test.cpp:");
+  EXPECT_ERROR(x.expand({2, 5, 4}), "expand: [2, 3, 4] cannot be repeated to [2, 5, 4] (views_test.cpp:");
+  EXPECT_ERROR(x.expand({-1, 2, 3, 4}), "expand: [2, 3, 4] cannot be repeated to [-1, 2, 3, 4] (views_test.cpp:");
+  EXPECT_ERROR(x.unsqueeze(5), "unsqueeze: axis 5 is not among the 4 of the tensor (views_test.cpp:");
+  EXPECT_ERROR(x.flatten(2, 1), "flatten: axis 2 comes after axis 1 (views_test.cpp:");
+  EXPECT_ERROR(x.split(0), "split: size 0 is not positive (views_test.cpp:");
+  EXPECT_ERROR(x.flip(7), "flip: axis 7 is not among the 3 of the tensor (views_test.cpp:");
+  EXPECT_ERROR(x.flip({1, -2}), "flip: axis -2 is named twice (views_test.cpp:");
+  EXPECT_ERROR(x.size(3), "size: axis 3 is not among the 3 of the tensor (views_test.cpp:");
+  EXPECT_ERROR(scalar(1).size(0), "size: a scalar has no axis 0 (views_test.cpp:");
+  EXPECT_ERROR(zeros({1, 1, 1, 1, 1, 1, 1, 1}).unsqueeze(0), "unsqueeze: [1, 1, 1, 1, 1, 1, 1, 1] has 8 axes already");
+  EXPECT_ERROR(Tensor().reshape({1}), "tensor: an undefined tensor is used");
+}
+
+}  // namespace
+}  // namespace fovea
