@@ -1,6 +1,7 @@
 #include "fovea/autograd/elementwise.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <mutex>
 
@@ -28,6 +29,8 @@ class Few {
   std::array<T, few> inline_{};
   std::vector<T> many_;
 };
+
+bool is_i32(double value) { return value == std::trunc(value) && value >= INT32_MIN && value <= INT32_MAX; }
 
 bool integers_suffice(Op op) {
   switch (op) {
@@ -63,7 +66,9 @@ class ElementwiseKernel {
   explicit ElementwiseKernel(ElementwiseFunction f, std::vector<bool> scalar_parameters)
       : function(std::move(f)), is_scalar(std::move(scalar_parameters)) {
     function.compile();
-    for (const Instruction& node : function.program.code) integer = integer && integers_suffice(node.op);
+    for (const Instruction& node : function.program.code) {
+      integer = integer && integers_suffice(node.op) && (node.op != Op::constant || is_i32(node.value));
+    }
   }
 
   struct DerivedKernel {
@@ -292,6 +297,17 @@ View padded(const View& view, int rank) {
   return out;
 }
 
+/// Arithmetic on i32 and bool takes whole numbers only: 0.5 would silently become 0.
+void check_numbers(const char* name, DType dtype, std::span<const double> scalars, Caller caller) {
+  if (is_floating(dtype)) return;
+  for (double number : scalars) {
+    if (!is_i32(number)) {
+      raise<ValueError>(caller, "{}: {} is no i32 number, as the {} tensor asks for; convert it with .to(f32)", name,
+                        number, dtype);
+    }
+  }
+}
+
 void apply(const Application& a, std::span<Tensor> results) {
   const ElementwiseFunction& f = a.kernel->function;
   const Tensor* first = nullptr;  // decides the dtype: a floating or integer input, else a bool one
@@ -314,6 +330,7 @@ void apply(const Application& a, std::span<Tensor> results) {
   if (!is_floating(dtype) && !a.kernel->integer) {
     raise<DTypeError>(a.caller, "{}: needs a floating dtype, not {}; convert with .to(f32)", f.name, dtype);
   }
+  check_numbers(f.name.c_str(), dtype, a.scalars, a.caller);
 
   Few<View> folded_views(a.output_shapes ? results.size() : 0);
   Few<const View*> outputs(results.size());
@@ -456,19 +473,40 @@ void Elementwise::into(std::initializer_list<const Tensor*> outputs, std::initia
   if (outputs.size() != f.outputs.size()) {
     raise<ValueError>(arguments.caller, "{}: has {} outputs, not {}", f.name, f.outputs.size(), outputs.size());
   }
-  Few<const View*> out(outputs.size());
-  size_t i = 0;
+  const Tensor& first = **outputs.begin();
+  const auto check = [&](const Tensor& x) {
+    if (x.dtype() != first.dtype() && x.dtype() != boolean) {
+      raise<DTypeError>(arguments.caller, "{}: dtypes differ: {} and {}; convert one with .to()", f.name, first.dtype(),
+                        x.dtype());
+    }
+    if (&x.backend() != &first.backend()) {
+      raise<DeviceError>(arguments.caller, "{}: tensors are on {} and {}; move one with .to()", f.name, first.device(),
+                         x.device());
+    }
+  };
+  check_numbers(f.name.c_str(), first.dtype(), arguments.scalars.span(), arguments.caller);
   for (const Tensor* output : outputs) {
+    check(*output);
+    raw::check_writable(*output, f.name.c_str(), arguments.caller);
     if (output->shape() != arguments.space) {
       raise<ShapeError>(arguments.caller, "{}: cannot write a result of {} into {}", f.name, arguments.space,
                         output->shape());
     }
+  }
+  Few<Tensor> inputs(arguments.inputs.size());
+  Few<const View*> in(arguments.inputs.size());
+  for (size_t k = 0; k < in.size(); ++k) {
+    check(*arguments.inputs[k]);
+    inputs[k] = *arguments.inputs[k];
+    for (const Tensor* output : outputs) inputs[k] = raw::unaliased(inputs[k], *output);
+    in[k] = &inputs[k].view();
+  }
+  Few<const View*> out(outputs.size());
+  size_t i = 0;
+  for (const Tensor* output : outputs) {
     ++output->buffer()->version;
     out[i++] = &output->view();
   }
-  Few<const View*> in(arguments.inputs.size());
-  for (size_t k = 0; k < in.size(); ++k) in[k] = &arguments.inputs[k]->view();
-  const Tensor& first = **outputs.begin();
   first.backend().map(
       {f.program, raw::compute_dtype(first.dtype()), arguments.space, in.span(), out.span(), arguments.scalars.span()});
 }

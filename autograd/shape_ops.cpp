@@ -171,6 +171,7 @@ Tensor Tensor::squeeze(int axis, Caller caller) const {
 }
 
 Tensor Tensor::unsqueeze(int axis, Caller caller) const {
+  if (rank() == max_rank) raise<ShapeError>(caller, "unsqueeze: {} has {} axes already", shape(), max_rank);
   const int a = normalize_axis(axis, rank() + 1, "unsqueeze", caller);
   Shape sizes = shape();
   Strides steps = strides();
@@ -208,8 +209,12 @@ std::vector<Tensor> Tensor::split(int64_t size, int axis, Caller caller) const {
 Tensor Tensor::flip(Axes axes, Caller caller) const {
   Strides steps = strides();
   int64_t offset = view().offset;
+  std::array<bool, max_rank> seen{};
   for (int64_t given : axes.list) {
     const int axis = normalize_axis(given, rank(), "flip", caller);
+    if (std::exchange(seen[static_cast<size_t>(axis)], true)) {
+      raise<ValueError>(caller, "flip: axis {} is named twice", given);
+    }
     if (rank() == 0 || shape()[axis] < 2) continue;
     offset += (shape()[axis] - 1) * steps[axis];
     steps[axis] = -steps[axis];
@@ -250,6 +255,7 @@ void check_in_place(const Tensor& x, const char* name, Caller caller) {
   if (x.requires_grad() && grad_enabled()) {
     raise<AutogradError>(caller, "{}: changes a tensor whose gradient is recorded; do it under NoGrad", name);
   }
+  raw::check_writable(x, name, caller);
 }
 
 }  // namespace
@@ -275,7 +281,7 @@ Tensor& Tensor::copy_(const Tensor& source, Caller caller) {
     raise<ShapeError>(caller, "copy_: {} does not fit into {}", source.shape(), shape());
   }
   ++buffer()->version;
-  raw::copy(source.device() == device() ? source : raw::to_device(source, device()), *this);
+  raw::copy(source.device() == device() ? raw::unaliased(source, *this) : raw::to_device(source, device()), *this);
   return *this;
 }
 

@@ -12,7 +12,7 @@ constexpr bool pooling = true;
 #endif
 
 constexpr size_t step = 64;
-constexpr size_t classes = 32;  // up to 2 KiB: the largest node
+constexpr size_t classes = 32;      // up to 2 KiB: the largest node
 constexpr size_t most_kept = 4096;  // blocks a class and thread
 
 struct Block {

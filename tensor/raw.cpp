@@ -111,6 +111,36 @@ void copy(const Tensor& source, const Tensor& destination) {
       {&destination});
 }
 
+void check_writable(const Tensor& x, const char* operation, Caller caller) {
+  for (int axis = 0; axis < x.rank(); ++axis) {
+    if (x.shape()[axis] > 1 && x.strides()[axis] == 0 && x.numel() > 0) {
+      raise<ValueError>(caller, "{}: cannot write into {} with strides {}: elements repeat; clone it first", operation,
+                        x.shape(), x.strides());
+    }
+  }
+}
+
+Tensor unaliased(const Tensor& source, const Tensor& destination) {
+  if (source.buffer().get() != destination.buffer().get()) return source;
+  const View &from = source.view(), &to = destination.view();
+  if (from.offset == to.offset && from.shape == to.shape && from.strides == to.strides) return source;
+  if (from.numel() == 0 || to.numel() == 0) return source;
+  const auto ends = [](const View& view) {
+    std::array<int64_t, 2> range{view.offset, view.offset};
+    for (int axis = 0; axis < view.rank(); ++axis) {
+      const int64_t reach = (view.shape[axis] - 1) * view.strides[axis];
+      range[reach > 0 ? 1 : 0] += reach;
+    }
+    return range;
+  };
+  const auto [from_first, from_last] = ends(from);
+  const auto [to_first, to_last] = ends(to);
+  if (from_last < to_first || to_last < from_first) return source;
+  Tensor copied = empty(source.shape(), source.options());
+  copy(source, copied);
+  return copied;
+}
+
 Tensor contiguous(const Tensor& x) {
   if (x.is_contiguous()) return x;
   Tensor out = empty(x.shape(), x.options());

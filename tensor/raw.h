@@ -22,6 +22,13 @@ Tensor expand(const Tensor& x, const Shape& shape);
 /// destination = source, broadcast and converted; same device.
 void copy(const Tensor& source, const Tensor& destination);
 
+/// Throws ValueError where x, which is to be written, repeats elements (stride 0).
+void check_writable(const Tensor& x, const char* operation, Caller caller);
+
+/// `source`, or a copy of it where writing `destination` element by element would change elements that are still to be
+/// read: both lie in the same memory but not in the same order.
+Tensor unaliased(const Tensor& source, const Tensor& destination);
+
 /// Itself where contiguous, else a contiguous copy.
 Tensor contiguous(const Tensor& x);
 
