@@ -32,43 +32,63 @@ void check_adam(const char* optimizer, const std::vector<ParameterGroup<Options>
   }
 }
 
-/// One step of Adam's numbers: p' = keep p - rate m' / (sqrt(v') scale + eps), with g + l2 p for g.
+/// What one step of Adam makes of its moments: m', v' and p by p' = p - rate m' / (sqrt(v') + eps), where rate and eps
+/// already hold the corrections of the moments' bias.
+struct AdamMoments {
+  Expr m, v, move;
+
+  AdamMoments(Expr g, Expr old_m, Expr old_v, Expr take1, Expr take2, Expr rate, Expr eps)
+      : m(old_m + take1 * (g - old_m)), v(old_v + take2 * (g * g - old_v)), move(rate * m / (sqrt(v) + eps)) {}
+};
+
+/// The numbers of one step.
 struct AdamStep {
-  double beta1, beta2, eps, l2, keep, rate, scale;
+  double take1, take2, rate, eps;
+  double decay;  // l2: added to the gradient; decoupled: taken off the parameter
+  bool decoupled;
 
   template <class Options>
   AdamStep(const Options& o, double lr, int64_t step, bool decoupled)
-      : beta1(o.beta1),
-        beta2(o.beta2),
-        eps(o.eps),
-        l2(decoupled ? 0 : o.weight_decay),
-        keep(decoupled ? 1 - lr * o.weight_decay : 1),
-        rate(lr / (1 - std::pow(o.beta1, static_cast<double>(step)))),
-        scale(1 / std::sqrt(1 - std::pow(o.beta2, static_cast<double>(step)))) {}
+      : take1(1 - o.beta1),
+        take2(1 - o.beta2),
+        decay(decoupled ? lr * o.weight_decay : o.weight_decay),
+        decoupled(decoupled) {
+    const double correction = std::sqrt(1 - std::pow(o.beta2, static_cast<double>(step)));
+    rate = lr / (1 - std::pow(o.beta1, static_cast<double>(step))) * correction;
+    eps = o.eps * correction;
+  }
 
   void apply(const Tensor& p, const Tensor& g, const Tensor& m, const Tensor& v) const {
-    static const Elementwise f{"adam", [](Expr p, Expr given, Expr m, Expr v, Scalar beta1, Scalar beta2, Scalar eps,
-                                          Scalar l2, Scalar keep, Scalar rate, Scalar scale) {
-                                 const Expr g = given + l2 * p;
-                                 const Expr m1 = m + (1.0 - beta1) * (g - m);
-                                 const Expr v1 = beta2 * v + (1.0 - beta2) * (g * g);
-                                 return std::vector<Expr>{keep * p - rate * m1 / (sqrt(v1) * scale + eps), m1, v1};
-                               }};
-    f.into({&p, &m, &v}, {p, g, m, v, beta1, beta2, eps, l2, keep, rate, scale});
+    // A program for each case: every instruction that is not there saves a pass over registers.
+    static const Elementwise plain{
+        "adam", [](Expr p, Expr g, Expr m, Expr v, Scalar take1, Scalar take2, Scalar rate, Scalar eps) {
+          const AdamMoments after(g, m, v, take1, take2, rate, eps);
+          return std::vector<Expr>{p - after.move, after.m, after.v};
+        }};
+    static const Elementwise in_gradient{"adam_l2", [](Expr p, Expr g, Expr m, Expr v, Scalar take1, Scalar take2,
+                                                       Scalar rate, Scalar eps, Scalar decay) {
+                                           const AdamMoments after(g + decay * p, m, v, take1, take2, rate, eps);
+                                           return std::vector<Expr>{p - after.move, after.m, after.v};
+                                         }};
+    static const Elementwise apart{
+        "adamw", [](Expr p, Expr g, Expr m, Expr v, Scalar take1, Scalar take2, Scalar rate, Scalar eps, Scalar decay) {
+          const AdamMoments after(g, m, v, take1, take2, rate, eps);
+          return std::vector<Expr>{p - decay * p - after.move, after.m, after.v};
+        }};
+    if (decay == 0) return plain.into({&p, &m, &v}, {p, g, m, v, take1, take2, rate, eps});
+    (decoupled ? apart : in_gradient).into({&p, &m, &v}, {p, g, m, v, take1, take2, rate, eps, decay});
   }
 
   void apply_rows(const Tensor& table, const Tensor& index, const Tensor& g, const Tensor& m, const Tensor& v) const {
     // How much each row changes: added in place, so that no other row is touched.
-    static const Elementwise f{"adam_rows", [](Expr p, Expr given, Expr m, Expr v, Scalar beta1, Scalar beta2,
-                                               Scalar eps, Scalar l2, Scalar keep, Scalar rate, Scalar scale) {
-                                 const Expr g = given + l2 * p;
-                                 const Expr dm = (1.0 - beta1) * (g - m);
-                                 const Expr dv = (1.0 - beta2) * (g * g - v);
-                                 const Expr moved = rate * (m + dm) / (sqrt(maximum(v + dv, Expr(0.0))) * scale + eps);
-                                 return std::vector<Expr>{(keep - 1.0) * p - moved, dm, dv};
+    static const Elementwise f{"adam_rows", [](Expr p, Expr g, Expr m, Expr v, Scalar take1, Scalar take2, Scalar rate,
+                                               Scalar eps, Scalar l2, Scalar apart) {
+                                 const AdamMoments after(g + l2 * p, m, v, take1, take2, rate, eps);
+                                 return std::vector<Expr>{-(apart * p + after.move), after.m - m, after.v - v};
                                }};
-    const std::vector<Tensor> change = f.all({gather_rows(table, index), g, gather_rows(m, index),
-                                              gather_rows(v, index), beta1, beta2, eps, l2, keep, rate, scale});
+    const std::vector<Tensor> change =
+        f.all({gather_rows(table, index), g, gather_rows(m, index), gather_rows(v, index), take1, take2, rate, eps,
+               decoupled ? 0.0 : decay, decoupled ? decay : 0.0});
     add_rows(table, index, change[0]);
     add_rows(m, index, change[1]);
     add_rows(v, index, change[2]);
