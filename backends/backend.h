@@ -326,6 +326,83 @@ struct RecurrentBackwardCall {
   const View* dc0;
 };
 
+/// How the kernel of a convolution or a pooling steps over an image: {height, width}.
+struct WindowSteps {
+  int64_t stride[2] = {1, 1};
+  int64_t padding[2] = {0, 0};
+  int64_t dilation[2] = {1, 1};
+
+  /// How many positions a kernel of `kernel` elements has along `axis` of `size`; less than 1 where it does not fit.
+  int64_t positions(int axis, int64_t size, int64_t kernel) const {
+    const int64_t room = size + 2 * padding[axis] - dilation[axis] * (kernel - 1) - 1;
+    return room < 0 ? 0 : room / stride[axis] + 1;
+  }
+};
+
+/// Convolution is one trilinear form of x [batch, in, h, w], weight [out, in / groups, kh, kw] and y [batch, out, oh,
+/// ow], the sum over every i, j, p, q of y[b, o, i, j] weight[o, c, p, q] x[b, g c, i stride + p dilation - padding,
+/// ...]: its derivative by y is the convolution itself, those by x and weight are the gradients of one. The member
+/// named by `product` is written from the two others. All contiguous, of one floating dtype.
+struct ConvolutionCall {
+  enum class Product : uint8_t { y, x, weight };
+  Product product;
+  const View& x;
+  const View& weight;
+  const View& y;
+  const View* bias = nullptr;  // [out], added to y
+  WindowSteps steps;
+  int64_t groups = 1;
+};
+
+/// Greatest (with its flat position in the plane, i32, the first of equals; a NaN is the greatest) or mean of every
+/// window of x [batch, channels, h, w] -> out [batch, channels, oh, ow]. Padding never wins the one and counts as 0 in
+/// the other. Contiguous.
+struct PoolCall {
+  const View& x;
+  const View& out;
+  const View* index;  // the greatest where given, else the mean
+  int64_t kernel[2];
+  WindowSteps steps;
+};
+/// dx from dout: dout goes to the position in `index`, or in equal parts to the window.
+struct PoolBackwardCall {
+  const View& dout;
+  const View* index;
+  const View& dx;
+  int64_t kernel[2];
+  WindowSteps steps;
+};
+
+/// out = dropout(softmax(scale q k^T + bias)) v, over the keys that a query may read: those kept, and, of a query i at
+/// position p = i + offset, with `causal` the keys j <= p, with `window` > 0 those with |p - j| < window. A query
+/// without any gives 0. Head h reads key head h / (heads / key_heads). Dropout zeroes the weight (b, h, i, j) where
+/// number ((b heads + h) queries + i) keys + j of the uniform stream of RandomCall(seed, counter) is below `dropout`,
+/// and divides the others by 1 - dropout. q, k, v and out have a dense last axis and any other strides. f32 and f64.
+struct AttentionCall {
+  const View& q;     // [batch, heads, queries, d]
+  const View& k;     // [batch, key_heads, keys, d]
+  const View& v;     // [batch, key_heads, keys, dv]
+  const View& out;   // [batch, heads, queries, dv]
+  const View& lse;   // [batch, heads, queries], contiguous: log sum exp of each row's scores, for backward
+  const View* bias;  // [batch, heads, queries, keys], any strides, or null
+  const View* keep;  // bool [batch, keys], or null
+  double scale;
+  bool causal = false;
+  int64_t offset = 0;
+  int64_t window = 0;
+  double dropout = 0;
+  uint64_t seed = 0;
+  uint64_t counter = 0;
+};
+struct AttentionBackwardCall {
+  const AttentionCall& forward;  // out is still valid
+  const View& dout;              // last axis dense
+  const View& dq;                // last axis dense, as of dk and dv
+  const View& dk;
+  const View& dv;
+  const View* dbias;  // of bias' shape before it was expanded: axes of size 1 are summed over; contiguous; or null
+};
+
 /// What a device can do: a short list of kernels over views. One object per device. Calls are checked by the caller
 /// (shapes, dtypes, devices); a kernel that a device lacks throws DeviceError. Work may be deferred; `read` waits for
 /// what it needs.
@@ -369,6 +446,14 @@ class Backend {
   virtual bool has_recurrent() const { return false; }
   virtual void recurrent(const RecurrentCall&) { lacks("recurrent"); }
   virtual void recurrent_backward(const RecurrentBackwardCall&) { lacks("recurrent_backward"); }
+  /// The same of convolution and pooling, and of attention.
+  virtual bool has_convolution() const { return false; }
+  virtual void convolution(const ConvolutionCall&) { lacks("convolution"); }
+  virtual void pool(const PoolCall&) { lacks("pool"); }
+  virtual void pool_backward(const PoolBackwardCall&) { lacks("pool_backward"); }
+  virtual bool has_attention() const { return false; }
+  virtual void attention(const AttentionCall&) { lacks("attention"); }
+  virtual void attention_backward(const AttentionBackwardCall&) { lacks("attention_backward"); }
 
  protected:
   [[noreturn]] void lacks(const char* kernel) const;

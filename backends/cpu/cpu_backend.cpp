@@ -42,6 +42,11 @@ void CpuBackend::sort(const SortCall& call) { cpu::sort(call); }
 void CpuBackend::recurrent(const RecurrentCall& call) { cpu::recurrent(call); }
 void CpuBackend::recurrent_backward(const RecurrentBackwardCall& call) { cpu::recurrent_backward(call); }
 void CpuBackend::random(const RandomCall& call) { cpu::random(call); }
+void CpuBackend::convolution(const ConvolutionCall& call) { cpu::convolution(call); }
+void CpuBackend::pool(const PoolCall& call) { cpu::pool(call); }
+void CpuBackend::pool_backward(const PoolBackwardCall& call) { cpu::pool_backward(call); }
+void CpuBackend::attention(const AttentionCall& call) { cpu::attention(call); }
+void CpuBackend::attention_backward(const AttentionBackwardCall& call) { cpu::attention_backward(call); }
 
 namespace {
 

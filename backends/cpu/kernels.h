@@ -22,5 +22,10 @@ void sort(const SortCall& call);
 void random(const RandomCall& call);
 void recurrent(const RecurrentCall& call);
 void recurrent_backward(const RecurrentBackwardCall& call);
+void convolution(const ConvolutionCall& call);
+void pool(const PoolCall& call);
+void pool_backward(const PoolBackwardCall& call);
+void attention(const AttentionCall& call);
+void attention_backward(const AttentionBackwardCall& call);
 
 }  // namespace fovea::cpu

@@ -1,6 +1,9 @@
 #pragma once
 
+#include "fovea/autograd/attention.h"
 #include "fovea/autograd/backward.h"
+#include "fovea/autograd/batch_norm.h"
+#include "fovea/autograd/convolution.h"
 #include "fovea/autograd/elementwise.h"
 #include "fovea/autograd/gradcheck.h"
 #include "fovea/autograd/graph.h"
@@ -9,6 +12,7 @@
 #include "fovea/autograd/matmul.h"
 #include "fovea/autograd/normalize.h"
 #include "fovea/autograd/pointwise.h"
+#include "fovea/autograd/pooling.h"
 #include "fovea/autograd/recurrent.h"
 #include "fovea/autograd/reductions.h"
 #include "fovea/autograd/shape_ops.h"

@@ -1,0 +1,186 @@
+#include "fovea/autograd/convolution.h"
+
+#include "fovea/autograd/graph.h"
+#include "fovea/autograd/pointwise.h"
+#include "fovea/autograd/reductions.h"
+#include "fovea/autograd/windows.h"
+#include "fovea/tensor/creation.h"
+
+namespace fovea {
+namespace {
+
+using Product = ConvolutionCall::Product;
+
+using Form = ConvolutionForm;
+
+/// The member of the form that `product` names, from the two others.
+Tensor compute(Product product, const Form& f, Tensor x, Tensor weight, Tensor y, const Tensor& bias = {}) {
+  Tensor& out = product == Product::y ? y : product == Product::x ? x : weight;
+  const Shape& shape = product == Product::y ? f.y : product == Product::x ? f.x : f.weight;
+  const TensorOptions options = product == Product::x ? y.options() : x.options();
+  for (Tensor* t : {&x, &weight, &y}) *t = t == &out ? raw::empty(shape, options) : raw::contiguous(*t);
+  if (out.backend().has_convolution()) {
+    const Tensor dense = bias.defined() ? raw::contiguous(bias) : bias;
+    out.backend().convolution(
+        {product, x.view(), weight.view(), y.view(), bias.defined() ? &dense.view() : nullptr, f.steps, f.groups});
+    return out;
+  }
+  if (f.x.numel() == 0 || f.y.numel() == 0 || f.weight.numel() == 0) {
+    out = zeros(shape, options);
+  } else {
+    convolve_by_windows(product, f, x, weight, y);
+  }
+  if (bias.defined()) {
+    const NoGrad off;
+    out = out + bias.reshape({1, -1, 1, 1});
+  }
+  return out;
+}
+
+Tensor input_product(const Form& f, const Tensor& weight, const Tensor& y, Caller caller = {});
+Tensor weight_product(const Form& f, const Tensor& x, const Tensor& y);
+
+/// The convolution itself. Each product's derivatives are the two other products, so that there is no end to them.
+Tensor output_product(const Form& f, const Tensor& x, const Tensor& weight, const Tensor& bias = {},
+                      Caller caller = {}) {
+  return record(
+      "convolution", compute(Product::y, f, x, weight, {}, bias), {x, weight, bias},
+      [f, x = Saved(x), weight = Saved(weight)](const Tensor& g, Needs needs) {
+        Gradients gradients(3);
+        if (needs[0]) gradients[0] = input_product(f, *weight, g);
+        if (needs[1]) gradients[1] = weight_product(f, *x, g);
+        if (needs[2]) gradients[2] = sum(g, {0, 2, 3});
+        return gradients;
+      },
+      caller);
+}
+
+Tensor input_product(const Form& f, const Tensor& weight, const Tensor& y, Caller caller) {
+  return record(
+      "convolution_input", compute(Product::x, f, {}, weight, y), {weight, y},
+      [f, weight = Saved(weight), y = Saved(y)](const Tensor& g, Needs needs) {
+        Gradients gradients(2);
+        if (needs[0]) gradients[0] = weight_product(f, g, *y);
+        if (needs[1]) gradients[1] = output_product(f, g, *weight);
+        return gradients;
+      },
+      caller);
+}
+
+Tensor weight_product(const Form& f, const Tensor& x, const Tensor& y) {
+  return record("convolution_weight", compute(Product::weight, f, x, {}, y), {x, y},
+                [f, x = Saved(x), y = Saved(y)](const Tensor& g, Needs needs) {
+                  Gradients gradients(2);
+                  if (needs[0]) gradients[0] = input_product(f, g, *y);
+                  if (needs[1]) gradients[1] = output_product(f, *x, g);
+                  return gradients;
+                });
+}
+
+void check(const char* name, const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& o,
+           Caller caller) {
+  for (const Tensor* other : {&weight, &bias}) {
+    if (!other->defined()) continue;
+    if (other->dtype() != x.dtype()) {
+      raise<DTypeError>(caller, "{}: dtypes differ: {} and {}; convert one with .to()", name, x.dtype(),
+                        other->dtype());
+    }
+    if (&other->backend() != &x.backend()) {
+      raise<DeviceError>(caller, "{}: tensors are on {} and {}; move one with .to()", name, x.device(),
+                         other->device());
+    }
+  }
+  if (!is_floating(x.dtype())) {
+    raise<DTypeError>(caller, "{}: needs a floating dtype, not {}; convert with .to(f32)", name, x.dtype());
+  }
+  if (o.stride.height < 1 || o.stride.width < 1 || o.dilation.height < 1 || o.dilation.width < 1 || o.groups < 1 ||
+      o.padding.height < 0 || o.padding.width < 0) {
+    raise<ValueError>(caller, "{}: stride, dilation and groups must be at least 1 and padding at least 0", name);
+  }
+}
+
+std::string with_bias(const Tensor& bias) {
+  return bias.defined() ? fmt::format(" and bias {}", bias.shape()) : std::string();
+}
+
+WindowSteps steps_of(const Conv2dOptions& o) {
+  return {
+      {o.stride.height, o.stride.width}, {o.padding.height, o.padding.width}, {o.dilation.height, o.dilation.width}};
+}
+
+/// f16 and bf16 are storage types: computed in f32.
+bool is_short(const Tensor& x) { return size_of(x.dtype()) == 2; }
+Tensor wide(const Tensor& x) { return x.defined() && is_short(x) ? x.to(f32) : x; }
+
+/// conv2d under the name that the user called, on shapes as the user gave them (`given`).
+Tensor convolve(const char* name, const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& o,
+                const Shape& given_x, const Shape& given_weight, Caller caller) {
+  if (x.rank() != 4 || weight.rank() != 4 || weight.shape()[0] % o.groups != 0 ||
+      x.shape()[1] != weight.shape()[1] * o.groups || (bias.defined() && bias.shape() != Shape{weight.shape()[0]})) {
+    raise<ShapeError>(caller, "{}: input {} does not fit weight {}{} in {} group{}", name, given_x, given_weight,
+                      with_bias(bias), o.groups, o.groups == 1 ? "" : "s");
+  }
+  Form f{x.shape(), weight.shape(), {x.shape()[0], weight.shape()[0]}, steps_of(o), o.groups};
+  for (int axis = 0; axis < 2; ++axis) {
+    f.y.push_back(f.steps.positions(axis, x.shape()[2 + axis], weight.shape()[2 + axis]));
+    if (f.y.back() < 1) {
+      raise<ShapeError>(caller, "{}: kernel {} is larger than the padded input {}", name, given_weight, given_x);
+    }
+  }
+  if (is_short(x)) return output_product(f, wide(x), wide(weight), wide(bias), caller).to(x.dtype());
+  return output_product(f, x, weight, bias, caller);
+}
+
+}  // namespace
+
+Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, Conv2dOptions options, Caller caller) {
+  check("conv2d", x, weight, bias, options, caller);
+  if (x.rank() == 3 && weight.rank() == 4) {
+    return convolve("conv2d", x.unsqueeze(0), weight, bias, options, x.shape(), weight.shape(), caller).squeeze(0);
+  }
+  return convolve("conv2d", x, weight, bias, options, x.shape(), weight.shape(), caller);
+}
+
+Tensor conv1d(const Tensor& x, const Tensor& weight, const Tensor& bias, Conv1dOptions options, Caller caller) {
+  const Conv2dOptions flat{{1, options.stride}, {0, options.padding}, {1, options.dilation}, options.groups};
+  check("conv1d", x, weight, bias, flat, caller);
+  if (weight.rank() != 3 || x.rank() < 2 || x.rank() > 3) {
+    raise<ShapeError>(caller, "conv1d: input {} does not fit weight {}", x.shape(), weight.shape());
+  }
+  const Tensor batch = x.rank() == 2 ? x.unsqueeze(0) : x;
+  const Tensor y =
+      convolve("conv1d", batch.unsqueeze(2), weight.unsqueeze(2), bias, flat, x.shape(), weight.shape(), caller)
+          .squeeze(2);
+  return x.rank() == 2 ? y.squeeze(0) : y;
+}
+
+Tensor conv_transpose2d(const Tensor& given, const Tensor& weight, const Tensor& bias, Conv2dOptions o,
+                        Extent output_padding, Caller caller) {
+  check("conv_transpose2d", given, weight, bias, o, caller);
+  const Tensor x = given.rank() == 3 ? given.unsqueeze(0) : given;
+  if (x.rank() != 4 || weight.rank() != 4 || x.shape()[1] != weight.shape()[0] || weight.shape()[0] % o.groups != 0 ||
+      (bias.defined() && bias.shape() != Shape{weight.shape()[1] * o.groups})) {
+    raise<ShapeError>(caller, "conv_transpose2d: input {} does not fit weight {}{} in {} group{}", given.shape(),
+                      weight.shape(), with_bias(bias), o.groups, o.groups == 1 ? "" : "s");
+  }
+  Form f{{x.shape()[0], weight.shape()[1] * o.groups}, weight.shape(), x.shape(), steps_of(o), o.groups};
+  for (int axis = 0; axis < 2; ++axis) {
+    const int64_t extra = axis == 0 ? output_padding.height : output_padding.width;
+    const int64_t stride = f.steps.stride[axis], dilation = f.steps.dilation[axis];
+    if (extra < 0 || extra >= std::max(stride, dilation)) {
+      raise<ValueError>(caller, "conv_transpose2d: output padding {} must be less than stride or dilation", extra);
+    }
+    f.x.push_back((x.shape()[2 + axis] - 1) * stride - 2 * f.steps.padding[axis] +
+                  dilation * (weight.shape()[2 + axis] - 1) + extra + 1);
+    if (f.x.back() < 1) {
+      raise<ShapeError>(caller, "conv_transpose2d: input {} and weight {} leave no output", given.shape(),
+                        weight.shape());
+    }
+  }
+  Tensor out = input_product(f, wide(weight), wide(x), caller);
+  if (bias.defined()) out = out + wide(bias).reshape({1, -1, 1, 1});
+  if (is_short(given)) out = out.to(given.dtype());
+  return given.rank() == 3 ? out.squeeze(0) : out;
+}
+
+}  // namespace fovea

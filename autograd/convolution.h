@@ -1,0 +1,44 @@
+#pragma once
+
+#include "fovea/tensor/tensor.h"
+
+// Convolutions as in PyTorch: cross-correlations, channels before space. The batch axis may be absent.
+namespace fovea {
+
+/// {height, width}; one number stands for both.
+struct Extent {
+  constexpr Extent(int64_t both) : height(both), width(both) {}
+  constexpr Extent(int64_t h, int64_t w) : height(h), width(w) {}
+  int64_t height;
+  int64_t width;
+
+  friend constexpr bool operator==(Extent, Extent) = default;
+};
+
+struct Conv1dOptions {
+  int64_t stride = 1;
+  int64_t padding = 0;  // zeros on either side
+  int64_t dilation = 1;
+  int64_t groups = 1;  // channels of a group see no others; as many groups as channels: depthwise
+};
+struct Conv2dOptions {
+  Extent stride = 1;
+  Extent padding = 0;
+  Extent dilation = 1;
+  int64_t groups = 1;
+};
+
+/// x [batch, in, length], weight [out, in / groups, kernel], bias [out] or undefined -> [batch, out, positions] with
+/// positions = (length + 2 padding - dilation (kernel - 1) - 1) / stride + 1. Throws ShapeError.
+Tensor conv1d(const Tensor& x, const Tensor& weight, const Tensor& bias = {}, Conv1dOptions options = {},
+              Caller caller = {});
+/// x [batch, in, height, width], weight [out, in / groups, kh, kw] -> [batch, out, oh, ow].
+Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias = {}, Conv2dOptions options = {},
+              Caller caller = {});
+
+/// The adjoint of conv2d by its input ("deconvolution", Zeiler et al. 2010): x [batch, in, h, w], weight [in, out /
+/// groups, kh, kw] -> [batch, out, (h - 1) stride - 2 padding + dilation (kh - 1) + output_padding + 1, ...].
+Tensor conv_transpose2d(const Tensor& x, const Tensor& weight, const Tensor& bias = {}, Conv2dOptions options = {},
+                        Extent output_padding = 0, Caller caller = {});
+
+}  // namespace fovea

@@ -1,0 +1,182 @@
+#include "fovea/autograd/pooling.h"
+
+#include <algorithm>
+
+#include "fovea/autograd/graph.h"
+#include "fovea/autograd/indexing.h"
+#include "fovea/autograd/matmul.h"
+#include "fovea/autograd/pointwise.h"
+#include "fovea/autograd/reductions.h"
+#include "fovea/autograd/windows.h"
+#include "fovea/tensor/creation.h"
+
+namespace fovea {
+namespace {
+
+using Form = PoolForm;
+
+Tensor flat_gather(const Tensor& x, const Tensor& index) {
+  return gather(x.reshape({x.shape()[0], x.shape()[1], -1}), 2, index.reshape({index.shape()[0], index.shape()[1], -1}))
+      .reshape(index.shape());
+}
+
+/// g sent back to where `index` says: the adjoint of flat_gather, by the kernel.
+Tensor spread_greatest(const Form& f, const Tensor& g, const Tensor& index) {
+  const Tensor dense = raw::contiguous(g);
+  Tensor dx = raw::empty(f.x, g.options());
+  g.backend().pool_backward({dense.view(), &index.view(), dx.view(), {f.kernel[0], f.kernel[1]}, f.steps});
+  return record("max_pool_backward", std::move(dx), {g},
+                [index = Saved(index)](const Tensor& gg) { return Gradients{flat_gather(gg, *index)}; });
+}
+
+Tensor greatest(const char* name, const Form& f, const Tensor& given, Caller caller) {
+  if (!given.backend().has_convolution()) return flat_gather(given, greatest_by_windows(f, given));
+  const Tensor x = given.contiguous(caller);
+  Tensor out = raw::empty(f.y, x.options());
+  const Tensor index = raw::empty(f.y, {i32, x.device()});
+  x.backend().pool({x.view(), out.view(), &index.view(), {f.kernel[0], f.kernel[1]}, f.steps});
+  return record(
+      name, std::move(out), {x}, [f, index](const Tensor& g) { return Gradients{spread_greatest(f, g, index)}; },
+      caller);
+}
+
+Tensor means(const char* name, const Form& f, const Tensor& given, Caller caller = {});
+
+/// g in equal parts to each window: the adjoint of means.
+Tensor spread_means(const Form& f, const Tensor& g) {
+  Tensor dx;
+  if (g.backend().has_convolution()) {
+    const Tensor dense = raw::contiguous(g);
+    dx = raw::empty(f.x, g.options());
+    g.backend().pool_backward({dense.view(), nullptr, dx.view(), {f.kernel[0], f.kernel[1]}, f.steps});
+  } else {
+    dx = spread_by_windows(f, g);
+  }
+  return record("avg_pool_backward", std::move(dx), {g},
+                [f](const Tensor& gg) { return Gradients{means("avg_pool", f, gg)}; });
+}
+
+Tensor means(const char* name, const Form& f, const Tensor& given, Caller caller) {
+  Tensor out;
+  if (given.backend().has_convolution()) {
+    const Tensor x = raw::contiguous(given);
+    out = raw::empty(f.y, x.options());
+    x.backend().pool({x.view(), out.view(), nullptr, {f.kernel[0], f.kernel[1]}, f.steps});
+  } else {
+    out = means_by_windows(f, given);
+  }
+  return record(
+      name, std::move(out), {given}, [f](const Tensor& g) { return Gradients{spread_means(f, g)}; }, caller);
+}
+
+/// Brings x to [batch, channels, h, w] and its dtype to one that kernels take, pools it, and brings the result back.
+Tensor pool(const char* name, const Tensor& given, int space, Extent kernel, Pool2dOptions o, bool greatest_of,
+            Caller caller) {
+  if (!is_floating(given.dtype())) {
+    raise<DTypeError>(caller, "{}: needs a floating dtype, not {}; convert with .to(f32)", name, given.dtype());
+  }
+  if (given.rank() != space + 1 && given.rank() != space + 2) {
+    raise<ShapeError>(caller, "{}: input {} is not [batch, channels, {}]", name, given.shape(),
+                      space == 1 ? "length" : "height, width");
+  }
+  if (o.stride.height == 0) o.stride.height = kernel.height;
+  if (o.stride.width == 0) o.stride.width = kernel.width;
+  if (kernel.height < 1 || kernel.width < 1 || o.stride.height < 0 || o.stride.width < 0 || o.padding.height < 0 ||
+      o.padding.width < 0 || 2 * o.padding.height > kernel.height || 2 * o.padding.width > kernel.width) {
+    raise<ValueError>(caller, "{}: kernel and stride must be at least 1 and padding at most half the kernel", name);
+  }
+  Tensor x = given.rank() == space + 1 ? given.unsqueeze(0) : given;
+  if (space == 1) x = x.unsqueeze(2);
+  if (size_of(x.dtype()) == 2) x = x.to(f32);
+  Form f{x.shape(),
+         {x.shape()[0], x.shape()[1]},
+         {kernel.height, kernel.width},
+         {{o.stride.height, o.stride.width}, {o.padding.height, o.padding.width}}};
+  for (int axis = 0; axis < 2; ++axis) {
+    f.y.push_back(f.steps.positions(axis, x.shape()[2 + axis], f.kernel[axis]));
+    if (f.y.back() < 1) {
+      raise<ShapeError>(caller, "{}: a window of {} is larger than the padded input {}", name, f.kernel[axis],
+                        given.shape());
+    }
+  }
+  Tensor y;
+  if (f.planes() == 0) {
+    y = zeros(f.y, x.options());
+  } else {
+    y = greatest_of ? greatest(name, f, x, caller) : means(name, f, x, caller);
+  }
+  if (space == 1) y = y.squeeze(2);
+  if (given.rank() == space + 1) y = y.squeeze(0);
+  return y.to(given.dtype());
+}
+
+Pool2dOptions flat(const Pool1dOptions& o) { return {{1, o.stride}, {0, o.padding}}; }
+
+/// [parts, size]: row i is the mean over part i of an even division.
+Tensor part_means(int64_t size, int64_t parts, TensorOptions options) {
+  std::vector<double> rows(static_cast<size_t>(parts * size), 0.0);
+  for (int64_t i = 0; i < parts; ++i) {
+    const int64_t begin = i * size / parts, end = ((i + 1) * size + parts - 1) / parts;
+    for (int64_t j = begin; j < end; ++j) {
+      rows[static_cast<size_t>(i * size + j)] = 1.0 / static_cast<double>(end - begin);
+    }
+  }
+  return from_vector(rows, {parts, size}).to(options.dtype).to(options.device);
+}
+
+void need_image(const char* name, const Tensor& x, Caller caller) {
+  if (x.rank() != 3 && x.rank() != 4) {
+    raise<ShapeError>(caller, "{}: input {} is not [batch, channels, height, width]", name, x.shape());
+  }
+}
+
+}  // namespace
+
+Tensor max_pool1d(const Tensor& x, int64_t kernel, Pool1dOptions options, Caller caller) {
+  return pool("max_pool1d", x, 1, {1, kernel}, flat(options), true, caller);
+}
+
+Tensor max_pool2d(const Tensor& x, Extent kernel, Pool2dOptions options, Caller caller) {
+  return pool("max_pool2d", x, 2, kernel, options, true, caller);
+}
+
+Tensor avg_pool1d(const Tensor& x, int64_t kernel, Pool1dOptions options, Caller caller) {
+  return pool("avg_pool1d", x, 1, {1, kernel}, flat(options), false, caller);
+}
+
+Tensor avg_pool2d(const Tensor& x, Extent kernel, Pool2dOptions options, Caller caller) {
+  return pool("avg_pool2d", x, 2, kernel, options, false, caller);
+}
+
+Tensor adaptive_avg_pool2d(const Tensor& x, Extent output, Caller caller) {
+  need_image("adaptive_avg_pool2d", x, caller);
+  if (output.height < 1 || output.width < 1) {
+    raise<ValueError>(caller, "adaptive_avg_pool2d: {} x {} parts; there must be at least 1", output.height,
+                      output.width);
+  }
+  if (output == Extent(1)) return mean(x, {-2, -1}, true, caller);
+  const Tensor rows = part_means(x.shape()[x.rank() - 2], output.height, x.options());
+  const Tensor columns = part_means(x.shape().back(), output.width, x.options());
+  return matmul(matmul(rows, x, caller), columns.mT(), caller);
+}
+
+Tensor upsample_nearest(const Tensor& x, Extent factor, Caller caller) {
+  need_image("upsample_nearest", x, caller);
+  if (factor.height < 1 || factor.width < 1) {
+    raise<ValueError>(caller, "upsample_nearest: factor {} x {} is not at least 1", factor.height, factor.width);
+  }
+  const int rank = x.rank();
+  Shape split, wide, joined = x.shape();
+  for (int axis = 0; axis < rank; ++axis) {
+    split.push_back(x.shape()[axis]);
+    wide.push_back(x.shape()[axis]);
+    if (axis < rank - 2) continue;
+    const int64_t times = axis == rank - 2 ? factor.height : factor.width;
+    split.push_back(1);
+    wide.push_back(times);
+    joined[axis] *= times;
+  }
+  return x.reshape(split, caller).expand(wide, caller).reshape(joined, caller);
+}
+
+}  // namespace fovea

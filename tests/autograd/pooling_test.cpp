@@ -1,0 +1,172 @@
+#include "fovea/autograd/pooling.h"
+
+#include <cmath>
+#include <limits>
+
+#include "fovea/autograd/windows.h"
+#include "fovea/tensor/creation.h"
+#include "support/device.h"
+#include "support/expect.h"
+#include "support/layouts.h"
+
+namespace fovea::test {
+namespace {
+
+struct Case {
+  Shape x;
+  Extent kernel;
+  Pool2dOptions options;
+};
+
+const std::vector<Case>& cases() {
+  static const std::vector<Case> list{
+      {{2, 3, 6, 8}, 2, {}},
+      {{2, 3, 7, 9}, {3, 2}, {}},
+      {{1, 2, 7, 7}, 3, {.stride = 2, .padding = 1}},
+      {{2, 1, 9, 5}, {4, 3}, {.stride = {3, 1}, .padding = {2, 0}}},
+      {{3, 2, 5, 5}, 5, {}},
+      {{1, 1, 1, 1}, 1, {}},
+      {{0, 2, 4, 4}, 2, {}},
+  };
+  return list;
+}
+
+/// By the definition: the greatest of what lies inside, or the sum of it over the kernel's size.
+Tensor naive(const Case& c, const Tensor& x, bool greatest) {
+  const auto xs = x.to_vector<double>();
+  const Shape& s = x.shape();
+  const int64_t sh = c.options.stride.height ? c.options.stride.height : c.kernel.height;
+  const int64_t sw = c.options.stride.width ? c.options.stride.width : c.kernel.width;
+  const int64_t ph = c.options.padding.height, pw = c.options.padding.width;
+  const int64_t oh = (s[2] + 2 * ph - c.kernel.height) / sh + 1, ow = (s[3] + 2 * pw - c.kernel.width) / sw + 1;
+  std::vector<double> y;
+  for (int64_t plane = 0; plane < s[0] * s[1]; ++plane) {
+    for (int64_t i = 0; i < oh; ++i) {
+      for (int64_t j = 0; j < ow; ++j) {
+        double most = -std::numeric_limits<double>::infinity(), sum = 0;
+        for (int64_t p = i * sh - ph; p < i * sh - ph + c.kernel.height; ++p) {
+          for (int64_t q = j * sw - pw; q < j * sw - pw + c.kernel.width; ++q) {
+            if (p < 0 || p >= s[2] || q < 0 || q >= s[3]) continue;
+            const double value = xs[static_cast<size_t>((plane * s[2] + p) * s[3] + q)];
+            most = std::max(most, value);
+            sum += value;
+          }
+        }
+        y.push_back(greatest ? most : sum / static_cast<double>(c.kernel.height * c.kernel.width));
+      }
+    }
+  }
+  return from_vector(y, {s[0], s[1], oh, ow});
+}
+
+TEST_P(OnEveryDevice, PoolsFollowTheirDefinition) {
+  for (const Case& c : cases()) {
+    const Tensor x = random(c.x, options());
+    EXPECT_CLOSE(max_pool2d(x, c.kernel, c.options), naive(c, x, true).to(f32).to(device()));
+    EXPECT_CLOSE(avg_pool2d(x, c.kernel, c.options), naive(c, x, false).to(f32).to(device()));
+    for (const Layout& layout : layouts_of(x)) {
+      EXPECT_CLOSE(max_pool2d(layout.tensor, c.kernel, c.options), max_pool2d(x, c.kernel, c.options)) << layout.name;
+      EXPECT_CLOSE(avg_pool2d(layout.tensor, c.kernel, c.options), avg_pool2d(x, c.kernel, c.options)) << layout.name;
+    }
+  }
+}
+
+TEST(Pooling, WindowsGiveWhatTheKernelsGive) {
+  for (const Case& c : cases()) {
+    if (c.x.numel() == 0) continue;
+    const Tensor x = random(c.x, {f64, {}});
+    const Extent stride{c.options.stride.height ? c.options.stride.height : c.kernel.height,
+                        c.options.stride.width ? c.options.stride.width : c.kernel.width};
+    PoolForm f{c.x,
+               {c.x[0], c.x[1]},
+               {c.kernel.height, c.kernel.width},
+               {{stride.height, stride.width}, {c.options.padding.height, c.options.padding.width}}};
+    for (int axis = 0; axis < 2; ++axis) f.y.push_back(f.steps.positions(axis, c.x[2 + axis], f.kernel[axis]));
+    const Tensor out = empty(f.y, {f64, {}}), index = empty(f.y, {i32, {}}), g = random(f.y, {f64, {}}, 2);
+    const Tensor dx = empty(f.x, {f64, {}});
+    x.backend().pool({x.view(), out.view(), &index.view(), {f.kernel[0], f.kernel[1]}, f.steps});
+    EXPECT_CLOSE(greatest_by_windows(f, x), index) << to_string(c.x);
+    x.backend().pool({x.view(), out.view(), nullptr, {f.kernel[0], f.kernel[1]}, f.steps});
+    EXPECT_CLOSE(means_by_windows(f, x), out) << to_string(c.x);
+    x.backend().pool_backward({g.view(), nullptr, dx.view(), {f.kernel[0], f.kernel[1]}, f.steps});
+    EXPECT_CLOSE(spread_by_windows(f, g), dx) << to_string(c.x);
+  }
+}
+
+TEST(Pooling, GradientsHold) {
+  for (const Case& c : cases()) {
+    if (c.x.numel() == 0) continue;
+    const auto greatest = [&](const Tensor& x) { return max_pool2d(x, c.kernel, c.options); };
+    const auto means = [&](const Tensor& x) { return avg_pool2d(x, c.kernel, c.options); };
+    EXPECT_GRADIENTS(greatest, random(c.x));
+    EXPECT_GRADIENTS(means, random(c.x));
+  }
+}
+
+TEST(Pooling, TheFirstOfEqualsTakesTheGradientAndNaNWins) {
+  Tensor x = from_vector(std::vector<float>{1, 1, 1, 1, 0, NAN, 2, 3}, {1, 1, 2, 4}).set_requires_grad();
+  const Tensor y = max_pool2d(x, 2);
+  EXPECT_TRUE(std::isnan(y.to_vector<float>()[0]));
+  EXPECT_EQ(y.to_vector<float>()[1], 3);
+  y.backward(ones_like(y));
+  EXPECT_EQ(x.grad().to_vector<float>(), (std::vector<float>{0, 0, 0, 0, 0, 1, 0, 1}));
+  Tensor equal = ones({1, 1, 2, 2}).set_requires_grad();
+  max_pool2d(equal, 2).backward();
+  EXPECT_EQ(equal.grad().to_vector<float>(), (std::vector<float>{1, 0, 0, 0}));
+}
+
+TEST(Pooling, OneDimension) {
+  const Tensor x = random({2, 3, 9});
+  EXPECT_CLOSE(max_pool1d(x, 3, {.stride = 2, .padding = 1}),
+               max_pool2d(x.unsqueeze(2), {1, 3}, {.stride = {1, 2}, .padding = {0, 1}}).squeeze(2));
+  EXPECT_CLOSE(avg_pool1d(x, 3), avg_pool2d(x.unsqueeze(2), {1, 3}).squeeze(2));
+  EXPECT_CLOSE(max_pool1d(x.select(0, 0), 3), max_pool1d(x, 3).select(0, 0));
+}
+
+TEST_P(OnEveryDevice, AdaptiveAveragesCoverTheImage) {
+  const Tensor x = random({2, 3, 7, 5}, options());
+  const auto xs = x.to_vector<double>();
+  std::vector<double> y;
+  for (int64_t plane = 0; plane < 6; ++plane) {
+    for (int64_t i = 0; i < 3; ++i) {
+      for (int64_t j = 0; j < 2; ++j) {
+        const int64_t p0 = i * 7 / 3, p1 = ((i + 1) * 7 + 2) / 3, q0 = j * 5 / 2, q1 = ((j + 1) * 5 + 1) / 2;
+        double sum = 0;
+        for (int64_t p = p0; p < p1; ++p) {
+          for (int64_t q = q0; q < q1; ++q) sum += xs[static_cast<size_t>((plane * 7 + p) * 5 + q)];
+        }
+        y.push_back(sum / static_cast<double>((p1 - p0) * (q1 - q0)));
+      }
+    }
+  }
+  EXPECT_CLOSE(adaptive_avg_pool2d(x, {3, 2}), from_vector(y, {2, 3, 3, 2}).to(f32).to(device()), 1e-5, 1e-5);
+  EXPECT_CLOSE(adaptive_avg_pool2d(x, 1),
+               adaptive_avg_pool2d(x, {1, 2}).shape() == Shape{2, 3, 1, 2} ? avg_pool2d(x, {7, 5}) : Tensor(), 1e-5,
+               1e-5);
+}
+
+TEST(Pooling, AdaptiveAndUpsampleGradientsHold) {
+  const auto adaptive = [](const Tensor& x) { return adaptive_avg_pool2d(x, {2, 3}); };
+  const auto upsample = [](const Tensor& x) { return upsample_nearest(x, {2, 3}); };
+  EXPECT_GRADIENTS(adaptive, random({1, 2, 5, 4}));
+  EXPECT_GRADIENTS(upsample, random({1, 2, 2, 3}));
+}
+
+TEST_P(OnEveryDevice, UpsampleRepeatsEveryElement) {
+  const Tensor x = from_vector(std::vector<float>{1, 2, 3, 4}, {1, 1, 2, 2}, device());
+  EXPECT_CLOSE(upsample_nearest(x, {1, 2}),
+               from_vector(std::vector<float>{1, 1, 2, 2, 3, 3, 4, 4}, {1, 1, 2, 4}, device()));
+  EXPECT_CLOSE(upsample_nearest(x, {2, 1}),
+               from_vector(std::vector<float>{1, 2, 1, 2, 3, 4, 3, 4}, {1, 1, 4, 2}, device()));
+}
+
+TEST(Pooling, ErrorsNameShapesAndCaller) {
+  EXPECT_ERROR(max_pool2d(zeros({2, 3}), 2), "max_pool2d: input [2, 3] is not [batch, channels, height, width] (");
+  EXPECT_ERROR(max_pool2d(zeros({1, 1, 2, 2}), 3),
+               "max_pool2d: a window of 3 is larger than the padded input [1, 1, 2, 2] (pooling_test.cpp:");
+  EXPECT_ERROR(avg_pool2d(zeros({1, 1, 8, 8}), 2, {.padding = 2}), "avg_pool2d: kernel and stride must be");
+  EXPECT_ERROR(max_pool2d(zeros({1, 1, 8, 8}, {i32, {}}), 2), "max_pool2d: needs a floating dtype, not i32");
+}
+
+}  // namespace
+}  // namespace fovea::test
