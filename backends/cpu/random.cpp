@@ -6,6 +6,7 @@
 #include "fovea/backends/cpu/kernels.h"
 #include "fovea/backends/cpu/philox.h"
 #include "fovea/backends/cpu/threads.h"
+#include "fovea/backends/normal.h"
 
 namespace fovea::cpu {
 namespace {
@@ -30,6 +31,11 @@ V unit(uint32_t word) {
 template <class V>
 std::array<V, 4> normals(const std::array<uint32_t, 4>& words) {
   std::array<V, 4> values;
+  if constexpr (std::is_same_v<V, float>) {
+    const auto [a, b] = normal_pair(words[0], words[1]);
+    const auto [c, d] = normal_pair(words[2], words[3]);
+    return {a, b, c, d};
+  }
   for (size_t pair = 0; pair < 4; pair += 2) {
     const V u = static_cast<V>((words[pair] >> 8) + 1) * V(0x1p-24), v = unit<V>(words[pair + 1]);
     const V radius = std::sqrt(-2 * std::log(u)), angle = 2 * std::numbers::pi_v<V> * v;
