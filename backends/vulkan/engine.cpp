@@ -37,8 +37,7 @@ Grid grid(uint64_t groups) {
 Engine::Engine(Backend& backend, const PhysicalDevice& physical, const EngineOptions& options)
     : serial_(next_serial()),
       device_(physical),
-      debug_(options.debug),
-      vectorise_(options.vectorise.value_or(!physical.is_cpu())),
+      options_(options),
       recorder_(device_, options.debug),
       memory_(backend, device_),
       pipelines_(device_),
@@ -73,7 +72,7 @@ View Engine::scratch(BufferRef& buffer, DType dtype, const Shape& shape) {
 
 void Engine::recycle(VulkanBuffer* buffer) noexcept {
   try {
-    if (debug_.poison) {
+    if (options_.debug.poison) {
       buffer->last_use = buffer->last_write = recorder_.open_batch();
       recorder_.fill(buffer->handle(), buffer->offset(), buffer->address(), buffer->bytes(), 0xffffffff);
     }

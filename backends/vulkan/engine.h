@@ -15,6 +15,8 @@ struct EngineOptions {
   DebugOptions debug;
   /// Whether threads take four elements at once where they can; by itself a software device does not.
   std::optional<bool> vectorise;
+  /// The tile of every product: 0 small, 1 medium, 2 large. By itself the shape decides.
+  std::optional<int> matmul_tile;
 };
 
 /// One run of an embedded shader.
@@ -44,7 +46,8 @@ class Engine {
   uint32_t row_threads() const { return physical().is_cpu() ? 64 : 256; }
   /// How many workgroups it takes to keep the device busy.
   int64_t busy_groups() const { return physical().is_cpu() ? 4 : 1024; }
-  bool vectorises() const { return vectorise_; }
+  const EngineOptions& options() const { return options_; }
+  bool vectorises() const { return options_.vectorise.value_or(!physical().is_cpu()); }
 
   const PhysicalDevice& physical() const { return device_.physical(); }
   Recorder& recorder() { return recorder_; }
@@ -84,8 +87,7 @@ class Engine {
 
   uint64_t serial_;
   LogicalDevice device_;
-  DebugOptions debug_;
-  bool vectorise_;
+  EngineOptions options_;
   Recorder recorder_;
   Memory memory_;
   PipelineTable pipelines_;

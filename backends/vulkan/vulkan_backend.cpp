@@ -56,6 +56,81 @@ void VulkanBackend::map(const MapCall& call) {
   vulkan::map(engine_, call);
 }
 
+void VulkanBackend::matmul(const MatmulCall& call) {
+  const Lock lock(mutex_);
+  vulkan::matmul(engine_, call);
+}
+
+void VulkanBackend::softmax(const SoftmaxCall& call) {
+  const Lock lock(mutex_);
+  vulkan::softmax(engine_, call);
+}
+
+void VulkanBackend::softmax_backward(const SoftmaxBackwardCall& call) {
+  const Lock lock(mutex_);
+  vulkan::softmax_backward(engine_, call);
+}
+
+void VulkanBackend::layer_norm(const LayerNormCall& call) {
+  const Lock lock(mutex_);
+  vulkan::layer_norm(engine_, call);
+}
+
+void VulkanBackend::layer_norm_backward(const LayerNormBackwardCall& call) {
+  const Lock lock(mutex_);
+  vulkan::layer_norm_backward(engine_, call);
+}
+
+void VulkanBackend::cross_entropy(const CrossEntropyCall& call) {
+  const Lock lock(mutex_);
+  vulkan::cross_entropy(engine_, call);
+}
+
+void VulkanBackend::cross_entropy_backward(const CrossEntropyBackwardCall& call) {
+  const Lock lock(mutex_);
+  vulkan::cross_entropy_backward(engine_, call);
+}
+
+void VulkanBackend::gather(const GatherCall& call) {
+  const Lock lock(mutex_);
+  vulkan::gather(engine_, call);
+}
+
+void VulkanBackend::scatter_add(const ScatterAddCall& call) {
+  const Lock lock(mutex_);
+  vulkan::scatter_add(engine_, call);
+}
+
+void VulkanBackend::bag(const BagCall& call) {
+  const Lock lock(mutex_);
+  vulkan::bag(engine_, call);
+}
+
+void VulkanBackend::scan(const ScanCall& call) {
+  const Lock lock(mutex_);
+  vulkan::scan(engine_, call);
+}
+
+void VulkanBackend::arg_reduce(const ArgReduceCall& call) {
+  const Lock lock(mutex_);
+  vulkan::arg_reduce(engine_, call);
+}
+
+void VulkanBackend::sort(const SortCall& call) {
+  const Lock lock(mutex_);
+  vulkan::sort(engine_, call);
+}
+
+void VulkanBackend::random(const RandomCall& call) {
+  const Lock lock(mutex_);
+  vulkan::random(engine_, call);
+}
+
+RowSparse VulkanBackend::bag_backward(const BagBackwardCall& call) {
+  const Lock lock(mutex_);
+  return vulkan::bag_backward(engine_, call);
+}
+
 VulkanCounters VulkanBackend::counters() {
   const Lock lock(mutex_);
   return engine_.counters();

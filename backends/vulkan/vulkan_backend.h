@@ -22,6 +22,21 @@ class VulkanBackend final : public Backend {
   void synchronize() override;
 
   void map(const MapCall& call) override;
+  void matmul(const MatmulCall& call) override;
+  void softmax(const SoftmaxCall& call) override;
+  void softmax_backward(const SoftmaxBackwardCall& call) override;
+  void layer_norm(const LayerNormCall& call) override;
+  void layer_norm_backward(const LayerNormBackwardCall& call) override;
+  void cross_entropy(const CrossEntropyCall& call) override;
+  void cross_entropy_backward(const CrossEntropyBackwardCall& call) override;
+  void gather(const GatherCall& call) override;
+  void scatter_add(const ScatterAddCall& call) override;
+  void bag(const BagCall& call) override;
+  RowSparse bag_backward(const BagBackwardCall& call) override;
+  void scan(const ScanCall& call) override;
+  void arg_reduce(const ArgReduceCall& call) override;
+  void sort(const SortCall& call) override;
+  void random(const RandomCall& call) override;
 
   VulkanCounters counters();
   /// Waits and saves what should outlive the process.

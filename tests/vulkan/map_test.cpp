@@ -275,7 +275,9 @@ TEST_F(MapTest, LongFoldsAreAccurateAndTheSameEachTime) {
 }
 
 TEST_F(MapTest, FourAtATimeGivesTheSame) {
-  vulkan::VulkanBackend wide(0, vulkan::instance().devices().front(), {.debug = {}, .vectorise = true});
+  vulkan::EngineOptions options;
+  options.vectorise = true;
+  vulkan::VulkanBackend wide(0, vulkan::instance().devices().front(), options);
   Build b("wide");
   const uint16_t x = b.input(), y = b.input(), z = b.input();
   b.output(b.op(Op::select, b.op(Op::lt, x, y), b.op(Op::exp, x), b.op(Op::mul, z, b.scalar())));

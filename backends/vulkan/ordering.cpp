@@ -1,0 +1,111 @@
+#include <algorithm>
+#include <bit>
+
+#include "fovea/backends/vulkan/kernels.h"
+#include "fovea/backends/vulkan/views.h"
+#include "fovea/vulkan_shaders.h"
+
+// Scan, arg-reduce and sort: kernels whose result depends on the order of a row.
+namespace fovea::vulkan {
+namespace {
+
+constexpr int64_t block = 1024;  // pairs sorted in shared memory
+
+uint32_t word(int64_t value) { return static_cast<uint32_t>(value); }
+int64_t rows_of(const View& view) { return view.numel() / view.shape.back(); }
+
+}  // namespace
+
+void scan(Engine& engine, const ScanCall& call) {
+  const uint32_t type = type_constant("scan", call.x);
+  if (call.x.numel() == 0) return;
+  const int64_t rows = rows_of(call.x);
+  struct {
+    uint64_t x, out;
+    uint32_t rows, n, product, reverse, exclusive, unused;
+  } push{address_of(call.x), address_of(call.out), word(rows),     word(call.x.shape.back()),
+         call.product,       call.reverse,         call.exclusive, 0};
+  engine.launch({.code = shaders::scan,
+                 .constants = {engine.row_threads(), type},
+                 .name = "scan",
+                 .shape = call.x.shape,
+                 .reads = {&call.x},
+                 .writes = {&call.out},
+                 .groups = static_cast<uint64_t>(rows),
+                 .work = 16.0 * static_cast<double>(call.x.numel())},
+                push);
+}
+
+void arg_reduce(Engine& engine, const ArgReduceCall& call) {
+  const uint32_t type = type_constant("arg_reduce", call.x);
+  if (call.x.numel() == 0) return;
+  const int64_t rows = rows_of(call.x);
+  struct {
+    uint64_t x, out;
+    uint32_t rows, n, minimum, unused;
+  } push{address_of(call.x), address_of(call.out), word(rows), word(call.x.shape.back()), call.minimum, 0};
+  engine.launch({.code = shaders::arg_reduce,
+                 .constants = {engine.row_threads(), type},
+                 .name = "arg_reduce",
+                 .shape = call.x.shape,
+                 .reads = {&call.x},
+                 .writes = {&call.out},
+                 .groups = static_cast<uint64_t>(rows),
+                 .work = 4.0 * static_cast<double>(call.x.numel())},
+                push);
+}
+
+void sort(Engine& engine, const SortCall& call) {
+  const uint32_t type = type_constant("sort", call.x);
+  if (call.x.numel() == 0 || call.values.numel() == 0) return;
+  const int64_t n = call.x.shape.back(), rows = rows_of(call.x);
+  if (rows * n > int64_t{1} << 31) throw DeviceError("sort: more than 2^31 elements in one call");
+  struct {
+    uint64_t x, values, indices, from, to;
+    uint32_t rows, n, k, descending, run, last;
+  } push{address_of(call.x),
+         address_of(call.values),
+         address_of(call.indices),
+         0,
+         0,
+         word(rows),
+         word(n),
+         word(call.values.shape.back()),
+         call.descending,
+         0,
+         0};
+  const int64_t run = std::min<int64_t>(block, static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(n))));
+  const bool merges = n > run;
+  // Pairs of key and position, in turn here and there.
+  BufferRef memory[2];
+  View pairs[2];
+  for (int i = 0; merges && i < 2; ++i) pairs[i] = engine.scratch(memory[i], i32, {rows, n, 2});
+  const auto pass = [&](const ShaderCode& code, const View* from, const View* to, int64_t length, bool last,
+                        uint64_t groups) {
+    push.from = address_of(from);
+    push.to = address_of(to);
+    push.run = word(length);
+    push.last = last;
+    engine.launch({.code = code,
+                   .constants = {engine.row_threads(), type, word(block)},
+                   .name = "sort",
+                   .shape = call.x.shape,
+                   .reads = {&call.x, from},
+                   .writes = {to, last ? &call.values : nullptr, last ? &call.indices : nullptr},
+                   .groups = groups,
+                   .work = 64.0 * static_cast<double>(call.x.numel())},
+                  push);
+  };
+  const int64_t runs = rows * ((n + run - 1) / run), together = block / run;
+  pass(shaders::sort_blocks, nullptr, merges ? &pairs[0] : nullptr, run, !merges,
+       static_cast<uint64_t>((runs + together - 1) / together));
+  int here = 0;
+  for (int64_t length = run; length < n; length *= 2) {
+    const bool last = 2 * length >= n;
+    pass(shaders::sort_merge, &pairs[here], last ? nullptr : &pairs[1 - here], length, last,
+         (static_cast<uint64_t>(rows * n) + engine.row_threads() - 1) / engine.row_threads());
+    here = 1 - here;
+  }
+}
+
+}  // namespace fovea::vulkan

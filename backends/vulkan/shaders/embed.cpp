@@ -1,0 +1,56 @@
+// Writes SPIR-V files into one C++ source and a header that declares them: embed SOURCE HEADER FILE.spv ...
+#include <cstdint>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <vector>
+
+namespace {
+
+std::vector<uint32_t> read_words(const std::filesystem::path& file) {
+  std::ifstream in(file, std::ios::binary);
+  const std::vector<char> bytes{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+  std::vector<uint32_t> words;
+  for (size_t i = 0; i + 4 <= bytes.size(); i += 4) {
+    uint32_t word = 0;
+    for (size_t byte = 0; byte < 4; ++byte)
+      word |= static_cast<uint32_t>(static_cast<uint8_t>(bytes[i + byte])) << (8 * byte);
+    words.push_back(word);
+  }
+  return words;
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  constexpr uint32_t spirv_magic = 0x07230203;
+  if (count < 3) {
+    std::fprintf(stderr, "usage: embed SOURCE HEADER FILE.spv ...\n");
+    return 2;
+  }
+  std::ofstream source(arguments[1]), header(arguments[2]);
+  source << "#include \"fovea/vulkan_shaders.h\"\n\nnamespace fovea::vulkan::shaders {\n\n";
+  header << "#pragma once\n\n#include \"fovea/backends/vulkan/pipelines.h\"\n\n"
+            "// The shaders of backends/vulkan/shaders, by the names of their files.\n"
+            "namespace fovea::vulkan::shaders {\n\n";
+  for (int i = 3; i < count; ++i) {
+    const std::filesystem::path file = arguments[i];
+    const std::string name = file.stem().string();
+    const std::vector<uint32_t> words = read_words(file);
+    if (words.size() < 5 || words[0] != spirv_magic) {
+      std::fprintf(stderr, "embed: %s is no SPIR-V\n", file.c_str());
+      return 1;
+    }
+    source << "static const uint32_t " << name << "_words[] = {";
+    for (size_t word = 0; word < words.size(); ++word) source << words[word] << (word % 12 == 11 ? "u,\n" : "u,");
+    source << "};\nconst ShaderCode " << name << "{\"" << name << "\", " << name << "_words};\n\n";
+    header << "extern const ShaderCode " << name << ";\n";
+  }
+  source << "}  // namespace fovea::vulkan::shaders\n";
+  header << "\n}  // namespace fovea::vulkan::shaders\n";
+  source.flush();
+  header.flush();
+  return source && header ? 0 : 1;
+}

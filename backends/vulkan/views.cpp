@@ -1,0 +1,77 @@
+#include "fovea/backends/vulkan/views.h"
+
+#include "fovea/backends/vulkan/kernels.h"
+
+namespace fovea::vulkan {
+namespace {
+
+const Program& copy_program() {
+  static const Program program = [] {
+    Program p;
+    p.name = "copy";
+    p.inputs = 1;
+    p.code = {{Op::input}};
+    p.outputs = {{0}};
+    return p;
+  }();
+  return program;
+}
+
+const Program& fill_program() {
+  static const Program program = [] {
+    Program p;
+    p.name = "fill";
+    p.scalars = 1;
+    p.code = {{Op::scalar}};
+    p.outputs = {{0}};
+    return p;
+  }();
+  return program;
+}
+
+DType compute_type(DType dtype) { return is_floating(dtype) ? f32 : i32; }
+
+}  // namespace
+
+void copy(Engine& engine, const View& from, const View& to) {
+  const View *in = &from, *out = &to;
+  map(engine, {copy_program(), compute_type(from.dtype), from.shape, {&in, 1}, {&out, 1}, {}});
+}
+
+void fill(Engine& engine, const View& to, double value) {
+  const View* out = &to;
+  map(engine, {fill_program(), compute_type(to.dtype), to.shape, {}, {&out, 1}, {&value, 1}});
+}
+
+void DenseView::take(Engine& engine, const View& view) {
+  present_ = true;
+  if (view.is_contiguous()) {
+    view_ = view;
+  } else {
+    view_ = engine.scratch(copy_, view.dtype, view.shape);
+    copy(engine, view, view_);
+  }
+}
+
+DenseView::DenseView(Engine& engine, const View& view) { take(engine, view); }
+
+DenseView::DenseView(Engine& engine, const View* view) {
+  if (view) take(engine, *view);
+}
+
+uint32_t type_constant(const char* kernel, const View& view) {
+  if (view.dtype == DType::f64) throw DeviceError(fmt::format("{}: Vulkan devices have no f64; use f32", kernel));
+  return static_cast<uint32_t>(view.dtype);
+}
+
+Rows::Rows(const Engine& engine, const View& view)
+    : n(view.rank() ? view.shape.back() : 1), count(n ? view.numel() / n : 0), threads(engine.row_threads()) {
+  // Few values, for each makes a shader: a software device takes long to compile one.
+  if (engine.physical().is_cpu()) {
+    lanes = n <= 64 ? 8 : threads;
+  } else {
+    lanes = n <= 16 ? 4 : n <= 64 ? 16 : n <= 256 ? 64 : threads;
+  }
+}
+
+}  // namespace fovea::vulkan

@@ -1,0 +1,123 @@
+#include "fovea/backends/vulkan/vulkan_backend.h"
+#include "vulkan/mirror.h"
+
+namespace fovea::test {
+namespace {
+
+using MatmulTest = VulkanTest;
+
+struct Operands {
+  Array a, b, out, bias;
+};
+
+void expect_agreement(const Operands& o, bool biased, Activation activation, bool accumulate, double within,
+                      Backend& device = gpu()) {
+  const Mirror a(o.a, device), b(o.b, device), out(o.out, device), bias(o.bias, device);
+  cpu().matmul({o.a, o.b, o.out, biased ? &o.bias : nullptr, activation, accumulate});
+  device.matmul({a, b, out, biased ? &bias : nullptr, activation, accumulate});
+  SCOPED_TRACE(fmt::format("{} x {}, activation {}, accumulate {}", o.a.view.shape, o.b.view.shape,
+                           static_cast<int>(activation), accumulate));
+  expect_same(out, o.out, within);
+}
+
+Operands make_operands(int64_t m, int64_t k, int64_t n, DType dtype = f32, Layout la = Layout::dense,
+                       Layout lb = Layout::dense, Layout lo = Layout::dense) {
+  return {noise({m, k}, 1, dtype, la), noise({k, n}, 2, dtype, lb), noise({m, n}, 3, dtype, lo), noise({n}, 4, dtype)};
+}
+
+/// Repeats a matrix along leading axes: a view of stride 0 there.
+Array expanded(Array array, const Shape& batch) {
+  Shape shape = batch;
+  Strides strides = batch;
+  for (int i = 0; i < batch.rank(); ++i) strides[i] = 0;
+  for (int i = 0; i < array.view.rank(); ++i) {
+    shape.push_back(array.view.shape[i]);
+    strides.push_back(array.view.strides[i]);
+  }
+  array.view.shape = shape;
+  array.view.strides = strides;
+  return array;
+}
+
+TEST_F(MatmulTest, AnySizesAgreeWithTheCpu) {
+  for (int64_t m : {1, 3, 33, 70}) {
+    for (int64_t n : {1, 17, 64, 65}) {
+      for (int64_t k : {0, 1, 5, 16, 40, 130})
+        expect_agreement(make_operands(m, k, n), false, Activation::none, false, 2e-5);
+    }
+  }
+  expect_agreement(make_operands(0, 3, 4), true, Activation::none, false, 0);
+}
+
+TEST_F(MatmulTest, AnyLayoutsAgreeWithTheCpu) {
+  for (Layout a : layouts) {
+    for (Layout b : layouts) {
+      for (Layout out : {Layout::dense, Layout::transposed, Layout::padded})
+        expect_agreement(make_operands(35, 20, 18, f32, a, b, out), true, Activation::none, true, 2e-5);
+    }
+  }
+}
+
+TEST_F(MatmulTest, EpiloguesAgreeWithTheCpu) {
+  for (Activation activation :
+       {Activation::none, Activation::relu, Activation::tanh, Activation::sigmoid, Activation::gelu}) {
+    for (bool biased : {false, true}) {
+      for (bool accumulate : {false, true}) {
+        expect_agreement(make_operands(9, 30, 21), biased, activation, accumulate, 2e-5);
+        expect_agreement(make_operands(9, 1500, 21), biased, activation, accumulate, 1e-4);  // in parts
+      }
+    }
+  }
+}
+
+TEST_F(MatmulTest, ShortTypesAgreeWithTheCpu) {
+  for (DType dtype : {f16, bf16}) {
+    expect_agreement(make_operands(20, 33, 40, dtype), true, Activation::relu, false, 2 * tolerance(dtype));
+    expect_agreement(make_operands(4, 1100, 4, dtype), true, Activation::none, true, 10 * tolerance(dtype));
+  }
+}
+
+TEST_F(MatmulTest, BatchesOfEveryKindAgreeWithTheCpu) {
+  const auto batched = [](const Array& a, const Array& b, const Shape& out) {
+    expect_agreement({a, b, make(out), noise({out.back()}, 4)}, true, Activation::none, false, 2e-5);
+  };
+  batched(noise({5, 6, 7}, 1), noise({5, 7, 8}, 2), {5, 6, 8});
+  batched(noise({5, 6, 7}, 1), expanded(noise({7, 8}, 2), {5}), {5, 6, 8});     // one product of 30 rows
+  batched(noise({40, 1, 7}, 1), expanded(noise({7, 8}, 2), {40}), {40, 1, 8});  // likewise, of vectors
+  batched(expanded(noise({6, 7}, 1), {5}), noise({5, 7, 8}, 2), {5, 6, 8});
+  batched(noise({3, 4, 6, 7}, 1), noise({3, 4, 7, 8}, 2), {3, 4, 6, 8});
+  Array heads = noise({3, 6, 4, 7}, 1);  // as attention views them: [batch, time, head, dim] with the middle swapped
+  heads.view.shape = {3, 4, 6, 7};
+  heads.view.strides = {6 * 4 * 7, 7, 4 * 7, 1};
+  batched(heads, noise({3, 4, 7, 8}, 2), {3, 4, 6, 8});
+  Array many = noise({2, 3, 2, 2, 3, 4}, 1);
+  batched(many, expanded(noise({2, 3, 4, 5}, 2), {2, 3}), {2, 3, 2, 2, 3, 5});
+  many.view.shape = {3, 2, 2, 2, 3, 4};
+  many.view.strides = {48, 144, 12, 24, 4, 1};
+  batched(many, noise({3, 2, 2, 2, 4, 5}, 2), {3, 2, 2, 2, 3, 5});
+}
+
+TEST_F(MatmulTest, EveryTileAndVectorReadsAgreeWithTheCpu) {
+  for (int tile : {0, 1, 2}) {
+    vulkan::EngineOptions options;
+    options.vectorise = true;
+    options.matmul_tile = tile;
+    vulkan::VulkanBackend device(0, vulkan::instance().devices().front(), options);
+    for (Layout a : {Layout::dense, Layout::transposed}) {
+      for (Layout b : {Layout::dense, Layout::transposed})
+        expect_agreement(make_operands(132, 36, 140, f32, a, b), true, Activation::none, false, 2e-5, device);
+    }
+    if (tile == 2) expect_agreement(make_operands(131, 35, 141), true, Activation::none, false, 2e-5, device);
+  }
+}
+
+TEST_F(MatmulTest, AProductInPartsIsTheSameEachTime) {
+  const Operands o = make_operands(5, 4000, 7);
+  const Mirror a(o.a), b(o.b), first(o.out), second(o.out);
+  gpu().matmul({a, b, first});
+  gpu().matmul({a, b, second});
+  EXPECT_EQ(first.pull().values(), second.pull().values());
+}
+
+}  // namespace
+}  // namespace fovea::test
