@@ -21,5 +21,7 @@ void scan(Engine& engine, const ScanCall& call);
 void arg_reduce(Engine& engine, const ArgReduceCall& call);
 void sort(Engine& engine, const SortCall& call);
 void random(Engine& engine, const RandomCall& call);
+void recurrent(Engine& engine, const RecurrentCall& call);
+void recurrent_backward(Engine& engine, const RecurrentBackwardCall& call);
 
 }  // namespace fovea::vulkan

@@ -126,6 +126,16 @@ void VulkanBackend::random(const RandomCall& call) {
   vulkan::random(engine_, call);
 }
 
+void VulkanBackend::recurrent(const RecurrentCall& call) {
+  const Lock lock(mutex_);
+  vulkan::recurrent(engine_, call);
+}
+
+void VulkanBackend::recurrent_backward(const RecurrentBackwardCall& call) {
+  const Lock lock(mutex_);
+  vulkan::recurrent_backward(engine_, call);
+}
+
 RowSparse VulkanBackend::bag_backward(const BagBackwardCall& call) {
   const Lock lock(mutex_);
   return vulkan::bag_backward(engine_, call);

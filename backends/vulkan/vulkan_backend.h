@@ -37,6 +37,9 @@ class VulkanBackend final : public Backend {
   void arg_reduce(const ArgReduceCall& call) override;
   void sort(const SortCall& call) override;
   void random(const RandomCall& call) override;
+  bool has_recurrent() const override { return true; }
+  void recurrent(const RecurrentCall& call) override;
+  void recurrent_backward(const RecurrentBackwardCall& call) override;
 
   VulkanCounters counters();
   /// Waits and saves what should outlive the process.
