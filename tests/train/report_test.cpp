@@ -1,0 +1,107 @@
+#include "fovea/train/report.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <array>
+#include <cmath>
+#include <regex>
+
+namespace fovea::train {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+Report example_report() {
+  Evaluation evaluation{ConfusionMatrix(2), 0.31};
+  evaluation.confusion.add(0, 0);
+  evaluation.confusion.add(1, 0);
+  evaluation.confusion.add(1, 1);
+  const std::array<Piece, 3> pieces{{{"not", 0.8}, {" "}, {"<good>", 0.2}}};
+  const ReportExample example{"a & b", "no", 0.93, pieces_html(pieces)};
+  return {.title = "A <model>",
+          .facts = {{"encoder", "gru"}},
+          .history = {{.epoch = 1, .loss = 1, .accuracy = 0.5, .valid_loss = 0.9, .valid_accuracy = 0.6, .best = true},
+                      {.epoch = 2, .loss = 0.5, .accuracy = 0.8, .valid_loss = 1.1, .valid_accuracy = 0.55}},
+          .classes = {"a & b", "no"},
+          .evaluation = evaluation,
+          .evaluated_on = "3 rows",
+          .mistakes = {example},
+          .examples = {example},
+          .colour_note = "Darker: more attention."};
+}
+
+/// Every opened element is closed in order: what a browser need not mend.
+void expect_well_formed(const std::string& html) {
+  const std::regex tag(R"(<(/?)([a-z0-9]+)([^>]*)>)");
+  std::vector<std::string> open;
+  for (auto match = std::sregex_iterator(html.begin(), html.end(), tag); match != std::sregex_iterator(); ++match) {
+    const std::string name = (*match)[2], rest = (*match)[3];
+    if (name == "meta" || rest.ends_with("/")) continue;
+    if ((*match)[1].length() == 0) {
+      open.push_back(name);
+    } else {
+      ASSERT_FALSE(open.empty()) << name;
+      EXPECT_EQ(open.back(), name);
+      open.pop_back();
+    }
+  }
+  EXPECT_TRUE(open.empty());
+}
+
+TEST(Report, IsOneWellFormedPageThatLoadsNothing) {
+  const std::string html = to_html(example_report());
+  expect_well_formed(html);
+  EXPECT_THAT(html, HasSubstr("<!doctype html>"));
+  EXPECT_THAT(html, HasSubstr("name=\"viewport\""));
+  EXPECT_THAT(html, HasSubstr("prefers-color-scheme:dark"));
+  for (const char* loader : {"http:", "https:", "<script", "<link", "src=", "url("}) {
+    EXPECT_THAT(html, Not(HasSubstr(loader)));
+  }
+}
+
+TEST(Report, ShowsWhatItWasGiven) {
+  const std::string html = to_html(example_report());
+  for (const char* part : {"A &lt;model&gt;", "Worst mistakes", "Confusion matrix", "By class", "a &amp; b", "93.0 %",
+                           "accuracy <b>0.6667</b>", "&lt;good&gt;", "Darker: more attention."}) {
+    EXPECT_THAT(html, HasSubstr(part));
+  }
+}
+
+TEST(Report, LeavesOutWhatIsEmpty) {
+  const std::string html = to_html({.title = "nothing"});
+  expect_well_formed(html);
+  EXPECT_THAT(html, Not(HasSubstr("Worst mistakes")));
+  EXPECT_THAT(html, Not(HasSubstr("<svg")));
+}
+
+TEST(Report, ListsTheWorstPairsWhereAMatrixWouldBeTooWide) {
+  Report report{.title = "many", .evaluation = Evaluation{ConfusionMatrix(40), 1}};
+  for (int i = 0; i < 40; ++i) report.classes.push_back(std::to_string(i));
+  report.evaluation->confusion.add(3, 7);
+  const std::string html = to_html(report);
+  EXPECT_THAT(html, HasSubstr("<td>3</td><td>7</td><td>1</td>"));
+  EXPECT_THAT(html, Not(HasSubstr("Confusion matrix")));
+}
+
+TEST(Pieces, AreColouredRelativeToTheGreatest) {
+  const std::array<Piece, 3> pieces{{{"a", 0.5}, {" "}, {"b", 0.25}}};
+  EXPECT_EQ(pieces_html(pieces),
+            "<div class=\"pieces\"><mark style=\"--w:1.000\" title=\"0.500\">a</mark> "
+            "<mark style=\"--w:0.500\" title=\"0.250\">b</mark></div>");
+}
+
+TEST(Chart, LeavesGapsAndSurvivesOddValues) {
+  for (const std::vector<double>& values :
+       {std::vector<double>{}, {1}, {2, 2, 2}, {NAN, NAN}, {1, NAN, 3}, {1e-9, 1e9}, {-5, 5}}) {
+    const std::string svg = chart_svg("Loss", {{"train", values}}, 1);
+    expect_well_formed(svg);
+    EXPECT_THAT(svg, Not(HasSubstr("nan")));
+    EXPECT_THAT(svg, Not(HasSubstr("inf")));
+  }
+  EXPECT_THAT(chart_svg("Loss", {{"train", {1, NAN, 3}}}, 0), Not(testing::ContainsRegex("path d=\"[^\"]*L")));
+}
+
+}  // namespace
+}  // namespace fovea::train

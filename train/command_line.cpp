@@ -1,0 +1,180 @@
+#include "fovea/train/command_line.h"
+
+#include <fmt/ranges.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <exception>
+#include <new>
+
+#include "fovea/data/files.h"
+
+namespace fovea::train {
+namespace {
+
+constexpr int help_column = 34;
+constexpr int help_width = 100;
+
+std::string placeholder(const OptionTable::Option& option) {
+  if (!option.rules.placeholder.empty()) return option.rules.placeholder;
+  if (std::holds_alternative<int64_t*>(option.target)) return "N";
+  if (std::holds_alternative<double*>(option.target)) return "X";
+  return option.rules.choices.empty() ? "TEXT" : "NAME";
+}
+
+/// "what reads the text: bag, rnn, gru, lstm [gru]".
+std::string describe(const OptionTable::Option& option) {
+  std::string out = option.help;
+  if (!option.rules.choices.empty()) out += fmt::format(": {}", fmt::join(option.rules.choices, ", "));
+  const bool flag = std::holds_alternative<bool*>(option.target);
+  const std::string value = option.rules.default_text.empty() ? OptionTable::text(option) : option.rules.default_text;
+  if (!flag && !value.empty() && !option.rules.positional) out += fmt::format(" [{}]", value);
+  return option.rules.required ? out + " (required)" : out;
+}
+
+/// One line an option, wrapped at spaces and aligned.
+class HelpFormatter final : public CLI::Formatter {
+ public:
+  std::string make_option(const CLI::Option* option, bool positional) const override {
+    std::string line = "  " + (positional ? std::string() : option->get_name(false, true));
+    const std::string value = option->get_option_text();
+    if (!value.empty()) line += (positional ? "" : " ") + value;
+    if (line.size() + 2 > help_column) {
+      line += '\n' + std::string(help_column, ' ');
+    } else {
+      line.resize(help_column, ' ');
+    }
+    size_t width = help_column;
+    std::string_view rest = option->get_description();
+    while (!rest.empty()) {
+      const std::string_view word = rest.substr(0, rest.find(' '));
+      if (width > help_column && width + 1 + word.size() > help_width) {
+        line += '\n' + std::string(help_column, ' ');
+        width = help_column;
+      } else if (width > help_column) {
+        line += ' ';
+        ++width;
+      }
+      line += word;
+      width += word.size();
+      rest.remove_prefix(std::min(rest.size(), word.size() + 1));
+    }
+    return line + '\n';
+  }
+};
+
+/// Adds an option to CLI11, which only splits the words: values are checked by the table.
+void add_option(CLI::App& app, const OptionTable::Option& option, std::vector<std::string>& words) {
+  CLI::Option* added = nullptr;
+  if (std::holds_alternative<bool*>(option.target)) {
+    added = app.add_flag_callback("--" + option.name, [&words] { words = {"true"}; });
+  } else {
+    added = app.add_option((option.rules.positional ? "" : "--") + option.name, words);
+    added->option_text(placeholder(option));
+    if (!option.rules.positional)
+      added->expected(1)->allow_extra_args(false)->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+  }
+  added->description(describe(option));
+  if (!option.group.empty() && !option.rules.positional) added->group(option.group);
+}
+
+void read_config(OptionTable& options) {
+  const OptionTable::Option* config = options.find("config");
+  if (!config || !config->given) return;
+  const std::string& path = *std::get<std::string*>(config->target);
+  options.from_json(data::read_file(path, size_t{1} << 20), path);
+}
+
+void check_required(const OptionTable& options) {
+  for (const OptionTable::Option& option : options.options()) {
+    if (option.rules.required && !option.given) refuse("--{} is missing (--help tells more)", option.name);
+  }
+}
+
+std::string one_line(std::string text) {
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  return text;
+}
+
+/// Without the " (file.cpp:42)" at its end: the place in the program is of no use to its user.
+std::string without_place(std::string text) {
+  const size_t open = text.rfind(" (");
+  if (open != std::string::npos && text.ends_with(")")) text.resize(open);
+  return text;
+}
+
+}  // namespace
+
+CommandLine::CommandLine(std::string program, std::string description)
+    : program_(std::move(program)), description_(std::move(description)) {}
+
+int CommandLine::parse_and_run(int argc, const char* const* argv) {
+  CLI::App app(description_, program_);
+  app.formatter(std::make_shared<HelpFormatter>());
+  app.set_help_flag("--help", "this text");
+  app.require_subcommand(0, 1);
+
+  std::vector<OptionTable> tables(commands_.size());
+  std::vector<std::vector<std::vector<std::string>>> words(commands_.size());
+  std::vector<CLI::App*> apps;
+  for (size_t i = 0; i < commands_.size(); ++i) {
+    commands_[i].declare(tables[i]);
+    words[i].resize(tables[i].options().size());
+    CLI::App* sub = apps.emplace_back(app.add_subcommand(commands_[i].name, commands_[i].description));
+    sub->set_help_flag("--help", "this text");
+    for (size_t k = 0; k < words[i].size(); ++k) add_option(*sub, tables[i].options()[k], words[i][k]);
+  }
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    const auto chosen = app.get_subcommands();
+    std::fputs(app.help().c_str(), stdout);
+    return ExitStatus::success;
+  } catch (const CLI::ParseError& error) {
+    refuse("{} (--help tells more)", one_line(error.what()));
+  }
+  for (size_t i = 0; i < commands_.size(); ++i) {
+    if (!apps[i]->parsed()) continue;
+    OptionTable& table = tables[i];
+    for (size_t k = 0; k < words[i].size(); ++k) {
+      if (!words[i][k].empty()) table.assign(table.options()[k].name, words[i][k]);
+    }
+    read_config(table);
+    check_required(table);
+    return commands_[i].run(table);
+  }
+  std::vector<std::string> names;
+  for (const Command& command : commands_) names.push_back(command.name);
+  refuse("a command is missing: {} (--help tells more)", fmt::join(names, ", "));
+}
+
+int CommandLine::run(int argc, const char* const* argv) {
+  const auto complain = [&](const std::string& text, int status) {
+    std::fflush(stdout);
+    fmt::print(stderr, "{}\n", one_line(text));
+    return status;
+  };
+  const auto from_program = [&](const std::string& what) { return fmt::format("{}: {}", program_, what); };
+  try {
+    const int status = parse_and_run(argc, argv);
+    if (std::fflush(stdout) != 0) return complain("standard output cannot be written", ExitStatus::bad_input);
+    return status;
+  } catch (const DataError& error) {
+    return complain(error.what(), ExitStatus::bad_input);  // begins with the file's name, so that editors find it
+  } catch (const UsageError& error) {
+    return complain(from_program(error.what()), ExitStatus::bad_input);
+  } catch (const DeviceError& error) {
+    return complain(from_program(without_place(error.what())), ExitStatus::bad_input);
+  } catch (const OutOfMemoryError& error) {
+    return complain(from_program(without_place(error.what())), ExitStatus::bad_input);
+  } catch (const std::bad_alloc&) {
+    return complain(from_program("no memory is left"), ExitStatus::bad_input);
+  } catch (const std::exception& error) {
+    return complain(from_program(error.what()), ExitStatus::failure);
+  }
+}
+
+}  // namespace fovea::train

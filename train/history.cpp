@@ -1,0 +1,76 @@
+#include "fovea/train/history.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "fovea/backends/error.h"
+
+namespace fovea::train {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::optional<double> optional_number(const Json& object, const char* name) {
+  return object.contains(name) ? std::optional(object.at(name).get<double>()) : std::nullopt;
+}
+
+/// A member of its own type; null stands for a number that is not finite, which JSON cannot hold.
+double number(const Json& object, const char* name) {
+  const Json& member = object.at(name);
+  return member.is_null() ? std::numeric_limits<double>::quiet_NaN() : member.get<double>();
+}
+
+}  // namespace
+
+std::string to_json(const EpochRecord& record) {
+  Json object{{"epoch", record.epoch},
+              {"step", record.step},
+              {"lr", record.lr},
+              {"loss", record.loss},
+              {"accuracy", record.accuracy}};
+  if (record.valid_loss) object["valid_loss"] = *record.valid_loss;
+  if (record.valid_accuracy) object["valid_accuracy"] = *record.valid_accuracy;
+  if (record.valid_macro_f1) object["valid_macro_f1"] = *record.valid_macro_f1;
+  object["seconds"] = record.seconds;
+  object["examples_per_second"] = record.examples_per_second;
+  object["best"] = record.best;
+  return object.dump();
+}
+
+EpochRecord epoch_record_from_json(std::string_view text) {
+  try {
+    const Json object = Json::parse(text.begin(), text.end());
+    return {.epoch = object.at("epoch").get<int64_t>(),
+            .step = object.at("step").get<int64_t>(),
+            .lr = number(object, "lr"),
+            .loss = number(object, "loss"),
+            .accuracy = number(object, "accuracy"),
+            .valid_loss = optional_number(object, "valid_loss"),
+            .valid_accuracy = optional_number(object, "valid_accuracy"),
+            .valid_macro_f1 = optional_number(object, "valid_macro_f1"),
+            .seconds = number(object, "seconds"),
+            .examples_per_second = number(object, "examples_per_second"),
+            .best = object.at("best").get<bool>()};
+  } catch (const Json::exception& error) {
+    throw DataError(fmt::format("not an epoch's record: {}", error.what()));
+  }
+}
+
+std::string to_jsonl(const std::vector<EpochRecord>& history) {
+  std::string out;
+  for (const EpochRecord& record : history) out += to_json(record) + '\n';
+  return out;
+}
+
+std::string epoch_line(const EpochRecord& record, int64_t epochs) {
+  std::string out =
+      fmt::format("epoch {}/{}  loss {:.4f}  accuracy {:.4f}", record.epoch, epochs, record.loss, record.accuracy);
+  if (record.valid_loss && record.valid_accuracy) {
+    out += fmt::format("  valid loss {:.4f}  accuracy {:.4f}{}", *record.valid_loss, *record.valid_accuracy,
+                       record.best ? " *" : "  ");
+  }
+  return out + fmt::format("  {:.1f} s", record.seconds);
+}
+
+}  // namespace fovea::train

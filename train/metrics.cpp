@@ -1,0 +1,65 @@
+#include "fovea/train/metrics.h"
+
+namespace fovea::train {
+namespace {
+
+double ratio(double part, double whole) { return whole > 0 ? part / whole : 0; }
+
+}  // namespace
+
+ConfusionMatrix::ConfusionMatrix(int64_t classes, Caller caller) : classes_(classes) {
+  if (classes < 1) raise<ValueError>(caller, "ConfusionMatrix: {} classes", classes);
+  counts_.resize(static_cast<size_t>(classes * classes));
+}
+
+void ConfusionMatrix::add(int64_t truth, int64_t predicted, Caller caller) {
+  if (truth < 0 || truth >= classes_ || predicted < 0 || predicted >= classes_) {
+    raise<IndexError>(caller, "ConfusionMatrix: class {} taken for {}; there are {}", truth, predicted, classes_);
+  }
+  ++counts_[static_cast<size_t>(truth * classes_ + predicted)];
+  ++examples_;
+}
+
+double ConfusionMatrix::accuracy() const {
+  int64_t right = 0;
+  for (int64_t c = 0; c < classes_; ++c) right += count(c, c);
+  return ratio(static_cast<double>(right), static_cast<double>(examples_));
+}
+
+std::vector<ClassMetrics> ConfusionMatrix::per_class() const {
+  std::vector<ClassMetrics> all;
+  for (int64_t c = 0; c < classes_; ++c) {
+    int64_t is = 0, called = 0;
+    for (int64_t other = 0; other < classes_; ++other) {
+      is += count(c, other);
+      called += count(other, c);
+    }
+    const auto right = static_cast<double>(count(c, c));
+    all.push_back({.precision = ratio(right, static_cast<double>(called)),
+                   .recall = ratio(right, static_cast<double>(is)),
+                   .f1 = ratio(2 * right, static_cast<double>(is + called)),
+                   .support = is});
+  }
+  return all;
+}
+
+double ConfusionMatrix::macro_f1() const {
+  double sum = 0;
+  int64_t occurring = 0;
+  for (int64_t c = 0; c < classes_; ++c) {
+    int64_t seen = 0;
+    for (int64_t other = 0; other < classes_; ++other) seen += count(c, other) + count(other, c);
+    if (seen == 0) continue;
+    ++occurring;
+    sum += ratio(2.0 * static_cast<double>(count(c, c)), static_cast<double>(seen));
+  }
+  return ratio(sum, static_cast<double>(occurring));
+}
+
+double ConfusionMatrix::weighted_f1() const {
+  double sum = 0;
+  for (const ClassMetrics& each : per_class()) sum += each.f1 * static_cast<double>(each.support);
+  return ratio(sum, static_cast<double>(examples_));
+}
+
+}  // namespace fovea::train

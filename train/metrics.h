@@ -1,0 +1,54 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "fovea/backends/error.h"
+
+namespace fovea::train {
+
+/// How one class fares. A ratio of nothing to nothing is 0.
+struct ClassMetrics {
+  double precision = 0;  // of what was called this class, the share that is
+  double recall = 0;     // of what is this class, the share that was called so
+  double f1 = 0;         // their harmonic mean
+  int64_t support = 0;   // how many examples are of this class
+};
+
+/// Counts of (truth, prediction), from which the metrics of a classifier follow. scikit-learn's definitions.
+class ConfusionMatrix {
+ public:
+  /// Throws ValueError where there is not at least one class.
+  explicit ConfusionMatrix(int64_t classes, Caller caller = {});
+
+  /// Throws IndexError where a class is not there.
+  void add(int64_t truth, int64_t predicted, Caller caller = {});
+
+  int64_t classes() const { return classes_; }
+  int64_t examples() const { return examples_; }
+  int64_t count(int64_t truth, int64_t predicted) const {
+    return counts_[static_cast<size_t>(truth * classes_ + predicted)];
+  }
+
+  /// The share of examples that were called rightly; 0 of none.
+  double accuracy() const;
+  std::vector<ClassMetrics> per_class() const;
+  /// The mean F1 of the classes that occur, as truth or as prediction.
+  double macro_f1() const;
+  /// The mean F1 over examples: classes weigh by their support.
+  double weighted_f1() const;
+
+ private:
+  int64_t classes_;
+  int64_t examples_ = 0;
+  std::vector<int64_t> counts_;  // [truth, predicted]
+};
+
+/// What an evaluation tells.
+struct Evaluation {
+  ConfusionMatrix confusion;
+  double loss = 0;  // mean cross entropy, natural logarithm, without label smoothing
+};
+
+}  // namespace fovea::train

@@ -1,0 +1,59 @@
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "fovea/train/history.h"
+#include "fovea/train/metrics.h"
+
+namespace fovea::train {
+
+/// A part of an example and how much attention the model gives it: a share of 1; none for what stands between the parts
+/// that the model sees (the space between two words).
+struct Piece {
+  std::string text;
+  std::optional<double> weight = std::nullopt;
+};
+
+/// An example and what the model made of it.
+struct ReportExample {
+  std::string truth;
+  std::string predicted;
+  double probability = 0;  // of the predicted class
+  std::string body;        // what the example is, as HTML: see pieces_html
+};
+
+/// What report.html shows; what is empty is left out.
+struct Report {
+  std::string title;
+  std::vector<std::pair<std::string, std::string>> facts = {};  // a few words and their value, for the top
+  std::vector<EpochRecord> history = {};
+  std::vector<std::string> classes = {};
+  std::optional<Evaluation> evaluation = std::nullopt;
+  std::string evaluated_on = {};  // which examples: "545 rows held out of train.csv"
+  std::vector<ReportExample> mistakes = {};
+  std::vector<ReportExample> examples = {};
+  std::string colour_note = {};  // what the colours of the examples say
+};
+
+/// One self-contained page: no scripts, nothing loaded; for phones and desks, light and dark.
+std::string to_html(const Report& report);
+
+/// Parts coloured by their weight relative to the greatest.
+std::string pieces_html(std::span<const Piece> pieces);
+/// With &, <, >, " and ' escaped.
+std::string escape_html(std::string_view text);
+
+/// One line of a chart; NaN leaves a gap.
+struct Series {
+  std::string name;
+  std::vector<double> values;  // at x = 1, 2, ...
+};
+/// A line chart as inline SVG. `mark` draws an upright line at that x; 0 for none.
+std::string chart_svg(const std::string& title, const std::vector<Series>& series, int64_t mark);
+
+}  // namespace fovea::train
