@@ -1,0 +1,68 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "fovea/data/loader.h"
+#include "fovea/tensor/tensor.h"
+
+namespace fovea::train {
+
+/// What a model makes of one batch.
+struct Outcome {
+  Tensor logits;                  // [batch, classes]
+  Tensor labels;                  // i32 [batch]; undefined where they are not known
+  std::vector<int64_t> examples;  // which ones they are
+
+  int64_t size() const { return static_cast<int64_t>(examples.size()); }
+};
+
+/// Batches as a trainer meets them: already through the model. Resumable at any batch of any epoch.
+class BatchStream {
+ public:
+  virtual ~BatchStream() = default;
+
+  /// How many batches an epoch has.
+  virtual int64_t batches() const = 0;
+  /// The next outcome will be that of batch `batch` of epoch `epoch`; `batches()` stands for the epoch's end.
+  virtual void seek(int64_t epoch, int64_t batch) = 0;
+  /// None at the end of the epoch.
+  virtual std::optional<Outcome> next() = 0;
+};
+
+/// A loader's batches through a forward function, which gives the logits. The batch has `labels` and `examples`.
+template <class Batch>
+class LoaderStream final : public BatchStream {
+ public:
+  using Loader = data::DataLoader<Batch>;
+  using Forward = std::function<Tensor(const Batch&)>;
+
+  LoaderStream(std::shared_ptr<Loader> loader, Forward forward)
+      : loader_(std::move(loader)), forward_(std::move(forward)) {}
+
+  int64_t batches() const override { return loader_->batches(); }
+  void seek(int64_t epoch, int64_t batch) override { loader_->seek({epoch, batch}); }
+  std::optional<Outcome> next() override {
+    std::optional<Batch> batch = loader_->next();
+    if (!batch) return std::nullopt;
+    Tensor logits = forward_(*batch);
+    return Outcome{std::move(logits), std::move(batch->labels), std::move(batch->examples)};
+  }
+
+ private:
+  std::shared_ptr<Loader> loader_;
+  Forward forward_;
+};
+
+/// The stream of a loader that outlives it: `stream(loader, [&](const Batch& b) { return model.forward(b); })`.
+template <class Batch, class Forward>
+LoaderStream<Batch> stream(data::DataLoader<Batch>& loader, Forward forward) {
+  using Loader = data::DataLoader<Batch>;
+  return LoaderStream<Batch>(std::shared_ptr<Loader>(&loader, [](Loader*) {}), std::move(forward));
+}
+
+}  // namespace fovea::train

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "fovea/autograd/graph.h"
+#include "fovea/nn/module.h"
+#include "fovea/train/batch_stream.h"
+#include "fovea/train/metrics.h"
+
+namespace fovea::train {
+
+/// While it lives: a model in evaluation mode, and no graph on this thread; then the mode of before.
+class Inference {
+ public:
+  explicit Inference(nn::Module& model) : model_(model), training_(model.training()) { model.eval(); }
+  ~Inference() { model_.train(training_); }
+  Inference(const Inference&) = delete;
+  Inference& operator=(const Inference&) = delete;
+
+ private:
+  NoGrad no_grad_;
+  nn::Module& model_;
+  bool training_;
+};
+
+/// The class probabilities of every example of a stream, by example.
+struct Predictions {
+  int64_t classes = 0;
+  std::vector<float> probabilities;  // [examples, classes]
+
+  int64_t size() const { return classes == 0 ? 0 : static_cast<int64_t>(probabilities.size()) / classes; }
+  std::span<const float> of(int64_t example) const {
+    return std::span(probabilities).subspan(static_cast<size_t>(example * classes), static_cast<size_t>(classes));
+  }
+  /// The most probable class, the first of equals.
+  int32_t best(int64_t example) const;
+};
+
+/// Runs a stream of labelled examples through its model. Throws ValueError where there are no examples or no labels.
+Evaluation evaluate(nn::Module& model, BatchStream& data, Caller caller = {});
+Predictions predict(nn::Module& model, BatchStream& data);
+
+}  // namespace fovea::train

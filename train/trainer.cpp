@@ -1,0 +1,225 @@
+#include "fovea/train/trainer.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "fovea/autograd/losses.h"
+#include "fovea/nn/clip.h"
+#include "fovea/tensor/creation.h"
+#include "fovea/train/interrupt.h"
+#include "fovea/train/options.h"
+
+namespace fovea::train {
+namespace {
+
+constexpr auto watch_interval = std::chrono::milliseconds(100);
+constexpr size_t most_unread = 64;
+constexpr double save_share = 0.05;   // of the time, at most, goes into checkpoints
+constexpr double least_save_gap = 2;  // seconds
+constexpr double most_save_gap = 60;  // seconds, within an epoch too
+constexpr double save_rate = 200e6;   // bytes a second, until one has been written
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+int64_t count_correct(const std::vector<float>& logits, const std::vector<int32_t>& labels) {
+  const auto classes = static_cast<int64_t>(logits.size() / std::max<size_t>(labels.size(), 1));
+  int64_t correct = 0;
+  for (size_t i = 0; i < labels.size(); ++i) {
+    const auto row = logits.begin() + static_cast<int64_t>(i) * classes;
+    correct += std::max_element(row, row + classes) - row == labels[i];
+  }
+  return correct;
+}
+
+double bytes_of(const nn::StateDict& state) {
+  double bytes = 0;
+  for (const auto& [name, tensor] : state) {
+    bytes += static_cast<double>(tensor.numel()) * static_cast<double>(size_of(tensor.dtype()));
+  }
+  return bytes;
+}
+
+nn::StateDict snapshot(const nn::StateDict& state) {
+  nn::StateDict copy;
+  for (const auto& [name, tensor] : state) copy.emplace(name, tensor.detach().clone());
+  return copy;
+}
+
+}  // namespace
+
+Trainer::Trainer(nn::Module& model, nn::Optimizer& optimizer, TrainerOptions options, Caller caller)
+    : model_(model),
+      optimizer_(optimizer),
+      options_(std::move(options)),
+      parameters_(model.parameters()),
+      epoch_start_(Clock::now()) {
+  if (options_.epochs < 1 || options_.patience < 0 || options_.save_every < 0 || options_.clip < 0 ||
+      options_.max_minutes < 0) {
+    raise<ValueError>(caller, "Trainer: epochs {}, patience {}, save_every {}, clip {}, max_minutes {}",
+                      options_.epochs, options_.patience, options_.save_every, options_.clip, options_.max_minutes);
+  }
+  for (size_t group = 0; group < optimizer.groups(); ++group) rates_.push_back(optimizer.lr(group));
+  if (!options_.loss) {
+    options_.loss = [smoothing = options_.label_smoothing](const Tensor& logits, const Tensor& labels) {
+      return cross_entropy(logits, labels, {.weight = {}, .label_smoothing = smoothing});
+    };
+  }
+}
+
+Ending Trainer::fit(BatchStream& train, BatchStream* valid, const TrainerEvents& events) {
+  const InterruptGuard guard;
+  const auto start = Clock::now();
+  auto watched = start;
+  last_save_ = start;
+  const int64_t batches = train.batches();
+  const nn::schedule::Curve curve =
+      options_.schedule ? options_.schedule(batches * options_.epochs) : nn::schedule::constant();
+  model_.train();
+
+  Ending ending = Ending::complete;
+  const auto must_stop = [&] {
+    if (InterruptGuard::requested()) ending = Ending::interrupted;
+    if (options_.max_minutes > 0 && seconds_since(start) > 60 * options_.max_minutes) ending = Ending::out_of_time;
+    return ending != Ending::complete;
+  };
+  while (epoch_ < options_.epochs) {
+    if (is_out_of_patience()) {
+      ending = Ending::stopped_early;
+      break;
+    }
+    train.seek(epoch_, batch_);
+    epoch_start_ = Clock::now();
+    while (!must_stop()) {
+      const std::optional<Outcome> outcome = train.next();
+      if (!outcome) break;
+      train_step(*outcome, curve);
+      if (events.progress && Clock::now() - watched >= watch_interval) {
+        read_losses();
+        events.progress(progress(batches));
+        watched = Clock::now();
+      }
+      if (should_save(false)) save();
+    }
+    read_losses();
+    if (ending != Ending::complete) break;
+    end_epoch(valid, events);
+    if (should_save(true)) save();
+  }
+  if (ending == Ending::interrupted || ending == Ending::out_of_time) {
+    earlier_seconds_ = seconds_of_epoch();
+    epoch_start_ = Clock::now();
+    if (!options_.checkpoint.empty()) save();
+  }
+  if (!best_.empty()) model_.load_state_dict(best_);
+  model_.eval();
+  return ending;
+}
+
+void Trainer::train_step(const Outcome& outcome, const nn::schedule::Curve& curve) {
+  for (size_t group = 0; group < rates_.size(); ++group) optimizer_.set_lr(group, curve(rates_[group], step_));
+  optimizer_.zero_grad();
+  const Tensor loss = options_.loss(outcome.logits, outcome.labels);
+  loss.backward();
+  if (options_.clip > 0) nn::clip_grad_norm(parameters_, options_.clip);
+  optimizer_.step();
+  unread_.push_back({loss.detach(), outcome.logits.detach(), outcome.labels});
+  ++step_;
+  ++batch_;
+  if (unread_.size() >= most_unread) read_losses();
+}
+
+void Trainer::read_losses() {
+  for (const Unread& unread : unread_) {
+    const double loss = unread.loss.item();
+    if (!std::isfinite(loss)) {
+      refuse("the loss became {} within the first {} steps; a lower --lr or --clip 1 may help", loss, step_);
+    }
+    const auto labels = unread.labels.to_vector<int32_t>();
+    const auto count = static_cast<int64_t>(labels.size());
+    loss_sum_ += loss * static_cast<double>(count);
+    correct_ += count_correct(unread.logits.to_vector<float>(), labels);
+    examples_ += count;
+  }
+  unread_.clear();
+}
+
+void Trainer::end_epoch(BatchStream* valid, const TrainerEvents& events) {
+  const double seconds = seconds_of_epoch(), examples = static_cast<double>(std::max<int64_t>(examples_, 1));
+  EpochRecord record{.epoch = epoch_ + 1,
+                     .step = step_,
+                     .lr = optimizer_.lr(),
+                     .loss = loss_sum_ / examples,
+                     .accuracy = static_cast<double>(correct_) / examples,
+                     .seconds = seconds,
+                     .examples_per_second = seconds > 0 ? examples / seconds : 0};
+  if (valid) {
+    const Evaluation evaluation = train::evaluate(model_, *valid);
+    record.valid_loss = evaluation.loss;
+    record.valid_accuracy = evaluation.confusion.accuracy();
+    record.valid_macro_f1 = evaluation.confusion.macro_f1();
+  }
+  record.best = is_better(record);
+  history_.push_back(record);
+  ++epoch_;
+  batch_ = 0;
+  loss_sum_ = 0;
+  correct_ = 0;
+  examples_ = 0;
+  earlier_seconds_ = 0;
+  epoch_start_ = Clock::now();
+  if (record.best) {
+    best_epoch_ = record.epoch;
+    if (options_.keep_best && valid) best_ = snapshot(model_.state_dict());
+  }
+  if (events.epoch) events.epoch(record);
+}
+
+bool Trainer::is_better(const EpochRecord& record) const {
+  if (!record.valid_loss || best_epoch_ == 0) return true;
+  const EpochRecord& best = history_[static_cast<size_t>(best_epoch_ - 1)];
+  const auto key = [this](const EpochRecord& r) {
+    const double loss = -r.valid_loss.value_or(0);
+    switch (options_.monitor) {
+      case Monitor::accuracy:
+        return std::pair(r.valid_accuracy.value_or(0), loss);
+      case Monitor::macro_f1:
+        return std::pair(r.valid_macro_f1.value_or(0), loss);
+      default:
+        return std::pair(loss, 0.0);
+    }
+  };
+  return key(record) > key(best);
+}
+
+bool Trainer::is_out_of_patience() const { return options_.patience > 0 && epoch_ - best_epoch_ >= options_.patience; }
+
+ProgressState Trainer::progress(int64_t batches) const {
+  const double seconds = seconds_of_epoch(), examples = static_cast<double>(std::max<int64_t>(examples_, 1));
+  const int64_t left = (options_.epochs - epoch_) * batches - batch_;
+  return {.epoch = epoch_ + 1,
+          .epochs = options_.epochs,
+          .step = batch_,
+          .steps = batches,
+          .loss = loss_sum_ / examples,
+          .accuracy = static_cast<double>(correct_) / examples,
+          .examples_per_second = seconds > 0 ? examples / seconds : 0,
+          .seconds_left = batch_ > 0 ? seconds / static_cast<double>(batch_) * static_cast<double>(left) : -1};
+}
+
+double Trainer::seconds_of_epoch() const { return earlier_seconds_ + seconds_since(epoch_start_); }
+
+bool Trainer::should_save(bool epoch_ended) const {
+  if (options_.checkpoint.empty()) return false;
+  if (options_.save_every > 0) return !epoch_ended && step_ % options_.save_every == 0;
+  const double elapsed = seconds_since(last_save_);
+  if (elapsed < least_save_gap || (!epoch_ended && elapsed < most_save_gap)) return false;
+  const double cost =
+      save_seconds_ > 0
+          ? save_seconds_
+          : (bytes_of(model_.state_dict()) + bytes_of(optimizer_.state_dict()) + bytes_of(best_)) / save_rate;
+  return elapsed * save_share > cost;
+}
+
+}  // namespace fovea::train

@@ -1,0 +1,126 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "fovea/nn/module.h"
+#include "fovea/nn/optimizer.h"
+#include "fovea/nn/schedule.h"
+#include "fovea/train/batch_stream.h"
+#include "fovea/train/checkpoint.h"
+#include "fovea/train/history.h"
+#include "fovea/train/inference.h"
+#include "fovea/train/progress.h"
+
+namespace fovea::train {
+
+/// What tells one epoch from a better one, on the validation data: the highest accuracy or macro F1 (of equal ones the
+/// lowest loss), or the lowest loss.
+enum class Monitor : uint8_t { accuracy, macro_f1, loss };
+
+struct TrainerOptions {
+  int64_t epochs = 10;
+  int64_t patience = 0;  // stop after so many epochs that were not better than the best; 0: never
+  Monitor monitor = Monitor::accuracy;
+  bool keep_best = true;       // end with the weights of the best epoch, else with the last
+  double clip = 0;             // bound of the gradients' global L2 norm; 0: none
+  double label_smoothing = 0;  // of the default loss
+  /// Mean loss of a batch from logits and labels; cross entropy where not given.
+  std::function<Tensor(const Tensor& logits, const Tensor& labels)> loss = {};
+  /// The curve of the learning rates of a run of so many steps; they stay as they are where not given.
+  std::function<nn::schedule::Curve(int64_t steps)> schedule = {};
+  double max_minutes = 0;       // stop after so long; 0: never
+  std::string checkpoint = {};  // the file that makes the run resumable; empty: none
+  int64_t save_every = 0;       // steps between checkpoints; 0: at the ends of epochs, as often as saving is cheap
+  std::string run = {};         // see Checkpoint::run
+};
+
+/// What one who watches a run can see. Neither may change the model.
+struct TrainerEvents {
+  std::function<void(const ProgressState&)> progress = {};  // ten times a second or less
+  std::function<void(const EpochRecord&)> epoch = {};
+};
+
+/// How a run ended.
+enum class Ending : uint8_t { complete, stopped_early, out_of_time, interrupted };
+
+/// Trains a classifier and can go on where it was interrupted, to the very bytes that it would have had: model,
+/// optimizer, random numbers, place in the epoch and the best weights so far stand in its checkpoint.
+///
+///     auto forward = [&](const Batch& batch) { return model.forward(batch.tokens, batch.mask); };
+///     auto train = stream(train_loader, forward), valid = stream(valid_loader, forward);
+///     Trainer trainer(model, optimizer, {.epochs = 10, .patience = 3, .clip = 1});
+///     trainer.fit(train, &valid);
+class Trainer {
+ public:
+  /// Model and optimizer must outlive it. The optimizer's learning rates are those that the schedule starts from.
+  /// Throws ValueError where an option is out of its range.
+  Trainer(nn::Module& model, nn::Optimizer& optimizer, TrainerOptions options = {}, Caller caller = {});
+
+  /// Continues a run: the next fit goes on behind it. Throws DataError where the checkpoint is not of this model.
+  void resume(const Checkpoint& checkpoint);
+
+  /// Trains from where it stands to the end. Without `valid` the last epoch counts as the best. Ctrl-C finishes the
+  /// step and saves. Throws UsageError where the loss is no longer a number.
+  Ending fit(BatchStream& train, BatchStream* valid = nullptr, const TrainerEvents& events = {});
+
+  Evaluation evaluate(BatchStream& data, Caller caller = {}) { return train::evaluate(model_, data, caller); }
+  Predictions predict(BatchStream& data) { return train::predict(model_, data); }
+
+  const std::vector<EpochRecord>& history() const { return history_; }
+  int64_t steps() const { return step_; }
+  /// From 1; 0 where there is none yet.
+  int64_t best_epoch() const { return best_epoch_; }
+
+  /// What `resume` takes.
+  Checkpoint checkpoint() const;
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  /// A step whose loss has not been looked at: reading it would make a device wait.
+  struct Unread {
+    Tensor loss;
+    Tensor logits;
+    Tensor labels;
+  };
+
+  void train_step(const Outcome& outcome, const nn::schedule::Curve& curve);
+  void read_losses();
+  void end_epoch(BatchStream* valid, const TrainerEvents& events);
+  bool is_better(const EpochRecord& record) const;
+  bool is_out_of_patience() const;
+  bool should_save(bool epoch_ended) const;
+  void save();
+  ProgressState progress(int64_t batches) const;
+  double seconds_of_epoch() const;
+
+  nn::Module& model_;
+  nn::Optimizer& optimizer_;
+  TrainerOptions options_;
+  std::vector<double> rates_;       // of the optimizer's groups, before the schedule
+  std::vector<Tensor> parameters_;  // what is clipped
+
+  // Where the run stands: what a checkpoint holds.
+  int64_t epoch_ = 0;  // epochs that are over
+  int64_t batch_ = 0;  // batches that are over in the one under way
+  int64_t step_ = 0;
+  double loss_sum_ = 0;  // over the examples of the epoch so far
+  int64_t correct_ = 0;
+  int64_t examples_ = 0;
+  double earlier_seconds_ = 0;  // of this epoch, in earlier processes
+  int64_t best_epoch_ = 0;
+  nn::StateDict best_;
+  std::vector<EpochRecord> history_;
+
+  std::vector<Unread> unread_;
+  Clock::time_point epoch_start_;
+  Clock::time_point last_save_;
+  double save_seconds_ = 0;  // how long the last save took
+};
+
+}  // namespace fovea::train

@@ -1,0 +1,79 @@
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "fovea/tensor/creation.h"
+#include "fovea/train/trainer.h"
+
+// What of a Trainer goes into a checkpoint and comes back.
+namespace fovea::train {
+
+using Json = nlohmann::ordered_json;
+
+Checkpoint Trainer::checkpoint() const {
+  const Generator& random = default_generator();
+  Json history = Json::array();
+  for (const EpochRecord& record : history_) history.push_back(to_json(record));
+  const Json state{{"epoch", epoch_},
+                   {"batch", batch_},
+                   {"step", step_},
+                   {"loss_sum", loss_sum_},
+                   {"correct", correct_},
+                   {"examples", examples_},
+                   {"seconds", seconds_of_epoch()},
+                   {"best_epoch", best_epoch_},
+                   {"random_seed", random.seed},
+                   {"random_offset", random.offset},
+                   {"history", history}};
+  return {.model = model_.state_dict(),
+          .optimizer = optimizer_.state_dict(),
+          .best = best_,
+          .state = state.dump(),
+          .run = options_.run};
+}
+
+void Trainer::save() {
+  read_losses();
+  const auto start = Clock::now();
+  save_checkpoint(options_.checkpoint, checkpoint());
+  last_save_ = Clock::now();
+  save_seconds_ = std::chrono::duration<double>(last_save_ - start).count();
+}
+
+void Trainer::resume(const Checkpoint& checkpoint) {
+  try {
+    const Json state = Json::parse(checkpoint.state);
+    std::vector<EpochRecord> history;
+    for (const Json& record : state.at("history")) {
+      history.push_back(epoch_record_from_json(record.get<std::string>()));
+    }
+    const auto epoch = state.at("epoch").get<int64_t>(), batch = state.at("batch").get<int64_t>(),
+               best_epoch = state.at("best_epoch").get<int64_t>();
+    if (epoch < 0 || batch < 0 || static_cast<size_t>(epoch) != history.size() || best_epoch < 0 ||
+        best_epoch > epoch) {
+      throw DataError("the checkpoint's counts do not fit together");
+    }
+    const Generator random{.seed = state.at("random_seed").get<uint64_t>(),
+                           .offset = state.at("random_offset").get<uint64_t>()};
+    step_ = state.at("step").get<int64_t>();
+    loss_sum_ = state.at("loss_sum").get<double>();
+    correct_ = state.at("correct").get<int64_t>();
+    examples_ = state.at("examples").get<int64_t>();
+    earlier_seconds_ = state.at("seconds").get<double>();
+    model_.load_state_dict(checkpoint.model);
+    optimizer_.load_state_dict(checkpoint.optimizer);
+    epoch_ = epoch;
+    batch_ = batch;
+    best_epoch_ = best_epoch;
+    best_.clear();
+    for (const auto& [name, tensor] : checkpoint.best) best_.emplace(name, tensor);
+    history_ = std::move(history);
+    default_generator() = random;
+  } catch (const Json::exception& error) {
+    throw DataError(fmt::format("not a trainer's state: {}", error.what()));
+  } catch (const ValueError& error) {
+    throw DataError(fmt::format("the checkpoint is of another model: {}", error.what()));
+  }
+}
+
+}  // namespace fovea::train

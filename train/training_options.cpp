@@ -1,0 +1,115 @@
+#include "fovea/train/training_options.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "fovea/nn/optimizers.h"
+
+namespace fovea::train {
+namespace {
+
+constexpr double largest = 1e9;
+
+Monitor monitor_of(const std::string& name) {
+  return name == "loss" ? Monitor::loss : name == "macro_f1" ? Monitor::macro_f1 : Monitor::accuracy;
+}
+
+}  // namespace
+
+void RunOptions::declare(OptionTable& options) {
+  options.group("Run");
+  options.add("device", &device, "where to compute: cpu, vulkan or vulkan:N",
+              {.placeholder = "NAME", .configuration = false});
+  options.add("threads", &threads, "threads to work with; the result does not depend on it",
+              {.min = 0, .max = 1024, .default_text = "all cores", .configuration = false});
+  options.add("quiet", &quiet, "print errors only", {.configuration = false});
+  options.add("json", &json, "end with a line of JSON", {.configuration = false});
+}
+
+Device RunOptions::apply() const {
+  const Device chosen = Device::parse(device);
+  backend(chosen);
+  if (threads > 0) set_num_threads(static_cast<int>(threads));
+  return chosen;
+}
+
+void TrainingOptions::declare(OptionTable& options) {
+  options.group("Training");
+  options.add("epochs", &epochs, "passes over the data, at most", {.min = 1, .max = largest});
+  options.add("batch-size", &batch_size, "examples a step", {.min = 1, .max = largest});
+  options.add("lr", &lr, "learning rate", {.min = 0, .max = 1e6});
+  options.add("optimizer", &optimizer, "how weights are updated",
+              {.choices = {"adam", "adamw", "sgd", "rmsprop", "adagrad"}});
+  options.add("schedule", &schedule, "how the learning rate falls", {.choices = schedule_names()});
+  options.add("warmup", &warmup, "share of the steps in which the learning rate rises", {.min = 0, .max = 1});
+  options.add("weight-decay", &weight_decay, "pull of the weights to zero", {.min = 0, .max = largest});
+  options.add("dropout", &dropout, "share of the activations that a step leaves out", {.min = 0, .max = 0.95});
+  options.add("label-smoothing", &label_smoothing, "share of the target given to all classes", {.min = 0, .max = 0.95});
+  options.add("clip", &clip, "bound of the gradient's norm; 0 for none", {.min = 0, .max = largest});
+  options.add("patience", &patience, "epochs to wait for a better one; 0 for all", {.min = 0, .max = largest});
+  options.add("monitor", &monitor, "what the best epoch has best on the held-out data",
+              {.choices = {"accuracy", "macro_f1", "loss"}});
+  options.add("keep", &keep, "which weights to keep: those of the best epoch or the last one",
+              {.choices = {"best", "last"}});
+  options.add("seed", &seed, "start of all random numbers; the same seed gives the same model", {.min = 0});
+  options.group("Interruption");
+  options.add("resume", &resume, "go on with the run that --out holds", {.configuration = false});
+  options.add("save-every", &save_every, "steps between checkpoints",
+              {.min = 0, .max = largest, .default_text = "as often as it is cheap", .configuration = false});
+  options.add("max-minutes", &max_minutes, "stop after so long; 0 for never",
+              {.min = 0, .max = largest, .configuration = false});
+}
+
+TrainerOptions TrainingOptions::trainer() const {
+  return {.epochs = epochs,
+          .patience = patience,
+          .monitor = monitor_of(monitor),
+          .keep_best = keep == "best",
+          .clip = clip,
+          .label_smoothing = label_smoothing,
+          .schedule = make_schedule(schedule, warmup),
+          .max_minutes = max_minutes,
+          .save_every = save_every};
+}
+
+std::unique_ptr<nn::Optimizer> TrainingOptions::make_optimizer(const nn::Module& model) const {
+  if (optimizer == "sgd") {
+    return std::make_unique<nn::SGD>(model, nn::SGDOptions{.lr = lr, .weight_decay = weight_decay});
+  }
+  if (optimizer == "adamw") {
+    return std::make_unique<nn::AdamW>(model, nn::AdamWOptions{.lr = lr, .weight_decay = weight_decay});
+  }
+  if (optimizer == "rmsprop") {
+    return std::make_unique<nn::RMSprop>(model, nn::RMSpropOptions{.lr = lr, .weight_decay = weight_decay});
+  }
+  if (optimizer == "adagrad") {
+    return std::make_unique<nn::Adagrad>(model, nn::AdagradOptions{.lr = lr, .weight_decay = weight_decay});
+  }
+  return std::make_unique<nn::Adam>(model, nn::AdamOptions{.lr = lr, .weight_decay = weight_decay});
+}
+
+const std::vector<std::string>& schedule_names() {
+  static const std::vector<std::string> names{"constant", "linear", "cosine", "exponential"};
+  return names;
+}
+
+std::function<nn::schedule::Curve(int64_t)> make_schedule(const std::string& name, double warmup, Caller caller) {
+  namespace schedule = nn::schedule;
+  const auto& names = schedule_names();
+  if (std::find(names.begin(), names.end(), name) == names.end()) {
+    raise<ValueError>(caller, "make_schedule: there is no schedule \"{}\"", name);
+  }
+  if (!(warmup >= 0 && warmup <= 1)) raise<ValueError>(caller, "make_schedule: warmup {}", warmup);
+  return [name, warmup](int64_t steps) {
+    const auto rising = static_cast<int64_t>(std::llround(warmup * static_cast<double>(steps)));
+    const int64_t falling = std::max<int64_t>(steps - rising, 1);
+    const schedule::Curve after = name == "linear"   ? schedule::linear(1, 0, falling)
+                                  : name == "cosine" ? schedule::cosine(falling)
+                                  : name == "exponential"
+                                      ? schedule::exponential(std::pow(0.01, 1 / static_cast<double>(falling)))
+                                      : schedule::constant();
+    return rising == 0 ? after : schedule::warm_up(rising, after, 1 / static_cast<double>(rising + 1));
+  };
+}
+
+}  // namespace fovea::train

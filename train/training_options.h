@@ -1,0 +1,58 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "fovea/nn/optimizer.h"
+#include "fovea/train/options.h"
+#include "fovea/train/trainer.h"
+
+namespace fovea::train {
+
+/// Where and how loudly a command runs: nothing of it changes what is learned.
+struct RunOptions {
+  std::string device = "cpu";
+  int64_t threads = 0;  // 0: all cores
+  bool quiet = false;
+  bool json = false;
+
+  void declare(OptionTable& options);
+  /// Sets the number of threads and starts the device. Throws DeviceError where there is no such device.
+  Device apply() const;
+};
+
+/// How a model is trained: the options that every trainer has.
+struct TrainingOptions {
+  int64_t seed = 1;
+  int64_t epochs = 10;
+  int64_t batch_size = 32;
+  double lr = 2e-3;
+  std::string optimizer = "adam";
+  std::string schedule = "linear";
+  double warmup = 0;  // share of the steps
+  double weight_decay = 0;
+  double dropout = 0.3;
+  double label_smoothing = 0;
+  double clip = 1;
+  int64_t patience = 5;
+  std::string monitor = "accuracy";
+  std::string keep = "best";
+  int64_t save_every = 0;
+  double max_minutes = 0;
+  bool resume = false;
+
+  void declare(OptionTable& options);
+  TrainerOptions trainer() const;
+  std::unique_ptr<nn::Optimizer> make_optimizer(const nn::Module& model) const;
+};
+
+/// The names that make_schedule knows.
+const std::vector<std::string>& schedule_names();
+/// The learning rate of a run: "constant"; "linear" or "cosine" down to 0; "exponential" down to a hundredth. First it
+/// rises over a share `warmup` of the steps. Throws ValueError.
+std::function<nn::schedule::Curve(int64_t steps)> make_schedule(const std::string& name, double warmup = 0,
+                                                                Caller caller = {});
+
+}  // namespace fovea::train
