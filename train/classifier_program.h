@@ -1,0 +1,51 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "fovea/train/classifier_task.h"
+#include "fovea/train/command_line.h"
+#include "fovea/train/metrics.h"
+
+namespace fovea::train {
+
+/// A program around a ClassifierTask, with the commands train, evaluate, predict and, where one is given, demo:
+///
+///     int main(int argc, char** argv) {
+///       train::ClassifierProgram program("text_classifier", "...", [] { return std::make_unique<TextClassifier>(); });
+///       return program.run(argc, argv);
+///     }
+class ClassifierProgram {
+ public:
+  using MakeTask = std::function<std::unique_ptr<ClassifierTask>()>;
+  /// Shows the program at work on data that it makes in `folder`; returns the exit status.
+  using Demo = std::function<int(const ClassifierProgram& program, const std::string& folder, const RunOptions& run)>;
+
+  ClassifierProgram(std::string name, std::string description, MakeTask make_task);
+  void set_demo(std::string description, Demo demo);
+
+  /// Returns the exit status.
+  int run(int argc, const char* const* argv) const;
+  int run(const std::vector<std::string>& arguments) const;
+
+  /// Tests the model of a folder on a file. Throws DataError.
+  Evaluation evaluate(const std::string& folder, const std::string& file, const RunOptions& run) const;
+
+  const std::string& name() const { return name_; }
+
+ private:
+  Command train_command() const;
+  Command evaluate_command() const;
+  Command predict_command() const;
+  Command demo_command() const;
+
+  std::string name_;
+  std::string description_;
+  MakeTask make_task_;
+  std::string demo_description_;
+  Demo demo_;
+};
+
+}  // namespace fovea::train

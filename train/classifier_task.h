@@ -1,0 +1,74 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "fovea/data/vocabulary.h"
+#include "fovea/nn/module.h"
+#include "fovea/train/batch_stream.h"
+#include "fovea/train/options.h"
+#include "fovea/train/report.h"
+#include "fovea/train/training_options.h"
+
+namespace fovea::train {
+
+/// The sets of examples that a task holds.
+enum class Part : uint8_t { train, valid, test };
+
+/// Where training data lies.
+struct TrainingFiles {
+  std::string train;
+  std::string valid;      // empty: a part of `train` is held out
+  double hold_out = 0.1;  // which share of every class
+  uint64_t seed = 0;
+};
+
+/// What one kind of classifier (of texts, of images, ...) brings to the program that all kinds share: how its examples
+/// are read, its model, how a prediction is explained. ClassifierProgram calls it.
+class ClassifierTask {
+ public:
+  virtual ~ClassifierTask() = default;
+
+  /// Options on how files are read; `train` and `evaluate` have them.
+  virtual void declare_data(OptionTable& options) = 0;
+  /// Options of the model and of what it is fed.
+  virtual void declare_model(OptionTable& options) = 0;
+  /// Sets defaults that hang on other options, where the user gave none. Throws UsageError where two do not go
+  /// together.
+  virtual void settle(const OptionTable& options, TrainingOptions& training) = 0;
+
+  /// Reads the training (and validation) examples. Throws DataError.
+  virtual void load_training(const TrainingFiles& files) = 0;
+  /// Reads labelled examples to test on. Throws DataError.
+  virtual void load_test(const std::string& path) = 0;
+  /// Examples to predict, as the command line gives them: texts, or names of files. Throws DataError.
+  virtual void set_inputs(const std::vector<std::string>& inputs) = 0;
+
+  virtual const data::Labels& labels() const = 0;
+  virtual int64_t size(Part part) const = 0;
+  /// The class of an example.
+  virtual int32_t truth(Part part, int64_t example) const = 0;
+  /// A hash of the training data.
+  virtual uint64_t fingerprint() const = 0;
+  /// How an example of `part` is called in messages: "texts".
+  virtual std::string noun() const = 0;
+
+  /// Makes the model, once examples or `restore` have told its sizes; random numbers come from the default generator.
+  virtual nn::Module& build(Device device) = 0;
+  /// `shuffle` by `seed`, anew each epoch.
+  virtual std::unique_ptr<BatchStream> stream(Part part, int64_t batch_size, bool shuffle, uint64_t seed) = 0;
+
+  /// An example in pieces, coloured by what made the model say `predicted`.
+  virtual std::vector<Piece> explain(Part part, int64_t example, int32_t predicted) = 0;
+  /// What the colours say, for people.
+  virtual std::string colour_note() const = 0;
+
+  /// Writes what the model's folder holds beside weights and options (vocabulary.txt, say).
+  virtual void save(const std::string& folder) const = 0;
+  /// Reads that back and takes the classes. Throws DataError.
+  virtual void restore(const std::string& folder, data::Labels labels) = 0;
+};
+
+}  // namespace fovea::train

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <string>
+
+#include "fovea/data/vocabulary.h"
+#include "fovea/nn/module.h"
+
+// What a trained model's folder holds: config.json with all that rebuilds the model, model.safetensors with its
+// weights, and what the task adds.
+namespace fovea::train {
+
+/// config.json.
+struct ModelConfig {
+  std::string trainer;  // the program that made it: "text_classifier"
+  std::string options;  // a JSON object, see OptionTable
+  data::Labels labels;
+  std::string run;  // names the run; the weights bear it too, so that files of two runs are not taken for one model
+};
+
+std::string config_path(const std::string& folder);
+std::string weights_path(const std::string& folder);
+std::string checkpoint_path(const std::string& folder);
+
+/// Writes config.json. Throws DataError.
+void save_config(const std::string& folder, const ModelConfig& config);
+/// Throws DataError where the folder holds no model, or one of another program.
+ModelConfig load_config(const std::string& folder, const std::string& trainer);
+
+/// Writes model.safetensors. Throws DataError.
+void save_weights(const std::string& folder, const nn::Module& model, const std::string& run);
+/// Throws DataError where the weights are absent, of another run, or of another model.
+void load_weights(const std::string& folder, nn::Module& model, const std::string& run);
+/// The run that a folder's weights are of; "" where it holds none.
+std::string run_of_weights(const std::string& folder);
+
+}  // namespace fovea::train

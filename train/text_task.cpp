@@ -1,0 +1,257 @@
+#include "fovea/train/text_task.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <filesystem>
+
+#include "fovea/autograd/normalize.h"
+#include "fovea/data/file_error.h"
+#include "fovea/data/loader.h"
+#include "fovea/data/string_index.h"
+#include "fovea/train/inference.h"
+#include "fovea/train/split.h"
+
+namespace fovea::train {
+namespace {
+
+constexpr int64_t fewest_buckets = int64_t{1} << 12, most_buckets = int64_t{1} << 21;
+
+std::string vocabulary_path(const std::string& folder) { return std::filesystem::path(folder) / "vocabulary.txt"; }
+
+uint64_t mix(uint64_t hash, std::string_view text) {
+  return std::rotl(hash, 5) * 0x9e3779b97f4a7c15u ^ data::hash_bytes(text);
+}
+
+uint64_t hash_of(const data::TextDataset& dataset, uint64_t hash) {
+  for (size_t i = 0; i < dataset.texts.size(); ++i) hash = mix(mix(hash, dataset.texts[i]), dataset.labels[i]);
+  return hash;
+}
+
+/// A power of two, at least one and a half as many as there are different pairs of neighbours. How many there are is
+/// estimated by the share of a bitmap's bits that no pair hits (Whang et al. 1990, linear counting).
+int64_t choose_buckets(std::span<const std::string> texts, const data::Tokenizer& tokenizer) {
+  std::vector<bool> hit(static_cast<size_t>(most_buckets));
+  int64_t hits = 0;
+  data::Tokens tokens;
+  for (const std::string& text : texts) {
+    tokenizer.tokenize(text, tokens);
+    for (size_t i = 1; i < tokens.size(); ++i) {
+      auto bit = hit[static_cast<size_t>(data::bigram_bucket(tokens[i - 1], tokens[i], most_buckets))];
+      hits += !bit;
+      bit = true;
+    }
+  }
+  const auto all = static_cast<double>(most_buckets);
+  const double pairs = -all * std::log1p(-std::min(static_cast<double>(hits), all - 1) / all);
+  const auto wanted = static_cast<uint64_t>(std::min(1.5 * pairs, all));
+  return std::clamp(static_cast<int64_t>(std::bit_ceil(wanted)), fewest_buckets, most_buckets);
+}
+
+/// Whoever holds a loader and its stream.
+class TextStream final : public BatchStream {
+ public:
+  TextStream(data::BatchSampler sampler, data::DataLoader<TextBatch>::Make make,
+             LoaderStream<TextBatch>::Forward forward)
+      : stream_(std::make_shared<data::DataLoader<TextBatch>>(std::move(sampler), std::move(make)),
+                std::move(forward)) {}
+
+  int64_t batches() const override { return stream_.batches(); }
+  void seek(int64_t epoch, int64_t batch) override { stream_.seek(epoch, batch); }
+  std::optional<Outcome> next() override { return stream_.next(); }
+
+ private:
+  LoaderStream<TextBatch> stream_;
+};
+
+}  // namespace
+
+void TextTask::declare_data(OptionTable& options) {
+  options.group("Data");
+  options.add("text", &text_.columns.text, "column of the text, by name or position from 0; several are joined",
+              {.placeholder = "COLUMN[,COLUMN]", .default_text = "text, else the first that is not the label"});
+  options.add("label", &text_.columns.label, "column of the class",
+              {.placeholder = "COLUMN", .default_text = "label, else the first that is not the text"});
+  options.add("no-header", &text_.no_header, "the first line is an example, not the names of the columns");
+}
+
+void TextTask::declare_model(OptionTable& options) {
+  options.group("Tokens");
+  options.add("tokens", &text_.tokens, "what a text is split into", {.choices = {"word", "char"}});
+  options.add("bigrams", &text_.bigrams, "also pairs of neighbouring tokens, for --encoder bag");
+  options.add("bigram-buckets", &text_.bigram_buckets, "rows that the pairs share",
+              {.min = 0, .max = 1 << 28, .default_text = "by their number"});
+  options.add("vocabulary", &text_.vocabulary, "most tokens to know", {.min = 2, .max = 1 << 28});
+  options.add("min-count", &text_.min_count, "occurrences below which a token is not known", {.min = 1, .max = 1e9});
+  options.add("max-length", &text_.max_length, "tokens of a text that are read; 0 for all", {.min = 0, .max = 1 << 28});
+}
+
+data::TextDataset TextTask::read(const std::string& path) const {
+  return data::load_text_dataset(path, text_.columns, {.header = !text_.no_header});
+}
+
+void TextTask::load_training(const TrainingFiles& files) {
+  data::TextDataset train = read(files.train);
+  labels_ = data::Labels::sorted(train.labels);
+  if (labels_.size() < 2) {
+    data::fail(files.train, "all labels are {}; a classifier needs two classes", data::in_quotes(labels_.name(0)));
+  }
+  std::vector<int32_t> ids = data::label_ids(train, labels_);
+  fingerprint_ = hash_of(train, 0);
+
+  Examples& kept = at(Part::train);
+  Examples& held = at(Part::valid);
+  if (files.valid.empty()) {
+    const std::vector<bool> out = hold_out(ids, files.hold_out, files.seed);
+    for (size_t i = 0; i < ids.size(); ++i) {
+      Examples& to = out[i] ? held : kept;
+      to.texts.push_back(std::move(train.texts[i]));
+      to.labels.push_back(ids[i]);
+    }
+  } else {
+    data::TextDataset valid = read(files.valid);
+    fingerprint_ = hash_of(valid, fingerprint_);
+    held.labels = data::label_ids(valid, labels_);
+    held.texts = std::move(valid.texts);
+    kept.texts = std::move(train.texts);
+    kept.labels = std::move(ids);
+  }
+  make_encoder(std::nullopt);
+  kept.ids = encoder_->encode(kept.texts);
+  held.ids = encoder_->encode(held.texts);
+}
+
+void TextTask::make_encoder(std::optional<data::Vocabulary> vocabulary) {
+  std::shared_ptr<const data::Tokenizer> tokenizer = data::make_tokenizer(text_.tokens);
+  const std::vector<std::string>& texts = at(Part::train).texts;
+  if (!vocabulary) {
+    vocabulary = data::Vocabulary::build(data::count_tokens(texts, *tokenizer),
+                                         {.max_size = text_.vocabulary, .min_count = text_.min_count});
+    if (text_.bigrams && text_.bigram_buckets == 0) text_.bigram_buckets = choose_buckets(texts, *tokenizer);
+  }
+  encoder_.emplace(std::move(tokenizer), std::move(*vocabulary),
+                   data::TextEncoderOptions{.max_length = text_.max_length,
+                                            .bigram_buckets = text_.bigrams ? text_.bigram_buckets : 0});
+}
+
+void TextTask::load_test(const std::string& path) {
+  data::TextDataset dataset = read(path);
+  Examples& test = at(Part::test);
+  test.labels = data::label_ids(dataset, labels_);
+  test.texts = std::move(dataset.texts);
+  test.ids = encoder_->encode(test.texts);
+}
+
+void TextTask::set_inputs(const std::vector<std::string>& inputs) {
+  at(Part::test) = {.texts = inputs, .ids = encoder_->encode(inputs), .labels = {}};
+}
+
+nn::Module& TextTask::build(Device device) {
+  device_ = device;
+  model_ = make_model(encoder_->ids(), labels_.size());
+  model_->to(device);
+  return *model_;
+}
+
+TextBatch TextTask::batch(const data::TokenIds& ids, std::span<const int32_t> labels,
+                          std::span<const int64_t> examples) const {
+  if (reads_bags()) {
+    data::BagBatch bag = data::make_bag_batch(ids, labels, examples, device_);
+    return {std::move(bag.tokens), std::move(bag.offsets), {}, {}, std::move(bag.labels), std::move(bag.examples)};
+  }
+  data::Batch padded = data::make_batch(ids, labels, examples, device_);
+  return {std::move(padded.tokens),  {}, std::move(padded.lengths), std::move(padded.mask), std::move(padded.labels),
+          std::move(padded.examples)};
+}
+
+std::unique_ptr<BatchStream> TextTask::stream(Part part, int64_t batch_size, bool shuffle, uint64_t seed) {
+  const Examples& examples = at(part);
+  const data::BatchSamplerOptions options{.batch_size = batch_size, .shuffle = shuffle, .seed = seed};
+  // Bags are not padded: their lengths need not agree.
+  data::BatchSampler sampler = reads_bags() && shuffle ? data::BatchSampler(examples.ids.size(), options)
+                                                       : data::BatchSampler(examples.ids.lengths(), options);
+  return std::make_unique<TextStream>(
+      std::move(sampler),
+      [this, &examples](std::span<const int64_t> chosen) { return batch(examples.ids, examples.labels, chosen); },
+      [this](const TextBatch& input) { return forward(*model_, input).logits; });
+}
+
+std::vector<double> TextTask::attention(std::span<const int32_t> ids) const {
+  if (reads_bags()) return {};
+  const Inference inference(*model_);
+  data::TokenIds one;
+  one.add(ids);
+  const std::array<int64_t, 1> first{0};
+  const Tensor weights = forward(*model_, batch(one, {}, first)).weights;
+  return weights.defined() ? weights.to_vector<double>() : std::vector<double>();
+}
+
+std::vector<double> TextTask::left_out(std::span<const int32_t> ids, size_t tokens, int32_t predicted) const {
+  const Inference inference(*model_);
+  data::TokenIds variants;
+  variants.add(ids);
+  for (size_t i = 0; i < tokens; ++i) {
+    // Behind the ids of the tokens stand those of the pairs: the token is in the (i - 1)-th and the i-th.
+    std::vector<int32_t> rest;
+    for (size_t k = 0; k < ids.size(); ++k) {
+      const bool pair = k >= tokens;
+      const size_t first = pair ? k - tokens : k;
+      if (first != i && !(pair && first + 1 == i)) rest.push_back(ids[k]);
+    }
+    if (rest.empty()) rest.push_back(data::Vocabulary::unknown);
+    variants.add(rest);
+  }
+  std::vector<double> probability;
+  constexpr int64_t at_once = 64;
+  for (int64_t begin = 0; begin < variants.size(); begin += at_once) {
+    std::vector<int64_t> chosen;
+    for (int64_t i = begin; i < std::min(begin + at_once, variants.size()); ++i) chosen.push_back(i);
+    const Tensor probabilities = softmax(forward(*model_, batch(variants, {}, chosen)).logits, -1);
+    for (const double p : probabilities.select(1, predicted).to_vector<double>()) probability.push_back(p);
+  }
+  std::vector<double> lost;
+  double sum = 0;
+  for (size_t i = 0; i < tokens; ++i) {
+    lost.push_back(std::max(0.0, probability[0] - probability[i + 1]));
+    sum += lost.back();
+  }
+  for (double& each : lost) each = sum > 0 ? each / sum : 0;
+  return lost;
+}
+
+std::vector<Piece> TextTask::explain(Part part, int64_t example, int32_t predicted) {
+  const std::string& text = at(part).texts[static_cast<size_t>(example)];
+  data::Tokens tokens;
+  std::vector<int32_t> ids;
+  encoder_->encode(text, tokens, ids);
+  const size_t limit = text_.max_length > 0 ? static_cast<size_t>(text_.max_length) : tokens.size();
+  const size_t count = std::min(tokens.size(), limit);
+  std::vector<double> weights = attention(ids);
+  if (weights.empty()) weights = left_out(ids, count, predicted);
+
+  std::vector<Piece> pieces;
+  size_t end = 0;
+  for (size_t i = 0; i < count; ++i) {
+    const data::TextSpan span = tokens.span(i);
+    if (span.begin > end) pieces.push_back({text.substr(end, span.begin - end)});
+    pieces.push_back({std::string(span.in(text)), weights[i]});
+    end = span.end;
+  }
+  if (end < text.size()) pieces.push_back({text.substr(end)});
+  return pieces;
+}
+
+std::string TextTask::colour_note() const {
+  const bool attends = !attention(std::array{data::Vocabulary::unknown}).empty();
+  return attends ? "The stronger the colour, the more attention the token gets."
+                 : "The stronger the colour, the more the prediction loses without the token.";
+}
+
+void TextTask::save(const std::string& folder) const { encoder_->vocabulary().save(vocabulary_path(folder)); }
+
+void TextTask::restore(const std::string& folder, data::Labels labels) {
+  labels_ = std::move(labels);
+  make_encoder(data::Vocabulary::load(vocabulary_path(folder)));
+}
+
+}  // namespace fovea::train

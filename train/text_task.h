@@ -1,0 +1,104 @@
+#pragma once
+
+#include <array>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "fovea/data/batch.h"
+#include "fovea/data/text_dataset.h"
+#include "fovea/data/text_encoder.h"
+#include "fovea/train/classifier_task.h"
+
+namespace fovea::train {
+
+/// Texts as a model is fed with them: padded side by side, or as bags (then `offsets` is defined).
+struct TextBatch {
+  Tensor tokens;   // i32 [batch, time]; of bags [all tokens]
+  Tensor offsets;  // i32 [batch], where each bag begins
+  Tensor lengths;  // i32 [batch]
+  Tensor mask;     // bool [batch, time], true where a token stands
+  Tensor labels;   // i32 [batch]; undefined where the texts have none
+  std::vector<int64_t> examples;
+};
+
+struct TextOutput {
+  Tensor logits;   // [batch, classes]
+  Tensor weights;  // [batch, time], the attention to each token; undefined where the model has none
+};
+
+/// How texts are read and what they become.
+struct TextOptions {
+  data::TextColumns columns;
+  bool no_header = false;
+  std::string tokens = "word";
+  bool bigrams = false;
+  int64_t bigram_buckets = 0;  // 0: by how many there are
+  int64_t vocabulary = 50000;
+  int64_t min_count = 1;
+  int64_t max_length = 256;
+};
+
+/// A classifier of texts: everything but the model, which the derived class makes.
+class TextTask : public ClassifierTask {
+ public:
+  void declare_data(OptionTable& options) override;
+  void declare_model(OptionTable& options) override;
+
+  void load_training(const TrainingFiles& files) override;
+  void load_test(const std::string& path) override;
+  void set_inputs(const std::vector<std::string>& inputs) override;
+
+  const data::Labels& labels() const override { return labels_; }
+  int64_t size(Part part) const override { return at(part).ids.size(); }
+  int32_t truth(Part part, int64_t example) const override { return at(part).labels[static_cast<size_t>(example)]; }
+  uint64_t fingerprint() const override { return fingerprint_; }
+  std::string noun() const override { return "texts"; }
+
+  nn::Module& build(Device device) override;
+  std::unique_ptr<BatchStream> stream(Part part, int64_t batch_size, bool shuffle, uint64_t seed) override;
+
+  std::vector<Piece> explain(Part part, int64_t example, int32_t predicted) override;
+  std::string colour_note() const override;
+
+  void save(const std::string& folder) const override;
+  void restore(const std::string& folder, data::Labels labels) override;
+
+ protected:
+  /// A model for token ids 0 to ids - 1.
+  virtual std::unique_ptr<nn::Module> make_model(int64_t ids, int64_t classes) = 0;
+  /// `model` is what make_model made.
+  virtual TextOutput forward(const nn::Module& model, const TextBatch& batch) const = 0;
+  /// Whether the model reads bags.
+  virtual bool reads_bags() const = 0;
+
+  TextOptions& text() { return text_; }
+
+ private:
+  struct Examples {
+    std::vector<std::string> texts;
+    data::TokenIds ids;
+    std::vector<int32_t> labels;  // empty where they are not known
+  };
+
+  const Examples& at(Part part) const { return parts_[static_cast<size_t>(part)]; }
+  Examples& at(Part part) { return parts_[static_cast<size_t>(part)]; }
+  data::TextDataset read(const std::string& path) const;
+  void make_encoder(std::optional<data::Vocabulary> vocabulary);
+  TextBatch batch(const data::TokenIds& ids, std::span<const int32_t> labels, std::span<const int64_t> examples) const;
+  /// The weight of each token; empty where the model has no attention.
+  std::vector<double> attention(std::span<const int32_t> ids) const;
+  /// What the probability of a class loses where a token and its pairs are left out; the sum is 1.
+  std::vector<double> left_out(std::span<const int32_t> ids, size_t tokens, int32_t predicted) const;
+
+  TextOptions text_;
+  Device device_;
+  data::Labels labels_;
+  std::optional<data::TextEncoder> encoder_;
+  std::array<Examples, 3> parts_;
+  uint64_t fingerprint_ = 0;
+  std::unique_ptr<nn::Module> model_;
+};
+
+}  // namespace fovea::train

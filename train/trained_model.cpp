@@ -1,0 +1,30 @@
+#include "fovea/train/trained_model.h"
+
+#include "fovea/data/file_error.h"
+#include "fovea/train/model_folder.h"
+
+namespace fovea::train {
+
+TrainedModel TrainedModel::load(const std::string& folder, const std::string& program,
+                                std::unique_ptr<ClassifierTask> task, const OptionTable& given, Device device) {
+  ModelConfig config = load_config(folder, program);
+  TrainingOptions training;
+  double hold_out = 0;
+  OptionTable options;
+  options.add("hold-out", &hold_out, "");
+  task->declare_data(options);
+  task->declare_model(options);
+  training.declare(options);
+  options.take_given(given);
+  try {
+    options.from_json(config.options, config_path(folder));
+  } catch (const UsageError& error) {
+    throw DataError(error.what());
+  }
+  task->restore(folder, std::move(config.labels));
+  nn::Module& model = task->build(device);
+  load_weights(folder, model, config.run);
+  return {std::move(task), &model, training.batch_size};
+}
+
+}  // namespace fovea::train

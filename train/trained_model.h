@@ -1,0 +1,24 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "fovea/nn/module.h"
+#include "fovea/train/classifier_task.h"
+#include "fovea/train/training_options.h"
+
+namespace fovea::train {
+
+/// A task with the model that a folder holds.
+struct TrainedModel {
+  std::unique_ptr<ClassifierTask> task;
+  nn::Module* model = nullptr;  // the task's
+  int64_t batch_size = 32;
+
+  /// Reads a folder. `given` holds options of the command line, which win over the folder's; they must be those of
+  /// `task`. Throws DataError.
+  static TrainedModel load(const std::string& folder, const std::string& program, std::unique_ptr<ClassifierTask> task,
+                           const OptionTable& given, Device device);
+};
+
+}  // namespace fovea::train

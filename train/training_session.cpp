@@ -1,0 +1,212 @@
+#include "fovea/train/training_session.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "fovea/data/file_error.h"
+#include "fovea/data/files.h"
+#include "fovea/data/string_index.h"
+#include "fovea/tensor/creation.h"
+#include "fovea/train/command_line.h"
+#include "fovea/train/model_folder.h"
+#include "fovea/train/terminal.h"
+#include "fovea/train/training_report.h"
+
+namespace fovea::train {
+namespace {
+
+using Json = nlohmann::ordered_json;
+namespace fs = std::filesystem;
+
+/// What a checkpoint remembers of its run: options, data.
+std::string describe_run(const OptionTable& options, const TrainingFiles& files, uint64_t fingerprint) {
+  return Json{{"options", Json::parse(options.to_json())},
+              {"train", files.train},
+              {"valid", files.valid},
+              {"data", fmt::format("{:016x}", fingerprint)}}
+      .dump();
+}
+
+/// The run's name: the same for the same options and data, wherever they lie.
+std::string run_name(const OptionTable& options, uint64_t fingerprint) {
+  return fmt::format("{:016x}", data::hash_bytes(fmt::format("{} {:016x}", options.to_json(), fingerprint)));
+}
+
+const char* name_of(Ending ending) {
+  switch (ending) {
+    case Ending::complete:
+      return "complete";
+    case Ending::stopped_early:
+      return "stopped_early";
+    case Ending::out_of_time:
+      return "out_of_time";
+    default:
+      return "interrupted";
+  }
+}
+
+}  // namespace
+
+TrainingSession::TrainingSession(std::string program, std::unique_ptr<ClassifierTask> task)
+    : program_(std::move(program)), task_(std::move(task)) {}
+
+void TrainingSession::declare(OptionTable& options) {
+  options.group("Files");
+  options.add("train", &files_.train, "examples to learn from", {.placeholder = "FILE", .configuration = false});
+  options.add("valid", &files_.valid, "examples that tell the best epoch",
+              {.placeholder = "FILE", .default_text = "a part of --train is held out", .configuration = false});
+  options.add("hold-out", &files_.hold_out, "share of every class of --train that is held out", {.min = 0, .max = 0.9});
+  options.add("out", &out_, "folder to write the model to",
+              {.placeholder = "DIR", .required = true, .configuration = false});
+  options.add("config", &config_, "options as a JSON object, or an earlier model's config.json; flags win",
+              {.placeholder = "FILE", .configuration = false});
+  task_->declare_data(options);
+  task_->declare_model(options);
+  training_.declare(options);
+  run_.declare(options);
+}
+
+int TrainingSession::run(OptionTable& options) {
+  const auto start = std::chrono::steady_clock::now();
+  std::error_code ignored;
+  std::optional<Checkpoint> checkpoint;
+  if (training_.resume && fs::exists(checkpoint_path(out_), ignored)) {
+    checkpoint = load_checkpoint(checkpoint_path(out_));
+    adopt(options, *checkpoint);
+  }
+  if (files_.train.empty()) refuse("--train is missing (--help tells more)");
+  task_->settle(options, training_);
+  const Device device = run_.apply();
+  files_.seed = static_cast<uint64_t>(training_.seed);
+  task_->load_training(files_);
+  const std::string name = run_name(options, task_->fingerprint());
+  if (checkpoint) check_same_run(*checkpoint, describe_run(options, files_, task_->fingerprint()));
+
+  manual_seed(static_cast<uint64_t>(training_.seed));
+  nn::Module& model = task_->build(device);
+  const auto optimizer = training_.make_optimizer(model);
+  TrainerOptions trainer_options = training_.trainer();
+  trainer_options.checkpoint = checkpoint_path(out_);
+  trainer_options.run = describe_run(options, files_, task_->fingerprint());
+  Trainer trainer(model, *optimizer, trainer_options);
+  if (checkpoint) trainer.resume(*checkpoint);
+  checkpoint.reset();
+
+  prepare_folder();
+  Progress progress(Progress::style_for(stdout, run_.quiet));
+  const int64_t held_out = task_->size(Part::valid);
+  progress.line(fmt::format("{} {} of {} classes to learn from, {} to check; {} weights; {}, {} thread{}",
+                            task_->size(Part::train), task_->noun(), task_->labels().size(), held_out,
+                            short_count(static_cast<double>(model.parameter_count())), to_string(device), num_threads(),
+                            num_threads() == 1 ? "" : "s"));
+  if (trainer.steps() > 0) progress.line(fmt::format("going on behind step {}", trainer.steps()));
+
+  const auto train = task_->stream(Part::train, training_.batch_size, true, files_.seed);
+  const auto valid = task_->stream(Part::valid, 2 * training_.batch_size, false, 0);
+  const TrainerEvents events{.progress = [&](const ProgressState& state) { progress.update(state); },
+                             .epoch =
+                                 [&](const EpochRecord& record) {
+                                   progress.line(epoch_line(record, training_.epochs));
+                                   data::write_atomically(fs::path(out_) / "metrics.jsonl",
+                                                          to_jsonl(trainer.history()));
+                                 }};
+  const Ending ending = trainer.fit(*train, held_out > 0 ? valid.get() : nullptr, events);
+  progress.clear();
+
+  const Part part = evaluated_part();
+  const auto evaluated = task_->stream(part, 2 * training_.batch_size, false, 0);
+  const Predictions predictions = predict(model, *evaluated);
+  const Evaluation evaluation = evaluation_of(*task_, part, predictions);
+  write_model(model, options, name);
+  const std::string report = fs::path(out_) / "report.html";
+  data::write_atomically(report, to_html(make_report({.title = fmt::format("{}: {}", program_, out_),
+                                                      .task = *task_,
+                                                      .part = part,
+                                                      .evaluated_on = evaluated_on(),
+                                                      .predictions = predictions,
+                                                      .history = trainer.history(),
+                                                      .options = options})));
+  const bool over = ending == Ending::complete || ending == Ending::stopped_early;
+  if (over) fs::remove(checkpoint_path(out_), ignored);
+
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  if (!over) {
+    progress.line(fmt::format("stopped behind step {}; the same command with --resume goes on", trainer.steps()));
+  }
+  progress.line(fmt::format("accuracy {:.4f}  macro F1 {:.4f}  loss {:.4f}  on {}", evaluation.confusion.accuracy(),
+                            evaluation.confusion.macro_f1(), evaluation.loss, evaluated_on()));
+  progress.line(fmt::format("model in {}, report in {}, {:.1f} s", out_, report, seconds));
+  if (run_.json) fmt::print("{}\n", summary_json(trainer, evaluation, ending, seconds));
+  return ending == Ending::interrupted ? ExitStatus::interrupted : ExitStatus::success;
+}
+
+void TrainingSession::adopt(OptionTable& options, const Checkpoint& checkpoint) const {
+  const Json run = Json::parse(checkpoint.run, nullptr, false);
+  if (!run.is_object() || !run.contains("options"))
+    data::fail(checkpoint_path(out_), "not a checkpoint of this program");
+  options.from_json(run["options"].dump(), checkpoint_path(out_));
+  const auto adopt_file = [&](const char* name) {
+    if (!options.given(name) && run.contains(name) && run[name].is_string() && run[name] != "") {
+      options.assign(name, {run[name].get<std::string>()});
+    }
+  };
+  adopt_file("train");
+  adopt_file("valid");
+}
+
+void TrainingSession::check_same_run(const Checkpoint& checkpoint, const std::string& run) const {
+  const Json before = Json::parse(checkpoint.run), now = Json::parse(run);
+  for (const auto& [name, value] : now["options"].items()) {
+    const Json& earlier = before["options"].contains(name) ? before["options"][name] : Json();
+    if (earlier != value) {
+      refuse("--{} is {}, but {} for the run to go on with in {}", name, value.dump(), earlier.dump(), out_);
+    }
+  }
+  if (before.value("data", "") != now.value("data", "")) {
+    refuse("--train or --valid is not what the run in {} was learning from", out_);
+  }
+}
+
+void TrainingSession::prepare_folder() const {
+  std::error_code error;
+  fs::create_directories(out_, error);
+  if (error) data::fail_system(out_, "cannot make the folder", error.value());
+  if (!fs::is_directory(out_, error)) data::fail(out_, "is no folder");
+  if (access(out_.c_str(), W_OK) != 0) data::fail_system(out_, "cannot write into the folder", errno);
+  if (!training_.resume) fs::remove(checkpoint_path(out_), error);
+}
+
+void TrainingSession::write_model(const nn::Module& model, const OptionTable& options, const std::string& run) const {
+  task_->save(out_);
+  save_weights(out_, model, run);
+  save_config(out_, {.trainer = program_, .options = options.to_json(), .labels = task_->labels(), .run = run});
+}
+
+std::string TrainingSession::evaluated_on() const {
+  const std::string count = fmt::format("{} {}", task_->size(evaluated_part()), task_->noun());
+  if (!files_.valid.empty()) return fmt::format("{} of {}", count, fs::path(files_.valid).filename().string());
+  const std::string file = fs::path(files_.train).filename().string();
+  return evaluated_part() == Part::valid ? fmt::format("{} held out of {}", count, file)
+                                         : fmt::format("the {} of {} that it learned from", count, file);
+}
+
+std::string TrainingSession::summary_json(const Trainer& trainer, const Evaluation& evaluation, Ending ending,
+                                          double seconds) const {
+  return Json{{"examples", evaluation.confusion.examples()},
+              {"accuracy", evaluation.confusion.accuracy()},
+              {"macro_f1", evaluation.confusion.macro_f1()},
+              {"loss", evaluation.loss},
+              {"epochs", trainer.history().size()},
+              {"best_epoch", trainer.best_epoch()},
+              {"steps", trainer.steps()},
+              {"ending", name_of(ending)},
+              {"seconds", seconds},
+              {"out", out_}}
+      .dump();
+}
+
+}  // namespace fovea::train
