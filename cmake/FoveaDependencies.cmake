@@ -20,4 +20,6 @@ endif()
 if(FOVEA_SANITIZE)
   add_compile_options(-fsanitize=${FOVEA_SANITIZE} -fno-omit-frame-pointer -g)
   add_link_options(-fsanitize=${FOVEA_SANITIZE})
+  # The SIMD kernels for one instruction set: instrumented, each further one costs minutes to compile.
+  add_compile_definitions(HWY_COMPILE_ONLY_STATIC)
 endif()
