@@ -20,6 +20,7 @@ const Operations& operations() {
     add_products_and_norms(made);
     add_losses(made);
     add_layers(made);
+    add_convolutions(made);
     add_training(made);
     return made;
   }();
