@@ -49,6 +49,9 @@ class Engine {
       if (output.impl()->grad_fn && !is_end(output.impl()->grad_fn)) roots.push_back(output.impl()->grad_fn);
     }
     for (const NodeRef& root : roots) discover(root);
+    for (const Tensor& output : outputs) {
+      if (!output.impl()->grad_fn && output.requires_grad()) await(output);
+    }
     for (size_t i = 0; i < outputs.size(); ++i) {
       if (const NodeRef& node = outputs[i].impl()->grad_fn) {
         deliver_to_node(node, outputs[i].impl()->output_index, gradients[i]);
@@ -99,7 +102,10 @@ class Engine {
       if (stack.back().next == edges.size()) {
         Node& done = *stack.back().node;
         for (Edge& edge : edges) {
-          if (edge.leaf.defined() && (strict_ || wants_leaf(edge.leaf))) done.useful_ = true;
+          if (edge.leaf.defined() && (strict_ || wants_leaf(edge.leaf))) {
+            done.useful_ = true;
+            await(edge.leaf);
+          }
           if (edge.node && (is_end(edge.node) || edge.node->useful_)) done.useful_ = true;
         }
         for (Edge& edge : edges) {
@@ -147,13 +153,38 @@ class Engine {
     }
   }
 
+  /// Notes that one more gradient will arrive at a leaf whose hooks wait for all of them.
+  void await(const Tensor& leaf) {
+    if (leaf.impl()->leaf && !leaf.impl()->leaf->hooks.empty()) ++hooked_[leaf.impl()].awaited;
+  }
+
+  /// `gradient` is undefined where an operation had none to give.
   void deliver_to_leaf(const Tensor& leaf, Tensor gradient) {
-    TensorImpl& impl = *leaf.impl();
-    if (gradient.shape() != leaf.shape()) {
-      raise<AutogradError>(caller_, "backward: a gradient of shape {} for a leaf of shape {}", gradient.shape(),
-                           leaf.shape());
+    if (!hooked_.empty()) {
+      if (const auto found = hooked_.find(leaf.impl()); found != hooked_.end()) {
+        HookedLeaf& waiting = found->second;
+        if (gradient.defined()) add(waiting.sum, checked(leaf, gradient));
+        gradient = {};
+        if (--waiting.awaited > 0 || !waiting.sum.defined()) return;
+        gradient = std::move(waiting.sum);
+        run_hooks(leaf.impl()->leaf->hooks, 0, gradient);
+      }
     }
-    if (impl.leaf) run_hooks(impl.leaf->hooks, 0, gradient);
+    if (gradient.defined()) settle(leaf, std::move(gradient));
+  }
+
+  const Tensor& checked(const Tensor& leaf, const Tensor& gradient) const {
+    if (gradient.shape() != leaf.shape() || gradient.dtype() != leaf.dtype()) {
+      raise<AutogradError>(caller_, "backward: a gradient {} {} for a leaf {} {}", gradient.dtype(), gradient.shape(),
+                           leaf.dtype(), leaf.shape());
+    }
+    return gradient;
+  }
+
+  /// Adds the gradient to what the leaf has, or to what is captured of it.
+  void settle(const Tensor& leaf, Tensor gradient) {
+    TensorImpl& impl = *leaf.impl();
+    checked(leaf, gradient);
     if (capturing_) {
       const auto found = leaf_captures_.find(&impl);
       if (found != leaf_captures_.end()) {
@@ -223,13 +254,17 @@ class Engine {
     }
 
     const std::span<Edge> edges = node.edges();
-    Needs needs;
+    std::vector<uint64_t> more(edges.empty() ? 0 : (edges.size() - 1) / 64);
+    uint64_t first = 0;
+    bool wanted = false;
     for (size_t i = 0; i < edges.size(); ++i) {
       const Edge& edge = edges[i];
-      const bool wanted = edge.node ? is_end(edge.node) || edge.node->useful_
-                                    : edge.leaf.defined() && (strict_ || wants_leaf(edge.leaf));
-      if (wanted) needs.bits |= uint64_t{1} << i;
+      const bool wants = edge.node ? is_end(edge.node) || edge.node->useful_
+                                   : edge.leaf.defined() && (strict_ || wants_leaf(edge.leaf));
+      if (wants) (i < 64 ? first : more[i / 64 - 1]) |= uint64_t{1} << i % 64;
+      wanted = wanted || wants;
     }
+    const Needs needs{first, more};
     constexpr size_t few = 4;
     std::array<Tensor, few> inline_results;
     std::vector<Tensor> many_results;
@@ -238,7 +273,7 @@ class Engine {
       many_results.resize(edges.size());
       results = many_results;
     }
-    if (any && needs.bits != 0) {
+    if (any && wanted) {
       const Node* outer = std::exchange(running, &node);
       try {
         node.backward(gradients, needs, results);
@@ -260,7 +295,7 @@ class Engine {
         if (results[i].defined()) deliver_to_node(edge.node, edge.index, results[i]);
         results[i] = {};
         if (!is_end(edge.node) && --edge.node->pending_ == 0) ready_.push_back(edge.node);
-      } else if (results[i].defined()) {
+      } else {
         deliver_to_leaf(edge.leaf, std::move(results[i]));
       }
     }
@@ -279,6 +314,12 @@ class Engine {
   std::vector<NodeRef> ready_;
   std::unordered_map<const Node*, std::vector<std::pair<uint32_t, size_t>>> node_captures_;
   std::unordered_map<const TensorImpl*, std::vector<size_t>> leaf_captures_;
+
+  struct HookedLeaf {
+    size_t awaited = 0;
+    Tensor sum;
+  };
+  std::unordered_map<const TensorImpl*, HookedLeaf> hooked_;
 };
 
 namespace {
@@ -298,6 +339,14 @@ std::vector<Tensor> checked_gradients(const std::vector<Tensor>& outputs, const 
       if (gradients[i].shape() != outputs[i].shape()) {
         raise<ShapeError>(caller, "backward: a gradient of shape {} for an output of shape {}", gradients[i].shape(),
                           outputs[i].shape());
+      }
+      if (gradients[i].dtype() != outputs[i].dtype()) {
+        raise<DTypeError>(caller, "backward: a gradient of dtype {} for an output of {}; convert it with .to()",
+                          gradients[i].dtype(), outputs[i].dtype());
+      }
+      if (&gradients[i].backend() != &outputs[i].backend()) {
+        raise<DeviceError>(caller, "backward: a gradient on {} for an output on {}; move it with .to()",
+                           gradients[i].device(), outputs[i].device());
       }
       checked.push_back(gradients[i]);
     } else if (outputs[i].numel() == 1) {

@@ -29,10 +29,10 @@ std::vector<Tensor> grad(const std::vector<Tensor>& outputs, const std::vector<T
 Tensor checkpoint(const std::function<Tensor(const std::vector<Tensor>&)>& function, const std::vector<Tensor>& inputs,
                   const std::vector<Tensor>& parameters = {}, Caller caller = {});
 
-/// The gradients of `definition` (ordinary recorded operations) with respect to each of its arguments, taken at `inputs`:
-/// what a fused operation returns from its backward when the pass itself is recorded. `definition` is called with stand-ins
-/// for the inputs, so that each gradient is partial even where one input was made from another. Entry i is undefined where
-/// not `needs[i]`.
+/// The gradients of `definition` (ordinary recorded operations) with respect to each of its arguments, taken at
+/// `inputs`: what a fused operation returns from its backward when the pass itself is recorded. `definition` is called
+/// with stand-ins for the inputs, so that each gradient is partial even where one input was made from another. Entry i
+/// is undefined where not `needs[i]`.
 Gradients differentiate(const std::function<std::vector<Tensor>(const std::vector<Tensor>&)>& definition,
                         std::span<const Tensor> inputs, std::span<const Tensor> gradients, Needs needs);
 

@@ -108,7 +108,22 @@ Tensor Tensor::grad() const {
   return impl.leaf ? impl.leaf->grad : Tensor();
 }
 
-void Tensor::set_grad(Tensor grad) { leaf_state(detail::checked(impl_)).grad = std::move(grad); }
+void Tensor::set_grad(Tensor grad, Caller caller) {
+  if (grad.defined()) {
+    if (grad.shape() != shape()) {
+      raise<ShapeError>(caller, "set_grad: a gradient of shape {} for a tensor of shape {}", grad.shape(), shape());
+    }
+    if (grad.dtype() != dtype()) {
+      raise<DTypeError>(caller, "set_grad: a gradient of dtype {} for a tensor of {}; convert it with .to()",
+                        grad.dtype(), dtype());
+    }
+    if (&grad.backend() != &backend()) {
+      raise<DeviceError>(caller, "set_grad: a gradient on {} for a tensor on {}; move it with .to()", grad.device(),
+                         device());
+    }
+  }
+  leaf_state(detail::checked(impl_)).grad = std::move(grad);
+}
 
 const RowSparse* Tensor::sparse_grad() const {
   const TensorImpl& impl = detail::checked(impl_);

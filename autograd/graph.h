@@ -52,8 +52,12 @@ using Gradients = std::vector<Tensor>;
 
 /// Which inputs of an operation want a gradient.
 struct Needs {
-  uint64_t bits = 0;
-  bool operator[](size_t input) const { return bits >> input & 1; }
+  uint64_t bits = 0;                    // of the first 64 inputs
+  std::span<const uint64_t> more = {};  // of those behind, 64 in each
+  bool operator[](size_t input) const {
+    const uint64_t word = input < 64 ? bits : more[input / 64 - 1];
+    return word >> input % 64 & 1;
+  }
 };
 
 /// A tensor kept for the backward pass. Reading it throws AutogradError if it was changed in place since.
@@ -228,6 +232,9 @@ std::vector<Tensor> record(const char* name, std::vector<Tensor> outs, std::span
   if (!grad_enabled()) return outs;
   bool any = false;
   for (const Tensor& input : inputs) any = any || input.requires_grad();
+  if (autograd::anomaly_enabled()) {
+    for (const Tensor& out : outs) autograd::check_for_nan(out, name, caller, "result");
+  }
   if (!any) return outs;
   std::vector<autograd::Edge> edges;
   edges.reserve(inputs.size());

@@ -156,7 +156,8 @@ class Tensor {
   bool is_leaf() const;
   /// The accumulated gradient of a leaf; undefined where none has arrived.
   Tensor grad() const;
-  void set_grad(Tensor grad);
+  /// Undefined: none. Throws ShapeError, DTypeError, DeviceError where it is not like this tensor.
+  void set_grad(Tensor grad, Caller caller = {});
   /// The accumulated gradient by rows, where the layer that uses this leaf makes sparse ones; null else.
   const RowSparse* sparse_grad() const;
   void set_sparse_grad(std::optional<RowSparse> grad);

@@ -1,0 +1,123 @@
+#include "fovea/autograd/backward.h"
+#include "fovea/autograd/matmul.h"
+#include "fovea/autograd/pointwise.h"
+#include "fovea/autograd/reductions.h"
+#include "fovea/tensor/creation.h"
+#include "support/device.h"
+#include "support/expect.h"
+#include "support/layouts.h"
+
+namespace fovea {
+namespace {
+
+using autograd::checkpoint;
+using autograd::grad;
+using test::OnEveryDevice;
+using Inputs = std::vector<Tensor>;
+
+/// Two layers with dropout.
+Tensor block(const Tensor& x, const Tensor& w) {
+  const Tensor hidden = tanh(matmul(x, w));
+  const Tensor kept = gt(rand(hidden.shape(), {f32, hidden.device()}), 0.4);
+  return matmul(hidden * kept, w);
+}
+
+TEST_P(OnEveryDevice, GivesTheSameGradientsWhenRunAgain) {
+  const Tensor x = test::random({3, 4}, options()).set_requires_grad();
+  const Tensor w = test::random({4, 4}, options(), 2).set_requires_grad();
+  manual_seed(5);
+  const Tensor plain = block(block(x, w), w);
+  const std::vector<Tensor> expected = grad({sum(square(plain))}, {x, w});
+
+  manual_seed(5);
+  Tensor y = checkpoint([&](const Inputs& in) { return block(in[0], w); }, {x}, {w});
+  y = checkpoint([](const Inputs& in) { return block(in[0], in[1]); }, {y, w});
+  EXPECT_CLOSE(y, plain);
+  const Generator before = default_generator();
+  sum(square(y)).backward();
+  EXPECT_CLOSE(x.grad(), expected[0]);
+  EXPECT_CLOSE(w.grad(), expected[1]);
+  EXPECT_EQ(default_generator().offset, before.offset) << "running again draws nothing from the stream";
+}
+
+TEST(Checkpoint, IsDifferentiableTwice) {
+  const Tensor x = test::random({2, 3}, {f64}), w = test::random({3, 3}, {f64}, 2);
+  EXPECT_GRADIENTS(
+      [](const Tensor& a, const Tensor& b) {
+        return checkpoint([](const Inputs& in) { return tanh(matmul(in[0], in[1])) * in[0]; }, {a, b});
+      },
+      x, w);
+  EXPECT_GRADIENTS(
+      [](const Tensor& a, const Tensor& b) {
+        const Tensor c = exp(a);
+        return checkpoint([&](const Inputs& in) { return sin(matmul(in[0], b)) * in[0]; }, {c * a}, {b});
+      },
+      x, w);
+}
+
+TEST(Checkpoint, Nests) {
+  const Tensor x = test::random({2, 3}, {f64});
+  EXPECT_GRADIENTS(
+      [](const Tensor& a) {
+        return checkpoint(
+            [](const Inputs& outer) {
+              const Tensor y = checkpoint([](const Inputs& in) { return sin(in[0]) * in[0]; }, {outer[0]});
+              return exp(y) * outer[0];
+            },
+            {a});
+      },
+      x);
+}
+
+TEST(Checkpoint, RunsOnceMoreInEachPass) {
+  const Tensor x = tensor({1, 2}).set_requires_grad();
+  int runs = 0;
+  const Tensor y = checkpoint(
+      [&](const Inputs& in) {
+        ++runs;
+        return exp(in[0]);
+      },
+      {x});
+  EXPECT_EQ(runs, 1);
+  autograd::backward({sum(y)}, {}, {.retain_graph = true});
+  EXPECT_EQ(runs, 2);
+  EXPECT_CLOSE(x.grad(), exp(x.detach()));
+}
+
+TEST(Checkpoint, KeepsNothingOfTheInside) {
+  Backend& cpu = backend(Device::cpu());
+  constexpr int64_t n = 1 << 16;
+  const Tensor x = ones({n}).set_requires_grad();
+  const auto deep = [](const Inputs& in) {
+    Tensor y = in[0];
+    for (int i = 0; i < 20; ++i) y = sin(y);
+    return y;
+  };
+  const size_t before = cpu.memory().live;
+  const Tensor y = checkpoint(deep, {x});
+  EXPECT_LE(cpu.memory().live, before + n * sizeof(float));
+}
+
+TEST(Checkpoint, NamesAForgottenLeaf) {
+  const Tensor x = tensor({1, 2}).set_requires_grad(), w = tensor({3, 4}).set_requires_grad();
+  const Tensor y = checkpoint([&](const Inputs& in) { return in[0] * w; }, {x});
+  EXPECT_ERROR(sum(y).backward(),
+               "checkpoint: the function uses a leaf of shape [2] that stands in neither inputs nor parameters "
+               "(checkpoint_test.cpp:");
+}
+
+TEST(Checkpoint, RecordsNothingWhereNothingWantsAGradient) {
+  const Tensor y = checkpoint([](const Inputs& in) { return exp(in[0]); }, {tensor({1, 2})});
+  EXPECT_FALSE(y.requires_grad());
+}
+
+TEST(Checkpoint, WorksWhereOnlyParametersWantAGradient) {
+  const Tensor w = tensor({3, 4}).set_requires_grad();
+  const Tensor x = tensor({1, 2});
+  const Tensor y = checkpoint([&](const Inputs& in) { return in[0] * w * w; }, {x}, {w});
+  sum(y).backward();
+  EXPECT_CLOSE(w.grad(), {6, 16});
+}
+
+}  // namespace
+}  // namespace fovea
