@@ -174,6 +174,7 @@ struct Application {
   std::span<const double> scalars;
   const Shape& space;
   const Shape* output_shapes = nullptr;  // one per output; null: all have the space's
+  const Shape* dropped = nullptr;        // the only output's shape without the axes that it was folded over
   Caller caller;
 };
 
@@ -191,6 +192,7 @@ class ElementwiseNode final : public autograd::Node {
         shapes_(a.inputs.size()),
         outputs_(results.size()),
         scalars_(a.scalars.size()) {
+    if (a.dropped) kept_ = a.output_shapes[0];
     std::copy(a.scalars.begin(), a.scalars.end(), scalars_.span().begin());
     uint64_t wanted = 0;
     for (size_t i = 0; i < a.inputs.size(); ++i) {
@@ -210,6 +212,11 @@ class ElementwiseNode final : public autograd::Node {
   std::span<autograd::Edge> edges() override { return edges_.span(); }
 
   void backward(std::span<const Tensor> gradients, Needs needs, std::span<Tensor> results) override {
+    Tensor kept;
+    if (kept_) {
+      kept = gradients[0].reshape(*kept_);
+      gradients = {&kept, 1};
+    }
     const ElementwiseKernel::DerivedKernel* derived = &kernel_->derivative(needs.bits, !folded_);
     if (derived->passed) {
       uint64_t rest = needs.bits;
@@ -264,7 +271,8 @@ class ElementwiseNode final : public autograd::Node {
     Few<Tensor> out(derived->wanted.size());
     Few<Shape> shapes(derived->wanted.size());
     for (size_t k = 0; k < derived->wanted.size(); ++k) shapes[k] = shapes_[static_cast<size_t>(derived->wanted[k])];
-    apply({derived->kernel, inputs.span(), scalars_.span(), space_, shapes.span().data(), where()}, out.span());
+    apply({derived->kernel, inputs.span(), scalars_.span(), space_, shapes.span().data(), nullptr, where()},
+          out.span());
     for (size_t k = 0; k < derived->wanted.size(); ++k) {
       results[static_cast<size_t>(derived->wanted[k])] = std::move(out[k]);
     }
@@ -279,6 +287,7 @@ class ElementwiseNode final : public autograd::Node {
  private:
   Kernel kernel_;
   Shape space_;
+  std::optional<Shape> kept_;  // the output's shape with the axes that were dropped
   bool folded_;
   Few<autograd::Edge> edges_;
   Few<Saved> saved_;
@@ -352,6 +361,11 @@ void apply(const Application& a, std::span<Tensor> results) {
   for (size_t i = 0; i < a.inputs.size(); ++i) inputs[i] = &a.inputs[i]->view();
   first->backend().map({f.program, raw::compute_dtype(dtype), a.space, inputs.span(), outputs.span(), a.scalars});
 
+  if (a.dropped) {
+    View& view = results[0].impl()->view;
+    view.shape = *a.dropped;
+    view.strides = contiguous_strides(*a.dropped);
+  }
   if (!grad_enabled()) return;
   if (autograd::anomaly_enabled()) {
     for (const Tensor& result : results) autograd::check_for_nan(result, f.name.c_str(), a.caller, "result");
@@ -410,6 +424,7 @@ struct Arguments {
 
 void Elementwise::define(const char* name, std::span<const bool> scalar_parameters,
                          const std::function<std::vector<Expr>(const std::vector<Expr>&)>& body) {
+  if (scalar_parameters.size() > 63) throw ValueError(fmt::format("{}: more than 63 parameters", name));
   ElementwiseFunction f;
   f.name = name;
   {
@@ -427,7 +442,7 @@ void Elementwise::define(const char* name, std::span<const bool> scalar_paramete
 Tensor Elementwise::one(std::span<const Operand> operands) const {
   Arguments arguments(kernel_, operands);
   std::array<Tensor, 1> result;
-  apply({*arguments.kernel, arguments.inputs.span(), arguments.scalars.span(), arguments.space, nullptr,
+  apply({*arguments.kernel, arguments.inputs.span(), arguments.scalars.span(), arguments.space, nullptr, nullptr,
          arguments.caller},
         result);
   return std::move(result[0]);
@@ -436,7 +451,7 @@ Tensor Elementwise::one(std::span<const Operand> operands) const {
 std::vector<Tensor> Elementwise::many(std::span<const Operand> operands) const {
   Arguments arguments(kernel_, operands);
   std::vector<Tensor> results(kernel_->function.outputs.size());
-  apply({*arguments.kernel, arguments.inputs.span(), arguments.scalars.span(), arguments.space, nullptr,
+  apply({*arguments.kernel, arguments.inputs.span(), arguments.scalars.span(), arguments.space, nullptr, nullptr,
          arguments.caller},
         results);
   return results;
@@ -461,10 +476,10 @@ Tensor Elementwise::sum(const Axes& axes, bool keepdim, std::initializer_list<Op
     }
   }
   std::array<Tensor, 1> result;
-  apply(
-      {*arguments.kernel, arguments.inputs.span(), arguments.scalars.span(), arguments.space, &kept, arguments.caller},
-      result);
-  return keepdim ? std::move(result[0]) : result[0].reshape(out, arguments.caller);
+  apply({*arguments.kernel, arguments.inputs.span(), arguments.scalars.span(), arguments.space, &kept,
+         out == kept ? nullptr : &out, arguments.caller},
+        result);
+  return std::move(result[0]);
 }
 
 void Elementwise::into(std::initializer_list<const Tensor*> outputs, std::initializer_list<Operand> operands) const {
