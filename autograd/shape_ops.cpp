@@ -368,21 +368,40 @@ Tensor repeat(const Tensor& x, const Shape& repeats, Caller caller) {
   if (repeats.rank() < x.rank()) {
     raise<ShapeError>(caller, "repeat: {} repeats for a tensor of shape {}", repeats, x.shape());
   }
-  // [r0, s0, r1, s1, ...] by expansion, then pairs joined.
-  Shape own, wide, out;
+  Shape own, out;
   const int offset = repeats.rank() - x.rank();
+  int pairs = 0;
   for (int axis = 0; axis < repeats.rank(); ++axis) {
-    const int64_t size = axis < offset ? 1 : x.shape()[axis - offset];
     if (repeats[axis] < 0) raise<ValueError>(caller, "repeat: {} is negative", repeats[axis]);
-    out.push_back(size * repeats[axis]);
-    if (repeats[axis] != 1) {
-      own.push_back(1);
-      wide.push_back(repeats[axis]);
-    }
-    own.push_back(size);
-    wide.push_back(size);
+    own.push_back(axis < offset ? 1 : x.shape()[axis - offset]);
+    out.push_back(own[axis] * repeats[axis]);
+    if (repeats[axis] != 1 && own[axis] != 1) ++pairs;
   }
-  return x.reshape(own, caller).expand(wide, caller).reshape(out, caller);
+  Tensor y = x.reshape(own, caller);
+  if (own.rank() + pairs <= max_rank) {
+    // [r0, s0, r1, s1, ...] by expansion, then pairs joined: one copy.
+    Shape narrow, wide;
+    for (int axis = 0; axis < own.rank(); ++axis) {
+      if (repeats[axis] != 1 && own[axis] != 1) {
+        narrow.push_back(1);
+        wide.push_back(repeats[axis]);
+      }
+      narrow.push_back(own[axis]);
+      wide.push_back(own[axis] == 1 ? repeats[axis] : own[axis]);
+    }
+    return y.reshape(narrow, caller).expand(wide, caller).reshape(out, caller);
+  }
+  Shape done = own;  // too many axes for that: one after the other
+  for (int axis = 0; axis < own.rank(); ++axis) {
+    int64_t outer = 1, inner = 1;
+    for (int i = 0; i < axis; ++i) outer *= done[i];
+    for (int i = axis + 1; i < own.rank(); ++i) inner *= done[i];
+    done[axis] = out[axis];
+    y = y.reshape({outer, 1, own[axis], inner}, caller)
+            .expand({outer, repeats[axis], own[axis], inner}, caller)
+            .reshape(done, caller);
+  }
+  return y;
 }
 
 Tensor pad(const Tensor& x, std::initializer_list<int64_t> sizes, double value, Caller caller) {
@@ -398,8 +417,10 @@ Tensor pad(const Tensor& x, const std::vector<int64_t>& sizes, double value, Cal
   for (size_t pair = 0; pair < sizes.size() / 2; ++pair) {
     const int axis = x.rank() - 1 - static_cast<int>(pair);
     const int64_t before = sizes[2 * pair], after = sizes[2 * pair + 1];
+    if (std::max<int64_t>(-before, 0) + std::max<int64_t>(-after, 0) > shape[axis]) {
+      raise<ShapeError>(caller, "pad: axis {} of {} is cropped below 0", axis, x.shape());
+    }
     shape[axis] += before + after;
-    if (shape[axis] < 0) raise<ShapeError>(caller, "pad: axis {} of {} is cropped below 0", axis, x.shape());
     inner = inner.slice(axis, std::max<int64_t>(-before, 0), x.shape()[axis] - std::max<int64_t>(-after, 0), 1, caller);
   }
   Tensor out = full(shape, value, x.options());
@@ -438,10 +459,12 @@ Tensor band(const Tensor& x, int64_t diagonal, bool lower, const char* name, Cal
 }  // namespace
 
 Tensor tril(const Tensor& x, int64_t diagonal, Caller caller) {
+  if (x.dtype() == boolean) return logical_and(x, band(x, diagonal, true, "tril", caller));
   return where(band(x, diagonal, true, "tril", caller), x, 0.0);
 }
 
 Tensor triu(const Tensor& x, int64_t diagonal, Caller caller) {
+  if (x.dtype() == boolean) return logical_and(x, band(x, diagonal, false, "triu", caller));
   return where(band(x, diagonal, false, "triu", caller), x, 0.0);
 }
 
