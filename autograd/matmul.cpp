@@ -13,6 +13,16 @@ Shape leading(const Shape& shape) {
   return out;
 }
 
+/// How many rows all axes but the last make together.
+int64_t row_count(const Shape& shape) {
+  int64_t rows = 1;
+  for (int axis = 0; axis < shape.rank() - 1; ++axis) rows *= shape[axis];
+  return rows;
+}
+
+/// [..., n] as [rows, n]; n may be 0.
+Tensor as_rows(const Tensor& x) { return x.reshape({row_count(x.shape()), x.shape().back()}); }
+
 Shape with_matrix(Shape leading, int64_t rows, int64_t columns) {
   leading.push_back(rows);
   leading.push_back(columns);
@@ -47,7 +57,7 @@ Tensor product(const Tensor& a, const Tensor& b, Caller caller) {
         if (needs[1]) {
           // One matrix for all rows: its gradient is one product, not a sum over the batch of products.
           if (b->rank() == 2 && a->rank() > 2) {
-            gradients[1] = matmul(a->reshape({-1, a->shape().back()}).mT(), g.reshape({-1, g.shape().back()}));
+            gradients[1] = matmul(as_rows(*a).mT(), as_rows(g));
           } else {
             gradients[1] = sum_to(matmul(a->mT(), g), b->shape());
           }
@@ -82,12 +92,11 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, Caller 
                       bias.defined() ? fmt::format(" and bias {}", bias.shape()) : "");
   }
   if (bias.defined()) check_operands("linear", x, bias, caller);
-  const Tensor rows =
-      raw::try_reshape(raw::contiguous(x), {x.numel() / std::max<int64_t>(x.shape().back(), 1), x.shape().back()});
+  const Tensor rows = raw::try_reshape(raw::contiguous(x), {row_count(x.shape()), x.shape().back()});
   Shape shape = x.shape();
   shape[shape.rank() - 1] = weight.shape()[0];
   Tensor out = raw::empty(shape, x.options());
-  const Tensor out_rows = raw::try_reshape(out, {out.numel() / std::max<int64_t>(shape.back(), 1), shape.back()});
+  const Tensor out_rows = raw::try_reshape(out, {row_count(shape), shape.back()});
   const Tensor transposed = raw::window(weight, {weight.shape()[1], weight.shape()[0]},
                                         {weight.strides()[1], weight.strides()[0]}, weight.view().offset);
   x.backend().matmul({rows.view(), transposed.view(), out_rows.view(), bias.defined() ? &bias.view() : nullptr});
@@ -95,9 +104,9 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, Caller 
       "linear", std::move(out), {x, weight, bias},
       [x = Saved(x), weight = Saved(weight)](const Tensor& g, Needs needs) {
         Gradients gradients(3);
-        const Tensor g_rows = g.reshape({-1, g.shape().back()});
+        const Tensor g_rows = as_rows(g);
         if (needs[0]) gradients[0] = matmul(g_rows, *weight).reshape(x->shape());
-        if (needs[1]) gradients[1] = matmul(g_rows.mT(), x->reshape({-1, x->shape().back()}));
+        if (needs[1]) gradients[1] = matmul(g_rows.mT(), as_rows(*x));
         if (needs[2]) gradients[2] = sum(g_rows, 0);
         return gradients;
       },
