@@ -1,6 +1,7 @@
 #include "fovea/autograd/reductions.h"
 
 #include <array>
+#include <cmath>
 
 #include "fovea/autograd/graph.h"
 #include "fovea/autograd/indexing.h"
@@ -129,7 +130,9 @@ Tensor sum(const Tensor& x, const Axes& axes, bool keepdim, Caller caller) {
 Tensor mean(const Tensor& x, const Axes& axes, bool keepdim, Caller caller) {
   static const Elementwise f{"mean", [](Expr x, Scalar scale) { return x * scale; }};
   need_floating(x, "mean", caller);
-  return f.sum(axes, keepdim, {{x, caller}, {1 / reduced_count(x, axes, "mean", caller), caller}});
+  const double count = reduced_count(x, axes, "mean", caller);
+  if (count == 0) return sum(x, axes, keepdim, caller) * NAN;
+  return f.sum(axes, keepdim, {{x, caller}, {1 / count, caller}});
 }
 
 Tensor amax(const Tensor& x, const Axes& axes, bool keepdim, Caller caller) {
@@ -142,7 +145,10 @@ Tensor amin(const Tensor& x, const Axes& axes, bool keepdim, Caller caller) {
 
 Tensor logsumexp(const Tensor& x, const Axes& axes, bool keepdim, Caller caller) {
   static const Elementwise shifted{"logsumexp", [](Expr x, Expr shift) { return exp(x - shift); }};
-  static const Elementwise finish{"logsumexp", [](Expr total, Expr shift) { return log(total) + shift; }};
+  static const Elementwise finish{"logsumexp", [](Expr total, Expr shift) {
+                                    const Expr nothing = total == 0.0;  // every x is -inf: no gradient
+                                    return where(nothing, -INFINITY, log(where(nothing, 1.0, total)) + shift);
+                                  }};
   static const Elementwise finite{"logsumexp", [](Expr m) { return where(abs(m) < INFINITY, m, 0.0); }};
   need_floating(x, "logsumexp", caller);
   // Any shift gives the same value, so none of its gradient is needed; an infinite one would make inf - inf.
@@ -165,6 +171,7 @@ Tensor var(const Tensor& x, const Axes& axes, double correction, bool keepdim, C
   static const Elementwise f{"var", [](Expr x, Expr m, Scalar scale) { return square(x - m) * scale; }};
   need_floating(x, "var", caller);
   const double count = reduced_count(x, axes, "var", caller);
+  if (count == 0) return sum(x, axes, keepdim, caller) * NAN;
   const Tensor m = mean(x, axes, true, caller);
   return f.sum(axes, keepdim, {{x, caller}, {m, caller}, {1 / std::max(count - correction, 0.0), caller}});
 }
@@ -196,6 +203,7 @@ Tensor prod(const Tensor& x, const Axes& axes, bool keepdim, Caller caller) {
 }
 
 Tensor any(const Tensor& x, const Axes& axes, bool keepdim, Caller caller) {
+  if (x.dtype() != boolean) return any(ne({x, caller}, 0.0), axes, keepdim, caller);
   return gt({sum(x, axes, keepdim, caller), caller}, 0.0);
 }
 

@@ -18,7 +18,7 @@ Tensor norm(const Tensor& x, const Axes& axes = {}, bool keepdim = false, Caller
 Tensor var(const Tensor& x, const Axes& axes = {}, double correction = 1, bool keepdim = false, Caller caller = {});
 Tensor prod(const Tensor& x, const Axes& axes = {}, bool keepdim = false, Caller caller = {});
 
-/// Whether any (all) of a bool tensor holds.
+/// Whether any (all) of the elements hold: true, or a number other than 0.
 Tensor any(const Tensor& x, const Axes& axes = {}, bool keepdim = false, Caller caller = {});
 Tensor all(const Tensor& x, const Axes& axes = {}, bool keepdim = false, Caller caller = {});
 
