@@ -85,6 +85,7 @@ Tensor index_select(const Tensor& x, int axis, const Tensor& index, Caller calle
 Tensor gather(const Tensor& x, int axis, const Tensor& index, Caller caller) {
   const int a = normalize_axis(axis, x.rank(), "gather", caller);
   check_index(x, index, "gather", caller);
+  if (x.rank() == 0 && index.rank() == 0) return gather(x.reshape({1}), 0, index.reshape({1}), caller).reshape({});
   bool fits = index.rank() == x.rank();
   Shape covered = x.shape();
   for (int i = 0; fits && i < x.rank(); ++i) {
@@ -107,6 +108,9 @@ Tensor gather(const Tensor& x, int axis, const Tensor& index, Caller caller) {
 Tensor scatter_add(const Tensor& x, int axis, const Tensor& index, const Tensor& source, Caller caller) {
   const int a = normalize_axis(axis, x.rank(), "scatter_add", caller);
   check_index(x, index, "scatter_add", caller);
+  if (x.rank() == 0 && index.rank() == 0 && source.rank() == 0) {
+    return scatter_add(x.reshape({1}), 0, index.reshape({1}), source.reshape({1}), caller).reshape({});
+  }
   bool fits = index.rank() == x.rank() && source.rank() == x.rank();
   for (int i = 0; fits && i < x.rank(); ++i) {
     fits = index.shape()[i] <= source.shape()[i] && (i == a || index.shape()[i] <= x.shape()[i]);

@@ -138,6 +138,8 @@ Tensor huber_loss(const Tensor& x, const Tensor& y, double delta, Reduction redu
 }
 
 Tensor smooth_l1_loss(const Tensor& x, const Tensor& y, double beta, Reduction reduction, Caller caller) {
+  if (beta < 0) raise<ValueError>(caller, "smooth_l1_loss: beta {} is negative", beta);
+  if (beta == 0) return l1_loss(x, y, reduction, caller);
   return huber_loss(x, y, beta, reduction, caller) * (1 / beta);
 }
 

@@ -7,7 +7,7 @@ namespace fovea {
 enum class Reduction : uint8_t { none, mean, sum };
 
 struct CrossEntropyOptions {
-  Tensor weight;  // [classes], how much each class counts; undefined: all alike
+  Tensor weight = {};  // [classes], how much each class counts; undefined: all alike
   double label_smoothing = 0;
   int64_t ignore_index = -100;            // a target that takes no part
   Reduction reduction = Reduction::mean;  // the mean is over the weights of the targets that take part
@@ -26,7 +26,7 @@ Tensor l1_loss(const Tensor& x, const Tensor& y, Reduction reduction = Reduction
 /// 0.5 d^2 where |d| <= delta, else delta (|d| - delta / 2), of d = x - y (Huber 1964).
 Tensor huber_loss(const Tensor& x, const Tensor& y, double delta = 1, Reduction reduction = Reduction::mean,
                   Caller caller = {});
-/// Huber's loss divided by beta.
+/// Huber's loss divided by its delta, beta; l1_loss where beta is 0.
 Tensor smooth_l1_loss(const Tensor& x, const Tensor& y, double beta = 1, Reduction reduction = Reduction::mean,
                       Caller caller = {});
 /// -(y log sigmoid(x) + (1 - y) log(1 - sigmoid(x))), from logits x.

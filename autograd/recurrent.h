@@ -7,9 +7,9 @@ namespace fovea {
 struct RecurrentOptions {
   RecurrentKind kind = RecurrentKind::gru;
   bool reverse = false;
-  Tensor lengths;  // i32 [batch], how far each sequence runs; undefined: all of them to the end
-  Tensor h0;       // [batch, hidden]; undefined: zeros
-  Tensor c0;       // [batch, hidden], lstm only; undefined: zeros
+  Tensor lengths = {};  // i32 [batch], how far each sequence runs; undefined: all of them to the end
+  Tensor h0 = {};       // [batch, hidden]; undefined: zeros
+  Tensor c0 = {};       // [batch, hidden], lstm only; undefined: zeros
 };
 
 struct RecurrentResult {
