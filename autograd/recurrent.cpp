@@ -182,15 +182,16 @@ RecurrentResult recurrent(const Tensor& projected, const Tensor& weight_hh, cons
   std::vector<Tensor> outputs{fused.output, fused.h};
   if (fused.c.defined()) outputs.push_back(fused.c);
   if (!recorded) return result(std::move(outputs));
+  std::vector<Saved> saved(inputs.begin(), inputs.end());
+  saved.emplace_back(outputs[0].detach());
   // What backward reads are other handles than the outputs, which will hold the node that holds them.
   fused.output = fused.output.detach();
   fused.h = fused.h.detach();
   if (fused.c.defined()) fused.c = fused.c.detach();
   return result(record(
       "recurrent", std::move(outputs), inputs,
-      [fused = std::move(fused), inputs, output_version = Saved(outputs[0].detach())](std::span<const Tensor> g,
-                                                                                      Needs needs) {
-        static_cast<void>(*output_version);  // throws if it was changed in place
+      [fused = std::move(fused), inputs, saved](std::span<const Tensor> g, Needs needs) {
+        for (const Saved& x : saved) static_cast<void>(*x);  // throws if it was changed in place
         if (!grad_enabled()) return fused_backward(fused, g, needs);
         return autograd::differentiate(
             [options = fused.options](const std::vector<Tensor>& in) {
