@@ -1,0 +1,475 @@
+// Every differentiable operation, by name, against finite differences of first and second order: over odd shapes,
+// broadcast and strided inputs. A function that the public headers declare and that has no row here fails the last
+// test.
+#include <fstream>
+#include <map>
+#include <regex>
+#include <set>
+#include <sstream>
+
+#include "fovea/autograd/gradcheck.h"
+#include "fovea/autograd/indexing.h"
+#include "fovea/autograd/losses.h"
+#include "fovea/autograd/matmul.h"
+#include "fovea/autograd/normalize.h"
+#include "fovea/autograd/pointwise.h"
+#include "fovea/autograd/recurrent.h"
+#include "fovea/autograd/reductions.h"
+#include "fovea/autograd/shape_ops.h"
+#include "fovea/tensor/creation.h"
+#include "support/expect.h"
+#include "support/layouts.h"
+
+namespace fovea {
+namespace {
+
+using Inputs = std::vector<Tensor>;
+using Outputs = std::vector<Tensor>;
+
+/// An operation's arguments for one check.
+struct Check {
+  Inputs inputs;
+  std::function<Outputs(const Inputs&)> function;
+};
+using Checks = std::vector<Check>;
+
+/// Normal numbers; every call other ones.
+Tensor any_number(const Shape& shape) {
+  static uint64_t seed = 100;
+  return test::random(shape, {f64}, ++seed);
+}
+Tensor positive(const Shape& shape) {
+  static uint64_t seed = 500;
+  return test::random_between(0.3, 2, shape, {f64}, ++seed);
+}
+Tensor integers(const std::vector<int32_t>& values, const Shape& shape) { return from_vector(values, shape); }
+
+using Make = Tensor (*)(const Shape&);
+
+Checks unary(const std::function<Tensor(const Tensor&)>& f, Make make = any_number) {
+  Checks checks;
+  for (const Shape& shape : {Shape{}, Shape{0}, Shape{1}, Shape{5}, Shape{3, 1, 2}}) {
+    checks.push_back({{make(shape)}, [f](const Inputs& x) { return Outputs{f(x[0])}; }});
+  }
+  return checks;
+}
+
+Checks binary(const std::function<Tensor(const Tensor&, const Tensor&)>& f, Make make = any_number) {
+  const std::pair<Shape, Shape> shapes[] = {{{3, 2}, {3, 2}},    {{2, 3}, {3}},    {{}, {2, 2}},
+                                            {{2, 1, 2}, {3, 1}}, {{1, 3}, {2, 1}}, {{0, 2}, {1, 2}}};
+  Checks checks;
+  for (const auto& [a, b] : shapes) {
+    checks.push_back({{make(a), make(b)}, [f](const Inputs& x) { return Outputs{f(x[0], x[1])}; }});
+  }
+  return checks;
+}
+
+Checks reduction(const std::function<Tensor(const Tensor&, const Axes&, bool)>& f, Make make = any_number) {
+  Checks checks;
+  const auto add = [&](const Shape& shape, const Axes& axes, bool keepdim) {
+    checks.push_back({{make(shape)}, [=](const Inputs& x) { return Outputs{f(x[0], axes, keepdim)}; }});
+  };
+  add({}, {}, false);
+  add({1, 1}, {}, true);
+  add({5}, 0, false);
+  add({2, 3, 2}, {}, false);
+  add({2, 3, 2}, {0, -1}, true);
+  add({2, 3, 2}, 1, false);
+  add({3, 4}, -1, true);
+  return checks;
+}
+
+Checks list(std::initializer_list<Check> checks) { return checks; }
+
+Check one(Inputs inputs, std::function<Tensor(const Inputs&)> f) {
+  return {std::move(inputs), [f](const Inputs& x) { return Outputs{f(x)}; }};
+}
+
+Checks loss(const std::function<Tensor(const Tensor&, const Tensor&, Reduction)>& f, Make first, Make second) {
+  Checks checks;
+  for (const Reduction reduction : {Reduction::none, Reduction::mean, Reduction::sum}) {
+    checks.push_back(one({first({3, 2}), second({3, 2})}, [=](const Inputs& x) { return f(x[0], x[1], reduction); }));
+  }
+  checks.push_back(one({first({2, 3}), second({3})}, [=](const Inputs& x) { return f(x[0], x[1], Reduction::mean); }));
+  return checks;
+}
+
+using Classify = Tensor (*)(const Tensor&, const Tensor&, const CrossEntropyOptions&, Caller);
+
+Checks classification(Classify f) {
+  Checks checks;
+  const Tensor targets = integers({2, 0, -100, 1}, {4});
+  for (const double smoothing : {0.0, 0.2}) {
+    for (const bool weighted : {false, true}) {
+      for (const Reduction reduction : {Reduction::none, Reduction::mean, Reduction::sum}) {
+        CrossEntropyOptions options{
+            .weight = weighted ? positive({3}) : Tensor(), .label_smoothing = smoothing, .reduction = reduction};
+        checks.push_back(
+            one({any_number({4, 3})}, [=](const Inputs& x) { return f(log_softmax(x[0], -1), targets, options, {}); }));
+      }
+    }
+  }
+  checks.push_back(one({any_number({3})}, [=](const Inputs& x) { return f(x[0], integers({1}, {}), {}, {}); }));
+  checks.push_back(one({any_number({2, 2, 3})}, [=](const Inputs& x) {
+    return f(x[0], integers({0, 1, 2, 2}, {2, 2}), {}, {});
+  }));
+  return checks;
+}
+
+Checks recurrence() {
+  Checks checks;
+  for (const RecurrentKind kind :
+       {RecurrentKind::rnn_tanh, RecurrentKind::rnn_relu, RecurrentKind::gru, RecurrentKind::lstm}) {
+    for (const bool reverse : {false, true}) {
+      for (const bool lengths : {false, true}) {
+        const int64_t hidden = 2, width = gates(kind) * hidden;
+        const bool lstm = kind == RecurrentKind::lstm;
+        Inputs inputs{any_number({2, 3, width}), any_number({width, hidden}), any_number({width}),
+                      any_number({2, hidden})};
+        if (lstm) inputs.push_back(any_number({2, hidden}));
+        checks.push_back({inputs, [=](const Inputs& x) {
+                            RecurrentOptions options{.kind = kind, .reverse = reverse, .h0 = x[3]};
+                            if (lstm) options.c0 = x[4];
+                            if (lengths) options.lengths = from_vector(std::vector<int32_t>{3, 1});
+                            const RecurrentResult r = recurrent(x[0], x[1], x[2], options);
+                            return lstm ? Outputs{r.output, r.h, r.c} : Outputs{r.output, r.h};
+                          }});
+      }
+    }
+  }
+  return checks;
+}
+
+const Axes last = -1;
+
+/// A row per operation; members of Tensor by their own name.
+const std::map<std::string, Checks>& table() {
+  static const std::map<std::string, Checks> rows{
+      // pointwise.h
+      {"operator-", [] {
+         Checks checks = binary([](auto& a, auto& b) { return a - b; });
+         for (Check& c : unary([](auto& x) { return -x; })) checks.push_back(c);
+         return checks;
+       }()},
+      {"operator+", binary([](auto& a, auto& b) { return a + b + 1.5; })},
+      {"operator*", binary([](auto& a, auto& b) { return 2.0 * a * b; })},
+      {"operator/", binary([](auto& a, auto& b) { return a / b + 1.0 / a; }, positive)},
+      {"neg", unary([](auto& x) { return neg(x) * x; })},
+      {"add", binary([](auto& a, auto& b) { return add(a, b) * a; })},
+      {"sub", binary([](auto& a, auto& b) { return sub(a, b) * b; })},
+      {"mul", binary([](auto& a, auto& b) { return mul(a, b); })},
+      {"div", binary([](auto& a, auto& b) { return div(a, b); }, positive)},
+      {"pow", [] {
+         Checks checks = binary([](auto& a, auto& b) { return pow(a, b); }, positive);
+         for (const double exponent : {2.0, 3.0, 0.5, -1.5, 1.0, 0.0}) {
+           checks.push_back(one({positive({4})}, [=](const Inputs& x) { return pow(x[0], exponent); }));
+         }
+         checks.push_back(one({any_number({4})}, [](const Inputs& x) { return pow(x[0], 3); }));
+         checks.push_back(one({any_number({4})}, [](const Inputs& x) { return pow(2.0, x[0]); }));
+         return checks;
+       }()},
+      {"maximum", binary([](auto& a, auto& b) { return maximum(a, b); })},
+      {"minimum", binary([](auto& a, auto& b) { return minimum(a, b); })},
+      {"where", binary([](auto& a, auto& b) { return where(gt(a, b), a * b, square(a)); })},
+      {"masked_fill", binary([](auto& a, auto& b) { return masked_fill(a * a + b, gt(a + b, 0.0), -7); })},
+      {"abs", unary([](auto& x) { return abs(x); })},
+      {"sign", unary([](auto& x) { return sign(x) * x; })},
+      {"square", unary([](auto& x) { return square(x); })},
+      {"sqrt", unary([](auto& x) { return sqrt(x); }, positive)},
+      {"rsqrt", unary([](auto& x) { return rsqrt(x); }, positive)},
+      {"reciprocal", unary([](auto& x) { return reciprocal(x); }, positive)},
+      {"exp", unary([](auto& x) { return exp(x); })},
+      {"expm1", unary([](auto& x) { return expm1(x); })},
+      {"log", unary([](auto& x) { return log(x); }, positive)},
+      {"log1p", unary([](auto& x) { return log1p(x); }, positive)},
+      {"sin", unary([](auto& x) { return sin(x); })},
+      {"cos", unary([](auto& x) { return cos(x); })},
+      {"erf", unary([](auto& x) { return erf(x); })},
+      {"floor", unary([](auto& x) { return floor(x) * x; })},
+      {"ceil", unary([](auto& x) { return ceil(x) * x; })},
+      {"round", unary([](auto& x) { return round(x) * x; })},
+      {"clamp", unary([](auto& x) { return clamp(x, -0.5, 0.75) * x; })},
+      {"tanh", unary([](auto& x) { return tanh(x); })},
+      {"sigmoid", unary([](auto& x) { return sigmoid(x); })},
+      {"relu", unary([](auto& x) { return relu(x) * x; })},
+      {"leaky_relu", unary([](auto& x) { return leaky_relu(x, 0.2) * x; })},
+      {"elu", unary([](auto& x) { return elu(x, 0.7); })},
+      {"gelu", unary([](auto& x) { return gelu(x); })},
+      {"gelu_tanh", unary([](auto& x) { return gelu_tanh(x); })},
+      {"silu", unary([](auto& x) { return silu(x); })},
+      {"softplus", unary([](auto& x) { return softplus(x); })},
+      {"mish", unary([](auto& x) { return mish(x); })},
+      {"hardsigmoid", unary([](auto& x) { return hardsigmoid(x) * x; })},
+
+      // shape_ops.h
+      {"sum_to", list({one({any_number({2, 3, 2})}, [](auto& x) { return square(sum_to(x[0], {3, 1})); }),
+                       one({any_number({2, 3})}, [](auto& x) { return square(sum_to(x[0], {})); }),
+                       one({any_number({2, 0})}, [](auto& x) { return square(sum_to(x[0], {2, 1})); })})},
+      {"concat", list({one({any_number({2, 3}), any_number({2, 1}), any_number({2, 0})},
+                           [](auto& x) { return concat(x, 1) * concat(x, -1); }),
+                       one({any_number({3})}, [](auto& x) { return square(concat({x[0], x[0]})); })})},
+      {"stack", list({one({any_number({2, 2}), any_number({2, 2})}, [](auto& x) { return square(stack(x, 1)); }),
+                      one({any_number({}), any_number({})}, [](auto& x) { return square(stack(x)); })})},
+      {"repeat", list({one({any_number({2, 3})}, [](auto& x) { return square(repeat(x[0], {2, 1, 3})); }),
+                       one({any_number({1, 2})}, [](auto& x) { return square(repeat(x[0], {3, 2})); }),
+                       one({any_number({2})}, [](auto& x) { return square(repeat(x[0], Shape{0})); })})},
+      {"pad", list({one({any_number({2, 3})}, [](auto& x) { return square(pad(x[0], {1, 2, 0, 1}, 0.5)); }),
+                    one({any_number({3, 4})}, [](auto& x) { return square(pad(x[0], {-1, 2, 1, -2})); }),
+                    one({any_number({0})}, [](auto& x) { return square(pad(x[0], {1, 1})); })})},
+      {"tril", list({one({any_number({3, 4})}, [](auto& x) { return square(tril(x[0], -1)); }),
+                     one({any_number({2, 3, 3})}, [](auto& x) { return square(tril(x[0])); })})},
+      {"triu", list({one({any_number({3, 4})}, [](auto& x) { return square(triu(x[0], 1)); }),
+                     one({any_number({2, 3, 3})}, [](auto& x) { return square(triu(x[0])); })})},
+      {"slice_scatter", list({one({any_number({2, 2})},
+                                  [](auto& x) { return square(slice_scatter(x[0], {2, 5}, 1, 1, 3)); })})},
+
+      // members of Tensor
+      {"reshape", list({one({any_number({2, 3, 2})}, [](auto& x) { return square(x[0].reshape({4, -1})); }),
+                        one({any_number({2, 3})}, [](auto& x) { return square(x[0].mT().reshape({6})); })})},
+      {"view", list({one({any_number({2, 3, 2})}, [](auto& x) { return square(x[0].contiguous().view({3, 4})); })})},
+      {"permute", list({one({any_number({2, 3, 2})}, [](auto& x) { return square(x[0].permute({2, 0, 1})); })})},
+      {"transpose", list({one({any_number({2, 3, 2})}, [](auto& x) { return square(x[0].transpose(0, -1)); })})},
+      {"mT", list({one({any_number({2, 3, 2})}, [](auto& x) { return square(x[0].mT()); })})},
+      {"slice", list({one({any_number({2, 5})}, [](auto& x) { return square(x[0].slice(1, 1, 5, 2)); }),
+                      one({any_number({2, 5})}, [](auto& x) { return square(x[0].slice(0, 2)); }),
+                      one({any_number({2, 4})}, [](auto& x) { return square(x[0].slice(1, 0, 4, 3)); })})},
+      {"select", list({one({any_number({2, 3})}, [](auto& x) { return square(x[0].select(1, -1)); })})},
+      {"expand", list({one({any_number({3, 1})}, [](auto& x) { return square(x[0].expand({2, 3, 2})); }),
+                       one({any_number({})}, [](auto& x) { return square(x[0].expand({2})); }),
+                       one({any_number({1})}, [](auto& x) { return square(x[0].expand(Shape{0})); })})},
+      {"squeeze", list({one({any_number({2, 1, 3, 1})}, [](auto& x) { return square(x[0].squeeze()); }),
+                        one({any_number({2, 1, 3})}, [](auto& x) { return square(x[0].squeeze(1)); })})},
+      {"unsqueeze", list({one({any_number({2, 3})}, [](auto& x) { return square(x[0].unsqueeze(1)); })})},
+      {"flatten", list({one({any_number({2, 3, 2})}, [](auto& x) { return square(x[0].flatten(1)); })})},
+      {"split", list({{{any_number({5, 2})}, [](auto& x) { return square(x[0]).split(2); }}})},
+      {"flip", list({one({any_number({2, 3})}, [](auto& x) { return square(x[0].flip({0, -1})); })})},
+      {"contiguous", list({one({any_number({2, 3})}, [](auto& x) { return square(x[0].mT().contiguous()); })})},
+      {"clone", list({one({any_number({2, 3})}, [](auto& x) { return square(x[0].clone()); })})},
+      {"to", list({one({any_number({2, 3})}, [](auto& x) { return square(x[0].to(Device::cpu()).to(f64)); })})},
+
+      // reductions.h
+      {"sum", reduction([](auto& x, auto& axes, bool keep) { return square(sum(x, axes, keep)); })},
+      {"mean", reduction([](auto& x, auto& axes, bool keep) { return square(mean(x, axes, keep)); })},
+      {"amax", reduction([](auto& x, auto& axes, bool keep) { return square(amax(x, axes, keep)); })},
+      {"amin", reduction([](auto& x, auto& axes, bool keep) { return square(amin(x, axes, keep)); })},
+      {"logsumexp", reduction([](auto& x, auto& axes, bool keep) { return logsumexp(x, axes, keep); })},
+      {"norm", reduction([](auto& x, auto& axes, bool keep) { return norm(x, axes, keep); }, positive)},
+      {"var", list({one({any_number({5})}, [](auto& x) { return var(x[0]); }),
+                    one({any_number({2, 3, 2})}, [](auto& x) { return var(x[0], {0, 2}, 0, true); }),
+                    one({any_number({2, 3})}, [](auto& x) { return var(x[0], -1); })})},
+      {"prod", [] {
+         Checks checks = reduction([](auto& x, auto& axes, bool keep) { return prod(x, axes, keep); });
+         checks.push_back(one({tensor({2, 0, 3}, {f64})}, [](auto& x) { return prod(x[0]); }));
+         checks.push_back(one({tensor({0, 2, 0, 3}, {f64})}, [](auto& x) { return prod(x[0]); }));
+         return checks;
+       }()},
+      {"sort", list({one({any_number({2, 4})}, [](auto& x) { return square(sort(x[0]).values); }),
+                     one({any_number({3, 2})}, [](auto& x) { return square(sort(x[0], 0, true).values); })})},
+      {"topk", list({one({any_number({2, 5})}, [](auto& x) { return square(topk(x[0], 2).values); }),
+                     one({any_number({4, 2})}, [](auto& x) { return square(topk(x[0], 3, 0).values); })})},
+      {"cumsum", list({one({any_number({2, 4})}, [](auto& x) { return square(cumsum(x[0], -1)); }),
+                       one({any_number({3, 2})}, [](auto& x) { return square(cumsum(x[0], 0)); }),
+                       one({any_number({})}, [](auto& x) { return square(cumsum(x[0], 0)); })})},
+
+      // matmul.h
+      {"matmul", [] {
+         const std::pair<Shape, Shape> shapes[] = {{{2, 3}, {3, 2}},       {{3}, {3}},          {{2, 3}, {3}},
+                                                   {{3}, {3, 2}},          {{2, 2, 3}, {3, 2}}, {{2, 3}, {2, 3, 1}},
+                                                   {{2, 1, 2, 3}, {2, 3, 2}}, {{1, 1}, {1, 1}}, {{2, 0}, {0, 3}},
+                                                   {{0, 2}, {2, 3}},       {{2, 2, 0}, {0, 3}}};
+         Checks checks;
+         for (const auto& [a, b] : shapes) {
+           checks.push_back(one({any_number(a), any_number(b)}, [](auto& x) { return matmul(x[0], x[1]); }));
+         }
+         return checks;
+       }()},
+      {"linear", [] {
+         Checks checks;
+         for (const Shape& shape : {Shape{3}, Shape{2, 3}, Shape{2, 2, 3}, Shape{0, 3}}) {
+           checks.push_back(one({any_number(shape), any_number({2, 3}), any_number({2})},
+                                [](auto& x) { return linear(x[0], x[1], x[2]); }));
+           checks.push_back(
+               one({any_number(shape), any_number({2, 3})}, [](auto& x) { return linear(x[0], x[1]); }));
+         }
+         checks.push_back(one({any_number({2, 0}), any_number({3, 0}), any_number({3})},
+                              [](auto& x) { return linear(x[0], x[1], x[2]); }));
+         checks.push_back(one({any_number({2, 3}), any_number({0, 3}), any_number({0})},
+                              [](auto& x) { return linear(x[0], x[1], x[2]); }));
+         return checks;
+       }()},
+
+      // normalize.h
+      {"softmax", list({one({any_number({2, 4})}, [](auto& x) { return softmax(x[0], -1); }),
+                        one({any_number({3, 2})}, [](auto& x) { return softmax(x[0], 0); }),
+                        one({any_number({})}, [](auto& x) { return softmax(x[0], 0) * x[0]; }),
+                        one({any_number({2, 0})}, [](auto& x) { return softmax(x[0], -1); })})},
+      {"log_softmax", list({one({any_number({2, 4})}, [](auto& x) { return log_softmax(x[0], -1); }),
+                            one({any_number({3, 2, 2})}, [](auto& x) { return log_softmax(x[0], 1); })})},
+      {"layer_norm", list({one({any_number({2, 4}), any_number({4}), any_number({4})},
+                               [](auto& x) { return layer_norm(x[0], x[1], x[2]); }),
+                           one({any_number({2, 2, 3}), any_number({3})}, [](auto& x) { return layer_norm(x[0], x[1]); }),
+                           one({any_number({5})}, [](auto& x) { return layer_norm(x[0]); })})},
+      {"rms_norm", list({one({any_number({2, 4}), any_number({4})}, [](auto& x) { return rms_norm(x[0], x[1]); }),
+                         one({any_number({2, 3})}, [](auto& x) { return rms_norm(x[0]); })})},
+      {"l2_normalize", list({one({any_number({2, 4})}, [](auto& x) { return l2_normalize(x[0]); }),
+                             one({any_number({3, 2})}, [](auto& x) { return l2_normalize(x[0], 0); })})},
+
+      // indexing.h
+      {"index_select", list({one({any_number({3, 2}), integers({2, 0, 2, 2}, {4})},
+                                 [](auto& x) { return square(index_select(x[0], 0, x[1])); }),
+                             one({any_number({2, 3}), integers({1, 1}, {2})},
+                                 [](auto& x) { return square(index_select(x[0], -1, x[1])); })})},
+      {"gather", list({one({any_number({2, 3}), integers({2, 0, 0, 1}, {2, 2})},
+                           [](auto& x) { return square(gather(x[0], 1, x[1])); }),
+                       one({any_number({3, 2}), integers({2}, {1, 1})},
+                           [](auto& x) { return square(gather(x[0], 0, x[1])); }),
+                       one({any_number({}), integers({0}, {})}, [](auto& x) { return square(gather(x[0], 0, x[1])); })})},
+      {"scatter_add", list({one({any_number({2, 3}), integers({2, 2, 0, 1}, {2, 2}), any_number({2, 2})},
+                                [](auto& x) { return square(scatter_add(x[0], 1, x[1], x[2])); }),
+                            one({any_number({2, 3}), integers({1}, {1, 1}), any_number({2, 2})},
+                                [](auto& x) { return square(scatter_add(x[0], 0, x[1], x[2])); })})},
+      {"embedding", list({one({integers({1, 0, 1, 3}, {2, 2}), any_number({4, 2})},
+                              [](auto& x) { return square(embedding(x[0], x[1])); })})},
+      {"embedding_bag", list({one({integers({1, 0, 1, 3, 2}, {5}), integers({0, 2, 2}, {3}), any_number({4, 2})},
+                                  [](auto& x) { return square(embedding_bag(x[0], x[1], x[2])); }),
+                              one({integers({1, 0, 1, 3, 2}, {5}), integers({0, 1}, {2}), any_number({4, 2})},
+                                  [](auto& x) { return square(embedding_bag(x[0], x[1], x[2], true)); })})},
+
+      // losses.h
+      {"cross_entropy", classification(cross_entropy)},
+      {"nll_loss", classification(nll_loss)},
+      {"mse_loss", loss([](auto& x, auto& y, auto r) { return mse_loss(x, y, r); }, any_number, any_number)},
+      {"l1_loss", loss([](auto& x, auto& y, auto r) { return l1_loss(x, y, r); }, any_number, any_number)},
+      {"huber_loss", loss([](auto& x, auto& y, auto r) { return huber_loss(x, y, 0.8, r); }, any_number, any_number)},
+      {"smooth_l1_loss", loss([](auto& x, auto& y, auto r) { return smooth_l1_loss(x, y, 0.5, r); }, any_number,
+                              any_number)},
+      {"bce_with_logits", loss([](auto& x, auto& y, auto r) { return bce_with_logits(x, y, r); }, any_number,
+                               positive)},
+      {"binary_cross_entropy", loss([](auto& x, auto& y, auto r) { return binary_cross_entropy(sigmoid(x), y, r); },
+                                    any_number, positive)},
+      {"kl_div", loss([](auto& x, auto& y, auto r) { return kl_div(x, y, r); }, any_number, positive)},
+      {"hinge_loss", loss([](auto& x, auto& y, auto r) { return hinge_loss(x, y, r); }, any_number, any_number)},
+
+      // recurrent.h
+      {"recurrent", recurrence()},
+  };
+  return rows;
+}
+
+class Operation : public ::testing::TestWithParam<std::string> {};
+
+/// Leaves that hold `x`'s values in another order of memory, and the view that makes x of them.
+struct Relaid {
+  std::string name;
+  Tensor (*lay)(const Tensor& x);
+  Tensor (*read)(const Tensor& leaf);
+};
+
+const Relaid relaid[] = {
+    {"transposed", [](const Tensor& x) { return x.rank() < 2 ? x : x.transpose(0, -1).clone(); },
+     [](const Tensor& leaf) { return leaf.rank() < 2 ? leaf : leaf.transpose(0, -1); }},
+    {"backwards", [](const Tensor& x) { return x.rank() < 1 ? x : x.flip(-1).clone(); },
+     [](const Tensor& leaf) { return leaf.rank() < 1 ? leaf : leaf.flip(-1); }},
+    {"a column of something wider",
+     [](const Tensor& x) {
+       return stack({x, x * 2.0}, -1);
+     },
+     [](const Tensor& leaf) { return leaf.select(-1, 0); }},
+};
+
+TEST_P(Operation, HasItsDerivatives) {
+  for (const Check& check : table().at(GetParam())) {
+    std::string shapes;
+    for (const Tensor& x : check.inputs) shapes += to_string(x.shape());
+    SCOPED_TRACE(shapes);
+    EXPECT_TRUE(test::gradients_hold(check.function, check.inputs));
+  }
+}
+
+TEST_P(Operation, HasItsDerivativesOfStridedInputs) {
+  for (const Check& check : table().at(GetParam())) {
+    for (const Relaid& layout : relaid) {
+      Inputs leaves;
+      std::string shapes;
+      for (const Tensor& x : check.inputs) {
+        leaves.push_back(is_floating(x.dtype()) ? layout.lay(x) : x);
+        shapes += to_string(x.shape());
+      }
+      SCOPED_TRACE(layout.name + " " + shapes);
+      const auto read = [&](const Inputs& given) {
+        Inputs x;
+        for (const Tensor& leaf : given) x.push_back(is_floating(leaf.dtype()) ? layout.read(leaf) : leaf);
+        return check.function(x);
+      };
+      EXPECT_TRUE(test::gradients_hold(read, leaves));
+    }
+  }
+}
+
+std::vector<std::string> names() {
+  std::vector<std::string> all;
+  for (const auto& [name, checks] : table()) all.push_back(name);
+  return all;
+}
+
+/// Test names take no signs: "operator+" becomes "operator_plus".
+std::string test_name(const ::testing::TestParamInfo<std::string>& info) {
+  static const std::map<char, std::string> signs{{'+', "_plus"}, {'-', "_minus"}, {'*', "_times"}, {'/', "_over"}};
+  std::string text;
+  for (char c : info.param) text += signs.contains(c) ? signs.at(c) : std::string(1, c);
+  return text;
+}
+
+INSTANTIATE_TEST_SUITE_P(Autograd, Operation, ::testing::ValuesIn(names()), test_name);
+
+// What gives no gradient, whatever it is given.
+const std::set<std::string> without_derivative{
+    "operator<",   "operator<=", "operator>",   "operator>=", "eq",  "ne",  "lt",     "le",     "gt",     "ge",
+    "logical_and", "logical_or", "logical_not", "isnan",      "any", "all", "argmax", "argmin", "one_hot"};
+
+TEST(Operations, WithoutDerivativeRecordNothing) {
+  const Tensor x = any_number({2, 3}).set_requires_grad();
+  const Tensor made[] = {
+      x<1.0, x <= 1.0, x> 1.0, x >= 1.0,         eq(x, x),       ne(x, x), lt(x, x), le(x, x), gt(x, x), ge(x, x),
+      logical_and(x, x),       logical_or(x, x), logical_not(x), isnan(x), any(x),   all(x)};
+  for (const Tensor& y : made) {
+    EXPECT_FALSE(y.requires_grad());
+    EXPECT_EQ(y.dtype(), boolean);
+  }
+  EXPECT_FALSE(argmax(x).requires_grad());
+  EXPECT_FALSE(argmin(x).requires_grad());
+  EXPECT_FALSE(sort(x).indices.requires_grad());
+}
+
+/// The names of the functions that a header declares with a result of tensors.
+std::set<std::string> declared(const std::string& header, const std::string& pattern) {
+  std::ifstream file(std::string(FOVEA_SOURCE_DIR) + "/" + header);
+  EXPECT_TRUE(file) << header;
+  std::set<std::string> found;
+  const std::regex function(pattern);
+  for (std::string line; std::getline(file, line);) {
+    std::smatch match;
+    if (std::regex_search(line, match, function)) found.insert(match[1]);
+  }
+  EXPECT_FALSE(found.empty()) << header;
+  return found;
+}
+
+TEST(Operations, AllHaveARow) {
+  std::set<std::string> all;
+  for (const char* header :
+       {"pointwise", "shape_ops", "reductions", "matmul", "normalize", "indexing", "losses", "recurrent"}) {
+    const std::string result = "^(?:Tensor|Sorted|RecurrentResult|std::vector<Tensor>|Gradients) ";
+    all.merge(declared(std::string("autograd/") + header + ".h", result + R"((operator\S+|\w+)\()"));
+  }
+  // Members that make a tensor of this one.
+  all.merge(declared("tensor/tensor.h", R"(^  (?:Tensor|std::vector<Tensor>) (\w+)\(.*\) const\b)"));
+  for (const char* outside : {"grad", "detach"}) all.erase(outside);
+  EXPECT_TRUE(all.contains("operator-") && all.contains("flip") && all.contains("recurrent"));
+  for (const std::string& name : all) {
+    EXPECT_TRUE(table().contains(name) || without_derivative.contains(name)) << name << " has no row";
+  }
+}
+
+}  // namespace
+}  // namespace fovea
