@@ -1,0 +1,96 @@
+#pragma once
+
+#include "fovea/nn/module.h"
+
+namespace fovea::nn {
+
+struct BatchNormOptions {
+  double eps = 1e-5;
+  double momentum = 0.1;           // how much of a new batch the running statistics take in
+  bool affine = true;              // with weight and bias
+  bool running_statistics = true;  // without: evaluation uses the batch's own, too
+};
+
+/// (x - mean) / sqrt(variance + eps) * weight + bias per channel (Ioffe and Szegedy 2015): in training with the batch's
+/// mean and variance, in evaluation with the running ones.
+///   x, y                       [batch, channels] or [batch, channels, length] (1d), [batch, channels, h, w] (2d)
+///   weight, bias               [channels], ones and zeros
+///   running_mean, running_var  buffers [channels], zeros and ones: running = (1 - momentum) running + momentum batch,
+///                              with n / (n - 1) times the batch's variance of n elements
+///   num_batches_tracked        buffer [], i32: how many batches they have seen
+class BatchNorm : public Module {
+ public:
+  Tensor forward(const Tensor& x, Caller caller = {}) const;
+  std::string description() const override;
+
+  Tensor weight;
+  Tensor bias;
+  Tensor running_mean;
+  Tensor running_var;
+  Tensor num_batches_tracked;
+
+ protected:
+  BatchNorm(int64_t channels, int least_rank, int greatest_rank, BatchNormOptions options, Caller caller);
+
+ private:
+  int64_t channels_;
+  int least_rank_, greatest_rank_;
+  BatchNormOptions options_;
+};
+
+class BatchNorm1d : public BatchNorm {
+ public:
+  explicit BatchNorm1d(int64_t channels, BatchNormOptions options = {}, Caller caller = {})
+      : BatchNorm(channels, 2, 3, options, caller) {}
+};
+
+class BatchNorm2d : public BatchNorm {
+ public:
+  explicit BatchNorm2d(int64_t channels, BatchNormOptions options = {}, Caller caller = {})
+      : BatchNorm(channels, 4, 4, options, caller) {}
+};
+
+struct GroupNormOptions {
+  double eps = 1e-5;
+  bool affine = true;
+};
+
+/// Each sample's channels in groups, each normalised by its own mean and variance (Wu and He 2018).
+///   x, y         [batch, channels, ...]
+///   weight, bias [channels], ones and zeros
+class GroupNorm : public Module {
+ public:
+  GroupNorm(int64_t groups, int64_t channels, GroupNormOptions options = {}, Caller caller = {});
+  Tensor forward(const Tensor& x, Caller caller = {}) const;
+  std::string description() const override;
+
+  Tensor weight;
+  Tensor bias;
+
+ private:
+  int64_t groups_, channels_;
+  GroupNormOptions options_;
+};
+
+struct RMSNormOptions {
+  double eps = 1e-6;
+  bool affine = true;
+};
+
+/// x / sqrt(mean(x^2) + eps) * weight over the last axis (Zhang and Sennrich 2019).
+///   x, y   [..., dim]
+///   weight [dim], ones
+class RMSNorm : public Module {
+ public:
+  explicit RMSNorm(int64_t dim, RMSNormOptions options = {}, Caller caller = {});
+  Tensor forward(const Tensor& x, Caller caller = {}) const;
+  std::string description() const override;
+
+  Tensor weight;
+
+ private:
+  int64_t dim_;
+  RMSNormOptions options_;
+};
+
+}  // namespace fovea::nn

@@ -1,0 +1,97 @@
+#include "fovea/nn/conv.h"
+
+#include <cmath>
+
+#include "fovea/nn/init.h"
+
+namespace fovea::nn {
+namespace {
+
+/// Draws a weight [out, in / groups, kernel...] and a bias, as PyTorch does.
+void initialise(const char* name, int64_t in, int64_t out, int64_t groups, bool with_bias, int64_t bias_size,
+                Shape shape, Tensor& weight, Tensor& bias, Caller caller) {
+  if (in < 1 || out < 1 || groups < 1 || in % groups != 0 || out % groups != 0) {
+    raise<ValueError>(caller, "{}: {} and {} channels do not divide into {} groups", name, in, out, groups);
+  }
+  for (int axis = 2; axis < shape.rank(); ++axis) {
+    if (shape[axis] < 1) raise<ValueError>(caller, "{}: a kernel of size {}", name, shape[axis]);
+  }
+  weight = empty(shape);
+  const double bound = 1 / std::sqrt(static_cast<double>(weight.numel() / shape[0]));
+  init::uniform_(weight, -bound, bound);
+  if (!with_bias) return;
+  bias = empty({bias_size});
+  init::uniform_(bias, -bound, bound);
+}
+
+std::string text(int64_t in, int64_t out, const Tensor& weight, Extent stride, Extent padding, Extent dilation,
+                 int64_t groups, const Tensor& bias) {
+  const auto extent = [](Extent e) {
+    return e.height == e.width ? std::to_string(e.height) : fmt::format("{}x{}", e.height, e.width);
+  };
+  std::string made = fmt::format(
+      "{}, {}, kernel={}", in, out,
+      weight.rank() == 3 ? std::to_string(weight.shape()[2]) : extent({weight.shape()[2], weight.shape()[3]}));
+  if (stride != Extent(1)) made += ", stride=" + extent(stride);
+  if (padding != Extent(0)) made += ", padding=" + extent(padding);
+  if (dilation != Extent(1)) made += ", dilation=" + extent(dilation);
+  if (groups != 1) made += fmt::format(", groups={}", groups);
+  return bias.defined() ? made : made + ", bias=false";
+}
+
+}  // namespace
+
+Conv1d::Conv1d(int64_t in, int64_t out, int64_t kernel, Conv1dLayerOptions options, Caller caller) : options_(options) {
+  initialise("Conv1d", in, out, options.groups, options.bias, out,
+             {out, in / std::max<int64_t>(options.groups, 1), kernel}, weight, bias, caller);
+  add("weight", weight);
+  if (options.bias) add("bias", bias);
+}
+
+Tensor Conv1d::forward(const Tensor& x, Caller caller) const {
+  const Scope scope(*this, caller);
+  return conv1d(x, weight, bias, {options_.stride, options_.padding, options_.dilation, options_.groups}, caller);
+}
+
+std::string Conv1d::description() const {
+  return text(weight.shape()[1] * options_.groups, weight.shape()[0], weight, options_.stride, options_.padding,
+              options_.dilation, options_.groups, bias);
+}
+
+Conv2d::Conv2d(int64_t in, int64_t out, Extent kernel, Conv2dLayerOptions options, Caller caller) : options_(options) {
+  initialise("Conv2d", in, out, options.groups, options.bias, out,
+             {out, in / std::max<int64_t>(options.groups, 1), kernel.height, kernel.width}, weight, bias, caller);
+  add("weight", weight);
+  if (options.bias) add("bias", bias);
+}
+
+Tensor Conv2d::forward(const Tensor& x, Caller caller) const {
+  const Scope scope(*this, caller);
+  return conv2d(x, weight, bias, {options_.stride, options_.padding, options_.dilation, options_.groups}, caller);
+}
+
+std::string Conv2d::description() const {
+  return text(weight.shape()[1] * options_.groups, weight.shape()[0], weight, options_.stride, options_.padding,
+              options_.dilation, options_.groups, bias);
+}
+
+ConvTranspose2d::ConvTranspose2d(int64_t in, int64_t out, Extent kernel, ConvTranspose2dOptions options, Caller caller)
+    : options_(options) {
+  initialise("ConvTranspose2d", in, out, options.groups, options.bias, out,
+             {in, out / std::max<int64_t>(options.groups, 1), kernel.height, kernel.width}, weight, bias, caller);
+  add("weight", weight);
+  if (options.bias) add("bias", bias);
+}
+
+Tensor ConvTranspose2d::forward(const Tensor& x, Caller caller) const {
+  const Scope scope(*this, caller);
+  return conv_transpose2d(x, weight, bias, {options_.stride, options_.padding, options_.dilation, options_.groups},
+                          options_.output_padding, caller);
+}
+
+std::string ConvTranspose2d::description() const {
+  return text(weight.shape()[0], weight.shape()[1] * options_.groups, weight, options_.stride, options_.padding,
+              options_.dilation, options_.groups, bias);
+}
+
+}  // namespace fovea::nn

@@ -1,0 +1,200 @@
+#include "fovea/nn/multihead_attention.h"
+
+#include "fovea/autograd/graph.h"
+#include "fovea/autograd/matmul.h"
+#include "fovea/autograd/pointwise.h"
+#include "fovea/autograd/shape_ops.h"
+#include "fovea/nn/init.h"
+#include "fovea/nn/positions.h"
+
+namespace fovea::nn {
+
+void KeyValueCache::append(const Tensor& k, const Tensor& v, Caller caller) {
+  if (k.requires_grad() || v.requires_grad()) {
+    raise<AutogradError>(caller, "KeyValueCache: what is cached has no gradient; decode under NoGrad");
+  }
+  if (k.rank() != 4 || v.rank() != 4 || k.shape()[2] != v.shape()[2]) {
+    raise<ShapeError>(caller, "KeyValueCache: keys {} and values {}", k.shape(), v.shape());
+  }
+  const int64_t time = k.shape()[2];
+  const auto grow = [&](Tensor& held, const Tensor& x) {
+    Shape shape = x.shape();
+    if (length_ > 0) {
+      Shape like = held.shape();
+      like[2] = shape[2];
+      if (like != shape) raise<ShapeError>(caller, "KeyValueCache: {} after {}", x.shape(), this->k().shape());
+    }
+    if (length_ == 0 || held.shape()[2] < length_ + time) {
+      shape[2] = std::max<int64_t>(2 * length_, std::max<int64_t>(length_ + time, 64));
+      Tensor room = empty(shape, x.options());
+      if (length_ > 0) room.slice(2, 0, length_).copy_(held.slice(2, 0, length_));
+      held = room;
+    }
+    held.slice(2, length_, length_ + time).copy_(x);
+  };
+  const NoGrad off;
+  grow(k_, k);
+  grow(v_, v);
+  length_ += time;
+}
+
+MultiheadAttention::MultiheadAttention(int64_t dim, int64_t heads, MultiheadAttentionOptions options, Caller caller)
+    : dim_(dim), heads_(heads), options_(options) {
+  if (dim < 1 || heads < 1 || dim % heads != 0) {
+    raise<ValueError>(caller, "MultiheadAttention: a width of {} does not divide into {} heads", dim, heads);
+  }
+  if (options_.key_heads == 0) options_.key_heads = heads;
+  if (options_.key_dim == 0) options_.key_dim = dim;
+  if (options_.value_dim == 0) options_.value_dim = dim;
+  if (options_.key_heads < 1 || heads % options_.key_heads != 0) {
+    raise<ValueError>(caller, "MultiheadAttention: {} heads do not share {} key heads evenly", heads,
+                      options_.key_heads);
+  }
+  if (!(options_.dropout >= 0 && options_.dropout < 1)) {
+    raise<ValueError>(caller, "MultiheadAttention: dropout {} is outside [0, 1)", options_.dropout);
+  }
+  if (options_.rotary && dim / heads % 2 != 0) {
+    raise<ValueError>(caller, "MultiheadAttention: rotary positions need an even width per head, not {}", dim / heads);
+  }
+  const int64_t key_width = options_.key_heads * (dim / heads);
+  if (options_.key_dim == dim && options_.value_dim == dim) {
+    in_proj_weight = empty({dim + 2 * key_width, dim});
+    init::xavier_uniform_(in_proj_weight);
+    add("in_proj_weight", in_proj_weight);
+  } else {
+    q_proj_weight = empty({dim, dim});
+    k_proj_weight = empty({key_width, options_.key_dim});
+    v_proj_weight = empty({key_width, options_.value_dim});
+    for (Tensor* w : {&q_proj_weight, &k_proj_weight, &v_proj_weight}) init::xavier_uniform_(*w);
+    add("q_proj_weight", q_proj_weight);
+    add("k_proj_weight", k_proj_weight);
+    add("v_proj_weight", v_proj_weight);
+  }
+  if (options_.bias) {
+    in_proj_bias = zeros({dim + 2 * key_width});
+    add("in_proj_bias", in_proj_bias);
+  }
+  out_proj = std::make_unique<Linear>(dim, dim, LinearOptions{.bias = options_.bias});
+  if (options_.bias) init::zeros_(out_proj->bias);
+  add("out_proj", *out_proj);
+}
+
+void MultiheadAttention::check(const Tensor& query, const Tensor& key, const Tensor& value, Caller caller) const {
+  if (query.rank() != 3 || key.rank() != 3 || value.rank() != 3 || query.shape()[2] != dim_ ||
+      key.shape()[2] != options_.key_dim || value.shape()[2] != options_.value_dim ||
+      query.shape()[0] != key.shape()[0] || key.shape()[0] != value.shape()[0] || key.shape()[1] != value.shape()[1]) {
+    raise<ShapeError>(caller,
+                      "MultiheadAttention: query {}, key {} and value {} are not [batch, queries, {}], [batch, keys, "
+                      "{}] and [batch, keys, {}]",
+                      query.shape(), key.shape(), value.shape(), dim_, options_.key_dim, options_.value_dim);
+  }
+}
+
+Tensor MultiheadAttention::split(const Tensor& x, int64_t heads) const {
+  return x.reshape({x.shape()[0], x.shape()[1], heads, dim_ / heads_}).transpose(1, 2);
+}
+
+MultiheadAttention::Projected MultiheadAttention::project(const Tensor& query, const Tensor& key, const Tensor& value,
+                                                          Caller caller) const {
+  const int64_t key_width = options_.key_heads * (dim_ / heads_);
+  const auto rows = [](const Tensor& x, int64_t begin, int64_t end) {
+    return x.defined() ? x.slice(0, begin, end) : x;
+  };
+  const auto apply = [&](const Tensor& x, const Tensor& weight, int64_t begin, int64_t end) {
+    return linear(x, weight.defined() ? weight : in_proj_weight.slice(0, begin, end), rows(in_proj_bias, begin, end),
+                  caller);
+  };
+  const int64_t values = dim_ + key_width, all = dim_ + 2 * key_width;
+  const auto heads_of = [&](const Tensor& x, int64_t begin, int64_t end, int64_t heads) {
+    return split(x.slice(2, begin, end), heads);
+  };
+  if (in_proj_weight.defined() && query.impl() == key.impl() && key.impl() == value.impl()) {
+    const Tensor packed = linear(query, in_proj_weight, in_proj_bias, caller);
+    return {heads_of(packed, 0, dim_, heads_), heads_of(packed, dim_, values, options_.key_heads),
+            heads_of(packed, values, all, options_.key_heads)};
+  }
+  const Tensor q = split(apply(query, q_proj_weight, 0, dim_), heads_);
+  if (in_proj_weight.defined() && key.impl() == value.impl()) {
+    const Tensor packed = apply(key, {}, dim_, all);
+    return {q, heads_of(packed, 0, key_width, options_.key_heads),
+            heads_of(packed, key_width, 2 * key_width, options_.key_heads)};
+  }
+  return {q, split(apply(key, k_proj_weight, dim_, values), options_.key_heads),
+          split(apply(value, v_proj_weight, values, all), options_.key_heads)};
+}
+
+DotAttentionOptions MultiheadAttention::settle(const AttendOptions& options, const Tensor& query, int64_t keys,
+                                               int64_t offset) const {
+  DotAttentionOptions o{.causal = options.causal,
+                        .offset = offset,
+                        .window = options_.window,
+                        .key_padding_keep = options.key_padding_keep,
+                        .bias = options.bias,
+                        .dropout = training() ? options_.dropout : 0};
+  if (options_.alibi) {
+    const Tensor slope = alibi_bias(heads_, keys, query.options());
+    o.bias = o.bias.defined() ? o.bias + slope : slope;
+  }
+  return o;
+}
+
+Attended MultiheadAttention::attend(const Tensor& query, const Tensor& key, const Tensor& value,
+                                    const AttendOptions& options, bool weights, Caller caller) const {
+  check(query, key, value, caller);
+  if (options_.alibi && !options.causal) {
+    raise<ValueError>(caller, "MultiheadAttention: ALiBi's scores are for causal attention");
+  }
+  const bool self = query.impl() == key.impl() && key.impl() == value.impl();
+  if (options.cache && !self) {
+    raise<ValueError>(caller, "MultiheadAttention: a cache is for self-attention");
+  }
+  const int64_t offset = options.cache ? options.cache->length() : 0;
+  if (self && in_proj_weight.defined() && !weights && !options.cache && !options_.rotary) {
+    const Tensor packed = linear(query, in_proj_weight, in_proj_bias, caller);
+    const DotAttentionOptions o = settle(options, query, query.shape()[1], 0);
+    return {out_proj->forward(packed_attention(packed, heads_, options_.key_heads, o, caller), caller), {}};
+  }
+  Projected p = project(query, key, value, caller);
+  if (options_.rotary) {
+    p.q = rotary(p.q, offset, options_.rotary_base, caller);
+    p.k = rotary(p.k, offset, options_.rotary_base, caller);
+  }
+  if (options.cache) {
+    options.cache->append(p.k, p.v, caller);
+    p.k = options.cache->k();
+    p.v = options.cache->v();
+  }
+  const DotAttentionOptions o = settle(options, query, p.k.shape()[2], offset);
+  const AttentionResult made = weights ? attention_with_weights(p.q, p.k, p.v, o, caller)
+                                       : AttentionResult{scaled_dot_product_attention(p.q, p.k, p.v, o, caller), {}};
+  const Tensor joined = made.output.transpose(1, 2).reshape({query.shape()[0], query.shape()[1], dim_});
+  return {out_proj->forward(joined, caller), made.weights};
+}
+
+Tensor MultiheadAttention::forward(const Tensor& x, const AttendOptions& options, Caller caller) const {
+  const Scope scope(*this, caller);
+  return attend(x, x, x, options, false, caller).read;
+}
+
+Tensor MultiheadAttention::forward(const Tensor& query, const Tensor& key, const Tensor& value,
+                                   const AttendOptions& options, Caller caller) const {
+  const Scope scope(*this, caller);
+  return attend(query, key, value, options, false, caller).read;
+}
+
+Attended MultiheadAttention::forward_with_weights(const Tensor& query, const Tensor& key, const Tensor& value,
+                                                  const AttendOptions& options, Caller caller) const {
+  const Scope scope(*this, caller);
+  return attend(query, key, value, options, true, caller);
+}
+
+std::string MultiheadAttention::description() const {
+  std::string text = fmt::format("{}, {} heads", dim_, heads_);
+  if (options_.key_heads != heads_) text += fmt::format(", {} key heads", options_.key_heads);
+  if (options_.window > 0) text += fmt::format(", window={}", options_.window);
+  if (options_.rotary) text += ", rotary";
+  if (options_.alibi) text += ", alibi";
+  return options_.bias ? text : text + ", bias=false";
+}
+
+}  // namespace fovea::nn

@@ -1,0 +1,153 @@
+#include "fovea/nn/positions.h"
+
+#include <cmath>
+
+#include "fovea/autograd/indexing.h"
+#include "fovea/autograd/pointwise.h"
+#include "fovea/autograd/shape_ops.h"
+#include "fovea/nn/init.h"
+
+namespace fovea::nn {
+namespace {
+
+void need_sequence(const char* name, const Tensor& x, int64_t dim, Caller caller) {
+  if (x.rank() < 2 || x.shape().back() != dim) {
+    raise<ShapeError>(caller, "{}: input {} is not [batch, time, {}]", name, x.shape(), dim);
+  }
+}
+
+/// [time, half]: p / base^(i / half).
+Tensor angles(int64_t time, int64_t half, int64_t offset, double base, TensorOptions options) {
+  std::vector<double> values;
+  values.reserve(static_cast<size_t>(time * half));
+  for (int64_t p = offset; p < offset + time; ++p) {
+    for (int64_t i = 0; i < half; ++i) {
+      values.push_back(static_cast<double>(p) / std::pow(base, static_cast<double>(i) / static_cast<double>(half)));
+    }
+  }
+  return from_vector(values, {time, half}).to(options.dtype).to(options.device);
+}
+
+}  // namespace
+
+LearnedPositions::LearnedPositions(int64_t length, int64_t dim, Caller caller) {
+  if (length < 1 || dim < 1)
+    raise<ValueError>(caller, "LearnedPositions: sizes {} and {} must be positive", length, dim);
+  weight = empty({length, dim});
+  init::normal_(weight, 0, 0.02);
+  add("weight", weight);
+}
+
+Tensor LearnedPositions::forward(const Tensor& x, int64_t offset, Caller caller) const {
+  const Scope scope(*this, caller);
+  need_sequence("LearnedPositions", x, weight.shape()[1], caller);
+  const int64_t time = x.shape()[x.rank() - 2];
+  if (offset < 0 || offset + time > weight.shape()[0]) {
+    raise<ValueError>(caller, "LearnedPositions: positions {} to {} of a table of {}", offset, offset + time - 1,
+                      weight.shape()[0]);
+  }
+  return x + weight.slice(0, offset, offset + time);
+}
+
+std::string LearnedPositions::description() const {
+  return fmt::format("{}, {}", weight.shape()[0], weight.shape()[1]);
+}
+
+Tensor sinusoidal_positions(int64_t time, int64_t dim, int64_t offset, double base, TensorOptions options,
+                            Caller caller) {
+  if (time < 0 || dim < 1) raise<ValueError>(caller, "sinusoidal_positions: sizes {} and {}", time, dim);
+  const double step = std::pow(base, -2 / static_cast<double>(dim));
+  std::vector<double> values;
+  values.reserve(static_cast<size_t>(time * dim));
+  for (int64_t p = offset; p < offset + time; ++p) {
+    for (int64_t i = 0; i < dim; ++i) {
+      const double angle = static_cast<double>(p) * std::pow(step, static_cast<double>(i / 2));
+      values.push_back(i % 2 == 0 ? std::sin(angle) : std::cos(angle));
+    }
+  }
+  return from_vector(values, {time, dim}).to(options.dtype).to(options.device);
+}
+
+SinusoidalPositions::SinusoidalPositions(int64_t dim, double base, Caller caller) : dim_(dim), base_(base) {
+  if (dim < 1 || !(base > 0)) raise<ValueError>(caller, "SinusoidalPositions: size {} and base {}", dim, base);
+}
+
+Tensor SinusoidalPositions::forward(const Tensor& x, int64_t offset, Caller caller) const {
+  const Scope scope(*this, caller);
+  need_sequence("SinusoidalPositions", x, dim_, caller);
+  return x + sinusoidal_positions(x.shape()[x.rank() - 2], dim_, offset, base_, x.options(), caller);
+}
+
+std::string SinusoidalPositions::description() const { return fmt::format("{}", dim_); }
+
+Tensor rotary(const Tensor& x, int64_t offset, double base, Caller caller) {
+  static const Elementwise turn{
+      "rotary", [](Expr a, Expr b, Expr angle) {
+        return std::vector<Expr>{a * cos(angle) - b * sin(angle), b * cos(angle) + a * sin(angle)};
+      }};
+  if (x.rank() < 2 || x.shape().back() % 2 != 0) {
+    raise<ShapeError>(caller, "rotary: {} is not [..., time, an even size]", x.shape());
+  }
+  const int64_t half = x.shape().back() / 2, time = x.shape()[x.rank() - 2];
+  const Tensor angle = angles(time, half, offset, base, x.options());
+  return concat(turn.all({x.slice(-1, 0, half), x.slice(-1, half), angle}), -1, caller);
+}
+
+Tensor alibi_bias(int64_t heads, int64_t keys, TensorOptions options, Caller caller) {
+  if (heads < 1 || keys < 0) raise<ValueError>(caller, "alibi_bias: {} heads and {} keys", heads, keys);
+  int64_t power = 1;
+  while (power * 2 <= heads) power *= 2;
+  std::vector<double> values;
+  values.reserve(static_cast<size_t>(heads * keys));
+  for (int64_t h = 0; h < heads; ++h) {
+    const double exponent = h < power ? static_cast<double>(h + 1) / static_cast<double>(power)
+                                      : static_cast<double>(2 * (h - power) + 1) / static_cast<double>(2 * power);
+    const double slope = std::pow(2, -8 * exponent);
+    for (int64_t j = 0; j < keys; ++j) values.push_back(slope * static_cast<double>(j));
+  }
+  return from_vector(values, {heads, 1, keys}).to(options.dtype).to(options.device);
+}
+
+RelativePositionBias::RelativePositionBias(int64_t heads, RelativePositionOptions options, Caller caller)
+    : options_(options) {
+  const int64_t own = options.causal ? options.buckets : options.buckets / 2;
+  if (heads < 1 || own < 2 || options.greatest <= own / 2) {
+    raise<ValueError>(caller, "RelativePositionBias: {} heads, {} buckets up to a distance of {}", heads,
+                      options.buckets, options.greatest);
+  }
+  weight = empty({options.buckets, heads});
+  init::normal_(weight, 0, 0.02);
+  add("weight", weight);
+}
+
+int64_t RelativePositionBias::bucket(int64_t distance) const {
+  const int64_t own = options_.causal ? options_.buckets : options_.buckets / 2;
+  const int64_t first = !options_.causal && distance > 0 ? own : 0;
+  const int64_t far = options_.causal ? std::max<int64_t>(-distance, 0) : std::abs(distance);
+  const int64_t exact = own / 2;
+  if (far < exact) return first + far;
+  const double part = std::log(static_cast<double>(far) / static_cast<double>(exact)) /
+                      std::log(static_cast<double>(options_.greatest) / static_cast<double>(exact));
+  const auto step = static_cast<int64_t>(part * static_cast<double>(own - exact));
+  return first + std::min(exact + step, own - 1);
+}
+
+Tensor RelativePositionBias::forward(int64_t queries, int64_t keys, int64_t offset, Caller caller) const {
+  const Scope scope(*this, caller);
+  if (queries < 0 || keys < 0) {
+    raise<ValueError>(caller, "RelativePositionBias: {} queries and {} keys", queries, keys);
+  }
+  // A row of the table per distance first; a window on it per query: entry (i, j) is distance j - i - offset.
+  std::vector<int32_t> buckets;
+  for (int64_t i = 0; i < queries; ++i) {
+    for (int64_t j = 0; j < keys; ++j) buckets.push_back(static_cast<int32_t>(bucket(j - i - offset)));
+  }
+  return embedding(from_vector(buckets, {queries, keys}, weight.device()), weight, {}, caller).permute({2, 0, 1});
+}
+
+std::string RelativePositionBias::description() const {
+  return fmt::format("{}, buckets={}, greatest={}{}", weight.shape()[1], options_.buckets, options_.greatest,
+                     options_.causal ? ", causal" : "");
+}
+
+}  // namespace fovea::nn
