@@ -161,8 +161,8 @@ Tensor sparsemax(const Tensor& x, Caller caller) {
     const Tensor z = sort(x - top, -1, true, caller).values;
     const Tensor ranks = arange(1, static_cast<double>(x.shape().back()) + 1, 1, x.options());
     const Tensor support = in_support(z, cumsum(z, -1), ranks);
-    static const Elementwise product{"mul", [](Expr a, Expr b) { return a * b; }};
-    return excess(x, top, product.sum(-1, true, {z, support}), sum(support, -1, true));
+    static const Elementwise inside{"sparsemax_inside", [](Expr z, Expr support) { return where(support, z, 0.0); }};
+    return excess(x, top, inside.sum(-1, true, {z, support}), sum(support, -1, true));
   }();
   const Tensor support = [&] {
     const NoGrad off;

@@ -26,7 +26,7 @@ struct RNNOptions {
 
 /// The states that a recurrent layer starts from, [layers * directions, batch, hidden] each; undefined: zeros.
 struct RecurrentState {
-  Tensor h;
+  Tensor h = {};
   Tensor c;  // LSTM only
 };
 

@@ -199,6 +199,10 @@ TEST(AttentionWeights, OverflowNowhere) {
   const Tensor keep = from_vector(std::vector<bool>{0, 1, 1, 1}, {1, 4});
   EXPECT_CLOSE(nn::attention_weights(huge, keep), {0, 0, 0, 1});
   EXPECT_CLOSE(nn::attention_weights(huge, keep, Weights::sparsemax), {0, 0, 0, 1});
+  const Tensor greatest = tensor({3e38, 1, 2e38}).reshape({1, 3});
+  const Tensor last = from_vector(std::vector<bool>{0, 0, 1}, {1, 3});
+  EXPECT_CLOSE(nn::attention_weights(greatest, last, Weights::sparsemax), {0, 0, 1});
+  EXPECT_CLOSE(nn::attention_weights(greatest, last), {0, 0, 1});
   EXPECT_CLOSE(nn::attention_weights(huge.slice(1, 1, 2), {}, Weights::sum), zeros({1, 1}));
 }
 
