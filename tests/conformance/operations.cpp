@@ -21,6 +21,7 @@ const Operations& operations() {
     add_losses(made);
     add_layers(made);
     add_convolutions(made);
+    add_transformers(made);
     add_training(made);
     return made;
   }();

@@ -44,6 +44,7 @@ void add_products_and_norms(Operations& table);
 void add_losses(Operations& table);
 void add_layers(Operations& table);
 void add_convolutions(Operations& table);
+void add_transformers(Operations& table);
 void add_training(Operations& table);
 
 /// Every operation by the name that cases use.
