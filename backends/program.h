@@ -114,7 +114,10 @@ struct Program {
     ~CompiledSlot() { delete pointer.load(); }
     CompiledSlot() = default;
     CompiledSlot(const CompiledSlot&) {}
-    CompiledSlot& operator=(const CompiledSlot&) { return *this; }
+    CompiledSlot& operator=(const CompiledSlot&) {
+      delete pointer.exchange(nullptr);  // it was made of the code that is being replaced
+      return *this;
+    }
 
     /// The cached object, or the one that `make` returns; of two racing threads' objects one is kept.
     template <class Make>

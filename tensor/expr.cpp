@@ -275,9 +275,8 @@ void ElementwiseFunction::compile() {
     position[i] = static_cast<uint16_t>(program.code.size());
     program.code.push_back(instruction);
   };
+  program = Program();
   program.name = name;
-  program.code.clear();
-  program.outputs.clear();
   for (size_t i = 0; i < joined.size(); ++i) {
     if (uses[i] > 0 && arity(joined[i].op) == 0) emit(i);
   }

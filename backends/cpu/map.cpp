@@ -136,6 +136,10 @@ bool is_copy(const MapCall& call) {
 }  // namespace
 
 void map(const MapCall& call) {
+  // Inputs that the program does not know are none of the kernels' business.
+  if (const auto inputs = static_cast<size_t>(call.program.inputs); call.inputs.size() > inputs) {
+    return map({call.program, call.compute, call.space, call.inputs.first(inputs), call.outputs, call.scalars});
+  }
   if (is_copy(call)) {
     if (call.space.numel()) copy_elements(*call.inputs[0], *call.outputs[0]);
     return;
