@@ -167,6 +167,9 @@ EngineOptions options_from_environment() {
   return options;
 }
 
+class Registry;
+Registry& registry();
+
 /// The backends in use. They outlive every static tensor, so they are never destroyed; at the end of the process their
 /// work is finished and their caches are saved.
 class Registry {
@@ -188,10 +191,14 @@ class Registry {
     if (!chosen) raise<DeviceError>(caller, "vulkan:{}: no such device{}", index, others);
     if (backends_.size() <= place) backends_.resize(place + 1);
     backends_[place] = std::make_unique<VulkanBackend>(index, *chosen, options_from_environment()).release();
+    // Registered only now, and so run before what the driver registered when it was loaded: a driver's own state must
+    // still stand while work is finished and caches are saved.
+    static const int at_exit = std::atexit([] { registry().finish(); });
+    static_cast<void>(at_exit);
     return *backends_[place];
   }
 
-  ~Registry() {
+  void finish() {
     for (VulkanBackend* backend : backends_) {
       if (backend) backend->finish();
     }
@@ -203,7 +210,7 @@ class Registry {
 };
 
 Registry& registry() {
-  static Registry result;
+  static Registry& result = *new Registry;  // never destroyed, as what it holds
   return result;
 }
 
