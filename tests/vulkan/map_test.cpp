@@ -283,10 +283,12 @@ TEST_F(MapTest, FourAtATimeGivesTheSame) {
   b.output(b.op(Op::select, b.op(Op::lt, x, y), b.op(Op::exp, x), b.op(Op::mul, z, b.scalar())));
   b.output(b.op(Op::ge, x, z));
   for (DType dtype : {f32, f16, bf16, boolean, i32}) {
+    // Two values of exp that differ in a float's last place may round to neighbours where less is stored.
+    const double within = dtype == f16 ? 0x1p-10 : dtype == bf16 ? 0x1p-7 : 1e-6;
     expect_agreement(b.program, f32, {64, 128}, {noise({64, 128}, 1), noise({128}, 2, dtype), noise({64, 1}, 3)},
-                     {make({64, 128}, dtype), make({64, 128}, boolean)}, 1e-6, {0.5}, wide);
+                     {make({64, 128}, dtype), make({64, 128}, boolean)}, within, {0.5}, wide);
     expect_agreement(b.program, f32, {4100}, {noise({4100}, 1, dtype), noise({1}, 2), noise({4100}, 3)},
-                     {make({4100}, dtype), make({4100}, boolean)}, 1e-6, {0.5}, wide);
+                     {make({4100}, dtype), make({4100}, boolean)}, within, {0.5}, wide);
   }
 }
 
