@@ -37,9 +37,10 @@ void measure(const bench::Workload& workload, Device device, int steps) {
     times.push_back(milliseconds(Clock::now() - before));
   }
   std::sort(times.begin(), times.end());
-  fmt::print("{{\"workload\": \"{}\", \"ms\": {:.4f}, \"min_ms\": {:.4f}, \"runs\": {}, \"device\": \"{}\", "
-             "\"threads\": {}, \"peak_mib\": {}}}\n",
-             workload.name, times[times.size() / 2], times.front(), times.size(), device, num_threads(), peak_mib());
+  fmt::print(
+      "{{\"workload\": \"{}\", \"ms\": {:.4f}, \"min_ms\": {:.4f}, \"runs\": {}, \"device\": \"{}\", "
+      "\"threads\": {}, \"peak_mib\": {}}}\n",
+      workload.name, times[times.size() / 2], times.front(), times.size(), device, num_threads(), peak_mib());
   std::fflush(stdout);
 }
 

@@ -1,5 +1,3 @@
-#include <cmath>
-
 #include "workloads.h"
 
 namespace fovea::bench {
@@ -50,6 +48,35 @@ struct AttentionClassifier : nn::Module {
 
 constexpr AttentionClassifier::Sizes tiny{10, 3, 8, 8, 10, false}, text{20000, 128, 128, 256, 4, true};
 
+/// Embedding and learned positions, pre-norm encoder layers, mean over time, classes.
+struct TransformerClassifier : nn::Module {
+  struct Sizes {
+    int64_t vocabulary, time, dim, layers, heads, feedforward, classes;
+  };
+
+  nn::Embedding embedding;
+  nn::LearnedPositions positions;
+  nn::TransformerEncoder encoder;
+  nn::Linear output;
+
+  explicit TransformerClassifier(const Sizes& s)
+      : embedding(s.vocabulary, s.dim),
+        positions(s.time, s.dim),
+        encoder(s.dim, s.heads, s.layers,
+                {.feedforward = s.feedforward, .activation = nn::FeedForward::gelu, .dropout = 0, .pre_norm = true}),
+        output(s.dim, s.classes) {
+    add("embedding", embedding);
+    add("positions", positions);
+    add("encoder", encoder);
+    add("output", output);
+  }
+  Tensor forward(const Tensor& tokens) const {
+    return output.forward(mean(encoder.forward(positions.forward(embedding.forward(tokens))), 1));
+  }
+};
+
+constexpr TransformerClassifier::Sizes small{20000, 64, 128, 2, 4, 512, 4}, base{20000, 256, 256, 4, 8, 1024, 4};
+
 /// The mean of each text's word vectors, classified; the table's gradient comes by rows.
 struct BagClassifier : nn::Module {
   nn::EmbeddingBag bag{100000, 64, {.mode = nn::BagMode::mean, .sparse = true}};
@@ -66,6 +93,19 @@ struct Perceptron : nn::Sequential {
   Perceptron()
       : Sequential{nn::make<nn::Linear>(784, 512), relu, nn::make<nn::Linear>(512, 512), relu,
                    nn::make<nn::Linear>(512, 10)} {}
+};
+
+struct ConvolutionalClassifier : nn::Sequential {
+  ConvolutionalClassifier()
+      : Sequential{nn::make<nn::Conv2d>(1, 32, 3, nn::Conv2dLayerOptions{.padding = 1}),
+                   relu,
+                   nn::make<nn::MaxPool2d>(2),
+                   nn::make<nn::Conv2d>(32, 64, 3, nn::Conv2dLayerOptions{.padding = 1}),
+                   relu,
+                   nn::make<nn::MaxPool2d>(2),
+                   nn::make<nn::Flatten>(),
+                   nn::make<nn::Linear>(3136, 128),
+                   nn::make<nn::Linear>(128, 10)} {}
 };
 
 /// Zero gradients, forward, cross entropy, backward, update.
@@ -93,17 +133,23 @@ Workload train_classifier(std::string name, Encoder kind, const AttentionClassif
           }};
 }
 
-Workload infer(std::string name) {
-  return {std::move(name), [](Device device) -> std::function<void()> {
-            auto model = std::make_shared<AttentionClassifier>(Encoder::gru, text);
-            model->to(device);
-            model->eval();
-            const Tensor x = randint(0, text.vocabulary, {1, 64}).to(device);
-            return [=] {
-              const NoGrad off;
-              model->forward(x);
-            };
+Workload train_transformer(std::string name, const TransformerClassifier::Sizes& sizes, int64_t batch) {
+  return {std::move(name), [=](Device device) {
+            return adam_training(std::make_shared<TransformerClassifier>(sizes),
+                                 randint(0, sizes.vocabulary, {batch, sizes.time}).to(device), sizes.classes);
           }};
+}
+
+/// One text, no gradients.
+template <class Model>
+std::function<void()> inference(std::shared_ptr<Model> model, int64_t vocabulary, int64_t time, Device device) {
+  model->to(device);
+  model->eval();
+  const Tensor x = randint(0, vocabulary, {1, time}).to(device);
+  return [=] {
+    const NoGrad off;
+    model->forward(x);
+  };
 }
 
 std::function<void()> train_bag(Device device) {
@@ -120,12 +166,25 @@ std::vector<Workload> model_workloads() {
       train_classifier("train_rnn_tiny", Encoder::rnn, tiny, 10),
       train_classifier("train_gru", Encoder::gru, text, 64),
       train_classifier("train_lstm", Encoder::lstm, text, 64),
+      train_transformer("train_transformer_small", small, 32),
+      train_transformer("train_transformer_base", base, 16),
       {"train_bag", train_bag},
       {"train_mlp",
        [](Device device) {
          return adam_training(std::make_shared<Perceptron>(), randn({128, 784}).to(device), 10);
        }},
-      infer("infer_gru_batch1"),
+      {"train_cnn",
+       [](Device device) {
+         return adam_training(std::make_shared<ConvolutionalClassifier>(), randn({64, 1, 28, 28}).to(device), 10);
+       }},
+      {"infer_gru_batch1",
+       [](Device device) {
+         return inference(std::make_shared<AttentionClassifier>(Encoder::gru, text), text.vocabulary, 64, device);
+       }},
+      {"infer_transformer_batch1",
+       [](Device device) {
+         return inference(std::make_shared<TransformerClassifier>(small), small.vocabulary, small.time, device);
+       }},
   };
 }
 

@@ -26,6 +26,15 @@ std::function<void()> chain(Device device) {
   };
 }
 
+std::function<void()> attention(Device device) {
+  std::vector<Tensor> inputs;
+  for (int i = 0; i < 3; ++i) inputs.push_back(randn({4, 8, 512, 64}).to(device).set_requires_grad());
+  return [inputs] {
+    for (Tensor x : inputs) x.zero_grad();
+    sum(scaled_dot_product_attention(inputs[0], inputs[1], inputs[2])).backward();
+  };
+}
+
 }  // namespace
 
 std::vector<Workload> operation_workloads() {
@@ -41,6 +50,7 @@ std::vector<Workload> operation_workloads() {
                 [](Inputs x) { return layer_norm(x[0], x[1], x[2]); }),
       operation("op_sum_rows_4096x1024", {{4096, 1024}}, [](Inputs x) { return sum(x[0], 0); }),
       operation("op_transpose_copy_2048", {{2048, 2048}}, [](Inputs x) { return x[0].mT().contiguous(); }),
+      {"op_attention_train", attention},
   };
 }
 

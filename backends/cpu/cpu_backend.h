@@ -5,7 +5,7 @@
 
 namespace fovea::cpu {
 
-/// The processor: OpenBLAS for large products, Highway kernels for the rest, OpenMP threads. Every call is done when it
+/// The processor: OpenBLAS for large products, Highway kernels for the rest, on several threads. Every call is done when it
 /// returns, and its result does not depend on the number of threads.
 class CpuBackend final : public Backend {
  public:

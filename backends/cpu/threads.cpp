@@ -1,10 +1,15 @@
 #include "fovea/backends/cpu/threads.h"
 
 #include <omp.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <exception>
+#include <mutex>
+#include <system_error>
+#include <thread>
+#include <vector>
 
 #include "fovea/backends/backend.h"
 
@@ -17,6 +22,118 @@ std::atomic<int>& thread_count() {
 }
 
 thread_local bool inside_parallel = false;
+
+/// Chunks that threads take one by one until none is left.
+struct Job {
+  cpu::detail::ChunkBody call;
+  const void* body;
+  int64_t items, grain;
+  std::atomic<int64_t> next{0};
+  std::atomic_flag failed = ATOMIC_FLAG_INIT;
+  std::exception_ptr error = nullptr;
+
+  void work() {
+    inside_parallel = true;
+    for (int64_t begin; (begin = next.fetch_add(grain, std::memory_order_relaxed)) < items;) {
+      try {
+        call(body, begin, std::min(items, begin + grain));
+      } catch (...) {
+        if (!failed.test_and_set()) error = std::current_exception();
+      }
+    }
+    inside_parallel = false;
+  }
+};
+
+void relax() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+/// Waits until `value` is no longer `old`: awake for a moment, since most waits are short, then asleep.
+int wait_for_change(const std::atomic<int>& value, int old) {
+  constexpr int moment = 2000;  // some 30 to 100 us
+  for (int i = 0; i < moment; ++i) {
+    if (const int now = value.load(std::memory_order_acquire); now != old) return now;
+    relax();
+  }
+  value.wait(old, std::memory_order_acquire);
+  return value.load(std::memory_order_acquire);
+}
+
+/// Threads that help whoever has a job. The owner of a job works on it too and waits only for helpers that have begun:
+/// where others keep the cores busy, nobody waits for a thread to be woken. One job at a time has helpers; whoever
+/// comes meanwhile works alone.
+class Pool {
+ public:
+  Pool() = default;
+  Pool(const Pool&) = delete;
+  Pool& operator=(const Pool&) = delete;
+  ~Pool() {
+    const std::lock_guard lock(owner_);
+    stopping_.store(true, std::memory_order_relaxed);
+    posted_.fetch_add(1, std::memory_order_release);
+    posted_.notify_all();
+    for (std::thread& helper : helpers_) {
+      // After a fork the child has this list but none of the threads.
+      process_ == getpid() ? helper.join() : helper.detach();
+    }
+  }
+
+  void run(Job& job, int helpers) {
+    const std::unique_lock lock(owner_, std::try_to_lock);
+    if (!lock) return job.work();
+    helpers = hire(helpers);
+    job_ = &job;
+    done_.store(0, std::memory_order_relaxed);
+    seats_.store(helpers, std::memory_order_release);
+    posted_.fetch_add(1, std::memory_order_release);
+    for (int i = 0; i < helpers; ++i) posted_.notify_one();
+    job.work();
+    const int taken = helpers - seats_.exchange(0, std::memory_order_acq_rel);
+    for (int done = done_.load(std::memory_order_acquire); done != taken;) done = wait_for_change(done_, done);
+  }
+
+ private:
+  /// How many of so many helpers there are.
+  int hire(int wanted) try {
+    while (static_cast<int>(helpers_.size()) < wanted) {
+      helpers_.emplace_back([this, seen = posted_.load(std::memory_order_relaxed)]() mutable {
+        omp_set_num_threads(1);  // a product inside a chunk is one thread's work
+        while (true) {
+          seen = wait_for_change(posted_, seen);
+          if (stopping_.load(std::memory_order_relaxed)) return;
+          help();
+        }
+      });
+    }
+    return wanted;
+  } catch (const std::system_error&) {
+    return static_cast<int>(helpers_.size());  // the system gives no more threads
+  }
+
+  void help() {
+    int seats = seats_.load(std::memory_order_acquire);
+    while (seats > 0 && !seats_.compare_exchange_weak(seats, seats - 1, std::memory_order_acq_rel)) {
+    }
+    if (seats <= 0) return;
+    job_->work();  // its owner waits for us from here on
+    done_.fetch_add(1, std::memory_order_release);
+    done_.notify_one();
+  }
+
+  std::mutex owner_;            // held by the owner of the job
+  std::atomic<int> posted_{0};  // changes with every job
+  std::atomic<int> seats_{0};   // how many may still join it
+  std::atomic<int> done_{0};    // how many have joined and are through
+  Job* job_ = nullptr;
+  std::atomic<bool> stopping_{false};
+  std::vector<std::thread> helpers_;
+  pid_t process_ = getpid();
+};
 
 }  // namespace
 
@@ -34,23 +151,10 @@ int threads_for(int64_t chunks) {
 }
 
 void run_chunks(int64_t items, int64_t grain, int threads, ChunkBody call, const void* body) {
-  const int64_t chunks = (items + grain - 1) / grain;
-  std::exception_ptr error;
-  std::atomic_flag failed = ATOMIC_FLAG_INIT;
-#pragma omp parallel num_threads(threads)
-  {
-    inside_parallel = true;
-#pragma omp for schedule(dynamic)
-    for (int64_t chunk = 0; chunk < chunks; ++chunk) {
-      try {
-        call(body, chunk * grain, std::min(items, (chunk + 1) * grain));
-      } catch (...) {
-        if (!failed.test_and_set()) error = std::current_exception();
-      }
-    }
-    inside_parallel = false;
-  }
-  if (error) std::rethrow_exception(error);
+  static Pool pool;
+  Job job{.call = call, .body = body, .items = items, .grain = grain};
+  pool.run(job, threads - 1);
+  if (job.error) std::rethrow_exception(job.error);
 }
 
 }  // namespace cpu::detail

@@ -20,8 +20,7 @@ void run_chunks(int64_t items, int64_t grain, int threads, ChunkBody call, const
 /// calling thread. An exception of a body reaches the caller after the other chunks are through.
 template <class F>
 void parallel_for(int64_t items, int64_t grain, F body) {
-  // One thread walks the chunks right here: entering an OpenMP region costs more than a small kernel, even one whose
-  // `if` is false.
+  // One thread walks the chunks right here: calling others costs more than a small kernel.
   const int64_t chunks = (items + grain - 1) / grain;
   const int threads = chunks > 1 ? detail::threads_for(chunks) : 1;
   if (threads == 1) {

@@ -1,0 +1,92 @@
+#include "fovea/backends/cpu/threads.h"
+
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <stdexcept>
+#include <thread>
+#include <vector>
+
+#include "fovea/backends/backend.h"
+
+namespace fovea::test {
+namespace {
+
+class Threads : public testing::Test {
+ protected:
+  Threads() { set_num_threads(4); }
+  ~Threads() override { set_num_threads(before_); }
+
+ private:
+  int before_ = num_threads();
+};
+
+/// How often each item of [0, items) was worked on.
+std::vector<int> visits(int64_t items, int64_t grain) {
+  std::vector<std::atomic<int>> counts(static_cast<size_t>(items));
+  cpu::parallel_for(items, grain, [&](int64_t begin, int64_t end) {
+    EXPECT_EQ(begin % grain, 0);
+    EXPECT_EQ(end, std::min(begin + grain, items));
+    for (int64_t i = begin; i < end; ++i) ++counts[static_cast<size_t>(i)];
+  });
+  return {counts.begin(), counts.end()};
+}
+
+TEST_F(Threads, WorkOnEveryItemOnce) {
+  for (int round = 0; round < 200; ++round) {
+    for (const int64_t items : {0, 1, 7, 64, 1000}) {
+      EXPECT_EQ(visits(items, 3), std::vector<int>(static_cast<size_t>(items), 1));
+    }
+  }
+}
+
+TEST_F(Threads, ServeSeveralCallersAtOnce) {
+  std::vector<std::thread> callers;
+  std::atomic<int> right = 0;
+  for (int i = 0; i < 4; ++i) {
+    callers.emplace_back([&] {
+      for (int round = 0; round < 200; ++round) right += visits(100, 7) == std::vector<int>(100, 1);
+    });
+  }
+  for (std::thread& caller : callers) caller.join();
+  EXPECT_EQ(right, 800);
+}
+
+TEST_F(Threads, WorkAloneInsideAChunk) {
+  std::atomic<int> inner = 0, elsewhere = 0;
+  cpu::parallel_for(8, 1, [&](int64_t, int64_t) {
+    const std::thread::id here = std::this_thread::get_id();
+    cpu::parallel_for(8, 1, [&](int64_t, int64_t) {
+      ++inner;
+      elsewhere += std::this_thread::get_id() != here;
+    });
+  });
+  EXPECT_EQ(inner, 64);
+  EXPECT_EQ(elsewhere, 0);
+}
+
+TEST_F(Threads, BringAnExceptionToTheCallerAfterAllChunks) {
+  for (int round = 0; round < 50; ++round) {
+    std::atomic<int> done = 0;
+    const auto fail_once = [&](int64_t begin, int64_t) {
+      ++done;
+      if (begin == 5) throw std::runtime_error("five");
+    };
+    EXPECT_THROW(cpu::parallel_for(20, 1, fail_once), std::runtime_error);
+    EXPECT_EQ(done, 20);
+  }
+}
+
+TEST_F(Threads, AreNotMissedInTheChildOfAFork) {
+  EXPECT_EQ(visits(100, 1), std::vector<int>(100, 1));  // the helpers exist
+  const pid_t child = fork();
+  if (child == 0) _exit(visits(100, 1) == std::vector<int>(100, 1) ? 0 : 1);
+  int status = -1;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+}
+
+}  // namespace
+}  // namespace fovea::test
