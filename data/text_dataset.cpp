@@ -49,6 +49,10 @@ TextDataset load_text_dataset(const std::string& path, const TextColumns& column
   }
   if (text.empty()) text.push_back(default_column(*table, "text", {label}));
 
+  if (std::find(text.begin(), text.end(), label) != text.end()) {
+    fail(path, "column {} cannot be both text and label", in_quotes(table->columns()[label]));
+  }
+
   std::vector<size_t> wanted = text;
   wanted.push_back(label);
   table->select(wanted);

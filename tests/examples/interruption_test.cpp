@@ -1,0 +1,92 @@
+// The same seed ends in the same bytes: with any number of threads, and however often the run was cut.
+#include <csignal>
+#include <thread>
+
+#include "text_classifier.h"
+
+namespace fovea::test {
+namespace {
+
+using namespace std::chrono_literals;
+
+class InterruptionTest : public testing::Test {
+ protected:
+  Words train_into(const std::string& out, const Words& flags = {}) const {
+    return Words{"train", "--train", file, "--out", folder / out} + small + Words{"--epochs", "6", "--patience", "0"} +
+           flags;
+  }
+  std::string weights(const std::string& out) const { return read_back(folder / (out + "/model.safetensors")); }
+  bool is_there(const std::string& name) const { return std::filesystem::exists(folder / name); }
+
+  TempFolder folder;
+  std::string file = folder.write("train.csv", reviews(800));
+};
+
+TEST_F(InterruptionTest, ThreadsDoNotChangeAByte) {
+  const std::string longer = folder.write("longer.csv", reviews(64, 30));
+  for (const Words& model :
+       {Words{}, Words{"--encoder", "lstm", "--attention", "scaled_dot"}, Words{"--encoder", "bag", "--bigrams"}}) {
+    for (const char* threads : {"1", "2"}) {
+      const Finished done = classify(
+          Words{"train", "--train", longer, "--out", folder / threads, "--epochs", "1", "--threads", threads} + model);
+      ASSERT_EQ(done.status, 0) << done.error;
+    }
+    EXPECT_EQ(weights("1"), weights("2")) << testing::PrintToString(model);
+  }
+}
+
+TEST_F(InterruptionTest, ControlCSavesAndResumingEndsInTheSameBytes) {
+  ASSERT_EQ(classify(train_into("whole")).status, 0);
+
+  Program cut(TEXT_CLASSIFIER, train_into("cut"));
+  for (auto line = cut.line(); line && line->rfind("epoch 1/", 0) != 0; line = cut.line()) continue;
+  cut.signal(SIGINT);
+  const Finished interrupted = cut.finish();
+  EXPECT_EQ(interrupted.status, 130) << interrupted.out;
+  EXPECT_EQ(interrupted.error, "");
+  EXPECT_TRUE(is_there("cut/checkpoint.safetensors"));
+  EXPECT_NE(weights("cut"), weights("whole"));
+
+  const Finished resumed = classify(train_into("cut", {"--resume"}));
+  ASSERT_EQ(resumed.status, 0) << resumed.error;
+  EXPECT_THAT(resumed.out, testing::HasSubstr("going on behind step"));
+  EXPECT_EQ(weights("cut"), weights("whole"));
+  EXPECT_FALSE(is_there("cut/checkpoint.safetensors"));
+}
+
+TEST_F(InterruptionTest, KilledAtAnyMomentItResumesToTheSameBytes) {
+  const auto start = std::chrono::steady_clock::now();
+  ASSERT_EQ(classify(train_into("whole")).status, 0);
+  const auto whole = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - start);
+
+  data::testing::Random random(7);
+  const Words cut = train_into("cut", {"--resume", "--save-every", "3"});
+  int killed = 0;
+  for (int attempt = 0; attempt < 8; ++attempt) {
+    Program program(TEXT_CLASSIFIER, cut);
+    std::this_thread::sleep_for(whole * static_cast<int>(5 + random.below(40)) / 100);
+    program.signal(SIGKILL);
+    killed += program.finish().status == 128 + SIGKILL;
+  }
+  EXPECT_GT(killed, 0);
+  const Finished resumed = classify(cut);
+  ASSERT_EQ(resumed.status, 0) << resumed.error;
+  EXPECT_EQ(weights("cut"), weights("whole"));
+}
+
+TEST_F(InterruptionTest, AnotherRunIsNotGoneOnWith) {
+  Program cut(TEXT_CLASSIFIER, train_into("cut"));
+  for (auto line = cut.line(); line && line->rfind("epoch 1/", 0) != 0; line = cut.line()) continue;
+  cut.signal(SIGINT);
+  ASSERT_EQ(cut.finish().status, 130);
+
+  const Finished other = classify(train_into("cut", {"--resume", "--lr", "0.5"}));
+  EXPECT_EQ(other.status, 2);
+  EXPECT_THAT(other.error, testing::HasSubstr("--lr is 0.5"));
+  const std::string changed = folder.write("train.csv", reviews(800, 8, 3));
+  EXPECT_EQ(classify(train_into("cut", {"--resume"})).status, 2);
+  EXPECT_TRUE(is_there("cut/checkpoint.safetensors"));
+}
+
+}  // namespace
+}  // namespace fovea::test

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdio>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace fovea::test {
+
+/// What a program left behind.
+struct Finished {
+  int status;  // as a shell tells it: 128 and the signal's number where one ended it
+  std::string out;
+  std::string error;
+};
+
+/// An example's program, run as a user runs it.
+class Program {
+ public:
+  Program(const std::string& path, std::vector<std::string> arguments, const std::string& input = {});
+  Program(const Program&) = delete;
+  Program& operator=(const Program&) = delete;
+  ~Program();
+
+  /// The next line of its output, once it has printed it; none when it has ended.
+  std::optional<std::string> line();
+  /// Memory that it holds now, in bytes.
+  size_t resident_bytes() const;
+  void signal(int number) const;
+  /// Waits until it has ended.
+  Finished finish();
+
+ private:
+  using File = std::unique_ptr<std::FILE, int (*)(std::FILE*)>;
+
+  File input_, out_, error_;
+  std::string seen_;
+  pid_t id_ = -1;
+};
+
+Finished run(const std::string& path, std::vector<std::string> arguments, const std::string& input = {});
+
+}  // namespace fovea::test
