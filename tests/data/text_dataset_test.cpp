@@ -29,7 +29,13 @@ TEST(TextDataset, FindsItsColumns) {
   expect("a,b,c", {{"c"}, "b"}, "z", "y");
   expect("a,b,c", {{"2"}, "0"}, "z", "x");
   expect("a,b,c", {{"c", "a"}, "b"}, "z x", "y");
-  expect("a,b,c", {{"a", "b", "c"}, "b"}, "x y z", "y");
+}
+
+TEST(TextDataset, RefusesToTellTheLabelInTheText) {
+  TempFolder folder;
+  const std::string path = folder.write("a.csv", "a,b,c\nx,y,z\n");
+  EXPECT_EQ(testing::error_of([&] { load_text_dataset(path, {{"a", "b"}, "b"}); }),
+            "a.csv: column \"b\" cannot be both text and label");
 }
 
 TEST(TextDataset, ReadsEachFormat) {
