@@ -62,17 +62,58 @@ std::vector<int64_t> permutation(int64_t n, uint64_t seed, uint64_t stream) {
   return order;
 }
 
+namespace {
+
+/// `count` examples, the classes in turn; a class's examples in an order that is drawn anew whenever all have been.
+std::vector<int64_t> balanced_order(const std::vector<std::vector<int64_t>>& members, size_t count, uint64_t seed,
+                                    uint64_t stream) {
+  Uniform random(seed, stream);
+  std::vector<std::vector<int64_t>> left(members.size());
+  std::vector<int64_t> order;
+  order.reserve(count);
+  while (order.size() < count) {
+    std::vector<size_t> turn(members.size());
+    std::iota(turn.begin(), turn.end(), size_t{0});
+    shuffle(turn, random);  // so that no class is favoured where the last round is not whole
+    for (const size_t c : turn) {
+      if (order.size() == count) break;
+      if (left[c].empty()) {
+        left[c] = members[c];
+        shuffle(left[c], random);
+      }
+      order.push_back(left[c].back());
+      left[c].pop_back();
+    }
+  }
+  return order;
+}
+
+}  // namespace
+
 BatchSampler::BatchSampler(int64_t examples, BatchSamplerOptions options, Caller caller)
-    : examples_(examples), options_(options) {
-  if (examples < 0 || options.batch_size < 1 || options.bucket_batches < 1) {
+    : examples_(examples), options_(std::move(options)) {
+  if (examples < 0 || options_.batch_size < 1 || options_.bucket_batches < 1) {
     raise<ValueError>(caller, "BatchSampler: {} examples in batches of {}, {} batches a bucket", examples,
-                      options.batch_size, options.bucket_batches);
+                      options_.batch_size, options_.bucket_batches);
+  }
+  if (!options_.balance.empty()) {
+    if (!options_.shuffle || static_cast<int64_t>(options_.balance.size()) != examples) {
+      raise<ValueError>(caller, "BatchSampler: {} classes to balance {} examples, {} shuffling",
+                        options_.balance.size(), examples, options_.shuffle ? "with" : "without");
+    }
+    for (size_t i = 0; i < options_.balance.size(); ++i) {
+      const int32_t c = options_.balance[i];
+      if (c < 0) raise<ValueError>(caller, "BatchSampler: class {}", c);
+      if (static_cast<size_t>(c) >= members_.size()) members_.resize(static_cast<size_t>(c) + 1);
+      members_[static_cast<size_t>(c)].push_back(static_cast<int64_t>(i));
+    }
+    std::erase_if(members_, [](const auto& members) { return members.empty(); });
   }
   arrange();
 }
 
 BatchSampler::BatchSampler(std::vector<int64_t> lengths, BatchSamplerOptions options, Caller caller)
-    : BatchSampler(static_cast<int64_t>(lengths.size()), options, caller) {
+    : BatchSampler(static_cast<int64_t>(lengths.size()), std::move(options), caller) {
   lengths_ = std::move(lengths);
   arrange();
 }
@@ -96,7 +137,9 @@ void BatchSampler::set_epoch(int64_t epoch, Caller caller) {
 void BatchSampler::arrange() {
   const auto count = static_cast<size_t>(examples_), size = static_cast<size_t>(options_.batch_size);
   const auto epoch = static_cast<uint64_t>(epoch_);
-  if (options_.shuffle) {
+  if (!members_.empty()) {
+    order_ = balanced_order(members_, count, options_.seed, 2 * epoch);
+  } else if (options_.shuffle) {
     order_ = permutation(examples_, options_.seed, 2 * epoch);
   } else {
     order_.resize(count);

@@ -23,6 +23,10 @@ struct BatchSamplerOptions {
   /// about one length and little padding; the batches are shuffled afterwards.
   int64_t bucket_batches = 50;
   bool drop_last = false;  // leaves out the one batch that is not full
+  /// The class of each example. Where given, an epoch has as many examples of each class as of any other, and as many
+  /// in all as there are: of a rare class some stand there several times, of a frequent one some not at all. With
+  /// shuffle only.
+  std::vector<int32_t> balance = {};
 };
 
 /// Divides examples into batches, each epoch anew: the batches of an epoch depend on seed and epoch alone, so a run
@@ -49,6 +53,7 @@ class BatchSampler {
   int64_t examples_;
   std::vector<int64_t> lengths_;  // empty where they do not matter
   BatchSamplerOptions options_;
+  std::vector<std::vector<int64_t>> members_;  // of each class, to balance; empty where they come as they are
   int64_t epoch_ = 0;
   std::vector<int64_t> order_;
   std::vector<size_t> begins_;  // where each batch begins in order_

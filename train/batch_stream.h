@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -19,6 +20,21 @@ struct Outcome {
   std::vector<int64_t> examples;  // which ones they are
 
   int64_t size() const { return static_cast<int64_t>(examples.size()); }
+};
+
+/// How a task's examples become batches.
+struct StreamOptions {
+  int64_t batch_size = 32;
+  bool shuffle = false;   // anew each epoch
+  bool balanced = false;  // with shuffle: as many examples of each class as of any other
+  uint64_t seed = 0;
+
+  /// For a sampler of examples of these classes.
+  data::BatchSamplerOptions sampler(std::span<const int32_t> labels) const {
+    data::BatchSamplerOptions options{.batch_size = batch_size, .shuffle = shuffle, .seed = seed};
+    if (balanced && shuffle) options.balance.assign(labels.begin(), labels.end());
+    return options;
+  }
 };
 
 /// Batches as a trainer meets them: already through the model. Resumable at any batch of any epoch.

@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <nlohmann/json.hpp>
-
 #include "fovea/train/inference.h"
 #include "fovea/train/prediction.h"
 #include "fovea/train/trained_model.h"
@@ -13,14 +11,15 @@
 namespace fovea::train {
 namespace {
 
-using Json = nlohmann::ordered_json;
-
 constexpr size_t most_printed_classes = 30;
 
 void print_evaluation(const Evaluation& evaluation, const data::Labels& labels, const std::string& noun) {
   const ConfusionMatrix& confusion = evaluation.confusion;
+  const ProbabilityMetrics& probabilities = evaluation.probabilities;
   fmt::print("accuracy {:.4f}  macro F1 {:.4f}  weighted F1 {:.4f}  loss {:.4f}  on {} {}\n", confusion.accuracy(),
              confusion.macro_f1(), confusion.weighted_f1(), evaluation.loss, confusion.examples(), noun);
+  fmt::print("ROC AUC {:.4f}  calibration error {:.4f}  Brier score {:.4f}\n", probabilities.roc_auc,
+             probabilities.calibration_error, probabilities.brier);
   const std::vector<ClassMetrics> metrics = confusion.per_class();
   if (metrics.size() > most_printed_classes) return;
   fmt::print("\nprecision  recall      F1  examples  class\n");
@@ -32,8 +31,10 @@ void print_evaluation(const Evaluation& evaluation, const data::Labels& labels, 
 
 Evaluation evaluate_on(TrainedModel& trained, const std::string& file) {
   trained.task->load_test(file);
-  const auto data = trained.task->stream(Part::test, 2 * trained.batch_size, false, 0);
-  return evaluation_of(*trained.task, Part::test, predict(*trained.model, *data));
+  const auto data = trained.task->stream(Part::test, {.batch_size = 2 * trained.batch_size});
+  Predictions predictions = predict(*trained.model, *data);
+  predictions.decision = trained.decision;
+  return evaluation_of(*trained.task, Part::test, predictions);
 }
 
 }  // namespace
@@ -104,11 +105,7 @@ Command ClassifierProgram::evaluate_command() const {
                 const Evaluation evaluation = evaluate_on(trained, state->data);
                 if (!state->run.quiet) print_evaluation(evaluation, trained.task->labels(), trained.task->noun());
                 if (state->run.json) {
-                  fmt::print("{}\n", Json{{"examples", evaluation.confusion.examples()},
-                                          {"accuracy", evaluation.confusion.accuracy()},
-                                          {"macro_f1", evaluation.confusion.macro_f1()},
-                                          {"loss", evaluation.loss}}
-                                         .dump());
+                  fmt::print("{}\n", to_json(evaluation, trained.decision.costs()));
                 }
                 return ExitStatus::success;
               }};

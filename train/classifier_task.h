@@ -8,22 +8,13 @@
 #include "fovea/data/vocabulary.h"
 #include "fovea/nn/module.h"
 #include "fovea/train/batch_stream.h"
+#include "fovea/train/inference.h"
 #include "fovea/train/options.h"
 #include "fovea/train/report.h"
+#include "fovea/train/split.h"
 #include "fovea/train/training_options.h"
 
 namespace fovea::train {
-
-/// The sets of examples that a task holds.
-enum class Part : uint8_t { train, valid, test };
-
-/// Where training data lies.
-struct TrainingFiles {
-  std::string train;
-  std::string valid;      // empty: a part of `train` is held out
-  double hold_out = 0.1;  // which share of every class
-  uint64_t seed = 0;
-};
 
 /// What one kind of classifier (of texts, of images, ...) brings to the program that all kinds share: how its examples
 /// are read, its model, how a prediction is explained. ClassifierProgram calls it.
@@ -39,7 +30,7 @@ class ClassifierTask {
   /// together.
   virtual void settle(const OptionTable& options, TrainingOptions& training) = 0;
 
-  /// Reads the training (and validation) examples. Throws DataError.
+  /// Reads the training examples, divided as divide() says, and the validation examples. Throws DataError.
   virtual void load_training(const TrainingFiles& files) = 0;
   /// Reads labelled examples to test on. Throws DataError.
   virtual void load_test(const std::string& path) = 0;
@@ -57,13 +48,20 @@ class ClassifierTask {
 
   /// Makes the model, once examples or `restore` have told its sizes; random numbers come from the default generator.
   virtual nn::Module& build(Device device) = 0;
-  /// `shuffle` by `seed`, anew each epoch.
-  virtual std::unique_ptr<BatchStream> stream(Part part, int64_t batch_size, bool shuffle, uint64_t seed) = 0;
+  virtual std::unique_ptr<BatchStream> stream(Part part, const StreamOptions& options) = 0;
 
   /// An example in pieces, coloured by what made the model say `predicted`.
   virtual std::vector<Piece> explain(Part part, int64_t example, int32_t predicted) = 0;
   /// What the colours say, for people.
   virtual std::string colour_note() const = 0;
+
+  /// The weights that colour the units of an example (tokens, columns, patches, frames): the deletion test takes units
+  /// away in their order. Empty where a task has none.
+  virtual std::vector<double> unit_weights(Part, int64_t /*example*/, int32_t /*predicted*/) { return {}; }
+  /// The class probabilities of an example without some of its units, one for each of `removed`.
+  virtual Predictions without_units(Part, int64_t /*example*/, const std::vector<std::vector<size_t>>& /*removed*/) {
+    return {};
+  }
 
   /// Writes what the model's folder holds beside weights and options (vocabulary.txt, say).
   virtual void save(const std::string& folder) const = 0;

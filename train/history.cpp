@@ -32,6 +32,9 @@ std::string to_json(const EpochRecord& record) {
   if (record.valid_loss) object["valid_loss"] = *record.valid_loss;
   if (record.valid_accuracy) object["valid_accuracy"] = *record.valid_accuracy;
   if (record.valid_macro_f1) object["valid_macro_f1"] = *record.valid_macro_f1;
+  if (record.valid_roc_auc) object["valid_roc_auc"] = *record.valid_roc_auc;
+  if (record.valid_calibration_error) object["valid_calibration_error"] = *record.valid_calibration_error;
+  if (record.valid_brier) object["valid_brier"] = *record.valid_brier;
   object["seconds"] = record.seconds;
   object["examples_per_second"] = record.examples_per_second;
   object["best"] = record.best;
@@ -49,6 +52,9 @@ EpochRecord epoch_record_from_json(std::string_view text) {
             .valid_loss = optional_number(object, "valid_loss"),
             .valid_accuracy = optional_number(object, "valid_accuracy"),
             .valid_macro_f1 = optional_number(object, "valid_macro_f1"),
+            .valid_roc_auc = optional_number(object, "valid_roc_auc"),
+            .valid_calibration_error = optional_number(object, "valid_calibration_error"),
+            .valid_brier = optional_number(object, "valid_brier"),
             .seconds = number(object, "seconds"),
             .examples_per_second = number(object, "examples_per_second"),
             .best = object.at("best").get<bool>()};

@@ -18,6 +18,9 @@ struct EpochRecord {
   std::optional<double> valid_loss = std::nullopt;
   std::optional<double> valid_accuracy = std::nullopt;
   std::optional<double> valid_macro_f1 = std::nullopt;
+  std::optional<double> valid_roc_auc = std::nullopt;  // none where it is not defined
+  std::optional<double> valid_calibration_error = std::nullopt;
+  std::optional<double> valid_brier = std::nullopt;
   double seconds = 0;  // without the validation
   double examples_per_second = 0;
   bool best = false;  // better than every epoch before

@@ -6,34 +6,39 @@
 #include "fovea/autograd/normalize.h"
 
 namespace fovea::train {
-namespace {
-
-int32_t argmax_of(std::span<const float> row) {
-  return static_cast<int32_t>(std::max_element(row.begin(), row.end()) - row.begin());
+Evaluation evaluation_of(const Predictions& predictions, std::span<const int32_t> truths, Caller caller) {
+  if (predictions.size() != static_cast<int64_t>(truths.size())) {
+    raise<ShapeError>(caller, "evaluation_of: {} predictions of {} examples", predictions.size(), truths.size());
+  }
+  ConfusionMatrix confusion(std::max<int64_t>(predictions.classes, 1));
+  for (int64_t i = 0; i < predictions.size(); ++i) {
+    confusion.add(truths[static_cast<size_t>(i)], predictions.best(i), caller);
+  }
+  ProbabilityMetrics metrics = ProbabilityMetrics::of({predictions.classes, predictions.probabilities, truths});
+  const double loss = metrics.log_loss;
+  return {std::move(confusion), loss, std::move(metrics)};
 }
-
-}  // namespace
-
-int32_t Predictions::best(int64_t example) const { return argmax_of(of(example)); }
 
 Evaluation evaluate(nn::Module& model, BatchStream& data, Caller caller) {
   const Inference inference(model);
-  std::optional<ConfusionMatrix> confusion;
+  Predictions predictions;
+  std::vector<int32_t> truths;
   double loss_sum = 0;
   data.seek(0, 0);
   while (const std::optional<Outcome> outcome = data.next()) {
     if (!outcome->labels.defined()) raise<ValueError>(caller, "evaluate: the examples have no labels");
-    const auto classes = static_cast<size_t>(outcome->logits.size(-1));
-    if (!confusion) confusion.emplace(static_cast<int64_t>(classes));
+    predictions.classes = outcome->logits.size(-1);
     const auto labels = outcome->labels.to_vector<int32_t>();
-    const auto logits = outcome->logits.to_vector<float>();
+    const auto rows = softmax(outcome->logits, -1).to_vector<float>();
     loss_sum += cross_entropy(outcome->logits, outcome->labels).item() * static_cast<double>(labels.size());
-    for (size_t i = 0; i < labels.size(); ++i) {
-      confusion->add(labels[i], argmax_of(std::span(logits).subspan(i * classes, classes)), caller);
-    }
+    predictions.probabilities.insert(predictions.probabilities.end(), rows.begin(), rows.end());
+    truths.insert(truths.end(), labels.begin(), labels.end());
   }
-  if (!confusion) raise<ValueError>(caller, "evaluate: there are no examples");
-  return {*confusion, loss_sum / static_cast<double>(confusion->examples())};
+  if (truths.empty()) raise<ValueError>(caller, "evaluate: there are no examples");
+  Evaluation evaluation = evaluation_of(predictions, truths, caller);
+  // From the logits: exact also where a probability is too small for a float.
+  evaluation.loss = loss_sum / static_cast<double>(truths.size());
+  return evaluation;
 }
 
 Predictions predict(nn::Module& model, BatchStream& data) {

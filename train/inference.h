@@ -7,6 +7,7 @@
 #include "fovea/autograd/graph.h"
 #include "fovea/nn/module.h"
 #include "fovea/train/batch_stream.h"
+#include "fovea/train/decision.h"
 #include "fovea/train/metrics.h"
 
 namespace fovea::train {
@@ -28,15 +29,19 @@ class Inference {
 /// The class probabilities of every example of a stream, by example.
 struct Predictions {
   int64_t classes = 0;
-  std::vector<float> probabilities;  // [examples, classes]
+  std::vector<float> probabilities = {};  // [examples, classes]
+  Decision decision = {};
 
   int64_t size() const { return classes == 0 ? 0 : static_cast<int64_t>(probabilities.size()) / classes; }
   std::span<const float> of(int64_t example) const {
     return std::span(probabilities).subspan(static_cast<size_t>(example * classes), static_cast<size_t>(classes));
   }
-  /// The most probable class, the first of equals.
-  int32_t best(int64_t example) const;
+  /// The class that the decision makes of it.
+  int32_t best(int64_t example) const { return decision.of(of(example)); }
 };
+
+/// What predictions of examples of these classes amount to. Throws ShapeError where they are not as many.
+Evaluation evaluation_of(const Predictions& predictions, std::span<const int32_t> truths, Caller caller = {});
 
 /// Runs a stream of labelled examples through its model. Throws ValueError where there are no examples or no labels.
 Evaluation evaluate(nn::Module& model, BatchStream& data, Caller caller = {});

@@ -1,15 +1,43 @@
 #include "fovea/train/metrics.h"
 
+#include <numeric>
+
 namespace fovea::train {
 namespace {
 
 double ratio(double part, double whole) { return whole > 0 ? part / whole : 0; }
+
+/// The mean of one metric over the classes that occur, as truth or as prediction.
+double macro(const ConfusionMatrix& confusion, double ClassMetrics::*metric) {
+  const std::vector<ClassMetrics> metrics = confusion.per_class();
+  double sum = 0;
+  int64_t occurring = 0;
+  for (int64_t c = 0; c < confusion.classes(); ++c) {
+    int64_t seen = 0;
+    for (int64_t other = 0; other < confusion.classes(); ++other) {
+      seen += confusion.count(c, other) + confusion.count(other, c);
+    }
+    if (seen == 0) continue;
+    ++occurring;
+    sum += metrics[static_cast<size_t>(c)].*metric;
+  }
+  return ratio(sum, static_cast<double>(occurring));
+}
 
 }  // namespace
 
 ConfusionMatrix::ConfusionMatrix(int64_t classes, Caller caller) : classes_(classes) {
   if (classes < 1) raise<ValueError>(caller, "ConfusionMatrix: {} classes", classes);
   counts_.resize(static_cast<size_t>(classes * classes));
+}
+
+ConfusionMatrix::ConfusionMatrix(int64_t classes, std::vector<int64_t> counts, Caller caller)
+    : ConfusionMatrix(classes, caller) {
+  if (counts.size() != counts_.size()) {
+    raise<ValueError>(caller, "ConfusionMatrix: {} counts for {} classes", counts.size(), classes);
+  }
+  counts_ = std::move(counts);
+  examples_ = std::accumulate(counts_.begin(), counts_.end(), int64_t{0});
 }
 
 void ConfusionMatrix::add(int64_t truth, int64_t predicted, Caller caller) {
@@ -43,18 +71,9 @@ std::vector<ClassMetrics> ConfusionMatrix::per_class() const {
   return all;
 }
 
-double ConfusionMatrix::macro_f1() const {
-  double sum = 0;
-  int64_t occurring = 0;
-  for (int64_t c = 0; c < classes_; ++c) {
-    int64_t seen = 0;
-    for (int64_t other = 0; other < classes_; ++other) seen += count(c, other) + count(other, c);
-    if (seen == 0) continue;
-    ++occurring;
-    sum += ratio(2.0 * static_cast<double>(count(c, c)), static_cast<double>(seen));
-  }
-  return ratio(sum, static_cast<double>(occurring));
-}
+double ConfusionMatrix::macro_precision() const { return macro(*this, &ClassMetrics::precision); }
+double ConfusionMatrix::macro_recall() const { return macro(*this, &ClassMetrics::recall); }
+double ConfusionMatrix::macro_f1() const { return macro(*this, &ClassMetrics::f1); }
 
 double ConfusionMatrix::weighted_f1() const {
   double sum = 0;

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "fovea/backends/error.h"
+#include "fovea/train/probability_metrics.h"
 
 namespace fovea::train {
 
@@ -21,6 +22,8 @@ class ConfusionMatrix {
  public:
   /// Throws ValueError where there is not at least one class.
   explicit ConfusionMatrix(int64_t classes, Caller caller = {});
+  /// From counts [truth, predicted]. Throws ValueError where they are not classes times classes.
+  ConfusionMatrix(int64_t classes, std::vector<int64_t> counts, Caller caller = {});
 
   /// Throws IndexError where a class is not there.
   void add(int64_t truth, int64_t predicted, Caller caller = {});
@@ -34,7 +37,10 @@ class ConfusionMatrix {
   /// The share of examples that were called rightly; 0 of none.
   double accuracy() const;
   std::vector<ClassMetrics> per_class() const;
-  /// The mean F1 of the classes that occur, as truth or as prediction.
+  /// The mean precision and recall of the classes that occur, as truth or as prediction.
+  double macro_precision() const;
+  double macro_recall() const;
+  /// The mean F1 of the same classes.
   double macro_f1() const;
   /// The mean F1 over examples: classes weigh by their support.
   double weighted_f1() const;
@@ -49,6 +55,7 @@ class ConfusionMatrix {
 struct Evaluation {
   ConfusionMatrix confusion;
   double loss = 0;  // mean cross entropy, natural logarithm, without label smoothing
+  ProbabilityMetrics probabilities = {};
 };
 
 }  // namespace fovea::train

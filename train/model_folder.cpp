@@ -25,11 +25,12 @@ std::string checkpoint_path(const std::string& folder) {
 }
 
 void save_config(const std::string& folder, const ModelConfig& config) {
-  const Json object{{"format", format},
-                    {"trainer", config.trainer},
-                    {"run", config.run},
-                    {"options", Json::parse(config.options)},
-                    {"classes", config.labels.names()}};
+  Json object{{"format", format},
+              {"trainer", config.trainer},
+              {"run", config.run},
+              {"options", Json::parse(config.options)},
+              {"classes", config.labels.names()}};
+  if (config.decision != "{}") object["decision"] = Json::parse(config.decision);
   data::write_atomically(config_path(folder), object.dump(2) + '\n');
 }
 
@@ -49,7 +50,8 @@ ModelConfig load_config(const std::string& folder, const std::string& trainer) {
     return {.trainer = made_by,
             .options = object.at("options").dump(),
             .labels = data::Labels::in_order(names),
-            .run = object.at("run").get<std::string>()};
+            .run = object.at("run").get<std::string>(),
+            .decision = object.value("decision", Json::object()).dump()};
   } catch (const Json::exception&) {
     data::fail(path, "not the configuration of a model");
   } catch (const ValueError&) {

@@ -15,6 +15,7 @@ struct ModelConfig {
   std::string options;  // a JSON object, see OptionTable
   data::Labels labels;
   std::string run;  // names the run; the weights bear it too, so that files of two runs are not taken for one model
+  std::string decision = "{}";  // how probabilities become classes, see Decision
 };
 
 std::string config_path(const std::string& folder);

@@ -80,8 +80,9 @@ void predict_inputs(TrainedModel& trained, const std::vector<std::string>& input
     }
   }
   trained.task->set_inputs(inputs);
-  const auto data = trained.task->stream(Part::test, 2 * trained.batch_size, false, 0);
-  const Predictions predictions = predict(*trained.model, *data);
+  const auto data = trained.task->stream(Part::test, {.batch_size = 2 * trained.batch_size});
+  Predictions predictions = predict(*trained.model, *data);
+  predictions.decision = trained.decision;
   for (size_t i = 0; i < inputs.size(); ++i) {
     print_prediction(trained, inputs[i], predictions, static_cast<int64_t>(i), options);
   }

@@ -6,6 +6,8 @@
 #include <array>
 #include <cmath>
 
+#include "fovea/train/report_quality.h"
+
 namespace fovea::train {
 namespace {
 
@@ -29,6 +31,7 @@ h1{font-size:1.5rem;margin:.2rem 0 1rem}h2{font-size:1.15rem;margin:2rem 0 .6rem
 .chart .mark{stroke:var(--soft);stroke-dasharray:3 3}.chart path{fill:none;stroke-width:2}
 .chart .s0 path{stroke:var(--a)}.chart .s0 circle,.chart .s0 text{fill:var(--a)}
 .chart .s1 path{stroke:var(--b)}.chart .s1 circle,.chart .s1 text{fill:var(--b)}
+.chart .s2 path{stroke:var(--soft)}.chart .s2 circle,.chart .s2 text{fill:var(--soft)}
 .wide{overflow-x:auto;-webkit-overflow-scrolling:touch}
 table{border-collapse:collapse;font-size:.9rem;font-variant-numeric:tabular-nums}
 th,td{padding:.25rem .6rem;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap}
@@ -69,19 +72,6 @@ std::string curves_html(const std::vector<EpochRecord>& history) {
          "class=\"charts\">\n" +
          chart_svg("Loss", {loss, valid_loss}, best) + chart_svg("Accuracy", {accuracy, valid_accuracy}, best) +
          "</div>\n";
-}
-
-std::string class_table_html(const Report& report) {
-  const std::vector<ClassMetrics> metrics = report.evaluation->confusion.per_class();
-  std::string out =
-      "<h2>By class</h2>\n<div class=\"wide\"><table>\n"
-      "<tr><th>class</th><th>precision</th><th>recall</th><th>F1</th><th>examples</th></tr>\n";
-  for (size_t i = 0; i < metrics.size(); ++i) {
-    const ClassMetrics& each = metrics[i];
-    out += fmt::format("<tr><td>{}</td><td>{:.3f}</td><td>{:.3f}</td><td>{:.3f}</td><td>{}</td></tr>\n",
-                       escape_html(report.classes[i]), each.precision, each.recall, each.f1, each.support);
-  }
-  return out + "</table></div>\n";
 }
 
 std::string matrix_html(const Report& report) {
@@ -201,9 +191,12 @@ std::string to_html(const Report& report) {
         "weighted F1 <b>{:.4f}</b>, loss <b>{:.4f}</b>.</p>\n",
         escape_html(report.evaluated_on), evaluation.confusion.accuracy(), evaluation.confusion.macro_f1(),
         evaluation.confusion.weighted_f1(), evaluation.loss);
+    if (!report.decision.empty()) out += fmt::format("<p>{}</p>\n", escape_html(report.decision));
+    out += folds_html(report);
     out += evaluation.confusion.classes() <= most_matrix_classes ? matrix_html(report) : confusions_html(report);
-    out += class_table_html(report);
+    out += quality_html(report);
   }
+  out += deletion_html(report.deletion);
   out += examples_html("Worst mistakes", "Where the model was most sure and wrong. " + report.colour_note,
                        report.mistakes);
   out += examples_html("Examples", report.colour_note, report.examples);

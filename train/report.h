@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "fovea/train/deletion_curves.h"
 #include "fovea/train/history.h"
 #include "fovea/train/metrics.h"
 
@@ -35,9 +36,12 @@ struct Report {
   std::vector<std::string> classes = {};
   std::optional<Evaluation> evaluation = std::nullopt;
   std::string evaluated_on = {};  // which examples: "545 rows held out of train.csv"
+  std::string decision = {};      // how probabilities become classes, where it is not the most probable one
+  std::vector<std::vector<std::string>> folds = {};  // of a cross-validation: the table's cells, its head first
   std::vector<ReportExample> mistakes = {};
   std::vector<ReportExample> examples = {};
   std::string colour_note = {};  // what the colours of the examples say
+  DeletionCurves deletion = {};
 };
 
 /// One self-contained page: no scripts, nothing loaded; for phones and desks, light and dark.
@@ -47,6 +51,15 @@ std::string to_html(const Report& report);
 std::string pieces_html(std::span<const Piece> pieces);
 /// With &, <, >, " and ' escaped.
 std::string escape_html(std::string_view text);
+
+/// A line in the unit square.
+struct UnitLine {
+  std::string name;
+  std::vector<std::pair<double, double>> points;  // x, y
+};
+/// A square chart of values from 0 to 1 as inline SVG, with the diagonal where it means something; three lines at most.
+std::string unit_chart_svg(const std::string& title, const std::string& x_name, const std::string& y_name,
+                           const std::vector<UnitLine>& lines, bool diagonal);
 
 /// One line of a chart; NaN leaves a gap.
 struct Series {

@@ -99,4 +99,38 @@ std::string chart_svg(const std::string& title, const std::vector<Series>& serie
   return out + "</svg>\n";
 }
 
+std::string unit_chart_svg(const std::string& title, const std::string& x_name, const std::string& y_name,
+                           const std::vector<UnitLine>& lines, bool diagonal) {
+  constexpr double side = 320, origin_x = 40, origin_y = 48;  // the plot's size and its upper left corner
+  const auto x_of = [](double x) { return origin_x + x * side; };
+  const auto y_of = [](double y) { return origin_y + (1 - y) * side; };
+  std::string out =
+      fmt::format(R"(<svg class="chart" viewBox="0 0 370 412" role="img" aria-label="{}">)", escape_html(title));
+  out += fmt::format(R"(<text class="title" x="{}" y="15">{}</text>)", origin_x, escape_html(title));
+  out += fmt::format(R"(<text class="tick" x="{}" y="{}">{}</text>)", origin_x, origin_y - 6, escape_html(y_name));
+  for (int i = 0; i <= 4; ++i) {
+    const double at = i / 4.0;
+    out += fmt::format(R"(<line class="grid" x1="{0}" x2="{1}" y1="{2}" y2="{2}"/>)", x_of(0), x_of(1), y_of(at));
+    out += fmt::format(R"(<text class="tick end" x="{}" y="{}">{:g}</text>)", x_of(0) - 5, y_of(at) + 4, at);
+    out += fmt::format(R"(<text class="tick mid" x="{}" y="{}">{:g}</text>)", x_of(at), y_of(0) + 15, at);
+  }
+  out += fmt::format(R"(<text class="tick end" x="{}" y="{}">{}</text>)", x_of(1), y_of(0) + 30, escape_html(x_name));
+  if (diagonal) {
+    out += fmt::format(R"(<line class="mark" x1="{}" x2="{}" y1="{}" y2="{}"/>)", x_of(0), x_of(1), y_of(0), y_of(1));
+  }
+  double legend = x_of(1);
+  for (size_t i = lines.size(); i-- > 0;) {
+    std::string path, points;
+    for (const auto& [x, y] : lines[i].points) {
+      path += fmt::format("{}{:.1f} {:.1f}", path.empty() ? "M" : "L", x_of(x), y_of(y));
+      points += fmt::format(R"(<circle cx="{:.1f}" cy="{:.1f}" r="{}"><title>{:.3f}, {:.3f}</title></circle>)", x_of(x),
+                            y_of(y), lines[i].points.size() > 40 ? 0.8 : 2.5, x, y);
+    }
+    out += fmt::format(R"(<g class="s{}"><path d="{}"/>{}<text class="tick end" x="{:.0f}" y="15">{}</text></g>)", i,
+                       path, points, legend, escape_html(lines[i].name));
+    legend -= 14 + 6.5 * static_cast<double>(lines[i].name.size());
+  }
+  return out + "</svg>\n";
+}
+
 }  // namespace fovea::train

@@ -48,22 +48,6 @@ int64_t choose_buckets(std::span<const std::string> texts, const data::Tokenizer
   return std::clamp(static_cast<int64_t>(std::bit_ceil(wanted)), fewest_buckets, most_buckets);
 }
 
-/// Whoever holds a loader and its stream.
-class TextStream final : public BatchStream {
- public:
-  TextStream(data::BatchSampler sampler, data::DataLoader<TextBatch>::Make make,
-             LoaderStream<TextBatch>::Forward forward)
-      : stream_(std::make_shared<data::DataLoader<TextBatch>>(std::move(sampler), std::move(make)),
-                std::move(forward)) {}
-
-  int64_t batches() const override { return stream_.batches(); }
-  void seek(int64_t epoch, int64_t batch) override { stream_.seek(epoch, batch); }
-  std::optional<Outcome> next() override { return stream_.next(); }
-
- private:
-  LoaderStream<TextBatch> stream_;
-};
-
 }  // namespace
 
 void TextTask::declare_data(OptionTable& options) {
@@ -99,26 +83,21 @@ void TextTask::load_training(const TrainingFiles& files) {
   std::vector<int32_t> ids = data::label_ids(train, labels_);
   fingerprint_ = hash_of(train, 0);
 
-  Examples& kept = at(Part::train);
-  Examples& held = at(Part::valid);
-  if (files.valid.empty()) {
-    const std::vector<bool> out = hold_out(ids, files.hold_out, files.seed);
-    for (size_t i = 0; i < ids.size(); ++i) {
-      Examples& to = out[i] ? held : kept;
-      to.texts.push_back(std::move(train.texts[i]));
-      to.labels.push_back(ids[i]);
-    }
-  } else {
+  parts_ = {};
+  const std::vector<Part> parts = divide(ids, files);
+  for (size_t i = 0; i < ids.size(); ++i) {
+    Examples& to = at(parts[i]);
+    to.texts.push_back(std::move(train.texts[i]));
+    to.labels.push_back(ids[i]);
+  }
+  if (!files.valid.empty()) {
     data::TextDataset valid = read(files.valid);
     fingerprint_ = hash_of(valid, fingerprint_);
-    held.labels = data::label_ids(valid, labels_);
-    held.texts = std::move(valid.texts);
-    kept.texts = std::move(train.texts);
-    kept.labels = std::move(ids);
+    at(Part::valid).labels = data::label_ids(valid, labels_);
+    at(Part::valid).texts = std::move(valid.texts);
   }
   make_encoder(std::nullopt);
-  kept.ids = encoder_->encode(kept.texts);
-  held.ids = encoder_->encode(held.texts);
+  for (Examples& part : parts_) part.ids = encoder_->encode(part.texts);
 }
 
 void TextTask::make_encoder(std::optional<data::Vocabulary> vocabulary) {
@@ -127,7 +106,8 @@ void TextTask::make_encoder(std::optional<data::Vocabulary> vocabulary) {
   if (!vocabulary) {
     vocabulary = data::Vocabulary::build(data::count_tokens(texts, *tokenizer),
                                          {.max_size = text_.vocabulary, .min_count = text_.min_count});
-    if (text_.bigrams && text_.bigram_buckets == 0) text_.bigram_buckets = choose_buckets(texts, *tokenizer);
+    choose_buckets_ = choose_buckets_ || text_.bigram_buckets == 0;
+    if (text_.bigrams && choose_buckets_) text_.bigram_buckets = choose_buckets(texts, *tokenizer);
   }
   encoder_.emplace(std::move(tokenizer), std::move(*vocabulary),
                    data::TextEncoderOptions{.max_length = text_.max_length,
@@ -164,16 +144,17 @@ TextBatch TextTask::batch(const data::TokenIds& ids, std::span<const int32_t> la
           std::move(padded.examples)};
 }
 
-std::unique_ptr<BatchStream> TextTask::stream(Part part, int64_t batch_size, bool shuffle, uint64_t seed) {
+std::unique_ptr<BatchStream> TextTask::stream(Part part, const StreamOptions& options) {
   const Examples& examples = at(part);
-  const data::BatchSamplerOptions options{.batch_size = batch_size, .shuffle = shuffle, .seed = seed};
+  const data::BatchSamplerOptions sampling = options.sampler(examples.labels);
   // Bags are not padded: their lengths need not agree.
-  data::BatchSampler sampler = reads_bags() && shuffle ? data::BatchSampler(examples.ids.size(), options)
-                                                       : data::BatchSampler(examples.ids.lengths(), options);
-  return std::make_unique<TextStream>(
+  data::BatchSampler sampler = reads_bags() && options.shuffle ? data::BatchSampler(examples.ids.size(), sampling)
+                                                               : data::BatchSampler(examples.ids.lengths(), sampling);
+  auto loader = std::make_shared<data::DataLoader<TextBatch>>(
       std::move(sampler),
-      [this, &examples](std::span<const int64_t> chosen) { return batch(examples.ids, examples.labels, chosen); },
-      [this](const TextBatch& input) { return forward(*model_, input).logits; });
+      [this, &examples](std::span<const int64_t> chosen) { return batch(examples.ids, examples.labels, chosen); });
+  return std::make_unique<LoaderStream<TextBatch>>(
+      std::move(loader), [this](const TextBatch& input) { return forward(*model_, input).logits; });
 }
 
 std::vector<double> TextTask::attention(std::span<const int32_t> ids) const {
@@ -186,37 +167,74 @@ std::vector<double> TextTask::attention(std::span<const int32_t> ids) const {
   return weights.defined() ? weights.to_vector<double>() : std::vector<double>();
 }
 
-std::vector<double> TextTask::left_out(std::span<const int32_t> ids, size_t tokens, int32_t predicted) const {
+Predictions TextTask::without(std::span<const int32_t> ids, size_t tokens,
+                              const std::vector<std::vector<size_t>>& removed) const {
   const Inference inference(*model_);
   data::TokenIds variants;
-  variants.add(ids);
-  for (size_t i = 0; i < tokens; ++i) {
-    // Behind the ids of the tokens stand those of the pairs: the token is in the (i - 1)-th and the i-th.
+  for (const std::vector<size_t>& each : removed) {
+    std::vector<bool> gone(tokens + 2);  // the stand-in of an empty text counts as a pair
+    for (const size_t token : each) gone[token] = true;
     std::vector<int32_t> rest;
     for (size_t k = 0; k < ids.size(); ++k) {
+      // Behind the ids of the tokens stand those of the pairs: the i-th is of tokens i and i + 1.
       const bool pair = k >= tokens;
       const size_t first = pair ? k - tokens : k;
-      if (first != i && !(pair && first + 1 == i)) rest.push_back(ids[k]);
+      if (!gone[first] && !(pair && gone[first + 1])) rest.push_back(ids[k]);
     }
     if (rest.empty()) rest.push_back(data::Vocabulary::unknown);
     variants.add(rest);
   }
-  std::vector<double> probability;
+  Predictions predictions{.classes = labels_.size()};
   constexpr int64_t at_once = 64;
   for (int64_t begin = 0; begin < variants.size(); begin += at_once) {
     std::vector<int64_t> chosen;
     for (int64_t i = begin; i < std::min(begin + at_once, variants.size()); ++i) chosen.push_back(i);
-    const Tensor probabilities = softmax(forward(*model_, batch(variants, {}, chosen)).logits, -1);
-    for (const double p : probabilities.select(1, predicted).to_vector<double>()) probability.push_back(p);
+    const auto rows = softmax(forward(*model_, batch(variants, {}, chosen)).logits, -1).to_vector<float>();
+    predictions.probabilities.insert(predictions.probabilities.end(), rows.begin(), rows.end());
   }
+  return predictions;
+}
+
+std::vector<double> TextTask::left_out(std::span<const int32_t> ids, size_t tokens, int32_t predicted) const {
+  std::vector<std::vector<size_t>> removed{{}};
+  for (size_t i = 0; i < tokens; ++i) removed.push_back({i});
+  const Predictions predictions = without(ids, tokens, removed);
+  const auto probability = [&](size_t variant) -> double {
+    return predictions.of(static_cast<int64_t>(variant))[static_cast<size_t>(predicted)];
+  };
   std::vector<double> lost;
   double sum = 0;
   for (size_t i = 0; i < tokens; ++i) {
-    lost.push_back(std::max(0.0, probability[0] - probability[i + 1]));
+    lost.push_back(std::max(0.0, probability(0) - probability(i + 1)));
     sum += lost.back();
   }
   for (double& each : lost) each = sum > 0 ? each / sum : 0;
   return lost;
+}
+
+std::vector<double> TextTask::weights_of(std::span<const int32_t> ids, size_t tokens, int32_t predicted) const {
+  std::vector<double> weights = attention(ids);
+  return weights.empty() ? left_out(ids, tokens, predicted) : weights;
+}
+
+size_t TextTask::token_count(const data::Tokens& tokens) const {
+  return text_.max_length > 0 ? std::min(tokens.size(), static_cast<size_t>(text_.max_length)) : tokens.size();
+}
+
+std::vector<double> TextTask::unit_weights(Part part, int64_t example, int32_t predicted) {
+  data::Tokens tokens;
+  std::vector<int32_t> ids;
+  encoder_->encode(at(part).texts[static_cast<size_t>(example)], tokens, ids);
+  std::vector<double> weights = weights_of(ids, token_count(tokens), predicted);
+  weights.resize(token_count(tokens));  // an empty text has a weight for the token that stands in for it
+  return weights;
+}
+
+Predictions TextTask::without_units(Part part, int64_t example, const std::vector<std::vector<size_t>>& removed) {
+  data::Tokens tokens;
+  std::vector<int32_t> ids;
+  encoder_->encode(at(part).texts[static_cast<size_t>(example)], tokens, ids);
+  return without(ids, token_count(tokens), removed);
 }
 
 std::vector<Piece> TextTask::explain(Part part, int64_t example, int32_t predicted) {
@@ -224,10 +242,8 @@ std::vector<Piece> TextTask::explain(Part part, int64_t example, int32_t predict
   data::Tokens tokens;
   std::vector<int32_t> ids;
   encoder_->encode(text, tokens, ids);
-  const size_t limit = text_.max_length > 0 ? static_cast<size_t>(text_.max_length) : tokens.size();
-  const size_t count = std::min(tokens.size(), limit);
-  std::vector<double> weights = attention(ids);
-  if (weights.empty()) weights = left_out(ids, count, predicted);
+  const size_t count = token_count(tokens);
+  const std::vector<double> weights = weights_of(ids, count, predicted);
 
   std::vector<Piece> pieces;
   size_t end = 0;

@@ -57,10 +57,12 @@ class TextTask : public ClassifierTask {
   std::string noun() const override { return "texts"; }
 
   nn::Module& build(Device device) override;
-  std::unique_ptr<BatchStream> stream(Part part, int64_t batch_size, bool shuffle, uint64_t seed) override;
+  std::unique_ptr<BatchStream> stream(Part part, const StreamOptions& options) override;
 
   std::vector<Piece> explain(Part part, int64_t example, int32_t predicted) override;
   std::string colour_note() const override;
+  std::vector<double> unit_weights(Part part, int64_t example, int32_t predicted) override;
+  Predictions without_units(Part part, int64_t example, const std::vector<std::vector<size_t>>& removed) override;
 
   void save(const std::string& folder) const override;
   void restore(const std::string& folder, data::Labels labels) override;
@@ -89,10 +91,18 @@ class TextTask : public ClassifierTask {
   TextBatch batch(const data::TokenIds& ids, std::span<const int32_t> labels, std::span<const int64_t> examples) const;
   /// The weight of each token; empty where the model has no attention.
   std::vector<double> attention(std::span<const int32_t> ids) const;
+  /// The class probabilities without some of the tokens and their pairs, one for each of `removed`.
+  Predictions without(std::span<const int32_t> ids, size_t tokens,
+                      const std::vector<std::vector<size_t>>& removed) const;
   /// What the probability of a class loses where a token and its pairs are left out; the sum is 1.
   std::vector<double> left_out(std::span<const int32_t> ids, size_t tokens, int32_t predicted) const;
+  /// The weight of each token of a text: its attention, else what is lost without it.
+  std::vector<double> weights_of(std::span<const int32_t> ids, size_t tokens, int32_t predicted) const;
+  /// How many of the ids are tokens; pairs stand behind them.
+  size_t token_count(const data::Tokens& tokens) const;
 
   TextOptions text_;
+  bool choose_buckets_ = false;  // the user left their number to us
   Device device_;
   data::Labels labels_;
   std::optional<data::TextEncoder> encoder_;

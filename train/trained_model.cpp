@@ -21,10 +21,16 @@ TrainedModel TrainedModel::load(const std::string& folder, const std::string& pr
   } catch (const UsageError& error) {
     throw DataError(error.what());
   }
+  Decision decision;
+  try {
+    decision = Decision::from_json(config.decision, config.labels.size());
+  } catch (const ValueError&) {
+    data::fail(config_path(folder), "its decision does not fit its classes");
+  }
   task->restore(folder, std::move(config.labels));
   nn::Module& model = task->build(device);
   load_weights(folder, model, config.run);
-  return {std::move(task), &model, training.batch_size};
+  return {std::move(task), &model, training.batch_size, std::move(decision)};
 }
 
 }  // namespace fovea::train

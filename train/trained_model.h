@@ -5,6 +5,7 @@
 
 #include "fovea/nn/module.h"
 #include "fovea/train/classifier_task.h"
+#include "fovea/train/decision.h"
 #include "fovea/train/training_options.h"
 
 namespace fovea::train {
@@ -14,6 +15,7 @@ struct TrainedModel {
   std::unique_ptr<ClassifierTask> task;
   nn::Module* model = nullptr;  // the task's
   int64_t batch_size = 32;
+  Decision decision = {};
 
   /// Reads a folder. `given` holds options of the command line, which win over the folder's; they must be those of
   /// `task`. Throws DataError.

@@ -62,8 +62,9 @@ Trainer::Trainer(nn::Module& model, nn::Optimizer& optimizer, TrainerOptions opt
   }
   for (size_t group = 0; group < optimizer.groups(); ++group) rates_.push_back(optimizer.lr(group));
   if (!options_.loss) {
-    options_.loss = [smoothing = options_.label_smoothing](const Tensor& logits, const Tensor& labels) {
-      return cross_entropy(logits, labels, {.weight = {}, .label_smoothing = smoothing});
+    options_.loss = [weight = options_.class_weights, smoothing = options_.label_smoothing](const Tensor& logits,
+                                                                                            const Tensor& labels) {
+      return cross_entropy(logits, labels, {.weight = weight, .label_smoothing = smoothing});
     };
   }
 }
@@ -159,6 +160,10 @@ void Trainer::end_epoch(BatchStream* valid, const TrainerEvents& events) {
     record.valid_loss = evaluation.loss;
     record.valid_accuracy = evaluation.confusion.accuracy();
     record.valid_macro_f1 = evaluation.confusion.macro_f1();
+    const ProbabilityMetrics& metrics = evaluation.probabilities;
+    if (!std::isnan(metrics.roc_auc)) record.valid_roc_auc = metrics.roc_auc;
+    record.valid_calibration_error = metrics.calibration_error;
+    record.valid_brier = metrics.brier;
   }
   record.best = is_better(record);
   history_.push_back(record);
@@ -186,6 +191,8 @@ bool Trainer::is_better(const EpochRecord& record) const {
         return std::pair(r.valid_accuracy.value_or(0), loss);
       case Monitor::macro_f1:
         return std::pair(r.valid_macro_f1.value_or(0), loss);
+      case Monitor::roc_auc:
+        return std::pair(r.valid_roc_auc.value_or(0), loss);
       default:
         return std::pair(loss, 0.0);
     }

@@ -18,9 +18,9 @@
 
 namespace fovea::train {
 
-/// What tells one epoch from a better one, on the validation data: the highest accuracy or macro F1 (of equal ones the
-/// lowest loss), or the lowest loss.
-enum class Monitor : uint8_t { accuracy, macro_f1, loss };
+/// What tells one epoch from a better one, on the validation data: the highest accuracy, macro F1 or ROC AUC (of equal
+/// ones the lowest loss), or the lowest loss.
+enum class Monitor : uint8_t { accuracy, macro_f1, roc_auc, loss };
 
 struct TrainerOptions {
   int64_t epochs = 10;
@@ -29,6 +29,7 @@ struct TrainerOptions {
   bool keep_best = true;       // end with the weights of the best epoch, else with the last
   double clip = 0;             // bound of the gradients' global L2 norm; 0: none
   double label_smoothing = 0;  // of the default loss
+  Tensor class_weights = {};   // of the default loss: [classes], how much each counts; undefined: all alike
   /// Mean loss of a batch from logits and labels; cross entropy where not given.
   std::function<Tensor(const Tensor& logits, const Tensor& labels)> loss = {};
   /// The curve of the learning rates of a run of so many steps; they stay as they are where not given.

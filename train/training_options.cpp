@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "fovea/nn/optimizers.h"
+#include "fovea/tensor/creation.h"
 
 namespace fovea::train {
 namespace {
@@ -11,7 +12,10 @@ namespace {
 constexpr double largest = 1e9;
 
 Monitor monitor_of(const std::string& name) {
-  return name == "loss" ? Monitor::loss : name == "macro_f1" ? Monitor::macro_f1 : Monitor::accuracy;
+  return name == "loss"       ? Monitor::loss
+         : name == "macro_f1" ? Monitor::macro_f1
+         : name == "roc_auc"  ? Monitor::roc_auc
+                              : Monitor::accuracy;
 }
 
 }  // namespace
@@ -48,9 +52,12 @@ void TrainingOptions::declare(OptionTable& options) {
   options.add("clip", &clip, "bound of the gradient's norm; 0 for none", {.min = 0, .max = largest});
   options.add("patience", &patience, "epochs to wait for a better one; 0 for all", {.min = 0, .max = largest});
   options.add("monitor", &monitor, "what the best epoch has best on the held-out data",
-              {.choices = {"accuracy", "macro_f1", "loss"}});
+              {.choices = {"accuracy", "macro_f1", "roc_auc", "loss"}});
   options.add("keep", &keep, "which weights to keep: those of the best epoch or the last one",
               {.choices = {"best", "last"}});
+  options.add("balance", &balance,
+              "what makes up for rare classes: their weight in the loss, or how often they are drawn",
+              {.choices = {"none", "weights", "sampling"}});
   options.add("seed", &seed, "start of all random numbers; the same seed gives the same model", {.min = 0});
   options.group("Interruption");
   options.add("resume", &resume, "go on with the run that --out holds", {.configuration = false});
@@ -70,6 +77,22 @@ TrainerOptions TrainingOptions::trainer() const {
           .schedule = make_schedule(schedule, warmup),
           .max_minutes = max_minutes,
           .save_every = save_every};
+}
+
+Tensor TrainingOptions::class_weights(std::span<const int32_t> truths, int64_t classes, Device device) const {
+  if (balance != "weights") return {};
+  std::vector<float> weights(static_cast<size_t>(classes));
+  for (const int32_t truth : truths) ++weights[static_cast<size_t>(truth)];
+  const auto share = static_cast<float>(truths.size()) / static_cast<float>(classes);
+  for (float& weight : weights) weight = weight > 0 ? share / weight : 0;
+  return from_vector(weights, device);
+}
+
+StreamOptions TrainingOptions::training_stream() const {
+  return {.batch_size = batch_size,
+          .shuffle = true,
+          .balanced = balance == "sampling",
+          .seed = static_cast<uint64_t>(seed)};
 }
 
 std::unique_ptr<nn::Optimizer> TrainingOptions::make_optimizer(const nn::Module& model) const {

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 
 #include "fovea/nn/optimizer.h"
@@ -39,12 +40,18 @@ struct TrainingOptions {
   int64_t patience = 5;
   std::string monitor = "accuracy";
   std::string keep = "best";
+  std::string balance = "none";
   int64_t save_every = 0;
   double max_minutes = 0;
   bool resume = false;
 
   void declare(OptionTable& options);
   TrainerOptions trainer() const;
+  /// With --balance weights: for examples of these classes, how much each class counts in the loss, so that all count
+  /// alike as a whole; else undefined.
+  Tensor class_weights(std::span<const int32_t> truths, int64_t classes, Device device) const;
+  StreamOptions training_stream() const;
+  StreamOptions inference_stream() const { return {.batch_size = 2 * batch_size}; }
   std::unique_ptr<nn::Optimizer> make_optimizer(const nn::Module& model) const;
 };
 

@@ -4,6 +4,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "fovea/train/deletion_test.h"
 
 namespace fovea::train {
 namespace {
@@ -50,19 +53,73 @@ std::vector<int64_t> right_examples(const TrainingReport& from) {
   return chosen;
 }
 
+/// How probabilities become classes, where it is not the most probable one; "" else.
+std::string decision_note(const TrainingReport& from) {
+  const Decision& decision = from.predictions.decision;
+  const Evaluation evaluation = evaluation_of(from.task, from.part, from.predictions);
+  std::string note;
+  if (decision.has_threshold()) {
+    note =
+        fmt::format("Called \"{}\" from a probability of {:.4f} on.", from.task.labels().name(1), decision.threshold());
+  } else if (decision.costs().classes > 0) {
+    note = "Called what is expected to cost least.";
+  }
+  if (from.costs.classes > 0) note += fmt::format(" Mean cost {:.4f}.", from.costs.mean(evaluation.confusion));
+  return note;
+}
+
+/// The table of a cross-validation: mean and spread, then a row for each fold.
+std::vector<std::vector<std::string>> fold_rows(const TrainingReport& from) {
+  if (from.folds.empty()) return {};
+  using Metric = std::pair<const char*, double FoldResult::*>;
+  std::vector<Metric> metrics{{"accuracy", &FoldResult::accuracy},
+                              {"macro F1", &FoldResult::macro_f1},
+                              {"ROC AUC", &FoldResult::roc_auc},
+                              {"loss", &FoldResult::loss},
+                              {"calibration error", &FoldResult::calibration_error}};
+  if (from.costs.classes > 0) metrics.emplace_back("mean cost", &FoldResult::mean_cost);
+  std::vector<std::vector<std::string>> rows{{"fold"}, {"mean"}, {"spread"}};
+  for (const auto& [name, metric] : metrics) {
+    const auto [mean, spread] = over_folds(from.folds, metric);
+    rows[0].emplace_back(name);
+    rows[1].push_back(fmt::format("{:.4f}", mean));
+    rows[2].push_back(fmt::format("{:.4f}", spread));
+  }
+  for (const FoldResult& fold : from.folds) {
+    std::vector<std::string>& row = rows.emplace_back();
+    row.push_back(std::to_string(fold.fold));
+    for (const auto& [name, metric] : metrics) row.push_back(fmt::format("{:.4f}", fold.*metric));
+  }
+  return rows;
+}
+
 }  // namespace
 
+std::vector<int32_t> truths_of(const ClassifierTask& task, Part part) {
+  std::vector<int32_t> truths;
+  for (int64_t i = 0; i < task.size(part); ++i) truths.push_back(task.truth(part, i));
+  return truths;
+}
+
 Evaluation evaluation_of(const ClassifierTask& task, Part part, const Predictions& predictions) {
-  Evaluation evaluation{ConfusionMatrix(task.labels().size()), 0};
-  for (int64_t i = 0; i < predictions.size(); ++i) {
-    const int32_t truth = task.truth(part, i);
-    evaluation.confusion.add(truth, predictions.best(i));
-    // What a float cannot tell from 0 counts as the least that it can.
-    const double probability = predictions.of(i)[static_cast<size_t>(truth)];
-    evaluation.loss -= std::log(std::max(probability, 1e-38));
-  }
-  if (predictions.size() > 0) evaluation.loss /= static_cast<double>(predictions.size());
-  return evaluation;
+  return evaluation_of(predictions, truths_of(task, part));
+}
+
+std::string to_json(const Evaluation& evaluation, const CostMatrix& costs) {
+  const ConfusionMatrix& confusion = evaluation.confusion;
+  const ProbabilityMetrics& metrics = evaluation.probabilities;
+  nlohmann::ordered_json object{
+      {"examples", confusion.examples()},        {"accuracy", confusion.accuracy()},
+      {"macro_f1", confusion.macro_f1()},        {"loss", evaluation.loss},
+      {"weighted_f1", confusion.weighted_f1()},  {"macro_precision", confusion.macro_precision()},
+      {"macro_recall", confusion.macro_recall()}};
+  if (confusion.classes() > 3) object["top3_accuracy"] = metrics.top3_accuracy;
+  if (confusion.classes() > 5) object["top5_accuracy"] = metrics.top5_accuracy;
+  if (!std::isnan(metrics.roc_auc)) object["roc_auc"] = metrics.roc_auc;
+  object["calibration_error"] = metrics.calibration_error;
+  object["brier"] = metrics.brier;
+  if (costs.classes > 0) object["mean_cost"] = costs.mean(confusion);
+  return object.dump();
 }
 
 Report make_report(const TrainingReport& from) {
@@ -79,6 +136,9 @@ Report make_report(const TrainingReport& from) {
     const std::string text = OptionTable::text(option);
     if (option.rules.configuration && !text.empty()) report.facts.emplace_back(option.name, text);
   }
+  report.decision = decision_note(from);
+  report.folds = fold_rows(from);
+  report.deletion = test_deletion(from.task, from.part, from.predictions);
   for (const int64_t i : worst_mistakes(from)) report.mistakes.push_back(show(from, i));
   for (const int64_t i : right_examples(from)) report.examples.push_back(show(from, i));
   return report;

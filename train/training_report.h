@@ -4,14 +4,19 @@
 #include <vector>
 
 #include "fovea/train/classifier_task.h"
+#include "fovea/train/cross_validation.h"
 #include "fovea/train/history.h"
 #include "fovea/train/inference.h"
 #include "fovea/train/report.h"
 
 namespace fovea::train {
 
+/// The classes of a part's examples.
+std::vector<int32_t> truths_of(const ClassifierTask& task, Part part);
 /// The evaluation that predictions of a labelled part amount to.
 Evaluation evaluation_of(const ClassifierTask& task, Part part, const Predictions& predictions);
+/// The metrics as a JSON object: examples, accuracy, macro_f1, loss, and then the others that are defined.
+std::string to_json(const Evaluation& evaluation, const CostMatrix& costs = {});
 
 /// What a report of a trained model is made from.
 struct TrainingReport {
@@ -22,6 +27,8 @@ struct TrainingReport {
   const Predictions& predictions;  // of the part
   const std::vector<EpochRecord>& history;
   const OptionTable& options;
+  const std::vector<FoldResult>& folds;  // of a cross-validation; empty where there was none
+  const CostMatrix& costs;               // empty where there are none
 };
 
 Report make_report(const TrainingReport& from);

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "fovea/data/file_error.h"
 #include "fovea/data/files.h"
@@ -60,6 +61,8 @@ void TrainingSession::declare(OptionTable& options) {
   options.add("valid", &files_.valid, "examples that tell the best epoch",
               {.placeholder = "FILE", .default_text = "a part of --train is held out", .configuration = false});
   options.add("hold-out", &files_.hold_out, "share of every class of --train that is held out", {.min = 0, .max = 0.9});
+  options.add("folds", &files_.folds, "also cross-validate: so many models, each tested on a part that it has not seen",
+              {.min = 0, .max = 1e6, .default_text = "none", .configuration = false});
   options.add("out", &out_, "folder to write the model to",
               {.placeholder = "DIR", .required = true, .configuration = false});
   options.add("config", &config_, "options as a JSON object, or an earlier model's config.json; flags win",
@@ -67,6 +70,7 @@ void TrainingSession::declare(OptionTable& options) {
   task_->declare_data(options);
   task_->declare_model(options);
   training_.declare(options);
+  decision_.declare(options);
   run_.declare(options);
 }
 
@@ -79,12 +83,29 @@ int TrainingSession::run(OptionTable& options) {
     adopt(options, *checkpoint);
   }
   if (files_.train.empty()) refuse("--train is missing (--help tells more)");
+  const int64_t folds = std::exchange(files_.folds, 0);
+  if (folds == 1) refuse("--folds: one fold leaves nothing to learn from");
+  if (folds > 0 && !files_.valid.empty()) refuse("--folds divides --train: it does not go with --valid");
   task_->settle(options, training_);
   const Device device = run_.apply();
   files_.seed = static_cast<uint64_t>(training_.seed);
   task_->load_training(files_);
+  const CostMatrix costs = decision_.load(task_->labels());
   const std::string name = run_name(options, task_->fingerprint());
   if (checkpoint) check_same_run(*checkpoint, describe_run(options, files_, task_->fingerprint()));
+
+  prepare_folder();
+  Progress progress(Progress::style_for(stdout, run_.quiet));
+  std::vector<FoldResult> results;
+  if (folds > 0) {
+    const Ending ending = cross_validate(folds, name, device, results, progress);
+    if (ending != Ending::complete) {
+      progress.line(fmt::format("stopped in fold {}; the same command with --resume goes on", results.size() + 1));
+      return ending == Ending::interrupted ? ExitStatus::interrupted : ExitStatus::success;
+    }
+    progress.line(summary_line(results, costs.classes > 0));
+    task_->load_training(files_);
+  }
 
   manual_seed(static_cast<uint64_t>(training_.seed));
   nn::Module& model = task_->build(device);
@@ -92,12 +113,12 @@ int TrainingSession::run(OptionTable& options) {
   TrainerOptions trainer_options = training_.trainer();
   trainer_options.checkpoint = checkpoint_path(out_);
   trainer_options.run = describe_run(options, files_, task_->fingerprint());
+  trainer_options.class_weights =
+      training_.class_weights(truths_of(*task_, Part::train), task_->labels().size(), device);
   Trainer trainer(model, *optimizer, trainer_options);
   if (checkpoint) trainer.resume(*checkpoint);
   checkpoint.reset();
 
-  prepare_folder();
-  Progress progress(Progress::style_for(stdout, run_.quiet));
   const int64_t held_out = task_->size(Part::valid);
   progress.line(fmt::format("{} {} of {} classes to learn from, {} to check; {} weights; {}, {} thread{}",
                             task_->size(Part::train), task_->noun(), task_->labels().size(), held_out,
@@ -105,8 +126,8 @@ int TrainingSession::run(OptionTable& options) {
                             num_threads() == 1 ? "" : "s"));
   if (trainer.steps() > 0) progress.line(fmt::format("going on behind step {}", trainer.steps()));
 
-  const auto train = task_->stream(Part::train, training_.batch_size, true, files_.seed);
-  const auto valid = task_->stream(Part::valid, 2 * training_.batch_size, false, 0);
+  const auto train = task_->stream(Part::train, training_.training_stream());
+  const auto valid = task_->stream(Part::valid, training_.inference_stream());
   const TrainerEvents events{.progress = [&](const ProgressState& state) { progress.update(state); },
                              .epoch =
                                  [&](const EpochRecord& record) {
@@ -118,10 +139,12 @@ int TrainingSession::run(OptionTable& options) {
   progress.clear();
 
   const Part part = evaluated_part();
-  const auto evaluated = task_->stream(part, 2 * training_.batch_size, false, 0);
-  const Predictions predictions = predict(model, *evaluated);
+  const auto evaluated = task_->stream(part, training_.inference_stream());
+  Predictions predictions = predict(model, *evaluated);
+  predictions.decision = part == Part::valid ? decision_.decide(costs, predictions, truths_of(*task_, part))
+                                             : decision_.decide(costs, {}, {});
   const Evaluation evaluation = evaluation_of(*task_, part, predictions);
-  write_model(model, options, name);
+  write_model(model, options, name, predictions.decision);
   const std::string report = fs::path(out_) / "report.html";
   data::write_atomically(report, to_html(make_report({.title = fmt::format("{}: {}", program_, out_),
                                                       .task = *task_,
@@ -129,7 +152,9 @@ int TrainingSession::run(OptionTable& options) {
                                                       .evaluated_on = evaluated_on(),
                                                       .predictions = predictions,
                                                       .history = trainer.history(),
-                                                      .options = options})));
+                                                      .options = options,
+                                                      .folds = results,
+                                                      .costs = costs})));
   const bool over = ending == Ending::complete || ending == Ending::stopped_early;
   if (over) fs::remove(checkpoint_path(out_), ignored);
 
@@ -139,8 +164,22 @@ int TrainingSession::run(OptionTable& options) {
   }
   progress.line(fmt::format("accuracy {:.4f}  macro F1 {:.4f}  loss {:.4f}  on {}", evaluation.confusion.accuracy(),
                             evaluation.confusion.macro_f1(), evaluation.loss, evaluated_on()));
+  if (predictions.decision.has_threshold()) {
+    progress.line(fmt::format("\"{}\" from a probability of {:.4f} on", task_->labels().name(1),
+                              predictions.decision.threshold()));
+  }
   progress.line(fmt::format("model in {}, report in {}, {:.1f} s", out_, report, seconds));
-  if (run_.json) fmt::print("{}\n", summary_json(trainer, evaluation, ending, seconds));
+  if (run_.json) {
+    Json summary = Json::parse(to_json(evaluation, costs));
+    summary.update({{"epochs", trainer.history().size()},
+                    {"best_epoch", trainer.best_epoch()},
+                    {"steps", trainer.steps()},
+                    {"ending", name_of(ending)},
+                    {"seconds", seconds},
+                    {"out", out_}});
+    if (!results.empty()) summary["cross_validation"] = Json::parse(summary_json(results, costs.classes > 0));
+    fmt::print("{}\n", summary.dump());
+  }
   return ending == Ending::interrupted ? ExitStatus::interrupted : ExitStatus::success;
 }
 
@@ -177,13 +216,21 @@ void TrainingSession::prepare_folder() const {
   if (error) data::fail_system(out_, "cannot make the folder", error.value());
   if (!fs::is_directory(out_, error)) data::fail(out_, "is no folder");
   if (access(out_.c_str(), W_OK) != 0) data::fail_system(out_, "cannot write into the folder", errno);
-  if (!training_.resume) fs::remove(checkpoint_path(out_), error);
+  if (!training_.resume) {
+    for (const fs::path& old : {fs::path(checkpoint_path(out_)), fs::path(out_) / "folds.jsonl"})
+      fs::remove(old, error);
+  }
 }
 
-void TrainingSession::write_model(const nn::Module& model, const OptionTable& options, const std::string& run) const {
+void TrainingSession::write_model(const nn::Module& model, const OptionTable& options, const std::string& run,
+                                  const Decision& decision) const {
   task_->save(out_);
   save_weights(out_, model, run);
-  save_config(out_, {.trainer = program_, .options = options.to_json(), .labels = task_->labels(), .run = run});
+  save_config(out_, {.trainer = program_,
+                     .options = options.to_json(),
+                     .labels = task_->labels(),
+                     .run = run,
+                     .decision = decision.to_json()});
 }
 
 std::string TrainingSession::evaluated_on() const {
@@ -194,19 +241,18 @@ std::string TrainingSession::evaluated_on() const {
                                          : fmt::format("the {} of {} that it learned from", count, file);
 }
 
-std::string TrainingSession::summary_json(const Trainer& trainer, const Evaluation& evaluation, Ending ending,
-                                          double seconds) const {
-  return Json{{"examples", evaluation.confusion.examples()},
-              {"accuracy", evaluation.confusion.accuracy()},
-              {"macro_f1", evaluation.confusion.macro_f1()},
-              {"loss", evaluation.loss},
-              {"epochs", trainer.history().size()},
-              {"best_epoch", trainer.best_epoch()},
-              {"steps", trainer.steps()},
-              {"ending", name_of(ending)},
-              {"seconds", seconds},
-              {"out", out_}}
-      .dump();
+Ending TrainingSession::cross_validate(int64_t folds, const std::string& run, Device device,
+                                       std::vector<FoldResult>& results, Progress& progress) {
+  TrainingFiles files = files_;
+  files.folds = folds;
+  const CrossValidation validation{.task = *task_,
+                                   .files = files,
+                                   .training = training_,
+                                   .decision = decision_,
+                                   .device = device,
+                                   .folder = out_,
+                                   .run = fmt::format("{} {} {} {}", run, folds, decision_.costs, decision_.threshold)};
+  return validation.run_folds(results, progress);
 }
 
 }  // namespace fovea::train

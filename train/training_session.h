@@ -5,6 +5,8 @@
 #include <string>
 
 #include "fovea/train/classifier_task.h"
+#include "fovea/train/cross_validation.h"
+#include "fovea/train/decision_options.h"
 #include "fovea/train/progress.h"
 #include "fovea/train/training_options.h"
 
@@ -26,8 +28,10 @@ class TrainingSession {
   void adopt(OptionTable& options, const Checkpoint& checkpoint) const;
   void check_same_run(const Checkpoint& checkpoint, const std::string& run) const;
   void prepare_folder() const;
-  void write_model(const nn::Module& model, const OptionTable& options, const std::string& run) const;
-  std::string summary_json(const Trainer& trainer, const Evaluation& evaluation, Ending ending, double seconds) const;
+  Ending cross_validate(int64_t folds, const std::string& run, Device device, std::vector<FoldResult>& results,
+                        Progress& progress);
+  void write_model(const nn::Module& model, const OptionTable& options, const std::string& run,
+                   const Decision& decision) const;
   Part evaluated_part() const { return task_->size(Part::valid) > 0 ? Part::valid : Part::train; }
   std::string evaluated_on() const;
 
@@ -37,6 +41,7 @@ class TrainingSession {
   std::string out_;
   std::string config_;
   TrainingOptions training_;
+  DecisionOptions decision_;
   RunOptions run_;
 };
 

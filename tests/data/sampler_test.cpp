@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
 #include <numeric>
 
 namespace fovea::data {
@@ -172,6 +173,33 @@ TEST(BatchSampler, RefusesBadArguments) {
   EXPECT_THROW((void)sampler.batch(1), IndexError);
   EXPECT_THROW((void)sampler.batch(-1), IndexError);
   EXPECT_NO_THROW(BatchSampler(some_lengths(10), {.batch_size = INT64_MAX, .bucket_batches = INT64_MAX}));
+}
+
+TEST(BatchSampler, BalancesClasses) {
+  // Of 100 examples 10 are of class 2, 30 of class 0, 60 of class 5.
+  std::vector<int32_t> classes;
+  for (int i = 0; i < 100; ++i) classes.push_back(i % 10 == 3 ? 2 : i % 10 < 3 ? 0 : 5);
+  BatchSampler sampler(100, {.batch_size = 7, .seed = 4, .balance = classes});
+  for (int64_t epoch = 0; epoch < 3; ++epoch) {
+    sampler.set_epoch(epoch);
+    std::map<int32_t, std::map<int64_t, int>> drawn;  // class -> example -> how often
+    std::map<int32_t, int> of_class;
+    for (const int64_t example : joined(batches_of(sampler))) {
+      ++drawn[classes[static_cast<size_t>(example)]][example];
+      ++of_class[classes[static_cast<size_t>(example)]];
+    }
+    for (const auto& [c, count] : of_class) EXPECT_NEAR(count, 100.0 / 3, 1);
+    EXPECT_EQ(drawn[2].size(), 10u);
+    for (const auto& [example, times] : drawn[2]) EXPECT_NEAR(times, 3.4, 1);  // each before any a second time
+    for (const auto& [example, times] : drawn[5]) EXPECT_EQ(times, 1);
+  }
+  const Order first = joined(batches_of(BatchSampler(100, {.seed = 4, .balance = classes})));
+  EXPECT_EQ(first, joined(batches_of(BatchSampler(100, {.seed = 4, .balance = classes}))));
+  EXPECT_NE(first, joined(batches_of(BatchSampler(100, {.seed = 5, .balance = classes}))));
+  EXPECT_THROW(BatchSampler(99, {.balance = classes}), ValueError);
+  EXPECT_THROW(BatchSampler(100, {.shuffle = false, .balance = classes}), ValueError);
+  classes[0] = -1;
+  EXPECT_THROW(BatchSampler(100, {.balance = classes}), ValueError);
 }
 
 }  // namespace

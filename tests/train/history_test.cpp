@@ -18,6 +18,9 @@ const EpochRecord record{.epoch = 3,
                          .valid_loss = 0.5,
                          .valid_accuracy = 0.84,
                          .valid_macro_f1 = 0.83,
+                         .valid_roc_auc = 0.91,
+                         .valid_calibration_error = 0.04,
+                         .valid_brier = 0.12,
                          .seconds = 1.25,
                          .examples_per_second = 5000,
                          .best = true};
@@ -26,6 +29,7 @@ TEST(History, RecordsSurviveJson) {
   EXPECT_EQ(epoch_record_from_json(to_json(record)), record);
   EpochRecord without = record;
   without.valid_loss = without.valid_accuracy = without.valid_macro_f1 = std::nullopt;
+  without.valid_roc_auc = without.valid_calibration_error = without.valid_brier = std::nullopt;
   EXPECT_EQ(epoch_record_from_json(to_json(without)), without);
   EXPECT_EQ(to_json(without).find("valid"), std::string::npos);
 }

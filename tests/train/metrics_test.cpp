@@ -23,6 +23,8 @@ TEST(ConfusionMatrix, GivesTheMetricsThatScikitLearnGives) {
   EXPECT_NEAR(metrics[2].precision, 0.75, 1e-12);
   EXPECT_NEAR(metrics[2].recall, 1, 1e-12);
   EXPECT_NEAR(matrix.macro_f1(), (4.0 / 7 + 2.0 / 3 + 6.0 / 7) / 3, 1e-12);
+  EXPECT_NEAR(matrix.macro_precision(), (2.0 / 3 + 2.0 / 3 + 0.75) / 3, 1e-12);
+  EXPECT_NEAR(matrix.macro_recall(), (0.5 + 2.0 / 3 + 1) / 3, 1e-12);
   EXPECT_NEAR(matrix.weighted_f1(), (4 * 4.0 / 7 + 3 * 2.0 / 3 + 3 * 6.0 / 7) / 10, 1e-12);
 }
 
@@ -34,6 +36,13 @@ TEST(ConfusionMatrix, AClassThatNeverOccursDoesNotCount) {
   EXPECT_DOUBLE_EQ(matrix.per_class()[2].precision, 0);
 }
 
+TEST(ConfusionMatrix, MayBeMadeOfCounts) {
+  const ConfusionMatrix matrix(2, {5, 1, 2, 4});
+  EXPECT_EQ(matrix.examples(), 12);
+  EXPECT_EQ(matrix.count(1, 0), 2);
+  EXPECT_DOUBLE_EQ(matrix.accuracy(), 0.75);
+}
+
 TEST(ConfusionMatrix, OfNothingIsZero) {
   const ConfusionMatrix matrix(2);
   EXPECT_EQ(matrix.accuracy(), 0);
@@ -43,6 +52,7 @@ TEST(ConfusionMatrix, OfNothingIsZero) {
 
 TEST(ConfusionMatrix, RefusesClassesThatAreNotThere) {
   EXPECT_THROW(ConfusionMatrix(0), ValueError);
+  EXPECT_THROW(ConfusionMatrix(2, {1, 2, 3}), ValueError);
   ConfusionMatrix matrix(2);
   EXPECT_THROW(matrix.add(0, 2), IndexError);
   EXPECT_THROW(matrix.add(-1, 0), IndexError);

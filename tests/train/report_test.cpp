@@ -14,7 +14,9 @@ using testing::HasSubstr;
 using testing::Not;
 
 Report example_report() {
-  Evaluation evaluation{ConfusionMatrix(2), 0.31};
+  static const std::array<float, 6> probabilities{0.9f, 0.1f, 0.6f, 0.4f, 0.2f, 0.8f};
+  static const std::array<int32_t, 3> truths{0, 1, 1};
+  Evaluation evaluation{ConfusionMatrix(2), 0.31, ProbabilityMetrics::of({2, probabilities, truths})};
   evaluation.confusion.add(0, 0);
   evaluation.confusion.add(1, 0);
   evaluation.confusion.add(1, 1);
@@ -27,9 +29,12 @@ Report example_report() {
           .classes = {"a & b", "no"},
           .evaluation = evaluation,
           .evaluated_on = "3 rows",
+          .decision = "Called \"no\" from a probability of 0.4 on.",
+          .folds = {{"fold", "accuracy"}, {"mean", "0.75"}, {"1", "0.80"}},
           .mistakes = {example},
           .examples = {example},
-          .colour_note = "Darker: more attention."};
+          .colour_note = "Darker: more attention.",
+          .deletion = {.examples = 3, .removed = {0, 0.5, 1}, .attended = {0.9, 0.3, 0.2}, .random = {0.9, 0.6, 0.2}}};
 }
 
 /// Every opened element is closed in order: what a browser need not mend.
@@ -64,7 +69,9 @@ TEST(Report, IsOneWellFormedPageThatLoadsNothing) {
 TEST(Report, ShowsWhatItWasGiven) {
   const std::string html = to_html(example_report());
   for (const char* part : {"A &lt;model&gt;", "Worst mistakes", "Confusion matrix", "By class", "a &amp; b", "93.0 %",
-                           "accuracy <b>0.6667</b>", "&lt;good&gt;", "Darker: more attention."}) {
+                           "accuracy <b>0.6667</b>", "&lt;good&gt;", "Darker: more attention.", "Calibration error",
+                           "ROC AUC <b>1.0000</b>", "Deletion test <b>0.100</b> on 3 examples", "Cross-validation",
+                           "<td>0.75</td>", "from a probability of 0.4 on"}) {
     EXPECT_THAT(html, HasSubstr(part));
   }
 }
@@ -83,6 +90,13 @@ TEST(Report, ListsTheWorstPairsWhereAMatrixWouldBeTooWide) {
   const std::string html = to_html(report);
   EXPECT_THAT(html, HasSubstr("<td>3</td><td>7</td><td>1</td>"));
   EXPECT_THAT(html, Not(HasSubstr("Confusion matrix")));
+}
+
+TEST(UnitChart, DrawsItsLinesInTheSquare) {
+  const std::string svg = unit_chart_svg("ROC", "x", "y", {{"a & b", {{0, 0}, {0, 1}, {1, 1}}}, {"c", {}}}, true);
+  expect_well_formed(svg);
+  EXPECT_THAT(svg, HasSubstr("path d=\"M40.0 368.0L40.0 48.0L360.0 48.0\""));
+  EXPECT_THAT(svg, HasSubstr("a &amp; b"));
 }
 
 TEST(Pieces, AreColouredRelativeToTheGreatest) {

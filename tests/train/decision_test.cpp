@@ -1,0 +1,120 @@
+#include "fovea/train/decision.h"
+
+#include <array>
+#include <cmath>
+
+#include "data/temp_folder.h"
+#include "fovea/data/sampler.h"
+#include "fovea/train/decision_options.h"
+
+namespace fovea::train {
+namespace {
+
+using data::testing::error_of;
+using data::testing::TempFolder;
+
+const data::Labels labels = data::Labels::in_order({"good", "bad"});
+constexpr const char* costs_csv = "truth,good,bad\ngood,0,1\nbad,5,0\n";
+
+TEST(Decision, TakesTheMostProbableClassOrTheSecondFromAThresholdOn) {
+  const std::array<float, 3> p{0.2f, 0.5f, 0.3f};
+  EXPECT_EQ(Decision().of(p), 1);
+  const std::array<float, 2> q{0.7f, 0.3f};
+  EXPECT_EQ(Decision().of(q), 0);
+  EXPECT_EQ(Decision::at_threshold(0.25).of(q), 1);
+  EXPECT_EQ(Decision::at_threshold(0.31).of(q), 0);
+  EXPECT_THROW(Decision::at_threshold(1.5), ValueError);
+}
+
+TEST(Decision, TakesTheClassOfLeastExpectedCost) {
+  TempFolder folder;
+  const CostMatrix costs = CostMatrix::load(folder.write("costs.csv", costs_csv), labels);
+  const Decision decision = Decision::at_least_cost(costs);
+  // Calling a bad one good costs five times as much: "bad" from a sixth on.
+  for (const float bad : {0.0f, 0.1f, 0.16f, 0.17f, 0.5f, 1.0f}) {
+    const std::array<float, 2> p{1 - bad, bad};
+    EXPECT_EQ(decision.of(p), bad > 1.0f / 6 ? 1 : 0) << bad;
+  }
+}
+
+TEST(Decision, SurvivesJson) {
+  TempFolder folder;
+  const CostMatrix costs = CostMatrix::load(folder.write("costs.csv", costs_csv), labels);
+  EXPECT_EQ(Decision().to_json(), "{}");
+  EXPECT_EQ(Decision::from_json(Decision::at_threshold(0.3).to_json(), 2).threshold(), 0.3);
+  EXPECT_EQ(Decision::from_json(Decision::at_least_cost(costs).to_json(), 2).costs().costs, costs.costs);
+  EXPECT_THROW(Decision::from_json("[", 2), ValueError);
+  EXPECT_THROW(Decision::from_json(R"({"threshold": 0.5})", 3), ValueError);
+  EXPECT_THROW(Decision::from_json(R"({"costs": [[0, 1], [1, 0]]})", 3), ValueError);
+}
+
+TEST(CostMatrix, IsReadInAnyOrderOfItsClasses) {
+  TempFolder folder;
+  const CostMatrix costs = CostMatrix::load(folder.write("costs.csv", "truth,bad,good\nbad,0,5\ngood,1,0\n"), labels);
+  EXPECT_EQ(costs.costs, (std::vector<double>{0, 1, 5, 0}));
+  ConfusionMatrix confusion(2, {6, 2, 1, 3});
+  EXPECT_DOUBLE_EQ(costs.mean(confusion), (2 * 1 + 1 * 5) / 12.0);
+}
+
+TEST(CostMatrix, RefusesWhatIsNoCostMatrix) {
+  TempFolder folder;
+  const auto error = [&](const char* content) {
+    return error_of([&] { CostMatrix::load(folder.write("c.csv", content), labels); });
+  };
+  EXPECT_EQ(error("truth,good\ngood,0\n"),
+            "c.csv:1: 2 columns, expected 3: one for the true class and one for each of 2 classes");
+  EXPECT_EQ(error("truth,good,ugly\ngood,0,1\n"), "c.csv:1: unknown class \"ugly\"; the classes are \"good\", \"bad\"");
+  EXPECT_EQ(error("truth,good,good\ngood,0,1\n"), "c.csv:1: the class \"good\" stands there twice");
+  EXPECT_EQ(error("truth,good,bad\nugly,0,1\n"), "c.csv:2: unknown class \"ugly\"; the classes are \"good\", \"bad\"");
+  EXPECT_EQ(error("truth,good,bad\ngood,0,much\n"), "c.csv:2: the cost \"much\" is not a number");
+  EXPECT_EQ(error("truth,good,bad\ngood,0,1\ngood,0,1\n"), "c.csv:3: a second row of \"good\"");
+  EXPECT_EQ(error("truth,good,bad\ngood,0,1\n"), "c.csv: no row of the class \"bad\"");
+}
+
+TEST(ChooseThreshold, IsAsGoodAsTheBestOfAllThresholds) {
+  std::vector<float> probabilities;
+  std::vector<int32_t> truths;
+  for (uint64_t i = 0; i < 80; ++i) {
+    const auto draw = data::philox(5, i, 0);
+    const float p = static_cast<float>(draw[0] % 40) / 40;
+    probabilities.insert(probabilities.end(), {1 - p, p});
+    truths.push_back(static_cast<float>(draw[1] % 1000) / 1000 < p * p ? 1 : 0);
+  }
+  const CostMatrix costs{2, {0, 1, 4, 0}};
+  const auto value = [&](double threshold, Goal goal) {
+    ConfusionMatrix confusion(2);
+    for (size_t i = 0; i < truths.size(); ++i) confusion.add(truths[i], probabilities[2 * i + 1] >= threshold ? 1 : 0);
+    return goal == Goal::accuracy ? confusion.accuracy()
+           : goal == Goal::cost   ? -costs.mean(confusion)
+                                  : confusion.macro_f1();
+  };
+  for (const Goal goal : {Goal::accuracy, Goal::macro_f1, Goal::cost}) {
+    double best = -1e9;
+    for (int i = 0; i <= 1000; ++i) best = std::max(best, value(i / 1000.0, goal));
+    EXPECT_NEAR(value(choose_threshold({2, probabilities, truths}, goal, costs), goal), best, 1e-12);
+  }
+  EXPECT_THROW(choose_threshold({3, {}, {}}, Goal::accuracy), ValueError);
+}
+
+TEST(ChooseThreshold, IsAHalfWhereThatIsAsGoodAsAny) {
+  const std::array<float, 8> probabilities{0.9f, 0.1f, 0.6f, 0.4f, 0.4f, 0.6f, 0.1f, 0.9f};
+  const std::array<int32_t, 4> truths{0, 0, 1, 1};
+  EXPECT_DOUBLE_EQ(choose_threshold({2, probabilities, truths}, Goal::accuracy), 0.5);
+}
+
+TEST(DecisionOptions, RefusesWhatDoesNotFit) {
+  const auto error = [](DecisionOptions options, const data::Labels& classes) {
+    return error_of<UsageError>([&] { options.load(classes); });
+  };
+  EXPECT_EQ(error({.threshold = "2"}, labels),
+            "--threshold: \"2\" is neither a number from 0 to 1 nor one of accuracy, macro_f1, cost");
+  EXPECT_EQ(error({.threshold = "0.3"}, data::Labels::in_order({"a", "b", "c"})),
+            "--threshold is for two classes; there are 3");
+  EXPECT_EQ(error({.threshold = "cost"}, labels), "--threshold cost needs --costs");
+  EXPECT_EQ(error_of<UsageError>([] { DecisionOptions{.threshold = "accuracy"}.decide({}, {}, {}); }),
+            "--threshold accuracy needs examples that are held out");
+  EXPECT_EQ(DecisionOptions{.threshold = "0.3"}.decide({}, {}, {}).threshold(), 0.3);
+}
+
+}  // namespace
+}  // namespace fovea::train

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <span>
+#include <string>
+
+#include "fovea/train/decision.h"
+#include "fovea/train/inference.h"
+#include "fovea/train/options.h"
+
+namespace fovea::train {
+
+/// How a classifier turns probabilities into classes: the options --costs and --threshold.
+struct DecisionOptions {
+  std::string costs = {};
+  std::string threshold = {};
+
+  void declare(OptionTable& options);
+  /// Reads the costs; empty where there are none. Throws DataError, and UsageError where the options do not fit the
+  /// classes or one another.
+  CostMatrix load(const data::Labels& labels) const;
+  /// The decision; where a threshold is to be best in something, it is chosen on `valid`, whose classes are `truths`.
+  /// Throws UsageError where that is empty.
+  Decision decide(const CostMatrix& costs, const Predictions& valid, std::span<const int32_t> truths) const;
+
+ private:
+  bool is_goal() const { return threshold == "accuracy" || threshold == "macro_f1" || threshold == "cost"; }
+};
+
+}  // namespace fovea::train

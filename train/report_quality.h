@@ -1,0 +1,17 @@
+#pragma once
+
+#include <string>
+
+#include "fovea/train/report.h"
+
+// Sections of report.html.
+namespace fovea::train {
+
+/// The table of a cross-validation; "" where there was none.
+std::string folds_html(const Report& report);
+/// The table by class, the calibration and the ROC curves of the report's evaluation.
+std::string quality_html(const Report& report);
+/// The deletion test's curves and number; "" where there was none.
+std::string deletion_html(const DeletionCurves& curves);
+
+}  // namespace fovea::train
