@@ -43,7 +43,7 @@ void report(const Case& test, const Outcome& outcome, bool verbose, Counts& coun
   switch (outcome.verdict) {
     case Verdict::passed:
       ++counts.passed;
-      if (verbose) fmt::print("PASS {} {} {:.2g} of the tolerance\n", test.id, test.op, outcome.greatest_error);
+      if (verbose) fmt::print("PASS {} {} {:.2g} of the tolerance\n", test.id, test.op, outcome.greatest_error());
       break;
     case Verdict::failed:
       ++counts.failed;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <vector>
@@ -15,10 +16,23 @@ struct Settings {
 
 enum class Verdict { passed, failed, unsupported };
 
+/// How far results are from those of the file.
+struct Deviation {
+  bool measured = false;
+  double absolute = 0;  // the greatest error
+  double relative = 0;  // the greatest in units of what is allowed: 1 is the limit
+
+  void include(double error, double allowed);
+  void include(const Deviation& other);
+};
+
 struct Outcome {
   Verdict verdict = Verdict::passed;
   std::vector<std::string> failures;  // "<tensor>: max error ..., at ..."
-  double greatest_error = 0;          // relative to what is allowed: 1 is the limit
+  Deviation forward;                  // of outputs
+  Deviation backward;                 // of gradients of both orders and of what training left
+
+  double greatest_error() const { return std::max(forward.relative, backward.relative); }
 };
 
 /// Runs one case and compares outputs, gradients and second-order gradients with the file's.

@@ -32,6 +32,12 @@ std::string position(int64_t i, const Shape& shape) {
   return to_string(at);
 }
 
+Outcome unsupported() {
+  Outcome outcome;
+  outcome.verdict = Verdict::unsupported;
+  return outcome;
+}
+
 class Run {
  public:
   Run(const Case& test, const data::SafetensorsFile& file, const Settings& settings)
@@ -42,7 +48,7 @@ class Run {
 
   Outcome run() {
     const auto operation = operations().find(test_.op);
-    if (operation == operations().end()) return {Verdict::unsupported, {}, 0};
+    if (operation == operations().end()) return unsupported();
     try {
       load();
       std::vector<Tensor> outputs = operation->second(call_);
@@ -50,9 +56,9 @@ class Run {
       if (!test_.input_gradients.empty() || !test_.parameter_gradients.empty()) differentiate(outputs);
       compare_trained();
     } catch (const Unsupported&) {
-      return {Verdict::unsupported, {}, 0};
+      return unsupported();
     } catch (const DeviceError&) {  // a kernel that the device lacks
-      return {Verdict::unsupported, {}, 0};
+      return unsupported();
     } catch (const std::exception& error) {
       outcome_.failures.push_back(std::string("error: ") + error.what());
     }
@@ -168,20 +174,17 @@ class Run {
 
     const Tolerance allowed = is_floating(dtype) ? tolerance_of(settings_, loose) : Tolerance{0, 0};
     const std::vector<double> a = got.to_vector<double>(), b = want.to_vector<double>();
-    double worst = 0;  // in units of what is allowed
+    Deviation deviation;
+    deviation.measured = true;
     size_t at = 0;
     for (size_t i = 0; i < a.size(); ++i) {
       if (a[i] == b[i] || (std::isnan(a[i]) && std::isnan(b[i]))) continue;
-      const double limit = allowed.atol + allowed.rtol * std::fabs(b[i]);
-      double excess = std::fabs(a[i] - b[i]) / limit;
-      if (std::isnan(excess)) excess = INFINITY;
-      if (excess > worst) {
-        worst = excess;
-        at = i;
-      }
+      const double before = deviation.relative;
+      deviation.include(std::fabs(a[i] - b[i]), allowed.atol + allowed.rtol * std::fabs(b[i]));
+      if (deviation.relative > before) at = i;
     }
-    outcome_.greatest_error = std::max(outcome_.greatest_error, worst);
-    if (worst > 1) {
+    (name.starts_with("out") ? outcome_.forward : outcome_.backward).include(deviation);
+    if (deviation.relative > 1) {
       fail(name, fmt::format("max error {:.3g}, at {}: got {}, want {}", std::fabs(a[at] - b[at]),
                              position(static_cast<int64_t>(at), want.shape()), a[at], b[at]));
     }
@@ -198,6 +201,19 @@ class Run {
 };
 
 }  // namespace
+
+void Deviation::include(double error, double allowed) {
+  measured = true;
+  const double share = error / allowed;
+  absolute = std::isnan(error) ? INFINITY : std::max(absolute, error);
+  relative = std::isnan(share) ? INFINITY : std::max(relative, share);
+}
+
+void Deviation::include(const Deviation& other) {
+  measured |= other.measured;
+  absolute = std::max(absolute, other.absolute);
+  relative = std::max(relative, other.relative);
+}
 
 Outcome run_case(const Case& test, const data::SafetensorsFile& file, const Settings& settings) {
   return Run(test, file, settings).run();
