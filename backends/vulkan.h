@@ -16,6 +16,12 @@ struct VulkanDevice {
   std::string driver;   // "llvmpipe Mesa 22.3.6 (LLVM 15.0.6)"
   std::string api;      // "1.3.230"
   uint64_t memory = 0;  // bytes of its largest local heap
+  uint64_t largest_allocation = 0;  // bytes
+  uint32_t shared_memory = 0;       // bytes that a workgroup shares
+  uint32_t workgroup_threads = 0;   // at most
+  uint32_t subgroup = 0;            // threads that run in step
+  std::string cooperative_f16;      // "16 x 16 x 16", or why there is none: "none: it lacks ..."
+  std::string cooperative_bf16;
   int index = -1;       // N of "vulkan:N", -1 for an unfit one
   std::string unfit;    // what it lacks, empty for a fit one
 };
@@ -42,6 +48,10 @@ struct VulkanCounters {
 
 /// Throws DeviceError where the device is absent.
 VulkanCounters vulkan_counters(int index = 0, Caller caller = {});
+
+/// What a device decided by itself and why, a line each: whether it uses cooperative matrices, which tiles of products it
+/// measured to be fastest. Throws DeviceError where the device is absent.
+std::vector<std::string> vulkan_notes(int index = 0, Caller caller = {});
 
 /// What the validation layer has said so far. It is loaded where FOVEA_VULKAN_VALIDATION=1 is in the environment.
 std::vector<std::string> vulkan_validation_messages();

@@ -14,6 +14,10 @@ VulkanDevices list_vulkan_devices() { return {.devices = {}, .problem = absent};
 
 VulkanCounters vulkan_counters(int index, Caller caller) { raise<DeviceError>(caller, "vulkan:{}: {}", index, absent); }
 
+std::vector<std::string> vulkan_notes(int index, Caller caller) {
+  vulkan_backend(index, caller);
+  return {};
+}
 std::vector<std::string> vulkan_validation_messages() { return {}; }
 
 }  // namespace fovea

@@ -4,6 +4,8 @@
 #include <array>
 #include <atomic>
 
+#include "fovea/backends/vulkan/matmul_tuner.h"
+
 namespace fovea::vulkan {
 namespace {
 
@@ -42,7 +44,8 @@ Engine::Engine(Backend& backend, const PhysicalDevice& physical, const EngineOpt
       memory_(backend, device_),
       pipelines_(device_),
       upload_(device_, recorder_, MemoryUse::upload, upload_bytes),
-      fault_(MemoryBlock::make(device_, MemoryUse::download, 256)) {
+      fault_(MemoryBlock::make(device_, MemoryUse::download, 256)),
+      matmul_tuner_(std::make_unique<MatmulTuner>(*this)) {
   if (!fault_) throw OutOfMemoryError("vulkan: no memory to start with");
   std::memset(fault_->host(), 0, fault_->bytes());
 }
@@ -207,7 +210,7 @@ void Engine::run(const Launch& launch, std::span<const std::byte> push) {
   const Grid groups = grid(launch.groups);
   recorder_.dispatch({.name = launch.name,
                       .shape = launch.shape,
-                      .pipeline = pipelines_.get(launch.code, launch.constants),
+                      .pipeline = pipelines_.get(launch.code, launch.constants, launch.subgroup),
                       .push = push,
                       .groups_x = groups.x,
                       .groups_y = groups.y,

@@ -15,8 +15,12 @@ struct EngineOptions {
   DebugOptions debug;
   /// Whether threads take four elements at once where they can; by itself a software device does not.
   std::optional<bool> vectorise;
-  /// The tile of every product: 0 small, 1 medium, 2 large. By itself the shape decides.
-  std::optional<int> matmul_tile;
+  /// The tile of every product, a place in matmul_tiles(). By itself the shape decides.
+  std::optional<size_t> matmul_tile;
+  /// Whether the tiles of large products are chosen by measuring; by itself on every device but software ones.
+  std::optional<bool> measure;
+  /// Whether f16 and bf16 products go by cooperative matrices where the device has them and they are right.
+  bool cooperative = true;
 };
 
 /// One run of an embedded shader.
@@ -30,7 +34,10 @@ struct Launch {
   uint64_t groups;  // workgroups in a row; the shader finds its own by linear_group()
   uint32_t groups_z = 1;
   double work = 0;
+  uint32_t subgroup = 0;  // the size that all subgroups must have, where it matters
 };
+
+class MatmulTuner;
 
 /// What every kernel of one device stands on: its memory, its pipelines and the commands being recorded.
 class Engine {
@@ -49,10 +56,12 @@ class Engine {
   const EngineOptions& options() const { return options_; }
   bool vectorises() const { return options_.vectorise.value_or(!physical().is_cpu()); }
 
+  const LogicalDevice& device() const { return device_; }
   const PhysicalDevice& physical() const { return device_.physical(); }
   Recorder& recorder() { return recorder_; }
   PipelineTable& pipelines() { return pipelines_; }
   Memory& memory() { return memory_; }
+  MatmulTuner& matmul_tuner() { return *matmul_tuner_; }
 
   /// Throws OutOfMemoryError.
   BufferRef allocate(size_t bytes);
@@ -94,6 +103,7 @@ class Engine {
   StagingRing upload_;
   std::unique_ptr<StagingRing> download_;
   std::unique_ptr<MemoryBlock> fault_;
+  std::unique_ptr<MatmulTuner> matmul_tuner_;
 };
 
 /// The address of a view's first element.

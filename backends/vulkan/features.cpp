@@ -7,8 +7,6 @@
 #include <cstring>
 
 namespace fovea::vulkan {
-namespace {
-
 std::vector<VkExtensionProperties> extensions_of(const InstanceFunctions& vk, VkPhysicalDevice device) {
   uint32_t count = 0;
   vk.EnumerateDeviceExtensionProperties(device, nullptr, &count, nullptr);
@@ -23,13 +21,12 @@ bool contains(const std::vector<VkExtensionProperties>& extensions, const char* 
   });
 }
 
-}  // namespace
-
 FeatureChain::FeatureChain() {
   head.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2;
   v11.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES;
   v12.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES;
   synchronization2.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SYNCHRONIZATION_2_FEATURES;
+  subgroup_control.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES;
   maintenance4.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_4_FEATURES;
   head.pNext = &v11;
   v11.pNext = &v12;
@@ -62,7 +59,8 @@ std::string what_is_missing(const InstanceFunctions& vk, VkPhysicalDevice device
   return missing.empty() ? std::string() : fmt::format("it lacks {}", fmt::join(missing, ", "));
 }
 
-EnabledFeatures::EnabledFeatures(const InstanceFunctions& vk, VkPhysicalDevice device) {
+EnabledFeatures::EnabledFeatures(const InstanceFunctions& vk, VkPhysicalDevice device,
+                                 const CooperativeSupport& cooperative) {
   FeatureChain have;
   vk.GetPhysicalDeviceFeatures2(device, &have.head);
   chain.head.features.shaderInt64 = VK_TRUE;
@@ -82,6 +80,21 @@ EnabledFeatures::EnabledFeatures(const InstanceFunctions& vk, VkPhysicalDevice d
   for (const char* name : {VK_KHR_SYNCHRONIZATION_2_EXTENSION_NAME, VK_KHR_MAINTENANCE_4_EXTENSION_NAME}) {
     if (contains(there, name)) extensions.push_back(name);
   }
+
+  if (!cooperative.f16 && !cooperative.bf16) return;
+  chain.v12.vulkanMemoryModel = VK_TRUE;
+  chain.subgroup_control.subgroupSizeControl = VK_TRUE;
+  chain.subgroup_control.computeFullSubgroups = VK_TRUE;
+  chain.maintenance4.pNext = &chain.subgroup_control;
+  matrices.cooperativeMatrix = VK_TRUE;
+  chain.subgroup_control.pNext = &matrices;
+  extensions.push_back(cooperative_extension);
+  if (contains(there, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME))
+    extensions.push_back(VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME);
+  if (!cooperative.bf16) return;
+  bfloat16.shaderBFloat16Type = bfloat16.shaderBFloat16CooperativeMatrix = VK_TRUE;
+  matrices.pNext = &bfloat16;
+  extensions.push_back(bfloat16_extension);
 }
 
 }  // namespace fovea::vulkan

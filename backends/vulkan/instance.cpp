@@ -83,6 +83,11 @@ std::string version_text(uint32_t version) {
                      VK_API_VERSION_PATCH(version));
 }
 
+std::string cooperative_text(const CooperativeSupport& support, DType dtype) {
+  const std::optional<CooperativeShape>& shape = support.of(dtype);
+  return shape ? fmt::format("{} x {} x {}", shape->m, shape->n, shape->k) : "none: it lacks " + support.lacks(dtype);
+}
+
 }  // namespace
 
 void check(VkResult result, const char* what) {
@@ -195,6 +200,10 @@ PhysicalDevice Instance::inspect(VkPhysicalDevice handle) const {
   device.about.type = type_name(core.deviceType);
   device.about.driver = fmt::format("{} {}", driver.driverName, driver.driverInfo);
   device.about.api = version_text(core.apiVersion);
+  device.about.largest_allocation = device.max_allocation;
+  device.about.shared_memory = device.shared_bytes;
+  device.about.workgroup_threads = device.workgroup_threads;
+  device.about.subgroup = device.subgroup_size;
 
   VkPhysicalDeviceMemoryProperties memory;
   vk_.GetPhysicalDeviceMemoryProperties(handle, &memory);
@@ -222,6 +231,11 @@ PhysicalDevice Instance::inspect(VkPhysicalDevice handle) const {
   device.queue_family = static_cast<uint32_t>(family - families.begin());
   device.timestamp_bits = family->timestampValidBits;
   device.about.unfit = what_is_missing(vk_, handle, core);
+  if (device.about.unfit.empty()) {
+    device.cooperative = inspect_cooperative(vk_, handle, device.subgroup_size);
+    device.about.cooperative_f16 = cooperative_text(device.cooperative, f16);
+    device.about.cooperative_bf16 = cooperative_text(device.cooperative, bf16);
+  }
   return device;
 }
 

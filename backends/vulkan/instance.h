@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "fovea/backends/vulkan.h"
+#include "fovea/backends/vulkan/cooperative.h"
 #include "fovea/backends/vulkan/loader.h"
 
 namespace fovea::vulkan {
@@ -26,6 +27,7 @@ struct PhysicalDevice {
   uint32_t workgroup_threads = 128;  // the most of one workgroup
   uint32_t shared_bytes = 16384;
   uint64_t max_allocation = 0;
+  CooperativeSupport cooperative;
   bool preserves_nan = false;  // f32 arithmetic keeps signed zeros, infinities and NaN where asked to
 
   bool is_cpu() const { return type == VK_PHYSICAL_DEVICE_TYPE_CPU; }

@@ -52,6 +52,7 @@ InstanceFunctions instance_functions(VkInstance instance) {
   load(vk.GetPhysicalDeviceFeatures2, "vkGetPhysicalDeviceFeatures2");
   load(vk.GetPhysicalDeviceMemoryProperties, "vkGetPhysicalDeviceMemoryProperties");
   load(vk.GetPhysicalDeviceQueueFamilyProperties, "vkGetPhysicalDeviceQueueFamilyProperties");
+  load(vk.GetPhysicalDeviceCooperativeMatrixPropertiesKHR, "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR");
   load(vk.CreateDevice, "vkCreateDevice");
   load(vk.GetDeviceProcAddr, "vkGetDeviceProcAddr");
   load(vk.CreateDebugUtilsMessengerEXT, "vkCreateDebugUtilsMessengerEXT");

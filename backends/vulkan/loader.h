@@ -26,6 +26,7 @@ struct InstanceFunctions {
   PFN_vkGetPhysicalDeviceFeatures2 GetPhysicalDeviceFeatures2;
   PFN_vkGetPhysicalDeviceMemoryProperties GetPhysicalDeviceMemoryProperties;
   PFN_vkGetPhysicalDeviceQueueFamilyProperties GetPhysicalDeviceQueueFamilyProperties;
+  PFN_vkVoidFunction GetPhysicalDeviceCooperativeMatrixPropertiesKHR;  // null without the extension
   PFN_vkCreateDevice CreateDevice;
   PFN_vkGetDeviceProcAddr GetDeviceProcAddr;
   PFN_vkCreateDebugUtilsMessengerEXT CreateDebugUtilsMessengerEXT;    // null without the extension

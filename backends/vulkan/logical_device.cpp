@@ -6,7 +6,7 @@ namespace fovea::vulkan {
 
 // By way of the other constructor, so that the destructor tidies up where a step of this one fails.
 LogicalDevice::LogicalDevice(const PhysicalDevice& physical) : LogicalDevice(physical, Unopened{}) {
-  const EnabledFeatures enabled(instance().vk(), physical.handle);
+  const EnabledFeatures enabled(instance().vk(), physical.handle, physical.cooperative);
   const float priority = 1;
   VkDeviceQueueCreateInfo queue{};
   queue.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO;

@@ -1,38 +1,20 @@
 #include "fovea/backends/vulkan/pipelines.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
-
-#include "fovea/backends/vulkan/cache_file.h"
+#include "fovea/backends/cache_file.h"
 
 namespace fovea::vulkan {
-namespace {
-
-std::string hexadecimal(const uint8_t (&uuid)[VK_UUID_SIZE]) { return fmt::format("{:02x}", fmt::join(uuid, "")); }
-
-// What a cache depends on; a driver checks its own data again.
-std::string cache_key(const PhysicalDevice& device) {
-  return fmt::format("{:x} {:x} {:x} {} {}", device.vendor, device.device, device.driver_version,
-                     hexadecimal(device.driver_uuid), hexadecimal(device.cache_uuid));
-}
-
-}  // namespace
 
 size_t PipelineTable::Hash::operator()(const Key& key) const noexcept {
-  uint64_t hash = reinterpret_cast<uintptr_t>(key.code);
+  uint64_t hash = reinterpret_cast<uintptr_t>(key.code) + key.subgroup;
   for (uint32_t constant : key.constants) hash = (hash ^ constant) * 0x9e3779b97f4a7c15ull + (hash >> 29);
   return hash;
 }
 
-PipelineTable::PipelineTable(const LogicalDevice& device) : device_(device) {
-  const PhysicalDevice& physical = device.physical();
+PipelineTable::PipelineTable(const LogicalDevice& device)
+    : device_(device), disk_(device_cache(device.physical(), "vulkan")) {
   std::vector<std::byte> data;
-  if (const std::filesystem::path folder = cache_folder(); !folder.empty()) {
-    // A software driver's code depends on the vector width that it was told, which its UUIDs do not show.
-    file_ = folder / fmt::format("vulkan-{:04x}-{:04x}-{}-{}.bin", physical.vendor, physical.device,
-                                 hexadecimal(physical.driver_uuid), physical.subgroup_size);
-    data = read_cache(file_, cache_key(physical));
-  }
+  if (!disk_.file.empty()) data = read_cache(disk_.file, disk_.key);
   VkPipelineCacheCreateInfo info{};
   info.sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO;
   info.initialDataSize = data.size();
@@ -46,13 +28,13 @@ PipelineTable::~PipelineTable() {
   device_.vk().DestroyPipelineCache(device_.handle(), cache_, nullptr);
 }
 
-VkPipeline PipelineTable::get(const ShaderCode& code, const Constants& constants) {
-  const auto [entry, fresh] = table_.try_emplace(Key{&code, constants}, nullptr);
-  if (fresh || !entry->second) entry->second = make(code, &constants);
+VkPipeline PipelineTable::get(const ShaderCode& code, const Constants& constants, uint32_t subgroup) {
+  const auto [entry, fresh] = table_.try_emplace(Key{&code, constants, subgroup}, nullptr);
+  if (fresh || !entry->second) entry->second = make(code, &constants, subgroup);
   return entry->second;
 }
 
-VkPipeline PipelineTable::make(const ShaderCode& code, const Constants* constants) {
+VkPipeline PipelineTable::make(const ShaderCode& code, const Constants* constants, uint32_t subgroup) {
   const DeviceFunctions& vk = device_.vk();
   VkShaderModuleCreateInfo module_info{};
   module_info.sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO;
@@ -74,6 +56,13 @@ VkPipeline PipelineTable::make(const ShaderCode& code, const Constants* constant
   info.stage.module = module;
   info.stage.pName = "main";
   info.stage.pSpecializationInfo = constants ? &specialization : nullptr;
+  VkPipelineShaderStageRequiredSubgroupSizeCreateInfo whole{};
+  whole.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO;
+  whole.requiredSubgroupSize = subgroup;
+  if (subgroup) {
+    info.stage.flags = VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT;
+    info.stage.pNext = &whole;
+  }
   info.layout = device_.layout();
   VkPipeline pipeline = nullptr;
   const VkResult result = vk.CreateComputePipelines(device_.handle(), cache_, 1, &info, nullptr, &pipeline);
@@ -84,14 +73,14 @@ VkPipeline PipelineTable::make(const ShaderCode& code, const Constants* constant
 }
 
 void PipelineTable::save() noexcept {
-  if (file_.empty() || pipelines_.size() == saved_) return;
+  if (disk_.file.empty() || pipelines_.size() == saved_) return;
   try {
     size_t size = 0;
     if (device_.vk().GetPipelineCacheData(device_.handle(), cache_, &size, nullptr) != VK_SUCCESS) return;
     std::vector<std::byte> data(size);
     if (device_.vk().GetPipelineCacheData(device_.handle(), cache_, &size, data.data()) != VK_SUCCESS) return;
     data.resize(size);
-    if (write_cache(file_, cache_key(device_.physical()), data)) saved_ = pipelines_.size();
+    if (write_cache(disk_.file, disk_.key, data)) saved_ = pipelines_.size();
   } catch (const std::exception&) {
     // Without a cache the next start is slower, no more.
   }

@@ -1,10 +1,10 @@
 #pragma once
 
 #include <array>
-#include <filesystem>
 #include <span>
 #include <unordered_map>
 
+#include "fovea/backends/vulkan/device_cache.h"
 #include "fovea/backends/vulkan/logical_device.h"
 
 namespace fovea::vulkan {
@@ -16,7 +16,7 @@ struct ShaderCode {
 };
 
 /// The specialisation constants 0, 1, ... of a shader; constant 0 is the number of threads of a workgroup.
-using Constants = std::array<uint32_t, 10>;
+using Constants = std::array<uint32_t, 13>;
 
 /// Compute pipelines, made on first use, and the driver's cache of them, which is kept on disk between runs:
 /// $XDG_CACHE_HOME/fovea (or ~/.cache/fovea), a file a device and driver.
@@ -28,10 +28,11 @@ class PipelineTable {
   PipelineTable(const PipelineTable&) = delete;
   PipelineTable& operator=(const PipelineTable&) = delete;
 
-  /// The pipeline of an embedded shader. Throws DeviceError where the driver refuses it.
-  VkPipeline get(const ShaderCode& code, const Constants& constants);
+  /// The pipeline of an embedded shader; with `subgroup`, all its subgroups have that size. Throws DeviceError where
+  /// the driver refuses it.
+  VkPipeline get(const ShaderCode& code, const Constants& constants, uint32_t subgroup = 0);
   /// A pipeline of a shader without constants that the caller remembers; it lives as long as the table.
-  VkPipeline make(const ShaderCode& code, const Constants* constants = nullptr);
+  VkPipeline make(const ShaderCode& code, const Constants* constants = nullptr, uint32_t subgroup = 0);
 
   /// Writes the cache to disk where there are new pipelines in it. A disk that refuses costs no more than time.
   void save() noexcept;
@@ -41,6 +42,7 @@ class PipelineTable {
   struct Key {
     const ShaderCode* code;
     Constants constants;
+    uint32_t subgroup;
     bool operator==(const Key&) const = default;
   };
   struct Hash {
@@ -48,7 +50,7 @@ class PipelineTable {
   };
 
   const LogicalDevice& device_;
-  std::filesystem::path file_;  // empty where there is no folder to cache in
+  DeviceCache disk_;
   VkPipelineCache cache_ = nullptr;
   std::unordered_map<Key, VkPipeline, Hash> table_;
   std::vector<VkPipeline> pipelines_;

@@ -169,6 +169,13 @@ void Recorder::fill(VkBuffer buffer, uint64_t offset, uint64_t address, uint64_t
   after_command(static_cast<double>(bytes));
 }
 
+void Recorder::mark(VkQueryPool times, uint32_t query) {
+  if (!recording_) begin();
+  const VkCommandBuffer commands = batches_[current_].commands;
+  vk_.CmdResetQueryPool(commands, times, query, 1);
+  vk_.CmdWriteTimestamp2(commands, VK_PIPELINE_STAGE_2_ALL_COMMANDS_BIT, times, query);
+}
+
 uint64_t Recorder::completed() {
   if (completed_ < submitted_)
     expect(vk_.GetSemaphoreCounterValue(device_.handle(), device_.timeline(), &completed_), "asking the timeline");

@@ -48,6 +48,9 @@ class Recorder {
   /// Fills whole words.
   void fill(VkBuffer buffer, uint64_t offset, uint64_t address, uint64_t bytes, uint32_t word);
 
+  /// Notes in `times` when everything recorded so far is done.
+  void mark(VkQueryPool times, uint32_t query);
+
   /// The batch that is being recorded.
   uint64_t open_batch() const { return submitted_ + 1; }
   /// The last batch that the device has finished.

@@ -5,6 +5,7 @@
 
 #include "fovea/backends/factories.h"
 #include "fovea/backends/vulkan/kernels.h"
+#include "fovea/backends/vulkan/matmul_tuner.h"
 
 namespace fovea::vulkan {
 
@@ -146,6 +147,11 @@ VulkanCounters VulkanBackend::counters() {
   return engine_.counters();
 }
 
+std::vector<std::string> VulkanBackend::notes() const {
+  const Lock lock(mutex_);
+  return engine_.matmul_tuner().notes();
+}
+
 void VulkanBackend::finish() noexcept {
   const Lock lock(mutex_);
   try {
@@ -222,5 +228,9 @@ namespace fovea {
 Backend& vulkan_backend(int index, Caller caller) { return vulkan::registry().get(index, caller); }
 
 VulkanCounters vulkan_counters(int index, Caller caller) { return vulkan::registry().get(index, caller).counters(); }
+
+std::vector<std::string> vulkan_notes(int index, Caller caller) {
+  return vulkan::registry().get(index, caller).notes();
+}
 
 }  // namespace fovea

@@ -41,7 +41,9 @@ class VulkanBackend final : public Backend {
   void recurrent(const RecurrentCall& call) override;
   void recurrent_backward(const RecurrentBackwardCall& call) override;
 
+  Engine& engine() { return engine_; }
   VulkanCounters counters();
+  std::vector<std::string> notes() const;
   /// Waits and saves what should outlive the process.
   void finish() noexcept;
 

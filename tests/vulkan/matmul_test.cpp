@@ -1,3 +1,4 @@
+#include "fovea/backends/vulkan/matmul_tiles.h"
 #include "fovea/backends/vulkan/vulkan_backend.h"
 #include "vulkan/mirror.h"
 
@@ -97,18 +98,48 @@ TEST_F(MatmulTest, BatchesOfEveryKindAgreeWithTheCpu) {
   batched(many, noise({3, 2, 2, 2, 4, 5}, 2), {3, 2, 2, 2, 3, 5});
 }
 
-TEST_F(MatmulTest, EveryTileAndVectorReadsAgreeWithTheCpu) {
-  for (int tile : {0, 1, 2}) {
+TEST_F(MatmulTest, EveryTileGivesTheBitsOfThePlainOne) {
+  const auto values = [](const Operands& o, size_t tile) {
     vulkan::EngineOptions options;
     options.vectorise = true;
     options.matmul_tile = tile;
     vulkan::VulkanBackend device(0, vulkan::instance().devices().front(), options);
-    for (Layout a : {Layout::dense, Layout::transposed}) {
-      for (Layout b : {Layout::dense, Layout::transposed})
-        expect_agreement(make_operands(132, 36, 140, f32, a, b), true, Activation::none, false, 2e-5, device);
+    expect_agreement(o, false, Activation::none, false, 2e-5, device);
+    const Mirror a(o.a, device), b(o.b, device), out(o.out, device);
+    device.matmul({a, b, out});
+    return out.pull().values();
+  };
+  const Operands even = make_operands(132, 36, 140),
+                 turned = make_operands(132, 36, 140, f32, Layout::transposed, Layout::transposed);
+  for (const Operands* o : {&even, &turned}) {
+    const std::vector<double> plain = values(*o, vulkan::plain_tile);
+    for (size_t tile = 1; tile < vulkan::matmul_tiles().size(); ++tile) {
+      SCOPED_TRACE(vulkan::matmul_tiles()[tile].name);
+      EXPECT_EQ(values(*o, tile), plain);
     }
-    if (tile == 2) expect_agreement(make_operands(131, 35, 141), true, Activation::none, false, 2e-5, device);
   }
+}
+
+TEST_F(MatmulTest, EdgesOfALargeTileAgreeWithTheCpu) {
+  vulkan::EngineOptions options;
+  options.matmul_tile = 3;
+  vulkan::VulkanBackend device(0, vulkan::instance().devices().front(), options);
+  expect_agreement(make_operands(131, 35, 141), true, Activation::none, true, 2e-5, device);
+}
+
+TEST_F(MatmulTest, VectorReadsAgreeWithTheCpu) {
+  vulkan::EngineOptions options;
+  options.vectorise = true;
+  vulkan::VulkanBackend device(0, vulkan::instance().devices().front(), options);
+  for (Layout a : {Layout::dense, Layout::transposed}) {
+    for (Layout b : {Layout::dense, Layout::transposed}) {
+      expect_agreement(make_operands(44, 36, 40, f32, a, b), true, Activation::relu, true, 2e-5, device);
+      for (DType dtype : {f16, bf16})
+        expect_agreement(make_operands(44, 36, 40, dtype, a, b), true, Activation::none, true, 4 * tolerance(dtype),
+                         device);
+    }
+  }
+  expect_agreement(make_operands(8, 1500, 12), true, Activation::none, true, 1e-4, device);  // in parts
 }
 
 TEST_F(MatmulTest, AProductInPartsIsTheSameEachTime) {

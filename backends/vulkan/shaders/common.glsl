@@ -28,13 +28,17 @@ float load_as(uint t, uint64_t array, uint i) {
   if (t == type_bf16) return uintBitsToFloat(uint(Shorts(array).at[i]) << 16);
   return Floats(array).at[i];
 }
+// The 16 bits of a bf16.
+uint to_bf16(float value) {
+  const uint bits = floatBitsToUint(value);
+  const bool nan = (bits & 0x7fffffffu) > 0x7f800000u;
+  return (nan ? bits | 0x400000u : bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
+}
 void store_as(uint t, uint64_t array, uint i, float value) {
   if (t == type_f16) {
     Halves(array).at[i] = float16_t(value);
   } else if (t == type_bf16) {
-    const uint bits = floatBitsToUint(value);
-    const bool nan = (bits & 0x7fffffffu) > 0x7f800000u;
-    Shorts(array).at[i] = uint16_t((nan ? bits | 0x400000u : bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
+    Shorts(array).at[i] = uint16_t(to_bf16(value));
   } else {
     Floats(array).at[i] = value;
   }

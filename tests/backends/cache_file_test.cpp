@@ -1,10 +1,10 @@
-#include "fovea/backends/vulkan/cache_file.h"
+#include "fovea/backends/cache_file.h"
 
 #include <gtest/gtest.h>
 
 #include <fstream>
 
-namespace fovea::vulkan {
+namespace fovea {
 namespace {
 
 class CacheFile : public testing::Test {
@@ -63,4 +63,4 @@ TEST_F(CacheFile, AFolderThatCannotBeMadeIsNoError) {
 }
 
 }  // namespace
-}  // namespace fovea::vulkan
+}  // namespace fovea

@@ -1,4 +1,4 @@
-#include "fovea/backends/vulkan/cache_file.h"
+#include "fovea/backends/cache_file.h"
 
 #include <unistd.h>
 
@@ -9,7 +9,7 @@
 
 #include <fmt/format.h>
 
-namespace fovea::vulkan {
+namespace fovea {
 namespace {
 
 // A file: this word, the sizes of key and content, a checksum of both, the key, the content.
@@ -85,4 +85,4 @@ bool write_cache(const std::filesystem::path& file, const std::string& key, std:
   return !error;
 }
 
-}  // namespace fovea::vulkan
+}  // namespace fovea

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-namespace fovea::vulkan {
+namespace fovea {
 
 /// Where this user's caches lie: $XDG_CACHE_HOME/fovea, else $HOME/.cache/fovea, else nothing.
 std::filesystem::path cache_folder();
@@ -17,4 +17,4 @@ std::vector<std::byte> read_cache(const std::filesystem::path& file, const std::
 /// Replaces the file at once, so that a reader never sees half of it. False where the disk refuses.
 bool write_cache(const std::filesystem::path& file, const std::string& key, std::span<const std::byte> bytes);
 
-}  // namespace fovea::vulkan
+}  // namespace fovea
