@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "fovea/backends/soundness.h"
 #include "workloads.h"
 
 namespace {
@@ -69,10 +70,12 @@ int run(int argc, char** argv) {
       throw ValueError(fmt::format("bench: no workload is named '{}'; --list names them", name));
     }
   }
+  const Device chosen = Device::parse(device);
+  require_sound(chosen);
   if (threads > 0) set_num_threads(threads);
   for (const bench::Workload& workload : workloads) {
     if (names.empty() || std::find(names.begin(), names.end(), workload.name) != names.end()) {
-      measure(workload, Device::parse(device), steps);
+      measure(workload, chosen, steps);
     }
   }
   return 0;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "fovea/backends/soundness.h"
 #include "fovea/nn/optimizers.h"
 #include "fovea/tensor/creation.h"
 
@@ -32,7 +33,7 @@ void RunOptions::declare(OptionTable& options) {
 
 Device RunOptions::apply() const {
   const Device chosen = Device::parse(device);
-  backend(chosen);
+  require_sound(chosen);
   if (threads > 0) set_num_threads(static_cast<int>(threads));
   return chosen;
 }

@@ -20,7 +20,8 @@ struct RunOptions {
   bool json = false;
 
   void declare(OptionTable& options);
-  /// Sets the number of threads and starts the device. Throws DeviceError where there is no such device.
+  /// Sets the number of threads and starts the device. Throws DeviceError where there is no such device, or where it has
+  /// kernels that are known to fail (see require_sound).
   Device apply() const;
 };
 
