@@ -28,4 +28,4 @@ configure_package_config_file(cmake/fovea-config.cmake.in ${PROJECT_BINARY_DIR}/
                               INSTALL_DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/fovea)
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/fovea-config-version.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/fovea-config.cmake ${PROJECT_BINARY_DIR}/fovea-config-version.cmake
-        DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/fovea)
+        cmake/FoveaKernel.cmake DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/fovea)

@@ -2,6 +2,7 @@
 
 #include <mutex>
 
+#include "fovea/backends/custom.h"
 #include "fovea/backends/vulkan/engine.h"
 
 namespace fovea::vulkan {
@@ -42,6 +43,7 @@ class VulkanBackend final : public Backend {
   void recurrent_backward(const RecurrentBackwardCall& call) override;
 
   Engine& engine() { return engine_; }
+  void custom(const CustomCall& call);
   VulkanCounters counters();
   std::vector<std::string> notes() const;
   /// Waits and saves what should outlive the process.
