@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include "fovea/autograd/attention.h"
 #include "fovea/autograd/elementwise.h"
 #include "fovea/autograd/graph.h"
 #include "fovea/autograd/matmul.h"
@@ -25,6 +26,8 @@ std::string_view name(Score score) {
       return "bilinear";
     case Score::additive:
       return "additive";
+    case Score::location:
+      return "location";
   }
   return "?";
 }
@@ -39,6 +42,8 @@ std::string_view name(Weights weights) {
       return "exp";
     case Weights::sparsemax:
       return "sparsemax";
+    case Weights::entmax15:
+      return "entmax15";
   }
   return "?";
 }
@@ -63,6 +68,14 @@ void check_parameters(const Tensor& query, const Tensor& keys, Score score, cons
     }
   };
   if (score == Score::bilinear) return require(p.w, "w", {dq, d});
+  if (score == Score::location) {
+    const int64_t keys_given = keys.shape()[keys.rank() - 2];
+    if (!p.w.defined() || p.w.rank() != 2 || p.w.shape()[0] != dq || p.w.shape()[1] < keys_given) {
+      raise<ShapeError>(caller, "attention: location scores need w of shape [{}, {} or more], not {}", dq, keys_given,
+                        p.w.defined() ? to_string(p.w.shape()) : "none");
+    }
+    return;
+  }
   if (score == Score::additive) {
     if (!p.u.defined() || p.u.rank() != 1) {
       raise<ShapeError>(caller, "attention: additive scores need u of one axis");
@@ -76,31 +89,71 @@ void check_parameters(const Tensor& query, const Tensor& keys, Score score, cons
   }
 }
 
+/// Query and keys whose plain products are the scores; undefined where the score is no product.
+struct Products {
+  Tensor query, keys;
+};
+
+Products products_of(const Tensor& query, const Tensor& keys, Score score, const ScoreParameters& p) {
+  switch (score) {
+    case Score::dot:
+      return {query, keys};
+    case Score::scaled_dot:
+      return {query * (1 / std::sqrt(static_cast<double>(std::max<int64_t>(query.shape().back(), 1)))), keys};
+    case Score::cosine:
+      return {l2_normalize(query, -1, 1e-8), l2_normalize(keys, -1, 1e-8)};
+    case Score::bilinear:
+      return {matmul(query, p.w), keys};
+    case Score::additive:
+    case Score::location:
+      break;
+  }
+  return {};
+}
+
+/// What the scores are divided by: a number, and a tensor where there is one.
+Tensor tempered(const Tensor& x, const AttentionOptions& options) {
+  const Tensor cooled = options.temperature == 1 ? x : x * (1 / options.temperature);
+  return options.temperatures.defined() ? cooled / options.temperatures : cooled;
+}
+
+void check_sequences(const Tensor& query, const Tensor& keys, const Tensor& values, const Tensor& keep,
+                     const AttentionOptions& options, Caller caller) {
+  if (query.rank() != 3 || keys.rank() != 3 || values.rank() != 3 || keys.shape()[0] != query.shape()[0] ||
+      values.shape()[0] != query.shape()[0] || values.shape()[1] != keys.shape()[1]) {
+    raise<ShapeError>(caller, "attend: query {}, keys {} and values {} are not [B, Q, D], [B, T, D] and [B, T, Dv]",
+                      query.shape(), keys.shape(), values.shape());
+  }
+  const int64_t batch = query.shape()[0], queries = query.shape()[1], times = keys.shape()[1];
+  if (keep.defined() && keep.shape() != Shape{batch, times} && keep.shape() != Shape{batch, queries, times}) {
+    raise<ShapeError>(caller, "attend: keep {} is neither {} nor {}", keep.shape(), Shape{batch, times},
+                      Shape{batch, queries, times});
+  }
+  if (!(options.temperature > 0)) {
+    raise<ValueError>(caller, "attention: temperature {} is not positive", options.temperature);
+  }
+}
+
 }  // namespace
 
 Tensor attention_scores(const Tensor& query, const Tensor& keys, Score score, const ScoreParameters& parameters,
                         Caller caller) {
-  static const Elementwise cosine{
-      "cosine", [](Expr dot, Expr q, Expr k) { return dot / (maximum(q, Expr(1e-8)) * maximum(k, Expr(1e-8))); }};
   static const Elementwise additive{"additive_score", [](Expr q, Expr k, Expr u) { return tanh(q + k) * u; }};
   const ErrorScope scope(caller);
   check_parameters(query, keys, score, parameters, caller);
-  switch (score) {
-    case Score::dot:
-      return matmul(query, keys.mT());
-    case Score::scaled_dot:
-      return matmul(query * (1 / std::sqrt(static_cast<double>(std::max<int64_t>(query.shape().back(), 1)))),
-                    keys.mT());
-    case Score::cosine:
-      return cosine(matmul(query, keys.mT()), norm(query, -1, true), norm(keys, -1, true).mT());
-    case Score::bilinear:
-      return matmul(matmul(query, parameters.w), keys.mT());
-    case Score::additive: {
-      const Tensor q = matmul(query, parameters.wq).unsqueeze(-2), k = matmul(keys, parameters.wk).unsqueeze(-3);
-      return additive.sum(-1, false, {q, k, parameters.u});
-    }
+  if (score == Score::additive) {
+    const Tensor q = matmul(query, parameters.wq).unsqueeze(-2), k = matmul(keys, parameters.wk).unsqueeze(-3);
+    return additive.sum(-1, false, {q, k, parameters.u});
   }
-  return {};
+  if (score == Score::location) {
+    const Tensor scores = matmul(query, parameters.w.slice(1, 0, keys.shape()[keys.rank() - 2]));
+    Shape shape = keys.shape();  // [..., Q, T]
+    shape[shape.rank() - 1] = shape[shape.rank() - 2];
+    shape[shape.rank() - 2] = query.shape()[query.rank() - 2];
+    return scores.expand(broadcast_shapes(shape, scores.shape(), "attention", caller));
+  }
+  const auto [q, k] = products_of(query, keys, score, parameters);
+  return matmul(q, k.mT());
 }
 
 Tensor attention_weights(const Tensor& given, const Tensor& keep, Weights weights, double temperature, Caller caller) {
@@ -127,6 +180,8 @@ Tensor attention_weights(const Tensor& given, const Tensor& keep, Weights weight
       return masked([](const Tensor& s, Caller c) { return softmax(s, -1, c); });
     case Weights::sparsemax:
       return masked([](const Tensor& s, Caller c) { return sparsemax(s, c); });
+    case Weights::entmax15:
+      return masked([](const Tensor& s, Caller c) { return entmax15(s, c); });
     case Weights::sum: {
       const Tensor parts = positive(scores, kept);
       return share(parts, sum(parts, -1, true));
@@ -139,42 +194,6 @@ Tensor attention_weights(const Tensor& given, const Tensor& keep, Weights weight
 
 Tensor attention_read(const Tensor& weights, const Tensor& values, Caller caller) {
   return matmul(weights, values, caller);
-}
-
-Tensor sparsemax(const Tensor& x, Caller caller) {
-  if (x.rank() == 0) raise<ShapeError>(caller, "sparsemax: a scalar has no axis");
-  if (x.shape().back() == 0) return x;
-  // With z sorted downwards, k is the greatest position with 1 + k z_k > z_1 + ... + z_k, and what exceeds
-  // (z_1 + ... + z_k - 1) / k remains.
-  static const Elementwise in_support{"sparsemax_support", [](Expr z, Expr total, Expr k) {
-                                        return where(Expr(1.0) + k * z > total, Expr(1.0), Expr(0.0));
-                                      }};
-  static const Elementwise excess{"sparsemax", [](Expr x, Expr top, Expr total, Expr count) {
-                                    return maximum(x - top - (total - Expr(1.0)) / count, Expr(0.0));
-                                  }};
-  static const Elementwise centred{"sparsemax_backward", [](Expr g, Expr support, Expr total, Expr count) {
-                                     return where(support, g - total / count, Expr(0.0));
-                                   }};
-  Tensor out = [&] {
-    const NoGrad off;
-    const Tensor top = amax(x, -1, true, caller);
-    const Tensor z = sort(x - top, -1, true, caller).values;
-    const Tensor ranks = arange(1, static_cast<double>(x.shape().back()) + 1, 1, x.options());
-    const Tensor support = in_support(z, cumsum(z, -1), ranks);
-    static const Elementwise inside{"sparsemax_inside", [](Expr z, Expr support) { return where(support, z, 0.0); }};
-    return excess(x, top, inside.sum(-1, true, {z, support}), sum(support, -1, true));
-  }();
-  const Tensor support = [&] {
-    const NoGrad off;
-    return gt(out, 0.0);
-  }();
-  return record(
-      "sparsemax", std::move(out), {x},
-      [support = Saved(support)](const Tensor& g) {
-        const Tensor ones = support->to(g.dtype());
-        return Gradients{centred(g, *support, sum(g * ones, -1, true), sum(ones, -1, true))};
-      },
-      caller);
 }
 
 Attended attention_pool(const Tensor& query, const Tensor& keys, const Tensor& values, const Tensor& keep,
@@ -191,9 +210,36 @@ Attended attention_pool(const Tensor& query, const Tensor& keys, const Tensor& v
   if (keep.defined() && keep.shape() != scores.shape()) {
     raise<ShapeError>(caller, "attention_pool: keep {} is not {}", keep.shape(), scores.shape());
   }
-  Tensor weights = attention_weights(scores, keep, options.weights, options.temperature, caller);
+  const Tensor cooled = options.temperatures.defined() ? scores / options.temperatures : scores;
+  Tensor weights = attention_weights(cooled, keep, options.weights, options.temperature, caller);
   Tensor read = attention_read(weights.unsqueeze(1), values, caller).squeeze(1);
   return {std::move(read), std::move(weights)};
+}
+
+Attended attend_with_weights(const Tensor& query, const Tensor& keys, const Tensor& values, const Tensor& keep,
+                             const AttentionOptions& options, Caller caller) {
+  const ErrorScope scope(caller);
+  check_sequences(query, keys, values, keep, options, caller);
+  const Tensor scores = attention_scores(query, keys, options.score, options.parameters, caller);
+  const Tensor mask = keep.defined() && keep.rank() == 2 ? keep.unsqueeze(1) : keep;
+  Tensor weights = attention_weights(tempered(scores, options), mask, options.weights, 1, caller);
+  Tensor read = attention_read(weights, values, caller);
+  return {std::move(read), std::move(weights)};
+}
+
+Tensor attend(const Tensor& query, const Tensor& keys, const Tensor& values, const Tensor& keep,
+              const AttentionOptions& options, Caller caller) {
+  const ErrorScope scope(caller);
+  check_sequences(query, keys, values, keep, options, caller);
+  check_parameters(query, keys, options.score, options.parameters, caller);
+  const bool product = options.score != Score::additive && options.score != Score::location;
+  if (!product || options.weights != Weights::softmax || (keep.defined() && keep.rank() == 3)) {
+    return attend_with_weights(query, keys, values, keep, options, caller).read;
+  }
+  const auto [q, k] = products_of(query, keys, options.score, options.parameters);
+  return scaled_dot_product_attention(tempered(q, options).unsqueeze(1), k.unsqueeze(1), values.unsqueeze(1),
+                                      {.scale = 1, .key_padding_keep = keep}, caller)
+      .squeeze(1);
 }
 
 }  // namespace fovea::nn

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "fovea/nn/sparse_weights.h"
 #include "fovea/tensor/tensor.h"
 
 // Attention in three steps that combine freely: scores of queries against keys, weights from scores, a read of the
@@ -13,6 +14,7 @@ enum class Score : uint8_t {
   cosine,      // q . k / (|q| |k|) (Graves et al. 2014)
   bilinear,    // (q W) . k (Luong et al. 2015, "general")
   additive,    // u . tanh(q Wq + k Wk) (Bahdanau et al. 2015)
+  location,    // (q W)_t for the key at position t, whatever it holds (Luong et al. 2015)
 };
 
 /// How scores s of the keys that are kept become weights.
@@ -21,6 +23,7 @@ enum class Weights : uint8_t {
   sum,        // softplus(s) / sum softplus(s)
   exp,        // exp(s), not normalised
   sparsemax,  // the point of the simplex nearest to s: many are exactly 0 (Martins and Astudillo 2016)
+  entmax15,   // between softmax and sparsemax: some are exactly 0 (Peters et al. 2019)
 };
 
 std::string_view name(Score score);
@@ -28,7 +31,7 @@ std::string_view name(Weights weights);
 
 /// The tensors that a score has beside query and keys.
 struct ScoreParameters {
-  Tensor w = {};   // bilinear: [Dq, D]
+  Tensor w = {};   // bilinear: [Dq, D]; location: [Dq, T or more]
   Tensor wq = {};  // additive: [Dq, H]
   Tensor wk = {};  // [D, H]
   Tensor u = {};   // [H]
@@ -46,14 +49,12 @@ Tensor attention_weights(const Tensor& scores, const Tensor& keep = {}, Weights 
 /// weights [..., Q, T] times values [..., T, Dv] -> [..., Q, Dv].
 Tensor attention_read(const Tensor& weights, const Tensor& values, Caller caller = {});
 
-/// Projection of x onto the simplex along the last axis (Martins and Astudillo 2016).
-Tensor sparsemax(const Tensor& x, Caller caller = {});
-
 struct AttentionOptions {
   Score score = Score::scaled_dot;
   Weights weights = Weights::softmax;
   double temperature = 1;
   ScoreParameters parameters = {};
+  Tensor temperatures = {};  // [..., Q, 1]: the scores are divided by these, too; undefined: 1
 };
 
 struct Attended {
@@ -65,5 +66,14 @@ struct Attended {
 /// weights [B, T].
 Attended attention_pool(const Tensor& query, const Tensor& keys, const Tensor& values, const Tensor& keep = {},
                         const AttentionOptions& options = {}, Caller caller = {});
+
+/// The three steps with many queries: query [B, Q, Dq], keys [B, T, D], values [B, T, Dv], keep [B, T] or [B, Q, T] ->
+/// [B, Q, Dv]. Where weights are a softmax of products (all scores but additive and location) and keep has two axes, the
+/// scores are never held.
+Tensor attend(const Tensor& query, const Tensor& keys, const Tensor& values, const Tensor& keep = {},
+              const AttentionOptions& options = {}, Caller caller = {});
+/// The same and the weights [B, Q, T].
+Attended attend_with_weights(const Tensor& query, const Tensor& keys, const Tensor& values, const Tensor& keep = {},
+                             const AttentionOptions& options = {}, Caller caller = {});
 
 }  // namespace fovea::nn

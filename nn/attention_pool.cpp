@@ -25,8 +25,11 @@ AttentionPool::AttentionPool(int64_t dim, AttentionPoolOptions options, Caller c
     key = std::make_unique<Linear>(dim, width);
     add("key", *key);
   }
-  if (options.score == Score::bilinear) {
-    weight = empty({dim, dim});
+  if (options.score == Score::location && options.length < 1) {
+    raise<ValueError>(caller, "AttentionPool: location scores need a greatest length");
+  }
+  if (options.score == Score::bilinear || options.score == Score::location) {
+    weight = empty({dim, options.score == Score::bilinear ? dim : options.length});
     init::uniform_(weight, -bound(dim), bound(dim));
     add("weight", weight);
   }

@@ -45,9 +45,9 @@ struct AttendOptions {
   KeyValueCache* cache = nullptr;  // self-attention: x continues what the cache holds
 };
 
-/// Attention in `heads` projections side by side (Vaswani et al. 2017), PyTorch's names, layouts and formulas:
-///   head_h = softmax(q_h k_h^T / sqrt(d)) v_h, with q = query W_q^T + b_q, and k and v alike
-///   y = concat(head_h) W_o^T + b_o
+/// Attention in `heads` projections side by side: y = concat(head_1, head_2, ...) W_o^T + b_o, head_h = softmax(q_h k_h^T
+/// / sqrt(d)) v_h, with q = query W_q^T + b_q, and k and v alike (Vaswani et al. 2017). PyTorch's names, layouts and
+/// formulas.
 ///   query [batch, queries, dim]; key [batch, keys, key_dim]; value [batch, keys, value_dim]; y [batch, queries, dim]
 ///   in_proj_weight [dim + 2 key_heads d, dim], d = dim / heads: W_q, W_k, W_v below each other, xavier uniform; where
 ///                  widths differ q_proj_weight, k_proj_weight and v_proj_weight in its place

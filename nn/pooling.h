@@ -6,6 +6,8 @@
 // The pools of fovea/autograd/pooling.h as modules, and other layers without parameters that change an image's shape.
 namespace fovea::nn {
 
+/// The greatest of each window: y[b, c, i] = max over p of x[b, c, i stride + p - padding].
+///   x [batch, channels, length], y [batch, channels, positions]; padding never wins
 class MaxPool1d : public Module {
  public:
   explicit MaxPool1d(int64_t kernel, Pool1dOptions options = {}) : kernel_(kernel), options_(options) {}
@@ -17,6 +19,8 @@ class MaxPool1d : public Module {
   Pool1dOptions options_;
 };
 
+/// The greatest of each window: y[b, c, i, j] = max over p and q of x[b, c, i stride + p - padding, ...].
+///   x [batch, channels, height, width], y [batch, channels, oh, ow]; padding never wins
 class MaxPool2d : public Module {
  public:
   explicit MaxPool2d(Extent kernel, Pool2dOptions options = {}) : kernel_(kernel), options_(options) {}
@@ -28,6 +32,8 @@ class MaxPool2d : public Module {
   Pool2dOptions options_;
 };
 
+/// The mean of each window: y[b, c, i] = sum over p of x[b, c, i stride + p - padding] / kernel.
+///   x [batch, channels, length], y [batch, channels, positions]; padding counts as zeros
 class AvgPool1d : public Module {
  public:
   explicit AvgPool1d(int64_t kernel, Pool1dOptions options = {}) : kernel_(kernel), options_(options) {}
@@ -39,6 +45,8 @@ class AvgPool1d : public Module {
   Pool1dOptions options_;
 };
 
+/// The mean of each window: y[b, c, i, j] = sum over p and q of x[b, c, i stride + p - padding, ...] / (kh kw).
+///   x [batch, channels, height, width], y [batch, channels, oh, ow]; padding counts as zeros
 class AvgPool2d : public Module {
  public:
   explicit AvgPool2d(Extent kernel, Pool2dOptions options = {}) : kernel_(kernel), options_(options) {}
@@ -50,6 +58,9 @@ class AvgPool2d : public Module {
   Pool2dOptions options_;
 };
 
+/// The means of an even division of the image into `output` parts: part i of n runs from floor(i size / n) to ceil((i +
+/// 1) size / n).
+///   x [batch, channels, height, width], y [batch, channels, output...]
 class AdaptiveAvgPool2d : public Module {
  public:
   explicit AdaptiveAvgPool2d(Extent output) : output_(output) {}

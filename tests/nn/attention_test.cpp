@@ -20,8 +20,9 @@ Tensor keep_mask() {  // the last row keeps nothing
 
 using Rows = std::vector<std::vector<double>>;
 
-/// The score of one query against one key by the definition.
-double naive_score(Score score, const std::vector<double>& q, const std::vector<double>& k, const ScoreParameters& p) {
+/// The score of one query against the key at position t by the definition.
+double naive_score(Score score, const std::vector<double>& q, const std::vector<double>& k, int64_t t,
+                   const ScoreParameters& p) {
   double dot = 0, qq = 0, kk = 0;
   for (size_t i = 0; i < q.size(); ++i) {
     dot += q[i] * k[i];
@@ -54,6 +55,12 @@ double naive_score(Score score, const std::vector<double>& q, const std::vector<
       }
       return total;
     }
+    case Score::location: {
+      const std::vector<double> column = p.w.select(1, t).to_vector<double>();
+      double total = 0;
+      for (size_t i = 0; i < q.size(); ++i) total += q[i] * column[i];
+      return total;
+    }
   }
   return 0;
 }
@@ -75,10 +82,26 @@ std::vector<double> naive_sparsemax(const std::vector<double>& s) {
   return out;
 }
 
+/// entmax-1.5 by bisection on its threshold.
+std::vector<double> naive_entmax(const std::vector<double>& s) {
+  double low = -1e3, high = 1e3;
+  const auto part = [](double v, double tau) { return v / 2 > tau ? (v / 2 - tau) * (v / 2 - tau) : 0; };
+  for (int i = 0; i < 200; ++i) {
+    const double middle = (low + high) / 2;
+    double sum = 0;
+    for (double v : s) sum += part(v, middle);
+    (sum > 1 ? low : high) = middle;
+  }
+  std::vector<double> out;
+  for (double v : s) out.push_back(part(v, low));
+  return out;
+}
+
 /// Weights of the kept scores.
 std::vector<double> naive_weights(Weights weights, std::vector<double> s) {
   double total = 0;
   if (weights == Weights::sparsemax) return naive_sparsemax(s);
+  if (weights == Weights::entmax15) return naive_entmax(s);
   for (double& v : s) total += v = weights == Weights::sum ? std::log1p(std::exp(v)) : std::exp(v);
   if (weights == Weights::exp) return s;
   for (double& v : s) v /= total;
@@ -88,6 +111,7 @@ std::vector<double> naive_weights(Weights weights, std::vector<double> s) {
 ScoreParameters parameters_for(Score score, DType dtype = f64) {
   const TensorOptions options{.dtype = dtype};
   if (score == Score::bilinear) return {.w = test::random({D, D}, options, 11)};
+  if (score == Score::location) return {.w = test::random({D, T}, options, 11)};
   if (score == Score::additive) {
     return {.wq = test::random({D, H}, options, 12),
             .wk = test::random({D, H}, options, 13),
@@ -96,8 +120,10 @@ ScoreParameters parameters_for(Score score, DType dtype = f64) {
   return {};
 }
 
-const std::vector<Score> scores{Score::dot, Score::scaled_dot, Score::cosine, Score::bilinear, Score::additive};
-const std::vector<Weights> weightings{Weights::softmax, Weights::sum, Weights::exp, Weights::sparsemax};
+const std::vector<Score> scores{Score::dot,      Score::scaled_dot, Score::cosine,
+                                Score::bilinear, Score::additive,   Score::location};
+const std::vector<Weights> weightings{Weights::softmax, Weights::sum, Weights::exp, Weights::sparsemax,
+                                      Weights::entmax15};
 
 TEST(AttentionPoolFunction, EqualsADirectComputation) {
   const Tensor query = test::random({B, D}, {.dtype = f64}, 1), keys = test::random({B, T, D}, {.dtype = f64}, 2),
@@ -114,7 +140,7 @@ TEST(AttentionPoolFunction, EqualsADirectComputation) {
         for (int64_t t = 0; t < T; ++t) {
           if (!kept[static_cast<size_t>(b * T + t)]) continue;
           s.push_back(2 * naive_score(score, query.select(0, b).to_vector<double>(),
-                                      keys.select(0, b).select(0, t).to_vector<double>(), p));
+                                      keys.select(0, b).select(0, t).to_vector<double>(), t, p));
         }
         const std::vector<double> w = naive_weights(weights, s);
         std::vector<double> read(Dv, 0);
@@ -147,7 +173,7 @@ TEST(AttentionPoolFunction, Gradients) {
       EXPECT_TRUE(test::gradients_hold(
           [&](const std::vector<Tensor>& x) -> std::vector<Tensor> {
             ScoreParameters given;
-            if (score == Score::bilinear) given.w = x[4];
+            if (score == Score::bilinear || score == Score::location) given.w = x[4];
             if (score == Score::additive) given = {.wq = x[4], .wk = x[5], .u = x[6]};
             const nn::Attended out = nn::attention_pool(x[0], x[1], x[2], x[3], {score, weights, 2, given});
             return {out.read, out.weights};
@@ -203,6 +229,8 @@ TEST(AttentionWeights, OverflowNowhere) {
   const Tensor last = from_vector(std::vector<bool>{0, 0, 1}, {1, 3});
   EXPECT_CLOSE(nn::attention_weights(greatest, last, Weights::sparsemax), {0, 0, 1});
   EXPECT_CLOSE(nn::attention_weights(greatest, last), {0, 0, 1});
+  EXPECT_CLOSE(nn::attention_weights(huge, keep, Weights::entmax15), {0, 0, 0, 1});
+  EXPECT_CLOSE(nn::attention_weights(greatest, last, Weights::entmax15), {0, 0, 1});
   EXPECT_CLOSE(nn::attention_weights(huge.slice(1, 1, 2), {}, Weights::sum), zeros({1, 1}));
 }
 
@@ -216,6 +244,21 @@ TEST(Sparsemax, IsTheProjectionOntoTheSimplex) {
   EXPECT_CLOSE(nn::sparsemax(x + 1e3), p, 1e-9, 1e-9);
   EXPECT_EQ(nn::sparsemax(zeros({3, 0})).shape(), (Shape{3, 0}));
   EXPECT_GRADIENTS([](const Tensor& z) { return nn::sparsemax(z); }, test::random({3, 5}));
+}
+
+TEST(Entmax15, SumsToOneBetweenSoftmaxAndSparsemax) {
+  const Tensor x = test::random({7, 9}, {.dtype = f64}) * 1.5;
+  const Tensor p = nn::entmax15(x);
+  for (int64_t r = 0; r < 7; ++r) {
+    EXPECT_CLOSE(p.select(0, r), naive_entmax(x.select(0, r).to_vector<double>()));
+  }
+  const auto zeros_in = [](const Tensor& w) { return sum(eq(w, 0.0).to(i32)).item<int>(); };
+  EXPECT_GT(zeros_in(p), 0);
+  EXPECT_LT(zeros_in(p), zeros_in(nn::sparsemax(x)));
+  EXPECT_CLOSE(nn::entmax15(zeros({2, 4})), full({2, 4}, 0.25));
+  EXPECT_CLOSE(nn::entmax15(x + 1e3), p, 1e-9, 1e-9);
+  EXPECT_CLOSE(sum(nn::entmax15(test::random({3, 4000})), -1), ones({3}), 1e-5, 1e-5);
+  EXPECT_EQ(nn::entmax15(zeros({3, 0})).shape(), (Shape{3, 0}));
 }
 
 TEST(AttentionPoolFunction, NamesMisuse) {
