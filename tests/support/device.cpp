@@ -27,8 +27,7 @@ void call_every_kernel(Device device) {
   sort(x);
 }
 
-/// Why the device cannot be tested, or "".
-std::string obstacle(Device device) {
+std::string find_obstacle(Device device) {
   try {
     backend(device);
     call_every_kernel(device);
@@ -40,10 +39,13 @@ std::string obstacle(Device device) {
 
 }  // namespace
 
+const std::string& obstacle(Device device) {
+  static const std::string cpu = find_obstacle(Device::cpu()), vulkan = find_obstacle(Device::vulkan());
+  return device == Device::cpu() ? cpu : vulkan;
+}
+
 void OnEveryDevice::SetUp() {
-  static const std::string cpu = obstacle(Device::cpu()), vulkan = obstacle(Device::vulkan());
-  const std::string& reason = device() == Device::cpu() ? cpu : vulkan;
-  if (!reason.empty()) GTEST_SKIP() << "skipped: " << reason;
+  if (const std::string& reason = obstacle(device()); !reason.empty()) GTEST_SKIP() << "skipped: " << reason;
 }
 
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(OnEveryDevice);

@@ -6,6 +6,9 @@
 
 namespace fovea::test {
 
+/// Why the device cannot be tested, or "" where it can: it is absent or lacks a kernel that every backend has.
+const std::string& obstacle(Device device);
+
 /// A test that runs once on the CPU and once on the first Vulkan device, where there is one with all kernels:
 ///
 ///     TEST_P(OnEveryDevice, AddsBroadcast) { ... zeros({2, 3}, options()) ... }

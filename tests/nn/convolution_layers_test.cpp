@@ -1,0 +1,215 @@
+#include <fovea/fovea.h>
+
+#include <cmath>
+
+#include "support/layer_table.h"
+
+namespace fovea::test {
+namespace {
+
+/// [batch, channels, length] as an image of one row.
+Numbers as_image(const Numbers& x) { return x.as({x.size(0), x.size(1), 1, x.size(2)}); }
+Numbers as_sequence(const Numbers& x) { return x.as({x.size(0), x.size(1), x.size(3)}); }
+
+/// Each input element's weighted kernel laid into the output.
+Numbers transposed_convolution(const Numbers& x, const Numbers& w, const Numbers& b, int64_t stride) {
+  Numbers y({x.size(0), w.size(1), (x.size(2) - 1) * stride + w.size(2), (x.size(3) - 1) * stride + w.size(3)});
+  for (int64_t n = 0; n < y.size(0); ++n) {
+    for (int64_t o = 0; o < y.size(1); ++o) {
+      for (int64_t i = 0; i < y.size(2); ++i) {
+        for (int64_t j = 0; j < y.size(3); ++j) y(n, o, i, j) = b(o);
+      }
+      for (int64_t c = 0; c < x.size(1); ++c) {
+        for (int64_t i = 0; i < x.size(2); ++i) {
+          for (int64_t j = 0; j < x.size(3); ++j) {
+            for (int64_t p = 0; p < w.size(2); ++p) {
+              for (int64_t q = 0; q < w.size(3); ++q) {
+                y(n, o, i * stride + p, j * stride + q) += x(n, c, i, j) * w(c, o, p, q);
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+  return y;
+}
+
+struct Window {
+  int64_t kernel[2], stride[2], padding[2];
+};
+
+/// The greatest or the mean of every window, in which padding counts as 0.
+Numbers pooled(const Numbers& x, Window w, bool greatest) {
+  const auto positions = [&](int axis) {
+    return (x.size(axis + 2) + 2 * w.padding[axis] - w.kernel[axis]) / w.stride[axis] + 1;
+  };
+  Numbers y({x.size(0), x.size(1), positions(0), positions(1)});
+  for (int64_t n = 0; n < y.size(0); ++n) {
+    for (int64_t c = 0; c < y.size(1); ++c) {
+      for (int64_t i = 0; i < y.size(2); ++i) {
+        for (int64_t j = 0; j < y.size(3); ++j) {
+          double most = -INFINITY, sum = 0;
+          for (int64_t p = 0; p < w.kernel[0]; ++p) {
+            for (int64_t q = 0; q < w.kernel[1]; ++q) {
+              const int64_t r = i * w.stride[0] + p - w.padding[0], s = j * w.stride[1] + q - w.padding[1];
+              if (r < 0 || s < 0 || r >= x.size(2) || s >= x.size(3)) continue;
+              most = std::max(most, x(n, c, r, s));
+              sum += x(n, c, r, s);
+            }
+          }
+          y(n, c, i, j) = greatest ? most : sum / static_cast<double>(w.kernel[0] * w.kernel[1]);
+        }
+      }
+    }
+  }
+  return y;
+}
+
+/// Normalised over batch and space of each channel, or over each sample's groups of channels.
+Numbers normalised(Numbers x, const Known& p, int64_t groups, double eps) {
+  const int64_t batch = x.size(0), channels = x.size(1), space = x.shape.numel() / (batch * channels);
+  const Shape shape = x.shape;
+  x = x.as({batch, channels, space});
+  Numbers y = x;
+  const auto same = [&](int64_t n, int64_t c, int64_t m, int64_t d) {
+    return groups == 0 ? c == d : n == m && c / (channels / groups) == d / (channels / groups);
+  };
+  for (int64_t n = 0; n < batch; ++n) {
+    for (int64_t c = 0; c < channels; ++c) {
+      double count = 0, mean = 0, variance = 0;
+      const auto over = [&](auto f) {
+        for (int64_t m = 0; m < batch; ++m) {
+          for (int64_t d = 0; d < channels; ++d) {
+            for (int64_t i = 0; i < space && same(n, c, m, d); ++i) f(x(m, d, i));
+          }
+        }
+      };
+      over([&](double v) { count += 1, mean += v; });
+      mean /= count;
+      over([&](double v) { variance += (v - mean) * (v - mean) / count; });
+      for (int64_t i = 0; i < space; ++i) {
+        y(n, c, i) = (x(n, c, i) - mean) / std::sqrt(variance + eps) * p["weight"](c) + p["bias"](c);
+      }
+    }
+  }
+  return y.as(shape);
+}
+
+Numbers batch_normalised(const Known& p, const Numbers& x) { return normalised(x, p, 0, 1e-5); }
+
+std::vector<LayerRow> rows() {
+  const Tensor line = random({2, 4, 7}), image = random({2, 4, 5, 6});
+  return {
+      row<nn::Conv1d>(
+          "Conv1d", built<nn::Conv1d>(4, 2, 3, nn::Conv1dLayerOptions{.stride = 2, .padding = 2, .dilation = 2}), line,
+          [](const Known& p, const Numbers& x) {
+            return as_sequence(naive_conv2d(as_image(x), p["weight"].as({2, 4, 1, 3}), p["bias"],
+                                            {.stride = {1, 2}, .padding = {0, 2}, .dilation = {1, 2}}));
+          }),
+      row<nn::Conv1d>("Conv1d_groups", built<nn::Conv1d>(4, 2, 3, nn::Conv1dLayerOptions{.groups = 2, .bias = false}),
+                      line,
+                      [](const Known& p, const Numbers& x) {
+                        return as_sequence(naive_conv2d(as_image(x), p["weight"].as({2, 2, 1, 3}), {}, {.groups = 2}));
+                      }),
+      row<nn::Conv2d>("Conv2d", built<nn::Conv2d>(4, 3, Extent(3, 2)), image,
+                      [](const Known& p, const Numbers& x) { return naive_conv2d(x, p["weight"], p["bias"]); }),
+      row<nn::Conv2d>(
+          "Conv2d_strided",
+          built<nn::Conv2d>(4, 2, Extent(2), nn::Conv2dLayerOptions{.stride = 2, .padding = 1, .dilation = 2}), image,
+          [](const Known& p, const Numbers& x) {
+            return naive_conv2d(x, p["weight"], p["bias"], {.stride = 2, .padding = 1, .dilation = 2});
+          }),
+      row<nn::Conv2d>("Conv2d_depthwise",
+                      built<nn::Conv2d>(4, 8, Extent(3), nn::Conv2dLayerOptions{.padding = 1, .groups = 4}), image,
+                      [](const Known& p, const Numbers& x) {
+                        return naive_conv2d(x, p["weight"], p["bias"], {.padding = 1, .groups = 4});
+                      }),
+      row<nn::ConvTranspose2d>(
+          "ConvTranspose2d", built<nn::ConvTranspose2d>(4, 2, Extent(3), nn::ConvTranspose2dOptions{.stride = 2}),
+          random({2, 4, 2, 3}),
+          [](const Known& p, const Numbers& x) { return transposed_convolution(x, p["weight"], p["bias"], 2); }),
+      row<nn::MaxPool1d>("MaxPool1d", built<nn::MaxPool1d>(3, Pool1dOptions{.stride = 2, .padding = 1}), line,
+                         [](const Known&, const Numbers& x) {
+                           return as_sequence(pooled(as_image(x), {{1, 3}, {1, 2}, {0, 1}}, true));
+                         }),
+      row<nn::MaxPool2d>("MaxPool2d", built<nn::MaxPool2d>(Extent(3, 2), Pool2dOptions{.stride = 2, .padding = 1}),
+                         image,
+                         [](const Known&, const Numbers& x) {
+                           return pooled(x, {{3, 2}, {2, 2}, {1, 1}}, true);
+                         }),
+      row<nn::AvgPool1d>("AvgPool1d", built<nn::AvgPool1d>(2), line,
+                         [](const Known&, const Numbers& x) {
+                           return as_sequence(pooled(as_image(x), {{1, 2}, {1, 2}, {0, 0}}, false));
+                         }),
+      row<nn::AvgPool2d>("AvgPool2d", built<nn::AvgPool2d>(Extent(3), Pool2dOptions{.stride = {2, 1}, .padding = 1}),
+                         image,
+                         [](const Known&, const Numbers& x) {
+                           return pooled(x, {{3, 3}, {2, 1}, {1, 1}}, false);
+                         }),
+      row<nn::AdaptiveAvgPool2d>("AdaptiveAvgPool2d", built<nn::AdaptiveAvgPool2d>(Extent(2, 4)), image,
+                                 [](const Known&, const Numbers& x) {
+                                   Numbers y({2, 4, 2, 4});
+                                   for (int64_t b = 0; b < 2; ++b) {
+                                     for (int64_t c = 0; c < 4; ++c) {
+                                       for (int64_t i = 0; i < 2; ++i) {
+                                         for (int64_t j = 0; j < 4; ++j) {
+                                           double count = 0;
+                                           for (int64_t r = i * 5 / 2; r < ((i + 1) * 5 + 1) / 2; ++r) {
+                                             for (int64_t s = j * 6 / 4; s < ((j + 1) * 6 + 3) / 4; ++s) {
+                                               y(b, c, i, j) += x(b, c, r, s), count += 1;
+                                             }
+                                           }
+                                           y(b, c, i, j) /= count;
+                                         }
+                                       }
+                                     }
+                                   }
+                                   return y;
+                                 }),
+      row<nn::Upsample>("Upsample", built<nn::Upsample>(Extent(2, 3)), random({2, 1, 2, 2}),
+                        [](const Known&, const Numbers& x) {
+                          Numbers y({2, 1, 4, 6});
+                          for (int64_t b = 0; b < 2; ++b) {
+                            for (int64_t i = 0; i < 4; ++i) {
+                              for (int64_t j = 0; j < 6; ++j) y(b, 0, i, j) = x(b, 0, i / 2, j / 3);
+                            }
+                          }
+                          return y;
+                        }),
+      row<nn::Flatten>("Flatten", built<nn::Flatten>(), line,
+                       [](const Known&, const Numbers& x) {
+                         return x.as({2, 28});
+                       }),
+      row<nn::BatchNorm1d>("BatchNorm1d", built<nn::BatchNorm1d>(4), random({5, 4}), batch_normalised),
+      row<nn::BatchNorm1d>("BatchNorm1d_sequences", built<nn::BatchNorm1d>(4), line, batch_normalised),
+      row<nn::BatchNorm2d>("BatchNorm2d", built<nn::BatchNorm2d>(4), random({2, 4, 2, 3}), batch_normalised),
+      row<nn::BatchNorm2d>(
+          "BatchNorm2d_in_evaluation",
+          [] {
+            auto module = std::make_unique<nn::BatchNorm2d>(4);
+            module->eval();
+            return module;
+          },
+          random({2, 4, 2, 3}),
+          [](const Known& p, Numbers x) {
+            for (int64_t n = 0; n < 2; ++n) {
+              for (int64_t c = 0; c < 4; ++c) {
+                for (int64_t i = 0; i < 6; ++i) {
+                  double& v = x(n, c, i / 3, i % 3);
+                  v = (v - p["running_mean"](c)) / std::sqrt(p["running_var"](c) + 1e-5) * p["weight"](c) +
+                      p["bias"](c);
+                }
+              }
+            }
+            return x;
+          }),
+      row<nn::GroupNorm>("GroupNorm", built<nn::GroupNorm>(2, 4), random({2, 4, 2, 2}),
+                         [](const Known& p, const Numbers& x) { return normalised(x, p, 2, 1e-5); }),
+  };
+}
+
+INSTANTIATE_TEST_SUITE_P(Convolution, Layer, ::testing::ValuesIn(rows()), row_name);
+
+}  // namespace
+}  // namespace fovea::test
