@@ -1,12 +1,13 @@
 // Every differentiable operation, by name, against finite differences of first and second order: over odd shapes,
 // broadcast and strided inputs. A function that the public headers declare and that has no row here fails the last
 // test.
+#include <filesystem>
 #include <fstream>
-#include <map>
 #include <regex>
 #include <set>
 #include <sstream>
 
+#include "autograd/operations.h"
 #include "fovea/autograd/gradcheck.h"
 #include "fovea/autograd/indexing.h"
 #include "fovea/autograd/losses.h"
@@ -18,33 +19,9 @@
 #include "fovea/autograd/shape_ops.h"
 #include "fovea/tensor/creation.h"
 #include "support/expect.h"
-#include "support/layouts.h"
 
-namespace fovea {
+namespace fovea::test {
 namespace {
-
-using Inputs = std::vector<Tensor>;
-using Outputs = std::vector<Tensor>;
-
-/// An operation's arguments for one check.
-struct Check {
-  Inputs inputs;
-  std::function<Outputs(const Inputs&)> function;
-};
-using Checks = std::vector<Check>;
-
-/// Normal numbers; every call other ones.
-Tensor any_number(const Shape& shape) {
-  static uint64_t seed = 100;
-  return test::random(shape, {f64}, ++seed);
-}
-Tensor positive(const Shape& shape) {
-  static uint64_t seed = 500;
-  return test::random_between(0.3, 2, shape, {f64}, ++seed);
-}
-Tensor integers(const std::vector<int32_t>& values, const Shape& shape) { return from_vector(values, shape); }
-
-using Make = Tensor (*)(const Shape&);
 
 Checks unary(const std::function<Tensor(const Tensor&)>& f, Make make = any_number) {
   Checks checks;
@@ -76,21 +53,6 @@ Checks reduction(const std::function<Tensor(const Tensor&, const Axes&, bool)>& 
   add({2, 3, 2}, {0, -1}, true);
   add({2, 3, 2}, 1, false);
   add({3, 4}, -1, true);
-  return checks;
-}
-
-Checks list(std::initializer_list<Check> checks) { return checks; }
-
-Check one(Inputs inputs, std::function<Tensor(const Inputs&)> f) {
-  return {std::move(inputs), [f](const Inputs& x) { return Outputs{f(x)}; }};
-}
-
-Checks loss(const std::function<Tensor(const Tensor&, const Tensor&, Reduction)>& f, Make first, Make second) {
-  Checks checks;
-  for (const Reduction reduction : {Reduction::none, Reduction::mean, Reduction::sum}) {
-    checks.push_back(one({first({3, 2}), second({3, 2})}, [=](const Inputs& x) { return f(x[0], x[1], reduction); }));
-  }
-  checks.push_back(one({first({2, 3}), second({3})}, [=](const Inputs& x) { return f(x[0], x[1], Reduction::mean); }));
   return checks;
 }
 
@@ -143,8 +105,8 @@ Checks recurrence() {
 const Axes last = -1;
 
 /// A row per operation; members of Tensor by their own name.
-const std::map<std::string, Checks>& table() {
-  static const std::map<std::string, Checks> rows{
+Table basic_operations() {
+  return {
       // pointwise.h
       {"operator-", [] {
          Checks checks = binary([](auto& a, auto& b) { return a - b; });
@@ -353,6 +315,15 @@ const std::map<std::string, Checks>& table() {
       // recurrent.h
       {"recurrent", recurrence()},
   };
+}
+
+const Table& table() {
+  static const Table rows = [] {
+    Table all = basic_operations();
+    all.merge(structured_operations());
+    all.merge(layer_operations());
+    return all;
+  }();
   return rows;
 }
 
@@ -382,7 +353,7 @@ TEST_P(Operation, HasItsDerivatives) {
     std::string shapes;
     for (const Tensor& x : check.inputs) shapes += to_string(x.shape());
     SCOPED_TRACE(shapes);
-    EXPECT_TRUE(test::gradients_hold(check.function, check.inputs));
+    EXPECT_TRUE(gradients_hold(check.function, check.inputs));
   }
 }
 
@@ -401,7 +372,7 @@ TEST_P(Operation, HasItsDerivativesOfStridedInputs) {
         for (const Tensor& leaf : given) x.push_back(is_floating(leaf.dtype()) ? layout.read(leaf) : leaf);
         return check.function(x);
       };
-      EXPECT_TRUE(test::gradients_hold(read, leaves));
+      EXPECT_TRUE(gradients_hold(read, leaves));
     }
   }
 }
@@ -423,9 +394,16 @@ std::string test_name(const ::testing::TestParamInfo<std::string>& info) {
 INSTANTIATE_TEST_SUITE_P(Autograd, Operation, ::testing::ValuesIn(names()), test_name);
 
 // What gives no gradient, whatever it is given.
-const std::set<std::string> without_derivative{
-    "operator<",   "operator<=", "operator>",   "operator>=", "eq",  "ne",  "lt",     "le",     "gt",     "ge",
-    "logical_and", "logical_or", "logical_not", "isnan",      "any", "all", "argmax", "argmin", "one_hot"};
+const std::set<std::string> without_derivative{"operator<", "operator<=", "operator>", "operator>=", "eq", "ne", "lt",
+                                               "le", "gt", "ge", "logical_and", "logical_or", "logical_not", "isnan",
+                                               "any", "all", "argmax", "argmin", "one_hot",
+                                               // Made of no tensor.
+                                               "sinusoidal_positions", "alibi_bias"};
+// Functions of tensors that are no operations.
+const std::set<std::string> no_operations{"record",     "gradcheck",     "gradgradcheck", "grad",
+                                          "checkpoint", "differentiate", "clip_grad_norm"};
+// Headers of helpers outside the graph.
+const std::set<std::string> internal_headers{"windows.h", "sparse_rows.h"};
 
 TEST(Operations, WithoutDerivativeRecordNothing) {
   const Tensor x = any_number({2, 3}).set_requires_grad();
@@ -441,35 +419,43 @@ TEST(Operations, WithoutDerivativeRecordNothing) {
   EXPECT_FALSE(sort(x).indices.requires_grad());
 }
 
-/// The names of the functions that a header declares with a result of tensors.
-std::set<std::string> declared(const std::string& header, const std::string& pattern) {
-  std::ifstream file(std::string(FOVEA_SOURCE_DIR) + "/" + header);
-  EXPECT_TRUE(file) << header;
+/// The names in `file` that `pattern` captures, line by line.
+std::set<std::string> declared(const std::filesystem::path& path, const std::string& pattern) {
+  std::ifstream file(path);
+  EXPECT_TRUE(file) << path;
   std::set<std::string> found;
   const std::regex function(pattern);
   for (std::string line; std::getline(file, line);) {
     std::smatch match;
     if (std::regex_search(line, match, function)) found.insert(match[1]);
   }
-  EXPECT_FALSE(found.empty()) << header;
   return found;
 }
 
 TEST(Operations, AllHaveARow) {
+  // Functions whose result is made of tensors, in every header of the two layers that declare such.
+  const std::string result =
+      "^(?:Tensor|std::vector<Tensor>|Sorted|Attended|[A-Z][A-Za-z]*Result) (operator\\S+|\\w+)\\(";
+  const std::filesystem::path source = FOVEA_SOURCE_DIR;
   std::set<std::string> all;
-  for (const char* header :
-       {"pointwise", "shape_ops", "reductions", "matmul", "normalize", "indexing", "losses", "recurrent"}) {
-    const std::string result = "^(?:Tensor|Sorted|RecurrentResult|std::vector<Tensor>|Gradients) ";
-    all.merge(declared(std::string("autograd/") + header + ".h", result + R"((operator\S+|\w+)\()"));
+  for (const char* layer : {"autograd", "nn"}) {
+    for (const auto& entry : std::filesystem::directory_iterator(source / layer)) {
+      const std::filesystem::path& header = entry.path();
+      if (header.extension() != ".h" || internal_headers.contains(header.filename())) continue;
+      all.merge(declared(header, result));
+    }
   }
   // Members that make a tensor of this one.
-  all.merge(declared("tensor/tensor.h", R"(^  (?:Tensor|std::vector<Tensor>) (\w+)\(.*\) const\b)"));
-  for (const char* outside : {"grad", "detach"}) all.erase(outside);
-  EXPECT_TRUE(all.contains("operator-") && all.contains("flip") && all.contains("recurrent"));
+  all.merge(declared(source / "tensor/tensor.h", R"(^  (?:Tensor|std::vector<Tensor>) (\w+)\(.*\) const\b)"));
+  all.erase("detach");
+  for (const char* one : {"operator-", "flip", "recurrent", "conv2d", "ctc_loss", "entmax15"}) {
+    EXPECT_TRUE(all.contains(one)) << one;
+  }
   for (const std::string& name : all) {
-    EXPECT_TRUE(table().contains(name) || without_derivative.contains(name)) << name << " has no row";
+    EXPECT_TRUE(table().contains(name) || without_derivative.contains(name) || no_operations.contains(name))
+        << name << " has no row";
   }
 }
 
 }  // namespace
-}  // namespace fovea
+}  // namespace fovea::test

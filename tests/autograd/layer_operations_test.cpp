@@ -1,0 +1,112 @@
+// Rows of the table of operations: the functions that stand beside the modules of nn.
+#include "autograd/operations.h"
+#include "fovea/autograd/pointwise.h"
+#include "fovea/nn/activations.h"
+#include "fovea/nn/attention.h"
+#include "fovea/nn/dropout.h"
+#include "fovea/nn/losses.h"
+#include "fovea/nn/positions.h"
+
+namespace fovea::test {
+namespace {
+
+using nn::Score;
+using nn::Weights;
+
+Tensor signs() { return from_vector(std::vector<double>{1, -1, -1, 1, 1, -1}, {3, 2}); }
+
+Checks scores() {
+  Checks checks;
+  for (const Score score : {Score::dot, Score::scaled_dot, Score::cosine}) {
+    checks.push_back(one({any_number({2, 2, 3}), any_number({2, 3, 3})},
+                         [=](const Inputs& x) { return nn::attention_scores(x[0], x[1], score); }));
+  }
+  checks.push_back(one({any_number({2, 3}), any_number({3, 2}), any_number({3, 2})},
+                       [](const Inputs& x) { return nn::attention_scores(x[0], x[1], Score::bilinear, {.w = x[2]}); }));
+  checks.push_back(one({any_number({2, 3}), any_number({3, 2}), any_number({3, 4})},
+                       [](const Inputs& x) { return nn::attention_scores(x[0], x[1], Score::location, {.w = x[2]}); }));
+  checks.push_back(
+      one({any_number({2, 3}), any_number({3, 2}), any_number({3, 2}), any_number({2, 2}), any_number({2})},
+          [](const Inputs& x) {
+            return nn::attention_scores(x[0], x[1], Score::additive, {.wq = x[2], .wk = x[3], .u = x[4]});
+          }));
+  return checks;
+}
+
+Checks weights() {
+  Checks checks;
+  const Tensor keep = from_vector(std::vector<bool>{1, 0, 1, 1, 1, 1, 1, 0}, {2, 4});
+  for (const Weights kind : {Weights::softmax, Weights::sum, Weights::exp, Weights::sparsemax, Weights::entmax15}) {
+    checks.push_back(
+        one({any_number({2, 4})}, [=](const Inputs& x) { return nn::attention_weights(x[0], keep, kind, 0.7); }));
+    checks.push_back(one({any_number({2, 4})}, [=](const Inputs& x) { return nn::attention_weights(x[0], {}, kind); }));
+  }
+  return checks;
+}
+
+/// f(query, keys, values, options with temperatures) with scores of both kinds.
+template <class F>
+Checks attended(const F& f) {
+  return list({{{any_number({1, 2, 3}), any_number({1, 3, 3}), any_number({1, 3, 2}), positive({1, 2, 1})},
+                [=](const Inputs& x) {
+                  return f(x[0], x[1], x[2], {.score = Score::cosine, .temperature = 0.5, .temperatures = x[3]});
+                }},
+               {{any_number({1, 2, 3}), any_number({1, 3, 3}), any_number({1, 3, 2})},
+                [=](const Inputs& x) { return f(x[0], x[1], x[2], {.weights = Weights::entmax15}); }}});
+}
+
+}  // namespace
+
+Table layer_operations() {
+  return {
+      {"glu", list({one({any_number({2, 4})}, [](auto& x) { return nn::glu(x[0]); }),
+                    one({any_number({2, 3})}, [](auto& x) { return nn::glu(x[0], 0); })})},
+      {"dropout", list({one({any_number({2, 3})},
+                            [](auto& x) {
+                              Generator generator{3};
+                              return square(nn::dropout(x[0], 0.4, generator));
+                            })})},
+      {"rotary", list({one({any_number({2, 3, 4})}, [](auto& x) { return square(nn::rotary(x[0], 2)); })})},
+      {"sparsemax", list({one({any_number({3, 4})}, [](auto& x) { return square(nn::sparsemax(x[0])); })})},
+      {"entmax15", list({one({any_number({3, 4})}, [](auto& x) { return nn::entmax15(x[0]); }),
+                         one({any_number({1, 2, 5})}, [](auto& x) { return nn::entmax15(x[0] * 3.0); })})},
+      {"attention_scores", scores()},
+      {"attention_weights", weights()},
+      {"attention_read", list({one({any_number({2, 2, 3}), any_number({2, 3, 2})},
+                                   [](auto& x) { return nn::attention_read(x[0], x[1]); })})},
+      {"attention_pool", list({{{any_number({2, 3}), any_number({2, 4, 3}), any_number({2, 4, 2})},
+                                [](auto& x) {
+                                  const nn::Attended out = nn::attention_pool(x[0], x[1], x[2]);
+                                  return Outputs{out.read, out.weights};
+                                }}})},
+      {"attend", attended([](auto& q, auto& k, auto& v, const nn::AttentionOptions& options) {
+         return Outputs{nn::attend(q, k, v, {}, options)};
+       })},
+      {"attend_with_weights", attended([](auto& q, auto& k, auto& v, const nn::AttentionOptions& options) {
+         const nn::Attended out = nn::attend_with_weights(q, k, v, {}, options);
+         return Outputs{out.read, out.weights};
+       })},
+      {"margin_ranking_loss", list({one({any_number({3, 2}), any_number({3, 2})},
+                                        [](auto& x) { return nn::margin_ranking_loss(x[0], x[1], signs(), 0.3); })})},
+      {"soft_margin_loss",
+       list({one({any_number({3, 2})}, [](auto& x) { return nn::soft_margin_loss(x[0], signs()); })})},
+      {"hinge_embedding_loss",
+       list({one({any_number({3, 2})}, [](auto& x) { return nn::hinge_embedding_loss(x[0], signs()); })})},
+      {"cosine_embedding_loss",
+       list({one({any_number({3, 2, 3}), any_number({3, 2, 3})},
+                 [](auto& x) { return nn::cosine_embedding_loss(x[0], x[1], signs(), 0.2); })})},
+      {"triplet_margin_loss",
+       list({one({any_number({3, 2}), any_number({3, 2}), any_number({3, 2})},
+                 [](auto& x) { return nn::triplet_margin_loss(x[0], x[1], x[2], {.swap = true}); })})},
+      {"multi_margin_loss", list({one({any_number({3, 4})},
+                                      [](auto& x) {
+                                        return nn::multi_margin_loss(x[0], integers({0, 3, 1}, {3}));
+                                      })})},
+      {"gaussian_nll_loss", list({one({any_number({4}), any_number({4}), positive({4})},
+                                      [](auto& x) { return nn::gaussian_nll_loss(x[0], x[1], x[2]); })})},
+      {"poisson_nll_loss", list({one({any_number({4}), positive({4})},
+                                     [](auto& x) { return nn::poisson_nll_loss(x[0], x[1], {.full = true}); })})},
+  };
+}
+
+}  // namespace fovea::test

@@ -1,0 +1,104 @@
+// Rows of the table of operations: those with kernels of their own over windows, batches and sequences.
+#include "autograd/operations.h"
+#include "fovea/autograd/attention.h"
+#include "fovea/autograd/batch_norm.h"
+#include "fovea/autograd/convolution.h"
+#include "fovea/autograd/ctc.h"
+#include "fovea/autograd/normalize.h"
+#include "fovea/autograd/pointwise.h"
+#include "fovea/autograd/pooling.h"
+
+namespace fovea::test {
+namespace {
+
+Checks convolutions_1d() {
+  return list({one({any_number({2, 2, 5}), any_number({2, 2, 2}), any_number({2})},
+                   [](auto& x) { return conv1d(x[0], x[1], x[2], {.stride = 2, .padding = 1}); }),
+               one({any_number({2, 4}), any_number({2, 1, 2})},
+                   [](auto& x) { return conv1d(x[0], x[1], {}, {.dilation = 2, .groups = 2}); })});
+}
+
+Checks convolutions_2d() {
+  return list({one({any_number({2, 2, 3, 4}), any_number({2, 2, 2, 2}), any_number({2})},
+                   [](auto& x) {
+                     return conv2d(x[0], x[1], x[2], {.stride = {1, 2}, .padding = 1});
+                   }),
+               one({any_number({1, 2, 4, 3}), any_number({2, 1, 2, 2})}, [](auto& x) {
+                 return conv2d(x[0], x[1], {}, {.dilation = {2, 1}, .groups = 2});
+               })});
+}
+
+Checks attentions(
+    const std::function<Outputs(const Tensor&, const Tensor&, const Tensor&, const DotAttentionOptions&)>& f) {
+  const Inputs inputs{any_number({1, 2, 2, 2}), any_number({1, 1, 3, 2}), any_number({1, 1, 3, 1}),
+                      any_number({2, 1, 3})};
+  return list(
+      {{inputs, [=](const Inputs& x) { return f(x[0], x[1], x[2], {.bias = x[3]}); }},
+       {inputs, [=](const Inputs& x) { return f(x[0], x[1], x[2], {.scale = 0.5, .causal = true, .offset = 1}); }}});
+}
+
+Checks ctc(const std::vector<int32_t>& targets, const Shape& shape, const std::vector<int32_t>& inputs,
+           const std::vector<int32_t>& lengths) {
+  Checks checks;
+  const auto batch = static_cast<int64_t>(lengths.size());
+  for (const Reduction reduction : {Reduction::none, Reduction::mean, Reduction::sum}) {
+    checks.push_back(one({any_number({4, batch, 3})}, [=](const Inputs& x) {
+      return ctc_loss(log_softmax(x[0], -1), integers(targets, shape), integers(inputs, {batch}),
+                      integers(lengths, {batch}), {.reduction = reduction, .zero_infinity = true});
+    }));
+  }
+  return checks;
+}
+
+}  // namespace
+
+Table structured_operations() {
+  return {
+      {"conv1d", convolutions_1d()},
+      {"conv2d", convolutions_2d()},
+      {"conv_transpose2d", list({one({any_number({1, 2, 2, 2}), any_number({2, 1, 2, 2}), any_number({1})},
+                                     [](auto& x) { return conv_transpose2d(x[0], x[1], x[2], {.stride = 2}); })})},
+      {"max_pool1d", list({one({any_number({1, 2, 5})}, [](auto& x) { return square(max_pool1d(x[0], 2)); })})},
+      {"max_pool2d", list({one({any_number({1, 2, 4, 3})},
+                               [](auto& x) {
+                                 return square(max_pool2d(x[0], {2, 3}, {.stride = 1, .padding = {1, 0}}));
+                               })})},
+      {"avg_pool1d", list({one({any_number({1, 2, 5})}, [](auto& x) { return square(avg_pool1d(x[0], 2)); })})},
+      {"avg_pool2d", list({one({any_number({1, 2, 4, 3})},
+                               [](auto& x) {
+                                 return square(avg_pool2d(x[0], {2, 3}, {.stride = 1, .padding = {1, 0}}));
+                               })})},
+      {"adaptive_avg_pool2d", list({one({any_number({1, 2, 3, 4})},
+                                        [](auto& x) {
+                                          return square(adaptive_avg_pool2d(x[0], {2, 3}));
+                                        })})},
+      {"upsample_nearest", list({one({any_number({1, 2, 2, 1})},
+                                     [](auto& x) {
+                                       return square(upsample_nearest(x[0], {1, 2}));
+                                     })})},
+      {"batch_norm", list({one({any_number({3, 2, 2}), any_number({2}), any_number({2})},
+                               [](auto& x) { return batch_norm(x[0], x[1], x[2]).y; })})},
+      {"batch_norm_eval",
+       list({one({any_number({3, 2}), any_number({2}), positive({2}), any_number({2}), any_number({2})},
+                 [](auto& x) { return batch_norm_eval(x[0], x[1], x[2], x[3], x[4]); })})},
+      {"group_norm", list({one({any_number({2, 4, 2}), any_number({4}), any_number({4})},
+                               [](auto& x) { return group_norm(x[0], 2, x[1], x[2]); })})},
+      {"scaled_dot_product_attention", attentions([](auto& q, auto& k, auto& v, auto& options) {
+         return Outputs{scaled_dot_product_attention(q, k, v, options)};
+       })},
+      {"attention_with_weights", attentions([](auto& q, auto& k, auto& v, auto& options) {
+         const AttentionResult made = attention_with_weights(q, k, v, options);
+         return Outputs{made.output, made.weights};
+       })},
+      {"packed_attention",
+       list({one({any_number({1, 3, 8})}, [](auto& x) { return packed_attention(x[0], 2, 1, {.causal = true}); })})},
+      {"ctc_loss",
+       [] {
+         Checks checks = ctc({1, 2, 1, 1, 7, 7}, {3, 2}, {4, 3, 2}, {2, 2, 0});
+         for (Check& c : ctc({1, 2, 2}, {3}, {4, 1}, {1, 2})) checks.push_back(c);  // the second one does not fit
+         return checks;
+       }()},
+  };
+}
+
+}  // namespace fovea::test
