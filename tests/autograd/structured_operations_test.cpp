@@ -1,4 +1,4 @@
-// Rows of the table of operations: those with kernels of their own over windows, batches and sequences.
+// Rows of the table of operations: those over classes, windows, batches and sequences.
 #include "autograd/operations.h"
 #include "fovea/autograd/attention.h"
 #include "fovea/autograd/batch_norm.h"
@@ -7,6 +7,7 @@
 #include "fovea/autograd/normalize.h"
 #include "fovea/autograd/pointwise.h"
 #include "fovea/autograd/pooling.h"
+#include "fovea/autograd/recurrent.h"
 
 namespace fovea::test {
 namespace {
@@ -50,10 +51,62 @@ Checks ctc(const std::vector<int32_t>& targets, const Shape& shape, const std::v
   return checks;
 }
 
+using Classify = Tensor (*)(const Tensor&, const Tensor&, const CrossEntropyOptions&, Caller);
+
+Checks classification(Classify f) {
+  Checks checks;
+  const Tensor targets = integers({2, 0, -100, 1}, {4});
+  for (const double smoothing : {0.0, 0.2}) {
+    for (const bool weighted : {false, true}) {
+      for (const Reduction reduction : {Reduction::none, Reduction::mean, Reduction::sum}) {
+        const Tensor weight = weighted ? positive({3}) : Tensor();
+        checks.push_back(one({any_number({4, 3})}, [=](const Inputs& x) {
+          CrossEntropyOptions options{.label_smoothing = smoothing, .reduction = reduction};
+          if (weighted) options.weight = beside(weight, x[0]);
+          return f(log_softmax(x[0], -1), beside(targets, x[0]), options, {});
+        }));
+      }
+    }
+  }
+  checks.push_back(
+      one({any_number({3})}, [=](const Inputs& x) { return f(x[0], beside(integers({1}, {}), x[0]), {}, {}); }));
+  checks.push_back(one({any_number({2, 2, 3})}, [=](const Inputs& x) {
+    return f(x[0], beside(integers({0, 1, 2, 2}, {2, 2}), x[0]), {}, {});
+  }));
+  return checks;
+}
+
+Checks recurrence() {
+  Checks checks;
+  for (const RecurrentKind kind :
+       {RecurrentKind::rnn_tanh, RecurrentKind::rnn_relu, RecurrentKind::gru, RecurrentKind::lstm}) {
+    for (const bool reverse : {false, true}) {
+      for (const bool lengths : {false, true}) {
+        const int64_t hidden = 2, width = gates(kind) * hidden;
+        const bool lstm = kind == RecurrentKind::lstm;
+        Inputs inputs{any_number({2, 3, width}), any_number({width, hidden}), any_number({width}),
+                      any_number({2, hidden})};
+        if (lstm) inputs.push_back(any_number({2, hidden}));
+        checks.push_back({inputs, [=](const Inputs& x) {
+                            RecurrentOptions options{.kind = kind, .reverse = reverse, .h0 = x[3]};
+                            if (lstm) options.c0 = x[4];
+                            if (lengths) options.lengths = beside(integers({3, 1}, {2}), x[0]);
+                            const RecurrentResult r = recurrent(x[0], x[1], x[2], options);
+                            return lstm ? Outputs{r.output, r.h, r.c} : Outputs{r.output, r.h};
+                          }});
+      }
+    }
+  }
+  return checks;
+}
+
 }  // namespace
 
 Table structured_operations() {
   return {
+      {"cross_entropy", classification(cross_entropy)},
+      {"nll_loss", classification(nll_loss)},
+      {"recurrent", recurrence()},
       {"conv1d", convolutions_1d()},
       {"conv2d", convolutions_2d()},
       {"conv_transpose2d", list({one({any_number({1, 2, 2, 2}), any_number({2, 1, 2, 2}), any_number({1})},

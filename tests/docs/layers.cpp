@@ -2,6 +2,7 @@
 // layers SOURCE [--write]. Fails where a module or a function of nn has no test.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -92,10 +93,11 @@ constexpr const char* introduction =
     "- `Layer.*/NAME`: the layer's values against a direct computation in f64, first and second derivatives against "
     "finite\n"
     "  differences, and values and gradients of the CPU against Vulkan. Rows of a further name show a variant.\n"
-    "- `Operation.*/NAME`: first and second derivatives, of strided inputs too.\n";
+    "- `Operation.*/NAME`: first and second derivatives, of strided inputs too, and the CPU against Vulkan.\n";
 
 const std::string layer_head = "\n| layer | formula | paper | devices | tests |\n| --- | --- | --- | --- | --- |\n";
-const std::string function_head = "\n| function | formula | paper | tests |\n| --- | --- | --- | --- |\n";
+const std::string function_head =
+    "\n| function | formula | paper | devices | tests |\n| --- | --- | --- | --- | --- |\n";
 
 struct Document {
   std::string text = introduction;
@@ -132,7 +134,7 @@ Document make(const fs::path& source) {
       const std::string& name = entry.name;
       if (!is_module(name)) {
         if (!operations.contains(name) || functions.find(fmt::format("| {}() ", name)) != std::string::npos) continue;
-        functions += fmt::format("| {}() | {} | {} | `Operation.*/{}` |\n", name, cell(entry.text),
+        functions += fmt::format("| {}() | {} | {} | cpu, vulkan | `Operation.*/{}` |\n", name, cell(entry.text),
                                  cell(papers(entry.text)), name);
         continue;
       }

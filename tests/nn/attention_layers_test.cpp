@@ -227,6 +227,16 @@ std::vector<LayerRow> rows() {
 
 INSTANTIATE_TEST_SUITE_P(Attention, Layer, ::testing::ValuesIn(rows()), row_name);
 
+TEST(SequenceAttention, HoldsNoScoresThatNobodyAsksFor) {
+  const Tensor x = random({1, 4096, 8});  // the scores alone would be 64 MiB
+  for (const Score score : {Score::dot, Score::scaled_dot, Score::cosine, Score::bilinear}) {
+    const nn::SequenceAttention layer(8, 8, {.score = score, .adaptive_temperature = true});
+    const size_t before = backend({}).memory().peak;
+    sum(layer.forward(x)).backward();
+    EXPECT_LT(backend({}).memory().peak - before, size_t{24} << 20) << nn::name(score);
+  }
+}
+
 TEST(SequenceAttention, NamesMisuse) {
   const nn::SequenceAttention layer(3, 3);
   const Tensor q = ones({2, 2, 3}), k = ones({2, 4, 3});

@@ -1,7 +1,6 @@
 // What every row of the tables of layers must hold; the rows stand in the files beside this one.
 #include "support/layer_table.h"
 
-#include "fovea/autograd/backward.h"
 #include "layer_checks.h"
 #include "support/device.h"
 
@@ -41,35 +40,15 @@ TEST_P(Layer, HasItsDerivatives) {
   }));
 }
 
-/// Outputs, and the gradients of a random sum of them by inputs and parameters, on the host.
-std::vector<Tensor> results_on(Device device, nn::Module& module, const LayerRow& row) {
-  module.to(device);
-  Inputs inputs;
-  std::vector<Tensor> leaves;
-  for (const Tensor& x : row.inputs) {
-    Tensor own = x.detach().to(device).clone();
-    if (is_floating(x.dtype())) leaves.push_back(own.set_requires_grad());
-    inputs.push_back(own);
-  }
-  for (const Tensor& p : module.parameters()) leaves.push_back(p);
-  std::vector<Tensor> results, outputs, weights;
-  for (const Tensor& y : row.forward(module, inputs)) {
-    results.push_back(y.detach().to(Device::cpu()));
-    if (!y.requires_grad()) continue;
-    outputs.push_back(y);
-    weights.push_back(random(y.shape(), {}, 77).to(device));
-  }
-  if (outputs.empty()) return results;
-  for (const Tensor& g : autograd::grad(outputs, leaves, weights)) {
-    results.push_back(g.defined() ? g.to(Device::cpu()) : g);
-  }
-  return results;
-}
-
 TEST_P(Layer, IsTheSameOnVulkan) {
   if (const std::string reason = obstacle(Device::vulkan()); !reason.empty()) GTEST_SKIP() << "skipped: " << reason;
-  const std::vector<Tensor> want = results_on(Device::cpu(), *made(), GetParam());
-  const std::vector<Tensor> got = results_on(Device::vulkan(), *made(), GetParam());
+  const auto on = [&](Device device) {
+    const auto module = made();
+    module->to(device);
+    const auto forward = [&](const Inputs& x) { return GetParam().forward(*module, x); };
+    return results_on(device, forward, GetParam().inputs, module->parameters());
+  };
+  const std::vector<Tensor> want = on(Device::cpu()), got = on(Device::vulkan());
   ASSERT_EQ(got.size(), want.size());
   for (size_t i = 0; i < got.size(); ++i) EXPECT_CLOSE(got[i], want[i], 2e-4, 2e-5) << "result " << i;
 }

@@ -1,5 +1,6 @@
 #include "support/device.h"
 
+#include "fovea/autograd/backward.h"
 #include "fovea/autograd/indexing.h"
 #include "fovea/autograd/losses.h"
 #include "fovea/autograd/matmul.h"
@@ -7,6 +8,7 @@
 #include "fovea/autograd/pointwise.h"
 #include "fovea/autograd/reductions.h"
 #include "fovea/tensor/creation.h"
+#include "support/layouts.h"
 
 namespace fovea::test {
 namespace {
@@ -42,6 +44,29 @@ std::string find_obstacle(Device device) {
 const std::string& obstacle(Device device) {
   static const std::string cpu = find_obstacle(Device::cpu()), vulkan = find_obstacle(Device::vulkan());
   return device == Device::cpu() ? cpu : vulkan;
+}
+
+std::vector<Tensor> results_on(Device device,
+                               const std::function<std::vector<Tensor>(const std::vector<Tensor>&)>& function,
+                               const std::vector<Tensor>& inputs, const std::vector<Tensor>& parameters) {
+  std::vector<Tensor> own, leaves, results, outputs, weights;
+  for (const Tensor& x : inputs) {
+    Tensor there = (is_floating(x.dtype()) ? x.detach().to(f32) : x).to(device).clone();
+    if (is_floating(x.dtype())) leaves.push_back(there.set_requires_grad());
+    own.push_back(there);
+  }
+  leaves.insert(leaves.end(), parameters.begin(), parameters.end());
+  for (const Tensor& y : function(own)) {
+    results.push_back(y.detach().to(Device::cpu()));
+    if (!y.requires_grad()) continue;
+    outputs.push_back(y);
+    weights.push_back(random(y.shape(), {}, 77).to(y.dtype()).to(y.device()));
+  }
+  if (outputs.empty()) return results;
+  for (const Tensor& g : autograd::grad(outputs, leaves, weights)) {
+    results.push_back(g.defined() ? g.to(Device::cpu()) : g);
+  }
+  return results;
 }
 
 void OnEveryDevice::SetUp() {
