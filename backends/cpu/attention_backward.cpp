@@ -129,7 +129,7 @@ struct Cut {
 
 template <class T>
 Cut cut(const AttentionTiles<T>& tiles, const View* dbias) {
-  const int64_t blocks = (tiles.queries + tiles.query_block - 1) / tiles.query_block;
+  const int64_t blocks = std::max<int64_t>((tiles.queries + tiles.query_block - 1) / tiles.query_block, 1);
   Cut c{tiles.batch, tiles.key_heads, 1, blocks};
   if (dbias && dbias->shape[0] == 1) c.batches = 1;
   if (dbias && dbias->shape[1] == 1) c.heads = 1;
