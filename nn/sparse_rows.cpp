@@ -1,5 +1,7 @@
 #include "fovea/nn/sparse_rows.h"
 
+#include "fovea/autograd/elementwise.h"
+#include "fovea/backends/row_sparse.h"
 #include "fovea/tensor/creation.h"
 #include "fovea/tensor/raw.h"
 
@@ -23,13 +25,15 @@ Tensor row_values(const RowSparse& gradient, const Tensor& parameter) {
 }
 
 Tensor gather_rows(const Tensor& table, const Tensor& index) {
+  static const Elementwise present{"row_index", [](Expr row, Scalar last) { return minimum(row, last); }};
+  const Tensor rows = present(index, static_cast<double>(table.shape()[0] - 1));
   Tensor out = raw::empty({index.numel(), table.shape()[1]}, table.options());
-  table.backend().gather({table.view(), index.view(), out.view(), 0, true});
+  table.backend().gather({table.view(), rows.view(), out.view(), 0, true});
   return out;
 }
 
 void add_rows(const Tensor& table, const Tensor& index, const Tensor& values) {
-  table.backend().scatter_add({values.view(), index.view(), table.view(), 0, true, -1});
+  table.backend().scatter_add({values.view(), index.view(), table.view(), 0, true, absent_row});
   ++table.buffer()->version;
 }
 

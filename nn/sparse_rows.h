@@ -9,9 +9,9 @@ namespace fovea::nn {
 Tensor row_index(const RowSparse& gradient);
 Tensor row_values(const RowSparse& gradient, const Tensor& parameter);
 
-/// Rows of a matrix: table[index].
+/// Rows of a matrix: table[index]; whatever for an index of absent_row.
 Tensor gather_rows(const Tensor& table, const Tensor& index);
-/// table[index] += values, in place; `index` is distinct.
+/// table[index] += values, in place, but for an index of absent_row; the others are distinct.
 void add_rows(const Tensor& table, const Tensor& index, const Tensor& values);
 
 /// The gradient as an ordinary tensor of the parameter's shape.

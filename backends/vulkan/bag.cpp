@@ -43,7 +43,8 @@ void bag(Engine& engine, const BagCall& call) {
                 push);
 }
 
-// How many distinct rows there are decides the size of the result, so the host waits for that one number.
+// How many distinct rows there are is not known here; the host does not wait for it but gives each index a row, of which
+// the last are absent_row.
 RowSparse bag_backward(Engine& engine, const BagBackwardCall& call) {
   const DenseView index(engine, call.index), offsets(engine, call.offsets);
   const int64_t count = call.index.numel(), width = call.dout.shape[1];
@@ -73,13 +74,9 @@ RowSparse bag_backward(Engine& engine, const BagBackwardCall& call) {
                  .groups = groups_of(engine, count)},
                 mark);
   scan(engine, {.x = starts, .out = numbers});
-  int32_t distinct = 0;
-  engine.read(static_cast<const VulkanBuffer&>(*numbers.buffer), static_cast<size_t>(count - 1) * sizeof distinct,
-              &distinct, sizeof distinct);
-
-  result.count = distinct;
-  const View rows = engine.scratch(result.rows, i32, {distinct});
-  const View values = engine.scratch(result.values, call.dout.dtype, {distinct, width});
+  result.count = count;
+  const View rows = engine.scratch(result.rows, i32, {count});
+  const View values = engine.scratch(result.values, call.dout.dtype, {count, width});
   struct {
     uint64_t sorted, positions, numbers, offsets, dout, rows, values;
     uint32_t width, count, bags, mean;
@@ -104,7 +101,7 @@ RowSparse bag_backward(Engine& engine, const BagBackwardCall& call) {
                  .shape = call.dout.shape,
                  .reads = {&sorted, &positions, &numbers, offsets.get(), &call.dout},
                  .writes = {&rows, &values},
-                 .groups = distinct > 0 ? groups_of(engine, count * width) : 0,
+                 .groups = groups_of(engine, count * width),
                  .work = 8.0 * static_cast<double>(count * width)},
                 push);
   return result;

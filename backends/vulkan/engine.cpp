@@ -38,16 +38,20 @@ Grid grid(uint64_t groups) {
 
 Engine::Engine(Backend& backend, const PhysicalDevice& physical, const EngineOptions& options)
     : serial_(next_serial()),
-      device_(physical),
+      device_(physical, options.stand_in),
       options_(options),
       recorder_(device_, options.debug),
       memory_(backend, device_),
-      pipelines_(device_),
+      pipelines_(device_, recorder_.watch() ? recorder_.watch()->table() : 0),
       upload_(device_, recorder_, MemoryUse::upload, upload_bytes),
       fault_(MemoryBlock::make(device_, MemoryUse::download, 256)),
       matmul_tuner_(std::make_unique<MatmulTuner>(*this)) {
   if (!fault_) throw OutOfMemoryError("vulkan: no memory to start with");
   std::memset(fault_->host(), 0, fault_->bytes());
+  if (BoundsWatch* watch = recorder_.watch()) {
+    watch->allow({fault_->address(), fault_->address() + fault_->bytes()}, true);
+    watch->allow(upload_.range(), false);
+  }
 }
 
 Engine::~Engine() { device_.vk().DeviceWaitIdle(device_.handle()); }
@@ -62,8 +66,9 @@ BufferRef Engine::allocate(size_t bytes) {
   }
   if (!buffer) {
     const MemoryStats stats = memory_.stats();
-    throw OutOfMemoryError(fmt::format("vulkan: {} has no {} bytes left ({} in use, {} in all)", physical().about.name,
-                                       bytes, stats.live, physical().about.memory));
+    throw OutOfMemoryError(fmt::format("vulkan: {} has no {} bytes left ({} in use, {} in all) after {}",
+                                       physical().about.name, bytes, stats.live, physical().about.memory,
+                                       recorder_.last_operation()));
   }
   return BufferRef(buffer);
 }
@@ -159,6 +164,7 @@ VulkanCounters Engine::counters() {
 }
 
 void Engine::throw_fault() {
+  if (BoundsWatch* watch = recorder_.watch()) watch->check();
   Fault fault;
   std::memcpy(&fault, fault_->host(), sizeof fault);
   if (fault.kernel == 0) return;

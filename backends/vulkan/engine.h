@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstring>
+#include <functional>
 #include <initializer_list>
 #include <optional>
 
@@ -21,6 +22,8 @@ struct EngineOptions {
   std::optional<bool> measure;
   /// Whether f16 and bf16 products go by cooperative matrices where the device has them and they are right.
   bool cooperative = true;
+  /// Changes the driver's entry points before they are used: how a test makes a device fail.
+  std::function<void(DeviceFunctions&)> stand_in;
 };
 
 /// One run of an embedded shader.

@@ -23,8 +23,13 @@ MessageLog& message_log() {
   return log;
 }
 
-VKAPI_ATTR VkBool32 VKAPI_CALL note_message(VkDebugUtilsMessageSeverityFlagBitsEXT, VkDebugUtilsMessageTypeFlagsEXT,
+// Best practices speak of much that is a matter of taste: only their errors count.
+VKAPI_ATTR VkBool32 VKAPI_CALL note_message(VkDebugUtilsMessageSeverityFlagBitsEXT severity,
+                                            VkDebugUtilsMessageTypeFlagsEXT,
                                             const VkDebugUtilsMessengerCallbackDataEXT* data, void*) {
+  const std::string_view name = data->pMessageIdName ? data->pMessageIdName : "";
+  const bool advice = name.find("BestPractices") != std::string_view::npos;
+  if (advice && severity != VK_DEBUG_UTILS_MESSAGE_SEVERITY_ERROR_BIT_EXT) return VK_FALSE;
   MessageLog& log = message_log();
   std::lock_guard lock(log.mutex);
   if (log.messages.size() < 1000) log.messages.emplace_back(data->pMessage);
@@ -37,7 +42,8 @@ VkDebugUtilsMessengerCreateInfoEXT messenger_info() {
           .flags = 0,
           .messageSeverity =
               VK_DEBUG_UTILS_MESSAGE_SEVERITY_WARNING_BIT_EXT | VK_DEBUG_UTILS_MESSAGE_SEVERITY_ERROR_BIT_EXT,
-          .messageType = VK_DEBUG_UTILS_MESSAGE_TYPE_GENERAL_BIT_EXT | VK_DEBUG_UTILS_MESSAGE_TYPE_VALIDATION_BIT_EXT,
+          .messageType = VK_DEBUG_UTILS_MESSAGE_TYPE_GENERAL_BIT_EXT | VK_DEBUG_UTILS_MESSAGE_TYPE_VALIDATION_BIT_EXT |
+                         VK_DEBUG_UTILS_MESSAGE_TYPE_PERFORMANCE_BIT_EXT,
           .pfnUserCallback = note_message,
           .pUserData = nullptr};
 }
@@ -124,10 +130,11 @@ Instance::Instance(bool validate) {
                                       .engineVersion = 1,
                                       .apiVersion = VK_API_VERSION_1_3};
   const char* extension = VK_EXT_DEBUG_UTILS_EXTENSION_NAME;
-  const VkValidationFeatureEnableEXT enabled[] = {VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT};
+  const VkValidationFeatureEnableEXT enabled[] = {VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT,
+                                                  VK_VALIDATION_FEATURE_ENABLE_BEST_PRACTICES_EXT};
   const VkValidationFeaturesEXT features{.sType = VK_STRUCTURE_TYPE_VALIDATION_FEATURES_EXT,
                                          .pNext = nullptr,
-                                         .enabledValidationFeatureCount = 1,
+                                         .enabledValidationFeatureCount = 2,
                                          .pEnabledValidationFeatures = enabled,
                                          .disabledValidationFeatureCount = 0,
                                          .pDisabledValidationFeatures = nullptr};

@@ -23,5 +23,10 @@ void sort(Engine& engine, const SortCall& call);
 void random(Engine& engine, const RandomCall& call);
 void recurrent(Engine& engine, const RecurrentCall& call);
 void recurrent_backward(Engine& engine, const RecurrentBackwardCall& call);
+void convolution(Engine& engine, const ConvolutionCall& call);
+void pool(Engine& engine, const PoolCall& call);
+void pool_backward(Engine& engine, const PoolBackwardCall& call);
+void attention(Engine& engine, const AttentionCall& call);
+void attention_backward(Engine& engine, const AttentionBackwardCall& call);
 
 }  // namespace fovea::vulkan

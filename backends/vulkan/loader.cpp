@@ -94,6 +94,7 @@ DeviceFunctions device_functions(const InstanceFunctions& instance, VkDevice dev
   load(vk.CmdPipelineBarrier2, "vkCmdPipelineBarrier2", "vkCmdPipelineBarrier2KHR");
   load(vk.CmdCopyBuffer, "vkCmdCopyBuffer");
   load(vk.CmdFillBuffer, "vkCmdFillBuffer");
+  load(vk.CmdUpdateBuffer, "vkCmdUpdateBuffer");
   load(vk.CreateQueryPool, "vkCreateQueryPool");
   load(vk.DestroyQueryPool, "vkDestroyQueryPool");
   load(vk.CmdResetQueryPool, "vkCmdResetQueryPool");

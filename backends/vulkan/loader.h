@@ -62,6 +62,7 @@ struct DeviceFunctions {
   PFN_vkCmdPipelineBarrier2 CmdPipelineBarrier2;
   PFN_vkCmdCopyBuffer CmdCopyBuffer;
   PFN_vkCmdFillBuffer CmdFillBuffer;
+  PFN_vkCmdUpdateBuffer CmdUpdateBuffer;
   PFN_vkCreateQueryPool CreateQueryPool;
   PFN_vkDestroyQueryPool DestroyQueryPool;
   PFN_vkCmdResetQueryPool CmdResetQueryPool;

@@ -5,7 +5,8 @@
 namespace fovea::vulkan {
 
 // By way of the other constructor, so that the destructor tidies up where a step of this one fails.
-LogicalDevice::LogicalDevice(const PhysicalDevice& physical) : LogicalDevice(physical, Unopened{}) {
+LogicalDevice::LogicalDevice(const PhysicalDevice& physical, const std::function<void(DeviceFunctions&)>& stand_in)
+    : LogicalDevice(physical, Unopened{}) {
   const EnabledFeatures enabled(instance().vk(), physical.handle, physical.cooperative);
   const float priority = 1;
   VkDeviceQueueCreateInfo queue{};
@@ -22,6 +23,7 @@ LogicalDevice::LogicalDevice(const PhysicalDevice& physical) : LogicalDevice(phy
   info.ppEnabledExtensionNames = enabled.extensions.data();
   check(instance().vk().CreateDevice(physical.handle, &info, nullptr, &handle_), "opening the device");
   vk_ = device_functions(instance().vk(), handle_);
+  if (stand_in) stand_in(vk_);
   vk_.GetDeviceQueue(handle_, physical.queue_family, 0, &queue_);
 
   VkSemaphoreTypeCreateInfo type{};

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <span>
 
 #include "fovea/backends/vulkan/instance.h"
@@ -13,7 +14,8 @@ inline constexpr uint32_t push_bytes = 128;
 /// but push constants.
 class LogicalDevice {
  public:
-  explicit LogicalDevice(const PhysicalDevice& physical);
+  /// `stand_in` may change the entry points before they are used.
+  explicit LogicalDevice(const PhysicalDevice& physical, const std::function<void(DeviceFunctions&)>& stand_in = {});
   ~LogicalDevice();
   LogicalDevice(const LogicalDevice&) = delete;
   LogicalDevice& operator=(const LogicalDevice&) = delete;

@@ -1,7 +1,9 @@
 #include "fovea/backends/vulkan/pipelines.h"
 
 #include <fmt/format.h>
+
 #include "fovea/backends/cache_file.h"
+#include "fovea/backends/vulkan/bounds.h"
 
 namespace fovea::vulkan {
 
@@ -11,8 +13,8 @@ size_t PipelineTable::Hash::operator()(const Key& key) const noexcept {
   return hash;
 }
 
-PipelineTable::PipelineTable(const LogicalDevice& device)
-    : device_(device), disk_(device_cache(device.physical(), "vulkan")) {
+PipelineTable::PipelineTable(const LogicalDevice& device, uint64_t bounds_table)
+    : device_(device), bounds_table_(bounds_table), disk_(device_cache(device.physical(), "vulkan")) {
   std::vector<std::byte> data;
   if (!disk_.file.empty()) data = read_cache(disk_.file, disk_.key);
   VkPipelineCacheCreateInfo info{};
@@ -38,8 +40,11 @@ VkPipeline PipelineTable::make(const ShaderCode& code, const Constants* constant
   const DeviceFunctions& vk = device_.vk();
   VkShaderModuleCreateInfo module_info{};
   module_info.sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO;
-  module_info.codeSize = code.words.size_bytes();
-  module_info.pCode = code.words.data();
+  std::vector<uint32_t> checked;
+  if (bounds_table_) checked = with_bounds_checks(code.words, bounds_table_);
+  const std::span<const uint32_t> words = bounds_table_ ? checked : code.words;
+  module_info.codeSize = words.size_bytes();
+  module_info.pCode = words.data();
   VkShaderModule module = nullptr;
   const std::string what = fmt::format("making the shader '{}' ready", code.name);
   check(vk.CreateShaderModule(device_.handle(), &module_info, nullptr, &module), what.c_str());

@@ -22,7 +22,8 @@ using Constants = std::array<uint32_t, 13>;
 /// $XDG_CACHE_HOME/fovea (or ~/.cache/fovea), a file a device and driver.
 class PipelineTable {
  public:
-  explicit PipelineTable(const LogicalDevice& device);
+  /// `bounds_table`: where checked shaders find their bounds, 0 for shaders as they are.
+  explicit PipelineTable(const LogicalDevice& device, uint64_t bounds_table = 0);
   /// Saves the cache.
   ~PipelineTable();
   PipelineTable(const PipelineTable&) = delete;
@@ -50,6 +51,7 @@ class PipelineTable {
   };
 
   const LogicalDevice& device_;
+  uint64_t bounds_table_;
   DeviceCache disk_;
   VkPipelineCache cache_ = nullptr;
   std::unordered_map<Key, VkPipeline, Hash> table_;

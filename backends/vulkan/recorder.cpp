@@ -37,7 +37,9 @@ double first_guess(const PhysicalDevice& device) {
 }  // namespace
 
 Recorder::Recorder(const LogicalDevice& device, DebugOptions debug)
-    : device_(device), vk_(device.vk()), debug_(debug), batches_(ring_size), rate_(first_guess(device.physical())) {}
+    : device_(device), vk_(device.vk()), debug_(debug), batches_(ring_size), rate_(first_guess(device.physical())) {
+  if (debug.bounds) watch_ = std::make_unique<BoundsWatch>(device);
+}
 
 Recorder::~Recorder() {
   vk_.DeviceWaitIdle(device_.handle());
@@ -57,6 +59,15 @@ std::string Recorder::last_operations() const {
     text = fmt::format("{} operations up to {} {}", batch.operations.size(), last.name, last.shape);
   }
   return text.empty() ? "no operation" : text;
+}
+
+std::string Recorder::last_operation() const {
+  for (size_t back = 0; back < ring_size; ++back) {
+    const Batch& batch = batches_[(current_ + ring_size - back) % ring_size];
+    if (batch.operations.empty()) continue;
+    return fmt::format("{} {}", batch.operations.back().name, batch.operations.back().shape);
+  }
+  return "nothing";
 }
 
 void Recorder::expect(VkResult result, const char* what) {
@@ -141,6 +152,11 @@ void Recorder::after_command(double work) {
 void Recorder::dispatch(const Dispatch& dispatch) {
   before_command(dispatch.name, dispatch.shape, dispatch.reads, dispatch.writes);
   const VkCommandBuffer commands = batches_[current_].commands;
+  if (watch_) {
+    barrier(0, 0);
+    watch_->set(commands, dispatch.name, dispatch.shape, dispatch.reads, dispatch.writes);
+    barrier(0, 0);
+  }
   if (bound_ != dispatch.pipeline) {
     vk_.CmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_COMPUTE, dispatch.pipeline);
     bound_ = dispatch.pipeline;

@@ -8,6 +8,7 @@
 
 #include "fovea/backends/shape.h"
 #include "fovea/backends/vulkan.h"
+#include "fovea/backends/vulkan/bounds_watch.h"
 #include "fovea/backends/vulkan/hazards.h"
 #include "fovea/backends/vulkan/logical_device.h"
 
@@ -17,6 +18,7 @@ namespace fovea::vulkan {
 struct DebugOptions {
   bool barriers = false;  // a barrier before every command, whatever the hazard tracker says
   bool poison = false;    // freed memory is filled with NaN
+  bool bounds = false;    // shaders check every address; see bounds_watch.h
 };
 
 /// One kernel's run over a grid of workgroups.
@@ -61,6 +63,11 @@ class Recorder {
   /// lost or does not answer, naming the last operations.
   void wait(uint64_t batch);
 
+  /// "matmul [3, 4]": what was recorded last, or "nothing".
+  std::string last_operation() const;
+  /// Null unless DebugOptions::bounds.
+  BoundsWatch* watch() { return watch_.get(); }
+
   VulkanCounters& counters() { return counters_; }
   /// Work that a single dispatch should not exceed, lest a driver's watchdog takes the device for hung.
   double work_budget() const { return rate_ * 0.1; }
@@ -92,6 +99,7 @@ class Recorder {
   const LogicalDevice& device_;
   const DeviceFunctions& vk_;
   DebugOptions debug_;
+  std::unique_ptr<BoundsWatch> watch_;
   HazardTracker hazards_;
   std::vector<Batch> batches_;  // a ring
   size_t current_ = 0;

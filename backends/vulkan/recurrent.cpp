@@ -34,18 +34,6 @@ struct Layer {
   int64_t step(int64_t i, bool reverse) const { return reverse ? time - 1 - i : i; }
 };
 
-const Program& sum_program() {
-  static const Program program = [] {
-    Program p;
-    p.name = "recurrent_backward";
-    p.inputs = 1;
-    p.code = {{Op::input}};
-    p.outputs = {{0}};
-    return p;
-  }();
-  return program;
-}
-
 void copy_or_clear(Engine& engine, const View* from, const View& to) {
   if (from) {
     copy(engine, *from, to);
@@ -176,13 +164,10 @@ void recurrent_backward(Engine& engine, const RecurrentBackwardCall& call) {
   hidden.strides = {layer.reserved * layer.hidden, 1};
   matmul(engine, {.a = transposed, .b = hidden, .out = call.dweight_hh});
   if (call.dbias_hh) {
-    View rows = du, total = *call.dbias_hh;
+    View rows = du;
     rows.shape = {positions, inner};
     rows.strides = {inner, 1};
-    total.strides = {0, total.strides[0]};
-    total.shape = {1, inner};
-    const View *in = &rows, *out = &total;
-    map(engine, {sum_program(), f32, rows.shape, {&in, 1}, {&out, 1}, {}});
+    sum_rows(engine, rows, *call.dbias_hh);
   }
 }
 

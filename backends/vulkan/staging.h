@@ -22,6 +22,7 @@ class StagingRing {
   };
   /// `bytes` (at most largest()), aligned to 16, for commands that are recorded next; waits where the ring is full.
   Slot take(size_t bytes);
+  AddressRange range() const { return {block_->address(), block_->address() + block_->bytes()}; }
   size_t largest() const { return block_->bytes() / 2; }
 
  private:

@@ -43,6 +43,15 @@ void fill(Engine& engine, const View& to, double value) {
   map(engine, {fill_program(), compute_type(to.dtype), to.shape, {}, {&out, 1}, {&value, 1}});
 }
 
+void sum_rows(Engine& engine, const View& rows, const View& total) {
+  const int64_t step = total.rank() == 1 ? total.strides[0] : 1;
+  View row = total;
+  row.shape = {1, rows.shape[1]};
+  row.strides = {0, step};
+  const View *in = &rows, *out = &row;
+  map(engine, {copy_program(), f32, rows.shape, {&in, 1}, {&out, 1}, {}});
+}
+
 void DenseView::take(Engine& engine, const View& view) {
   present_ = true;
   if (view.is_contiguous()) {

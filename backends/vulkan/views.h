@@ -28,6 +28,9 @@ void copy(Engine& engine, const View& from, const View& to);
 /// Sets every element to `value`.
 void fill(Engine& engine, const View& to, double value);
 
+/// Adds up, in order, the rows of a matrix [n, m] into `total`, of m elements in one row of whatever shape.
+void sum_rows(Engine& engine, const View& rows, const View& total);
+
 /// The element type as a kernel's constant. Throws DeviceError for f64, which Vulkan devices do not have.
 uint32_t type_constant(const char* kernel, const View& view);
 

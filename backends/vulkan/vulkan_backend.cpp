@@ -137,6 +137,31 @@ void VulkanBackend::recurrent_backward(const RecurrentBackwardCall& call) {
   vulkan::recurrent_backward(engine_, call);
 }
 
+void VulkanBackend::convolution(const ConvolutionCall& call) {
+  const Lock lock(mutex_);
+  vulkan::convolution(engine_, call);
+}
+
+void VulkanBackend::pool(const PoolCall& call) {
+  const Lock lock(mutex_);
+  vulkan::pool(engine_, call);
+}
+
+void VulkanBackend::pool_backward(const PoolBackwardCall& call) {
+  const Lock lock(mutex_);
+  vulkan::pool_backward(engine_, call);
+}
+
+void VulkanBackend::attention(const AttentionCall& call) {
+  const Lock lock(mutex_);
+  vulkan::attention(engine_, call);
+}
+
+void VulkanBackend::attention_backward(const AttentionBackwardCall& call) {
+  const Lock lock(mutex_);
+  vulkan::attention_backward(engine_, call);
+}
+
 RowSparse VulkanBackend::bag_backward(const BagBackwardCall& call) {
   const Lock lock(mutex_);
   return vulkan::bag_backward(engine_, call);
@@ -170,6 +195,7 @@ EngineOptions options_from_environment() {
   EngineOptions options;
   options.debug.barriers = wish.find("barriers") != std::string_view::npos;
   options.debug.poison = wish.find("poison") != std::string_view::npos;
+  options.debug.bounds = wish.find("bounds") != std::string_view::npos;
   return options;
 }
 

@@ -41,6 +41,13 @@ class VulkanBackend final : public Backend {
   bool has_recurrent() const override { return true; }
   void recurrent(const RecurrentCall& call) override;
   void recurrent_backward(const RecurrentBackwardCall& call) override;
+  bool has_convolution() const override { return true; }
+  void convolution(const ConvolutionCall& call) override;
+  void pool(const PoolCall& call) override;
+  void pool_backward(const PoolBackwardCall& call) override;
+  bool has_attention() const override { return true; }
+  void attention(const AttentionCall& call) override;
+  void attention_backward(const AttentionBackwardCall& call) override;
 
   Engine& engine() { return engine_; }
   void custom(const CustomCall& call);

@@ -8,6 +8,7 @@
 #include <iostream>
 
 #include "conformance/runner.h"
+#include "fovea/backends/vulkan.h"
 
 namespace {
 
@@ -76,9 +77,12 @@ int run(const Options& options) {
       report(test, run_case(test, file, settings), options.verbose, counts);
     }
   }
+  backend(settings.device).synchronize();
+  const std::vector<std::string> complaints = vulkan_validation_messages();
+  for (const std::string& complaint : complaints) fmt::print("VALIDATION {}\n", complaint);
   fmt::print("{} passed, {} failed, {} unsupported\n", counts.passed, counts.failed, counts.unsupported);
   const bool complete = counts.unsupported == 0 || options.allow_unsupported;
-  return counts.failed == 0 && complete ? all_passed : some_failed;
+  return counts.failed == 0 && complete && complaints.empty() ? all_passed : some_failed;
 }
 
 }  // namespace

@@ -115,40 +115,6 @@ TEST_F(BackendTest, IndependentOperationsHaveNoBarriersBetweenThem) {
   EXPECT_EQ(from[3].pull().get(5), 3);
 }
 
-TEST_F(BackendTest, DebugModesChangeNoResult) {
-  vulkan::EngineOptions options;
-  options.debug = {.barriers = true, .poison = true};
-  vulkan::VulkanBackend careful = make_backend(options);
-  const Program add = binary(Op::add);
-  const Array x = noise({300}, 1), y = noise({300}, 2);
-  const Mirror dx(x, careful), dy(y, careful), dz(make({300}), careful);
-  for (int i = 0; i < 5; ++i) {
-    const Mirror temporary(make({300}), careful);
-    run(careful, add, {300}, {&dx, &dy}, temporary);
-    run(careful, add, {300}, {&temporary, &dy}, dz);
-  }
-  const Array got = dz.pull();
-  for (int64_t i = 0; i < 300; ++i)
-    EXPECT_FLOAT_EQ(static_cast<float>(got.get(i)), static_cast<float>(x.get(i) + 2 * y.get(i)));
-  EXPECT_GE(careful.counters().barriers, careful.counters().dispatches);
-}
-
-TEST_F(BackendTest, PoisonShowsInFreedMemory) {
-  vulkan::EngineOptions options;
-  options.debug.poison = true;
-  vulkan::VulkanBackend careful = make_backend(options);
-  const Buffer* place = nullptr;
-  {
-    const Mirror freed(full({64}, 1), careful);
-    place = freed.buffer.get();
-  }
-  const BufferRef again = careful.allocate(256);
-  ASSERT_EQ(again.get(), place);
-  float value = 0;
-  careful.read(*again, 128, &value, sizeof value);
-  EXPECT_TRUE(std::isnan(value));
-}
-
 TEST_F(BackendTest, FreedMemoryIsUsedAgainAndTheCacheIsBounded) {
   vulkan::VulkanBackend device = make_backend({});
   { const BufferRef first = device.allocate(1 << 20); }

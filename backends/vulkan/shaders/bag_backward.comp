@@ -4,12 +4,14 @@
 
 // The gradient of a bag sum for each distinct row: given the indices sorted, their positions, and at the start of each
 // run the number (from 1) of its row, a thread adds up one column of one run. The bag of a position is the last whose
-// offset is not above it.
+// offset is not above it. There are as many rows as indices; those past the last run are marked as absent.
 layout(push_constant, scalar) uniform Parameters {
   uint64_t sorted, positions, numbers, offsets, dout, rows, values;
   uint width, count, bags, mean;
   int skip;
 } p;
+
+const int absent = 0x7fffffff;
 
 uint bag_of(int position) {
   uint low = 0, high = p.bags;
@@ -29,6 +31,10 @@ void main() {
   const uint first = i / p.width, c = i % p.width;
   if (first >= p.count) return;
   Ints sorted = Ints(p.sorted), numbers = Ints(p.numbers), offsets = Ints(p.offsets);
+  if (int(first) >= numbers.at[p.count - 1]) {
+    if (c == 0) Ints(p.rows).at[first] = absent;
+    store(row_of(p.values, first, p.width), c, 0.0);
+  }
   const int row = sorted.at[first];
   const int number = numbers.at[first];
   if (row == p.skip || number == (first > 0 ? numbers.at[first - 1] : 0)) return;

@@ -1,8 +1,9 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
+#include "philox.glsl"
 
-// Philox 4x32-10 (Salmon et al. 2011): a thread fills four elements with the block of counter offset + thread.
+// A thread fills four elements with the Philox block of counter offset + thread.
 // Normal numbers are those of normal.h bit by bit: every operation here rounds as IEEE 754 says, none is contracted.
 const uint kind_uniform = 0, kind_normal = 1;
 layout(push_constant, scalar) uniform Parameters {
@@ -10,17 +11,6 @@ layout(push_constant, scalar) uniform Parameters {
   uint offset_low, offset_high, seed_low, seed_high;
   uint count, kind;
 } p;
-
-uvec4 philox(uvec4 counter, uvec2 key) {
-  for (int round = 0; round < 10; ++round) {
-    uint high0, low0, high1, low1;
-    umulExtended(0xD2511F53u, counter.x, high0, low0);
-    umulExtended(0xCD9E8D57u, counter.z, high1, low1);
-    counter = uvec4(high1 ^ counter.y ^ key.x, low1, high0 ^ counter.w ^ key.y, low0);
-    key += uvec2(0x9E3779B9u, 0xBB67AE85u);
-  }
-  return counter;
-}
 
 float radius(uint word) {
   precise const float u = float((word >> 8) + 1) * (1.0 / 16777216.0);
@@ -65,9 +55,7 @@ vec2 on_circle(uint word) {
 void main() {
   const uint thread = linear_thread();
   if (uint64_t(thread) * 4 >= p.count) return;
-  const uint low = p.offset_low + thread;
-  const uint high = p.offset_high + (low < thread ? 1 : 0);
-  const uvec4 words = philox(uvec4(low, high, 0, 0), uvec2(p.seed_low, p.seed_high));
+  const uvec4 words = philox_at(uvec2(p.offset_low, p.offset_high), uvec2(thread, 0), uvec2(p.seed_low, p.seed_high));
   vec4 values = vec4(words >> 8) * (1.0 / 16777216.0);
   if (p.kind == kind_uniform) {
     if (type == type_f16) values = min(values, vec4(1.0 - 1.0 / 2048.0));

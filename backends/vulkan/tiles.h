@@ -1,0 +1,29 @@
+#pragma once
+
+#include "fovea/backends/vulkan/engine.h"
+
+namespace fovea::vulkan {
+
+/// How kernels that stand on shaders/tiles.glsl cut their results. A software device runs a barrier by switching between
+/// its threads, so it gets few of them; another has tiles that keep within 32 KiB of shared memory.
+struct Tiles {
+  explicit Tiles(const Engine& engine) : side(engine.physical().is_cpu() ? 32 : 64), slab(side == 32 ? 32 : 16) {}
+
+  uint32_t side, slab;
+  int64_t of(int64_t count) const { return (count + side - 1) / side; }
+  uint32_t threads() const { return side / 4 * (side / 4); }
+};
+
+/// Cuts a kernel's workgroups into launches that a watchdog tolerates: calls launch(first, count, work) for each.
+template <class F>
+void launch_in_parts(Engine& engine, int64_t groups, double work, F launch) {
+  if (groups == 0) return;
+  const double launches = std::min(work / engine.recorder().work_budget(), static_cast<double>(groups));
+  const int64_t part = groups / std::max<int64_t>(static_cast<int64_t>(launches), 1);
+  for (int64_t first = 0; first < groups; first += part) {
+    const int64_t count = std::min(part, groups - first);
+    launch(first, count, work * static_cast<double>(count) / static_cast<double>(groups));
+  }
+}
+
+}  // namespace fovea::vulkan

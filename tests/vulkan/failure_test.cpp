@@ -1,0 +1,100 @@
+#include "fovea/backends/vulkan/vulkan_backend.h"
+#include "vulkan/build.h"
+#include "vulkan/mirror.h"
+
+// Devices that fail, by a driver's entry points that a test has put its own in place of.
+namespace fovea::test {
+namespace {
+
+using FailureTest = VulkanTest;
+
+vulkan::VulkanBackend make_backend(std::function<void(vulkan::DeviceFunctions&)> stand_in) {
+  vulkan::EngineOptions options;
+  options.stand_in = std::move(stand_in);
+  return {0, vulkan::instance().devices().front(), options};
+}
+
+void negate(Backend& device, const View& x, const View& y) {
+  const Program program = unary(Op::neg);
+  const View *in = &x, *out = &y;
+  device.map({program, f32, x.shape, {&in, 1}, {&out, 1}, {}});
+}
+
+template <class Failure>
+std::string message_of(const std::function<void()>& f) {
+  try {
+    f();
+    return "no error";
+  } catch (const Failure& error) {
+    return error.what();
+  }
+}
+
+bool lose = false;
+PFN_vkQueueSubmit2 real_submit = nullptr;
+VKAPI_ATTR VkResult VKAPI_CALL lost_submit(VkQueue queue, uint32_t count, const VkSubmitInfo2* infos, VkFence fence) {
+  return lose ? VK_ERROR_DEVICE_LOST : real_submit(queue, count, infos, fence);
+}
+
+TEST_F(FailureTest, ALostDeviceNamesWhatItRanAndStaysLost) {
+  lose = false;
+  vulkan::VulkanBackend device = make_backend([](vulkan::DeviceFunctions& vk) {
+    real_submit = vk.QueueSubmit2;
+    vk.QueueSubmit2 = lost_submit;
+  });
+  const Mirror x(full({3, 5}, 2), device), y(make({3, 5}), device);
+  negate(device, x, y);
+  EXPECT_EQ(y.pull().get(0), -2);
+  lose = true;
+  negate(device, x, y);
+  negate(device, y, x);
+  const std::string message = message_of<DeviceError>([&] { device.synchronize(); });
+  EXPECT_TRUE(message.ends_with("was lost while it ran 2 operations up to neg [3, 5]")) << message;
+  EXPECT_EQ(message_of<DeviceError>([&] { negate(device, x, y); }), message);
+}
+
+VKAPI_ATTR VkResult VKAPI_CALL endless_wait(VkDevice, const VkSemaphoreWaitInfo*, uint64_t) { return VK_TIMEOUT; }
+VKAPI_ATTR VkResult VKAPI_CALL no_progress(VkDevice, VkSemaphore, uint64_t* value) {
+  *value = 0;
+  return VK_SUCCESS;
+}
+
+TEST_F(FailureTest, ADeviceThatDoesNotAnswerIsGivenUp) {
+  vulkan::VulkanBackend device = make_backend([](vulkan::DeviceFunctions& vk) {
+    vk.WaitSemaphores = endless_wait;
+    vk.GetSemaphoreCounterValue = no_progress;
+  });
+  const BufferRef x = device.allocate(64), y = device.allocate(64);
+  const View from{x.get(), 0, f32, {4, 4}, {4, 1}}, to{y.get(), 0, f32, {4, 4}, {4, 1}};
+  negate(device, from, to);
+  const std::string message = message_of<DeviceError>([&] { device.synchronize(); });
+  EXPECT_NE(message.find("has not answered for"), std::string::npos) << message;
+  EXPECT_TRUE(message.ends_with("it was to run 1 operations up to neg [4, 4]")) << message;
+}
+
+bool exhausted = false;
+PFN_vkAllocateMemory real_allocate = nullptr;
+VKAPI_ATTR VkResult VKAPI_CALL no_memory(VkDevice device, const VkMemoryAllocateInfo* info,
+                                         const VkAllocationCallbacks* callbacks, VkDeviceMemory* memory) {
+  return exhausted ? VK_ERROR_OUT_OF_DEVICE_MEMORY : real_allocate(device, info, callbacks, memory);
+}
+
+TEST_F(FailureTest, OutOfMemoryNamesTheLastOperationAndPasses) {
+  exhausted = false;
+  vulkan::VulkanBackend device = make_backend([](vulkan::DeviceFunctions& vk) {
+    real_allocate = vk.AllocateMemory;
+    vk.AllocateMemory = no_memory;
+  });
+  const Mirror x(full({3, 5}, 2), device), y(make({3, 5}), device);
+  negate(device, x, y);
+  exhausted = true;
+  const std::string message = message_of<OutOfMemoryError>([&] { device.allocate(64 << 20); });
+  EXPECT_NE(message.find("has no 67108864 bytes left"), std::string::npos) << message;
+  EXPECT_TRUE(message.ends_with("after neg [3, 5]")) << message;
+  exhausted = false;
+  EXPECT_GE(device.allocate(64 << 20)->bytes(), size_t{64} << 20);
+  EXPECT_EQ(y.pull().get(14), -2);
+}
+
+}  // namespace
+}  // namespace fovea::test

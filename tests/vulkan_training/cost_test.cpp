@@ -1,0 +1,69 @@
+#include "host_cost.h"
+#include "vulkan_training/models.h"
+#include "workloads.h"
+
+// What a training step costs beside the device's own work.
+namespace fovea::test {
+namespace {
+
+using CostTest = TrainingTest;
+
+VulkanCounters since(const VulkanCounters& before) {
+  const VulkanCounters now = vulkan_counters();
+  return {.dispatches = now.dispatches - before.dispatches,
+          .barriers = now.barriers - before.barriers,
+          .submits = now.submits - before.submits,
+          .round_trips = now.round_trips - before.round_trips};
+}
+
+TEST_F(CostTest, AStepOfAnyWorkloadTakesAtMostTenSubmitsAndWaitsForNothing) {
+  for (const bench::Workload& workload : bench::model_workloads()) {
+    if (!workload.name.starts_with("train_")) continue;
+    SCOPED_TRACE(workload.name);
+    manual_seed(0);
+    const std::function<void()> step = workload.prepare(Device::vulkan());
+    step();
+    backend(Device::vulkan()).synchronize();
+    const VulkanCounters before = vulkan_counters();
+    step();
+    const VulkanCounters counted = since(before);
+    EXPECT_LE(counted.submits, 10u);
+    EXPECT_EQ(counted.round_trips, 0u);
+    EXPECT_GT(counted.dispatches, 0u);
+    backend(Device::vulkan()).synchronize();
+  }
+}
+
+TEST_F(CostTest, FiveHundredDependentOperationsCostTheHostLittleAndAreOneSubmit) {
+  bench::host_cost(Device::vulkan());
+  const VulkanCounters before = vulkan_counters();
+  const bench::HostCost cost = bench::host_cost(Device::vulkan());
+  const VulkanCounters counted = since(before);
+  EXPECT_EQ(cost.value, 2 * 500 * 0.5);
+  EXPECT_EQ(counted.submits, 2u + 1);  // one a round of 500, and one for the start of the first
+  // Three times what a quiet machine shows: others may be at work here.
+  EXPECT_LT(cost.median, 4.5);
+  RecordProperty("microseconds", fmt::format("{:.2f}", cost.median));
+}
+
+TEST_F(CostTest, AStepOfARecurrentLayerIsAtMostTwoDispatches) {
+  for (const RecurrentKind kind : {RecurrentKind::gru, RecurrentKind::lstm}) {
+    TextClassifier model(kind, {.vocabulary = 10, .embedding = 4, .hidden = 6, .classes = 2});
+    model.to(Device::vulkan());
+    const auto dispatches = [&](int64_t time, bool backward) {
+      const Tensor x = rand({3, time, 4}, {f32, Device::vulkan()}).set_requires_grad(backward);
+      const VulkanCounters before = vulkan_counters();
+      const Tensor y = sum(model.encoder->forward(x).output);
+      if (backward) y.backward();
+      return since(before).dispatches;
+    };
+    for (const bool backward : {false, true}) {
+      const uint64_t more = dispatches(24, backward) - dispatches(8, backward);
+      EXPECT_LE(more, 16u * 2 * (backward ? 2 : 1) * 2);  // 16 steps of two directions, at most two each
+      EXPECT_GT(more, 0u);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace fovea::test
