@@ -1,6 +1,8 @@
+#include <cstdlib>
 #include <memory>
 
 #include "fovea/backends/backend.h"
+#include "fovea/backends/default_device.h"
 #include "fovea/backends/factories.h"
 
 namespace fovea {
@@ -11,6 +13,16 @@ Backend& backend(Device device, Caller caller) {
     return cpu;
   }
   return vulkan_backend(device.index, caller);
+}
+
+Device default_device(Caller caller) {
+  const char* name = std::getenv("FOVEA_DEVICE");
+  if (!name || !*name) return Device::cpu();
+  try {
+    return Device::parse(name, caller);
+  } catch (const DeviceError& error) {
+    raise<DeviceError>(caller, "FOVEA_DEVICE: {}", error.what());
+  }
 }
 
 }  // namespace fovea

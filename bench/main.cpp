@@ -7,6 +7,7 @@
 #include <chrono>
 
 #include "fovea/backends/soundness.h"
+#include "host_cost.h"
 #include "workloads.h"
 
 namespace {
@@ -21,6 +22,8 @@ long peak_mib() {
   getrusage(RUSAGE_SELF, &usage);
   return usage.ru_maxrss / 1024;
 }
+
+double mebibytes(size_t bytes) { return static_cast<double>(bytes) / (1 << 20); }
 
 /// Three steps to warm up, then up to `steps` steps or eight seconds.
 void measure(const bench::Workload& workload, Device device, int steps) {
@@ -38,10 +41,12 @@ void measure(const bench::Workload& workload, Device device, int steps) {
     times.push_back(milliseconds(Clock::now() - before));
   }
   std::sort(times.begin(), times.end());
+  const MemoryStats memory = on.memory();
   fmt::print(
       "{{\"workload\": \"{}\", \"ms\": {:.4f}, \"min_ms\": {:.4f}, \"runs\": {}, \"device\": \"{}\", "
-      "\"threads\": {}, \"peak_mib\": {}}}\n",
-      workload.name, times[times.size() / 2], times.front(), times.size(), device, num_threads(), peak_mib());
+      "\"threads\": {}, \"peak_mib\": {}, \"tensor_mib\": {:.2f}, \"held_mib\": {:.2f}}}\n",
+      workload.name, times[times.size() / 2], times.front(), times.size(), device, num_threads(), peak_mib(),
+      mebibytes(memory.peak), mebibytes(memory.live + memory.cached));
   std::fflush(stdout);
 }
 
@@ -50,12 +55,14 @@ int run(int argc, char** argv) {
   std::vector<std::string> names;
   int steps = 200;
   int threads = 0;
-  std::string device = "cpu";
+  std::string device = to_string(default_device());
   bool list = false;
+  bool host = false;
   app.add_option("workloads", names, "Which workloads to run (all of them where none is named)");
   app.add_option("--steps", steps, "Steps to time at most, a workload")->check(CLI::PositiveNumber);
   app.add_option("--threads", threads, "Threads to use (0: one a core)")->check(CLI::NonNegativeNumber);
   app.add_option("--device", device, "cpu, vulkan or vulkan:N");
+  app.add_flag("--host-cost", host, "Time what an elementwise operation costs the host, no workload");
   app.add_flag("--list", list, "Print the names of the workloads and end");
   CLI11_PARSE(app, argc, argv);
 
@@ -73,6 +80,12 @@ int run(int argc, char** argv) {
   const Device chosen = Device::parse(device);
   require_sound(chosen);
   if (threads > 0) set_num_threads(threads);
+  if (host) {
+    const bench::HostCost cost = bench::host_cost(chosen);
+    fmt::print("{{\"operation_us\": {:.3f}, \"ninth_decile_us\": {:.3f}, \"device\": \"{}\"}}\n", cost.median,
+               cost.ninth_decile, device);
+    return 0;
+  }
   for (const bench::Workload& workload : workloads) {
     if (names.empty() || std::find(names.begin(), names.end(), workload.name) != names.end()) {
       measure(workload, chosen, steps);

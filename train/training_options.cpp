@@ -23,7 +23,7 @@ Monitor monitor_of(const std::string& name) {
 
 void RunOptions::declare(OptionTable& options) {
   options.group("Run");
-  options.add("device", &device, "where to compute: cpu, vulkan or vulkan:N",
+  options.add("device", &device, "where to compute: cpu, vulkan or vulkan:N; the default is FOVEA_DEVICE's, where that is set",
               {.placeholder = "NAME", .configuration = false});
   options.add("threads", &threads, "threads to work with; the result does not depend on it",
               {.min = 0, .max = 1024, .default_text = "all cores", .configuration = false});

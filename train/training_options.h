@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 
+#include "fovea/backends/default_device.h"
 #include "fovea/nn/optimizer.h"
 #include "fovea/train/options.h"
 #include "fovea/train/trainer.h"
@@ -14,7 +15,7 @@ namespace fovea::train {
 
 /// Where and how loudly a command runs: nothing of it changes what is learned.
 struct RunOptions {
-  std::string device = "cpu";
+  std::string device = to_string(default_device());
   int64_t threads = 0;  // 0: all cores
   bool quiet = false;
   bool json = false;

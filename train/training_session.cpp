@@ -23,6 +23,11 @@ namespace {
 using Json = nlohmann::ordered_json;
 namespace fs = std::filesystem;
 
+std::string describe(Device device) {
+  if (device == Device::cpu()) return to_string(device);
+  return fmt::format("{} ({})", device, backend(device).description());
+}
+
 /// What a checkpoint remembers of its run: options, data.
 std::string describe_run(const OptionTable& options, const TrainingFiles& files, uint64_t fingerprint) {
   return Json{{"options", Json::parse(options.to_json())},
@@ -122,7 +127,7 @@ int TrainingSession::run(OptionTable& options) {
   const int64_t held_out = task_->size(Part::valid);
   progress.line(fmt::format("{} {} of {} classes to learn from, {} to check; {} weights; {}, {} thread{}",
                             task_->size(Part::train), task_->noun(), task_->labels().size(), held_out,
-                            short_count(static_cast<double>(model.parameter_count())), to_string(device), num_threads(),
+                            short_count(static_cast<double>(model.parameter_count())), describe(device), num_threads(),
                             num_threads() == 1 ? "" : "s"));
   if (trainer.steps() > 0) progress.line(fmt::format("going on behind step {}", trainer.steps()));
 

@@ -18,6 +18,7 @@
 #include "fovea/autograd/reductions.h"
 #include "fovea/autograd/shape_ops.h"
 #include "fovea/backends/backend.h"
+#include "fovea/backends/default_device.h"
 #include "fovea/backends/vulkan.h"
 #include "fovea/data/batch.h"
 #include "fovea/data/files.h"

@@ -177,17 +177,18 @@ TEST(Attention, WeightsAreDifferentiableAndSumToOne) {
   EXPECT_GRADIENTS(f, q, k, v);
 }
 
-TEST(Attention, DropoutIsTheSameInTheKernelAndTheDefinition) {
+TEST_P(OnEveryDevice, AttentionDropoutIsTheSameInTheKernelAndTheDefinition) {
   for (const DType dtype : {f32, f64}) {
+    if (dtype == f64 && device() != Device::cpu()) continue;
     const Sizes s{2, 4, 2, 70, 530, 8, 4};
-    Inputs in = make({"", s, {.causal = true, .offset = 460, .dropout = 0.3}, {}}, {dtype, {}});
+    Inputs in = make({"", s, {.causal = true, .offset = 460, .dropout = 0.3}, {}}, {dtype, device()});
     for (Tensor* x : {&in.q, &in.k, &in.v}) x->set_requires_grad();
     const auto run = [&](bool fused) {
       for (Tensor* x : {&in.q, &in.k, &in.v}) x->zero_grad();
       manual_seed(7);
       const Tensor out = fused ? scaled_dot_product_attention(in.q, in.k, in.v, in.options)
                                : attention_with_weights(in.q, in.k, in.v, in.options).output;
-      out.backward(random(out.shape(), {dtype, {}}, 9));
+      out.backward(random(out.shape(), {dtype, device()}, 9));
       return std::vector<Tensor>{out, in.q.grad(), in.k.grad(), in.v.grad()};
     };
     const auto got = run(true), want = run(false);
@@ -256,6 +257,18 @@ TEST(Attention, MemoryGrowsWithTimeAndNotWithItsSquare) {
   };
   peak(64);
   EXPECT_LT(peak(8192), size_t{64} << 20);  // the scores alone would be 256 MiB
+}
+
+TEST_P(OnEveryDevice, AttentionMemoryIsInProportionToTime) {
+  const size_t start = backend(device()).memory().peak;
+  for (const int64_t time : {512, 2048, 8192, 16384}) {
+    Tensor q = random({1, 1, time, 8}, options()).set_requires_grad();
+    // A window keeps the work small; it is no part of what is held.
+    sum(scaled_dot_product_attention(q, q, q, {.causal = true, .window = 256})).backward();
+    const size_t grown = backend(device()).memory().peak - start;
+    EXPECT_LT(grown, static_cast<size_t>(time) * 2048 + (size_t{2} << 20)) << time;  // the scores alone: 4 time^2
+    RecordProperty(fmt::format("peak_kib_{}", time), static_cast<int>(grown >> 10));
+  }
 }
 
 TEST(Attention, ErrorsNameShapesAndCaller) {

@@ -36,7 +36,9 @@ TEST_F(MemoryTest, FiveThousandStepsOfDifferentShapesGrowNothing) {
     const Tensor loss = cross_entropy(output.forward(attention.forward(embedding.forward(tokens))), labels);
     loss.backward();
     optimizer.step();
-    if (step % 100 == 99) ASSERT_TRUE(std::isfinite(loss.item())) << step;
+    if (step % 100 == 99) {
+      ASSERT_TRUE(std::isfinite(loss.item())) << step;
+    }
     if (step == 499) {
       backend(Device::vulkan()).synchronize();
       device = device_bytes();
