@@ -144,6 +144,8 @@ void Engine::synchronize() {
   throw_fault();
 }
 
+void Engine::drain() { recorder_.wait(recorder_.open_batch() - 1); }
+
 void Engine::set_cache_limit(size_t limit) {
   memory_.set_cache_limit(limit);
   if (!memory_.over_limit()) return;

@@ -74,6 +74,8 @@ class Engine {
   void write(VulkanBuffer& buffer, size_t offset, const void* source, size_t bytes);
   void read(const VulkanBuffer& buffer, size_t offset, void* destination, size_t bytes);
   void synchronize();
+  /// Waits for what was submitted, and leaves what is still being recorded.
+  void drain();
   void set_cache_limit(size_t limit);
   VulkanCounters counters();
   /// Parameters too large to push, where the kernel that is recorded next finds them.

@@ -180,7 +180,9 @@ std::vector<std::string> VulkanBackend::notes() const {
 void VulkanBackend::finish() noexcept {
   const Lock lock(mutex_);
   try {
-    engine_.synchronize();
+    // What was not submitted nobody can read any more. (Mesa's software driver would compile it only now, and that never
+    // ends once the process is exiting.)
+    engine_.drain();
   } catch (const Error&) {
     // The process ends; nobody is left to tell.
   }
