@@ -94,6 +94,12 @@ Tensor MultiheadAttention::split(const Tensor& x, int64_t heads) const {
   return x.reshape({x.shape()[0], x.shape()[1], heads, dim_ / heads_}).transpose(1, 2);
 }
 
+Tensor MultiheadAttention::project_query(const Tensor& query, Caller caller) const {
+  return split(linear(query, q_proj_weight.defined() ? q_proj_weight : in_proj_weight.slice(0, 0, dim_),
+                      in_proj_bias.defined() ? in_proj_bias.slice(0, 0, dim_) : in_proj_bias, caller),
+               heads_);
+}
+
 MultiheadAttention::Projected MultiheadAttention::project(const Tensor& query, const Tensor& key, const Tensor& value,
                                                           Caller caller) const {
   const int64_t key_width = options_.key_heads * (dim_ / heads_);
@@ -113,7 +119,7 @@ MultiheadAttention::Projected MultiheadAttention::project(const Tensor& query, c
     return {heads_of(packed, 0, dim_, heads_), heads_of(packed, dim_, values, options_.key_heads),
             heads_of(packed, values, all, options_.key_heads)};
   }
-  const Tensor q = split(apply(query, q_proj_weight, 0, dim_), heads_);
+  const Tensor q = project_query(query, caller);
   if (in_proj_weight.defined() && key.impl() == value.impl()) {
     const Tensor packed = apply(key, {}, dim_, all);
     return {q, heads_of(packed, 0, key_width, options_.key_heads),
@@ -145,22 +151,24 @@ Attended MultiheadAttention::attend(const Tensor& query, const Tensor& key, cons
     raise<ValueError>(caller, "MultiheadAttention: ALiBi's scores are for causal attention");
   }
   const bool self = query.impl() == key.impl() && key.impl() == value.impl();
-  if (options.cache && !self) {
-    raise<ValueError>(caller, "MultiheadAttention: a cache is for self-attention");
+  const bool filled = options.cache && !self && options.cache->length() > 0;
+  if (filled && options.cache->length() != key.shape()[1]) {
+    raise<ShapeError>(caller, "MultiheadAttention: the cache holds {} keys, not those of {}", options.cache->length(),
+                      key.shape());
   }
-  const int64_t offset = options.cache ? options.cache->length() : 0;
+  const int64_t offset = options.cache && self ? options.cache->length() : 0;
   if (self && in_proj_weight.defined() && !weights && !options.cache && !options_.rotary) {
     const Tensor packed = linear(query, in_proj_weight, in_proj_bias, caller);
     const DotAttentionOptions o = settle(options, query, query.shape()[1], 0);
     return {out_proj->forward(packed_attention(packed, heads_, options_.key_heads, o, caller), caller), {}};
   }
-  Projected p = project(query, key, value, caller);
+  Projected p = filled ? Projected{project_query(query, caller), {}, {}} : project(query, key, value, caller);
   if (options_.rotary) {
     p.q = rotary(p.q, offset, options_.rotary_base, caller);
-    p.k = rotary(p.k, offset, options_.rotary_base, caller);
+    if (!filled) p.k = rotary(p.k, offset, options_.rotary_base, caller);
   }
   if (options.cache) {
-    options.cache->append(p.k, p.v, caller);
+    if (!filled) options.cache->append(p.k, p.v, caller);
     p.k = options.cache->k();
     p.v = options.cache->v();
   }

@@ -40,9 +40,11 @@ class KeyValueCache {
 /// What a call of MultiheadAttention may add.
 struct AttendOptions {
   bool causal = false;
-  Tensor key_padding_keep = {};    // bool [batch, keys], true where a key may be read
-  Tensor bias = {};                // added to the scores, broadcast to [batch, heads, queries, keys]
-  KeyValueCache* cache = nullptr;  // self-attention: x continues what the cache holds
+  Tensor key_padding_keep = {};  // bool [batch, keys], true where a key may be read
+  Tensor bias = {};              // added to the scores, broadcast to [batch, heads, queries, keys]
+  /// Self-attention: x continues what the cache holds. Attention on something else: the first call fills the cache with
+  /// its keys and values, later ones read them there and project none.
+  KeyValueCache* cache = nullptr;
 };
 
 /// Attention in `heads` projections side by side: y = concat(head_1, head_2, ...) W_o^T + b_o, head_h = softmax(q_h k_h^T
@@ -79,6 +81,7 @@ class MultiheadAttention : public Module {
   };
   void check(const Tensor& query, const Tensor& key, const Tensor& value, Caller caller) const;
   Projected project(const Tensor& query, const Tensor& key, const Tensor& value, Caller caller) const;
+  Tensor project_query(const Tensor& query, Caller caller) const;
   DotAttentionOptions settle(const AttendOptions& options, const Tensor& query, int64_t keys, int64_t offset) const;
   Tensor split(const Tensor& x, int64_t heads) const;
   Attended attend(const Tensor& query, const Tensor& key, const Tensor& value, const AttendOptions& options,

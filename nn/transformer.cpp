@@ -135,7 +135,8 @@ Tensor TransformerDecoderLayer::forward(const Tensor& x, const Tensor& memory, c
         p);
   };
   const auto read = [&](const Tensor& y) {
-    return dropout(multihead_attn.forward(y, memory, memory, {.key_padding_keep = options.memory_keep}, caller), p);
+    const AttendOptions attend_memory{.key_padding_keep = options.memory_keep, .cache = options.memory_cache};
+    return dropout(multihead_attn.forward(y, memory, memory, attend_memory, caller), p);
   };
   const auto feed_forward = [&](const Tensor& y) {
     const Tensor inner = activate(options_.activation, linear1.forward(y, caller));
@@ -199,13 +200,14 @@ TransformerDecoder::TransformerDecoder(int64_t dim, int64_t heads, int64_t count
 }
 
 Tensor TransformerDecoder::forward(const Tensor& x, const Tensor& memory, const DecodeOptions& options,
-                                   std::span<KeyValueCache> caches, Caller caller) const {
+                                   std::span<DecoderCache> caches, Caller caller) const {
   const Scope scope(*this, caller);
   check_caches("TransformerDecoder", caches.size(), layers.size(), caller);
   Tensor y = x;
   for (size_t i = 0; i < layers.size(); ++i) {
     DecodeOptions own = options;
-    own.cache = caches.empty() ? nullptr : &caches[i];
+    own.cache = caches.empty() ? nullptr : &caches[i].self;
+    own.memory_cache = caches.empty() ? nullptr : &caches[i].memory;
     y = layers[i].forward(y, memory, own, caller);
   }
   return norm ? norm->forward(y, caller) : y;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <span>
 #include <vector>
 
 #include "fovea/nn/containers.h"
@@ -54,10 +55,22 @@ class TransformerEncoderLayer : public Module {
 
 /// What a decoder layer's call may add.
 struct DecodeOptions {
-  bool causal = true;              // of self-attention
-  Tensor key_padding_keep = {};    // bool [batch, time] of x
-  Tensor memory_keep = {};         // bool [batch, memory time]
-  KeyValueCache* cache = nullptr;  // of self-attention
+  bool causal = true;                     // of self-attention
+  Tensor key_padding_keep = {};           // bool [batch, time] of x
+  Tensor memory_keep = {};                // bool [batch, memory time]
+  KeyValueCache* cache = nullptr;         // of self-attention
+  KeyValueCache* memory_cache = nullptr;  // of attention on the memory, which is projected once
+};
+
+/// What a decoder layer remembers when it decodes step by step.
+struct DecoderCache {
+  KeyValueCache self;
+  KeyValueCache memory;
+
+  void clear() {
+    self.clear();
+    memory.clear();
+  }
 };
 
 /// Self-attention, attention on a memory (an encoder's result), feed-forward.
@@ -94,8 +107,9 @@ class TransformerEncoder : public Module {
 class TransformerDecoder : public Module {
  public:
   TransformerDecoder(int64_t dim, int64_t heads, int64_t layers, TransformerOptions options = {}, Caller caller = {});
+  /// `caches`, where not empty, holds one per layer; the options' caches are not used.
   Tensor forward(const Tensor& x, const Tensor& memory, const DecodeOptions& options = {},
-                 std::span<KeyValueCache> caches = {}, Caller caller = {}) const;
+                 std::span<DecoderCache> caches = {}, Caller caller = {}) const;
 
   ModuleList<TransformerDecoderLayer> layers;
   std::unique_ptr<LayerNorm> norm;
