@@ -139,4 +139,19 @@ bool is_blank(char32_t c) {
   }
 }
 
+bool is_space(char32_t c) { return u_isUWhiteSpace(static_cast<UChar32>(c)); }
+bool is_letter(char32_t c) { return (U_GET_GC_MASK(static_cast<UChar32>(c)) & U_GC_L_MASK) != 0; }
+bool is_number(char32_t c) { return (U_GET_GC_MASK(static_cast<UChar32>(c)) & U_GC_N_MASK) != 0; }
+
+bool is_word_character(char32_t c) {
+  const auto point = static_cast<UChar32>(c);
+  return u_isUAlphabetic(point) || (U_GET_GC_MASK(point) & (U_GC_M_MASK | U_GC_ND_MASK | U_GC_PC_MASK)) != 0 ||
+         u_hasBinaryProperty(point, UCHAR_JOIN_CONTROL);
+}
+
+std::pair<char32_t, char32_t> lower_alone(char32_t c) {
+  if (c == 0x130) return {'i', 0x307};
+  return {static_cast<char32_t>(u_tolower(static_cast<UChar32>(c))), 0};
+}
+
 }  // namespace fovea::data

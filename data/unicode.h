@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "fovea/data/tokenizer.h"
@@ -53,5 +54,14 @@ constexpr char ascii_lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<c
 
 /// White space, controls and invisible format characters.
 bool is_blank(char32_t c);
+
+// What \s, \p{L}, \p{N} and \w stand for in regular expressions on Unicode (UTS 18).
+bool is_space(char32_t c);
+bool is_letter(char32_t c);
+bool is_number(char32_t c);
+bool is_word_character(char32_t c);
+
+/// Unicode's lower case of one character by itself, whatever stands around it: one code point, of U+0130 two.
+std::pair<char32_t, char32_t> lower_alone(char32_t c);
 
 }  // namespace fovea::data

@@ -17,7 +17,10 @@ namespace {
 
 constexpr int64_t fewest_buckets = int64_t{1} << 12, most_buckets = int64_t{1} << 21;
 
+constexpr int64_t usual_bpe_vocabulary = 8000;
+
 std::string vocabulary_path(const std::string& folder) { return std::filesystem::path(folder) / "vocabulary.txt"; }
+std::string tokenizer_path(const std::string& folder) { return std::filesystem::path(folder) / "tokenizer.json"; }
 
 uint64_t mix(uint64_t hash, std::string_view text) {
   return std::rotl(hash, 5) * 0x9e3779b97f4a7c15u ^ data::hash_bytes(text);
@@ -61,13 +64,18 @@ void TextTask::declare_data(OptionTable& options) {
 
 void TextTask::declare_model(OptionTable& options) {
   options.group("Tokens");
-  options.add("tokens", &text_.tokens, "what a text is split into", {.choices = {"word", "char"}});
+  options.add("tokens", &text_.tokens, "what a text is split into", {.choices = {"word", "char", "bpe"}});
   options.add("bigrams", &text_.bigrams, "also pairs of neighbouring tokens, for --encoder bag");
   options.add("bigram-buckets", &text_.bigram_buckets, "rows that the pairs share",
               {.min = 0, .max = 1 << 28, .default_text = "by their number"});
-  options.add("vocabulary", &text_.vocabulary, "most tokens to know", {.min = 2, .max = 1 << 28});
+  options.add("vocabulary", &text_.vocabulary, "most tokens to know",
+              {.min = 3, .max = 1 << 28, .default_text = "50000; bpe: 8000"});
   options.add("min-count", &text_.min_count, "occurrences below which a token is not known", {.min = 1, .max = 1e9});
   options.add("max-length", &text_.max_length, "tokens of a text that are read; 0 for all", {.min = 0, .max = 1 << 28});
+}
+
+void TextTask::settle(const OptionTable& options, TrainingOptions&) {
+  if (text_.tokens == "bpe" && !options.given("vocabulary")) text_.vocabulary = usual_bpe_vocabulary;
 }
 
 data::TextDataset TextTask::read(const std::string& path) const {
@@ -96,12 +104,21 @@ void TextTask::load_training(const TrainingFiles& files) {
     at(Part::valid).labels = data::label_ids(valid, labels_);
     at(Part::valid).texts = std::move(valid.texts);
   }
-  make_encoder(std::nullopt);
+  make_encoder(learn_tokenizer(), std::nullopt);
   for (Examples& part : parts_) part.ids = encoder_->encode(part.texts);
 }
 
-void TextTask::make_encoder(std::optional<data::Vocabulary> vocabulary) {
-  std::shared_ptr<const data::Tokenizer> tokenizer = data::make_tokenizer(text_.tokens);
+std::shared_ptr<const data::Tokenizer> TextTask::learn_tokenizer() {
+  if (text_.tokens != "bpe") return data::make_tokenizer(text_.tokens);
+  const int64_t reserved = data::Vocabulary::unknown + 1;
+  bpe_ = std::make_shared<data::BpeTokenizer>(data::BpeTokenizer::train(
+      at(Part::train).texts,
+      {.words = {.lower_case = true}, .vocabulary = text_.vocabulary - reserved, .min_count = text_.min_count}));
+  return bpe_;
+}
+
+void TextTask::make_encoder(std::shared_ptr<const data::Tokenizer> tokenizer,
+                            std::optional<data::Vocabulary> vocabulary) {
   const std::vector<std::string>& texts = at(Part::train).texts;
   if (!vocabulary) {
     vocabulary = data::Vocabulary::build(data::count_tokens(texts, *tokenizer),
@@ -263,11 +280,20 @@ std::string TextTask::colour_note() const {
                  : "The stronger the colour, the more the prediction loses without the token.";
 }
 
-void TextTask::save(const std::string& folder) const { encoder_->vocabulary().save(vocabulary_path(folder)); }
+void TextTask::save(const std::string& folder) const {
+  encoder_->vocabulary().save(vocabulary_path(folder));
+  if (bpe_) bpe_->save(tokenizer_path(folder));
+}
 
 void TextTask::restore(const std::string& folder, data::Labels labels) {
   labels_ = std::move(labels);
-  make_encoder(data::Vocabulary::load(vocabulary_path(folder)));
+  std::shared_ptr<const data::Tokenizer> tokenizer;
+  if (text_.tokens == "bpe") {
+    tokenizer = bpe_ = std::make_shared<data::BpeTokenizer>(data::BpeTokenizer::load(tokenizer_path(folder)));
+  } else {
+    tokenizer = data::make_tokenizer(text_.tokens);
+  }
+  make_encoder(std::move(tokenizer), data::Vocabulary::load(vocabulary_path(folder)));
 }
 
 }  // namespace fovea::train

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "fovea/data/batch.h"
+#include "fovea/data/bpe.h"
 #include "fovea/data/text_dataset.h"
 #include "fovea/data/text_encoder.h"
 #include "fovea/train/classifier_task.h"
@@ -45,6 +46,8 @@ class TextTask : public ClassifierTask {
  public:
   void declare_data(OptionTable& options) override;
   void declare_model(OptionTable& options) override;
+  /// For derived classes to call.
+  void settle(const OptionTable& options, TrainingOptions& training) override;
 
   void load_training(const TrainingFiles& files) override;
   void load_test(const std::string& path) override;
@@ -87,7 +90,8 @@ class TextTask : public ClassifierTask {
   const Examples& at(Part part) const { return parts_[static_cast<size_t>(part)]; }
   Examples& at(Part part) { return parts_[static_cast<size_t>(part)]; }
   data::TextDataset read(const std::string& path) const;
-  void make_encoder(std::optional<data::Vocabulary> vocabulary);
+  std::shared_ptr<const data::Tokenizer> learn_tokenizer();
+  void make_encoder(std::shared_ptr<const data::Tokenizer> tokenizer, std::optional<data::Vocabulary> vocabulary);
   TextBatch batch(const data::TokenIds& ids, std::span<const int32_t> labels, std::span<const int64_t> examples) const;
   /// The weight of each token; empty where the model has no attention.
   std::vector<double> attention(std::span<const int32_t> ids) const;
@@ -105,6 +109,7 @@ class TextTask : public ClassifierTask {
   bool choose_buckets_ = false;  // the user left their number to us
   Device device_;
   data::Labels labels_;
+  std::shared_ptr<const data::BpeTokenizer> bpe_;  // where the tokens are its
   std::optional<data::TextEncoder> encoder_;
   std::array<Examples, 3> parts_;
   uint64_t fingerprint_ = 0;

@@ -21,6 +21,7 @@
 #include "fovea/backends/default_device.h"
 #include "fovea/backends/vulkan.h"
 #include "fovea/data/batch.h"
+#include "fovea/data/bpe.h"
 #include "fovea/data/files.h"
 #include "fovea/data/loader.h"
 #include "fovea/data/safetensors.h"
