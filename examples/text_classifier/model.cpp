@@ -2,43 +2,6 @@
 
 using namespace fovea;
 
-namespace {
-
-std::unique_ptr<nn::RecurrentLayer> make_encoder(const ModelOptions& options) {
-  const nn::RecurrentLayerOptions layer{.layers = options.layers, .bidirectional = true, .dropout = options.dropout};
-  if (options.encoder == "lstm") return std::make_unique<nn::LSTM>(options.embedding, options.hidden, layer);
-  if (options.encoder == "gru") return std::make_unique<nn::GRU>(options.embedding, options.hidden, layer);
-  const nn::RNNOptions rnn{.layers = options.layers, .bidirectional = true, .dropout = options.dropout};
-  return std::make_unique<nn::RNN>(options.embedding, options.hidden, rnn);
-}
-
-nn::AttentionPoolOptions attention_options(const ModelOptions& options) {
-  nn::AttentionPoolOptions pool{.gate = options.gate};
-  for (const auto score :
-       {nn::Score::additive, nn::Score::dot, nn::Score::scaled_dot, nn::Score::cosine, nn::Score::bilinear}) {
-    if (options.attention == nn::name(score)) pool.score = score;
-  }
-  for (const auto weights : {nn::Weights::softmax, nn::Weights::sum, nn::Weights::exp, nn::Weights::sparsemax}) {
-    if (options.weights == nn::name(weights)) pool.weights = weights;
-  }
-  return pool;
-}
-
-}  // namespace
-
-void ModelOptions::declare(train::OptionTable& options) {
-  options.group("Model");
-  options.add("encoder", &encoder, "what reads the tokens", {.choices = {"bag", "rnn", "gru", "lstm"}});
-  options.add("attention", &attention, "how the attention scores a token",
-              {.choices = {"additive", "dot", "scaled_dot", "cosine", "bilinear", "none"}});
-  options.add("weights", &weights, "how scores become weights", {.choices = {"softmax", "sum", "exp", "sparsemax"}});
-  options.add("gate", &gate, "a learned gate on what the attention read");
-  options.add("embedding", &embedding, "numbers a token", {.min = 1, .max = 65536});
-  options.add("hidden", &hidden, "numbers of the encoder's state in each direction", {.min = 1, .max = 65536});
-  options.add("layers", &layers, "recurrent layers", {.min = 1, .max = 64});
-  options.add("word-dropout", &word_dropout, "share of the tokens that a step hides", {.min = 0, .max = 0.95});
-}
-
 TextModel::TextModel(const ModelOptions& options, int64_t ids, int64_t classes)
     : options_(options), dropout_(options.dropout) {
   int64_t width = options.embedding;
@@ -56,9 +19,15 @@ TextModel::TextModel(const ModelOptions& options, int64_t ids, int64_t classes)
     add("embedding", *embedding_);
     encoder_ = make_encoder(options);
     add("encoder", *encoder_);
-    width = 2 * options.hidden;
-    if (options.attention != "none") {
-      attention_ = std::make_unique<nn::AttentionPool>(width, attention_options(options));
+    width = encoder_->width();
+    if (options.attention == "multi_head") {
+      heads_ = std::make_unique<nn::MultiheadPool>(
+          width, options.heads, nn::MultiheadPoolOptions{.weights = options.weights_kind(), .gate = options.gate});
+      add("attention", *heads_);
+    } else if (options.attention != "none") {
+      attention_ = std::make_unique<nn::AttentionPool>(
+          width,
+          nn::AttentionPoolOptions{.score = options.score(), .weights = options.weights_kind(), .gate = options.gate});
       add("attention", *attention_);
     }
   }
@@ -75,17 +44,20 @@ Tensor TextModel::drop_words(const Tensor& tokens) const {
   return masked_fill(tokens, logical_and(hidden, ne(tokens, data::Vocabulary::padding)), data::Vocabulary::unknown);
 }
 
+/// A vector for the text and the weight of each token, of several heads the mean.
+nn::Attended TextModel::attend(const Tensor& states, const Tensor& keep) const {
+  if (attention_) return attention_->forward_with_weights(states, keep);
+  const nn::Attended made = heads_->forward_with_weights(states, keep);
+  return {made.read, mean(made.weights.detach(), 1)};
+}
+
 train::TextOutput TextModel::forward(const train::TextBatch& batch) const {
   const Tensor tokens = drop_words(batch.tokens);
   if (bag_) return {output_->forward(dropout_.forward(bag_->forward(tokens, batch.offsets))), {}};
 
   const Tensor embedded = dropout_.forward(embedding_->forward(tokens));
-  const nn::RecurrentOutput read = encoder_->forward(embedded, batch.lengths);
-  if (!attention_) {
-    const int64_t last = read.h.size(0);
-    const Tensor states = concat({read.h.select(0, last - 2), read.h.select(0, last - 1)}, -1);
-    return {output_->forward(dropout_.forward(states)), {}};
-  }
-  const nn::Attended attended = attention_->forward_with_weights(read.output, batch.mask);
-  return {output_->forward(dropout_.forward(attended.read)), attended.weights};
+  const bool attends = attention_ || heads_;
+  const Encoded encoded = encoder_->read(embedded, batch, !attends);
+  const nn::Attended read = attends ? attend(encoded.states, batch.mask) : nn::Attended{encoded.summary, {}};
+  return {output_->forward(dropout_.forward(read.read)), read.weights};
 }

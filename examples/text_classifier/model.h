@@ -4,25 +4,13 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
-/// What the model is made of.
-struct ModelOptions {
-  std::string encoder = "gru";
-  std::string attention = "additive";
-  std::string weights = "softmax";
-  bool gate = false;
-  int64_t embedding = 128;
-  int64_t hidden = 128;  // of each direction
-  int64_t layers = 1;
-  double dropout = 0.3;
-  double word_dropout = 0.1;
+#include "encoder.h"
+#include "model_options.h"
 
-  void declare(fovea::train::OptionTable& options);
-  bool is_bag() const { return encoder == "bag"; }
-};
-
-/// Tokens are embedded and read: as a bag (their mean), or in both directions by a recurrent layer whose states an
-/// attention sums up; a linear layer names the class.
+/// Tokens are embedded and read: as a bag (their mean), or by an encoder whose states an attention sums up; a linear
+/// layer names the class.
 class TextModel final : public fovea::nn::Module {
  public:
   TextModel(const ModelOptions& options, int64_t ids, int64_t classes);
@@ -31,12 +19,14 @@ class TextModel final : public fovea::nn::Module {
 
  private:
   fovea::Tensor drop_words(const fovea::Tensor& tokens) const;
+  fovea::nn::Attended attend(const fovea::Tensor& states, const fovea::Tensor& keep) const;
 
   ModelOptions options_;
   std::unique_ptr<fovea::nn::EmbeddingBag> bag_;
   std::unique_ptr<fovea::nn::Embedding> embedding_;
-  std::unique_ptr<fovea::nn::RecurrentLayer> encoder_;
-  std::unique_ptr<fovea::nn::AttentionPool> attention_;  // none: the last states speak for the text
+  std::unique_ptr<Encoder> encoder_;
+  std::unique_ptr<fovea::nn::AttentionPool> attention_;  // neither: the encoder sums up the text itself
+  std::unique_ptr<fovea::nn::MultiheadPool> heads_;
   fovea::nn::Dropout dropout_;
   std::unique_ptr<fovea::nn::Linear> output_;
 };
