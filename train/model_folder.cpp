@@ -25,11 +25,9 @@ std::string checkpoint_path(const std::string& folder) {
 }
 
 void save_config(const std::string& folder, const ModelConfig& config) {
-  Json object{{"format", format},
-              {"trainer", config.trainer},
-              {"run", config.run},
-              {"options", Json::parse(config.options)},
-              {"classes", config.labels.names()}};
+  Json object{
+      {"format", format}, {"trainer", config.trainer}, {"run", config.run}, {"options", Json::parse(config.options)}};
+  if (config.labels.size() > 0) object["classes"] = config.labels.names();
   if (config.decision != "{}") object["decision"] = Json::parse(config.decision);
   data::write_atomically(config_path(folder), object.dump(2) + '\n');
 }
@@ -45,8 +43,7 @@ ModelConfig load_config(const std::string& folder, const std::string& trainer) {
     const auto made_by = object.at("trainer").get<std::string>();
     if (made_by != trainer) data::fail(path, "a model of {}, not of {}", made_by, trainer);
     if (!object.at("options").is_object()) data::fail(path, "its options are not an object");
-    const auto names = object.at("classes").get<std::vector<std::string>>();
-    if (names.size() < 2) data::fail(path, "a model needs two classes; it has {}", names.size());
+    const auto names = object.value("classes", std::vector<std::string>());
     return {.trainer = made_by,
             .options = object.at("options").dump(),
             .labels = data::Labels::in_order(names),

@@ -13,8 +13,8 @@ namespace fovea::train {
 struct ModelConfig {
   std::string trainer;  // the program that made it: "text_classifier"
   std::string options;  // a JSON object, see OptionTable
-  data::Labels labels;
-  std::string run;  // names the run; the weights bear it too, so that files of two runs are not taken for one model
+  data::Labels labels;  // of a classifier; else none
+  std::string run;      // names the run; the weights bear it too, so that files of two runs are not taken for one model
   std::string decision = "{}";  // how probabilities become classes, see Decision
 };
 

@@ -200,6 +200,10 @@ std::string to_html(const Report& report) {
   out += examples_html("Worst mistakes", "Where the model was most sure and wrong. " + report.colour_note,
                        report.mistakes);
   out += examples_html("Examples", report.colour_note, report.examples);
+  for (const auto& [heading, text] : report.texts) {
+    out +=
+        fmt::format("<h2>{}</h2>\n<div class=\"example pieces\">{}</div>\n", escape_html(heading), escape_html(text));
+  }
   return out + "</body>\n</html>\n";
 }
 

@@ -42,6 +42,7 @@ struct Report {
   std::vector<ReportExample> examples = {};
   std::string colour_note = {};  // what the colours of the examples say
   DeletionCurves deletion = {};
+  std::vector<std::pair<std::string, std::string>> texts = {};  // headings and texts, shown as they are
 };
 
 /// One self-contained page: no scripts, nothing loaded; for phones and desks, light and dark.

@@ -8,6 +8,9 @@ namespace fovea::train {
 TrainedModel TrainedModel::load(const std::string& folder, const std::string& program,
                                 std::unique_ptr<ClassifierTask> task, const OptionTable& given, Device device) {
   ModelConfig config = load_config(folder, program);
+  if (config.labels.size() < 2) {
+    data::fail(config_path(folder), "a model needs two classes; it has {}", config.labels.size());
+  }
   TrainingOptions training;
   double hold_out = 0;
   OptionTable options;

@@ -4,6 +4,8 @@
 #include <cmath>
 
 #include "fovea/autograd/losses.h"
+#include "fovea/autograd/pointwise.h"
+#include "fovea/autograd/reductions.h"
 #include "fovea/nn/clip.h"
 #include "fovea/tensor/creation.h"
 #include "fovea/train/interrupt.h"
@@ -21,16 +23,6 @@ constexpr double save_rate = 200e6;   // bytes a second, until one has been writ
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
-int64_t count_correct(const std::vector<float>& logits, const std::vector<int32_t>& labels) {
-  const auto classes = static_cast<int64_t>(logits.size() / std::max<size_t>(labels.size(), 1));
-  int64_t correct = 0;
-  for (size_t i = 0; i < labels.size(); ++i) {
-    const auto row = logits.begin() + static_cast<int64_t>(i) * classes;
-    correct += std::max_element(row, row + classes) - row == labels[i];
-  }
-  return correct;
 }
 
 double bytes_of(const nn::StateDict& state) {
@@ -125,7 +117,8 @@ void Trainer::train_step(const Outcome& outcome, const nn::schedule::Curve& curv
   loss.backward();
   if (options_.clip > 0) nn::clip_grad_norm(parameters_, options_.clip);
   optimizer_.step();
-  unread_.push_back({loss.detach(), outcome.logits.detach(), outcome.labels});
+  const Tensor right = eq(argmax(outcome.logits.detach(), -1), outcome.labels);
+  unread_.push_back({loss.detach(), sum(right.to(i32)), outcome.labels.numel()});
   ++step_;
   ++batch_;
   if (unread_.size() >= most_unread) read_losses();
@@ -137,11 +130,9 @@ void Trainer::read_losses() {
     if (!std::isfinite(loss)) {
       refuse("the loss became {} within the first {} steps; a lower --lr or --clip 1 may help", loss, step_);
     }
-    const auto labels = unread.labels.to_vector<int32_t>();
-    const auto count = static_cast<int64_t>(labels.size());
-    loss_sum_ += loss * static_cast<double>(count);
-    correct_ += count_correct(unread.logits.to_vector<float>(), labels);
-    examples_ += count;
+    loss_sum_ += loss * static_cast<double>(unread.examples);
+    correct_ += static_cast<int64_t>(unread.correct.item());
+    examples_ += unread.examples;
   }
   unread_.clear();
 }

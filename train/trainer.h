@@ -83,11 +83,11 @@ class Trainer {
  private:
   using Clock = std::chrono::steady_clock;
 
-  /// A step whose loss has not been looked at: reading it would make a device wait.
+  /// A step whose result has not been looked at: reading it would make a device wait.
   struct Unread {
     Tensor loss;
-    Tensor logits;
-    Tensor labels;
+    Tensor correct;  // how many were called rightly
+    int64_t examples;
   };
 
   void train_step(const Outcome& outcome, const nn::schedule::Curve& curve);

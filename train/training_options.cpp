@@ -38,6 +38,11 @@ Device RunOptions::apply() const {
   return chosen;
 }
 
+std::string describe(Device device) {
+  if (device == Device::cpu()) return to_string(device);
+  return fmt::format("{} ({})", device, backend(device).description());
+}
+
 void TrainingOptions::declare(OptionTable& options) {
   options.group("Training");
   options.add("epochs", &epochs, "passes over the data, at most", {.min = 1, .max = largest});

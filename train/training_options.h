@@ -26,6 +26,9 @@ struct RunOptions {
   Device apply() const;
 };
 
+/// A device as a run names the one it took: "cpu", "vulkan:0 (llvmpipe ...)".
+std::string describe(Device device);
+
 /// How a model is trained: the options that every trainer has.
 struct TrainingOptions {
   int64_t seed = 1;

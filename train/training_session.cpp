@@ -1,61 +1,24 @@
 #include "fovea/train/training_session.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <chrono>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "fovea/data/file_error.h"
 #include "fovea/data/files.h"
-#include "fovea/data/string_index.h"
 #include "fovea/tensor/creation.h"
 #include "fovea/train/command_line.h"
 #include "fovea/train/model_folder.h"
+#include "fovea/train/run_identity.h"
 #include "fovea/train/terminal.h"
 #include "fovea/train/training_report.h"
 
 namespace fovea::train {
-namespace {
 
 using Json = nlohmann::ordered_json;
 namespace fs = std::filesystem;
-
-std::string describe(Device device) {
-  if (device == Device::cpu()) return to_string(device);
-  return fmt::format("{} ({})", device, backend(device).description());
-}
-
-/// What a checkpoint remembers of its run: options, data.
-std::string describe_run(const OptionTable& options, const TrainingFiles& files, uint64_t fingerprint) {
-  return Json{{"options", Json::parse(options.to_json())},
-              {"train", files.train},
-              {"valid", files.valid},
-              {"data", fmt::format("{:016x}", fingerprint)}}
-      .dump();
-}
-
-/// The run's name: the same for the same options and data, wherever they lie.
-std::string run_name(const OptionTable& options, uint64_t fingerprint) {
-  return fmt::format("{:016x}", data::hash_bytes(fmt::format("{} {:016x}", options.to_json(), fingerprint)));
-}
-
-const char* name_of(Ending ending) {
-  switch (ending) {
-    case Ending::complete:
-      return "complete";
-    case Ending::stopped_early:
-      return "stopped_early";
-    case Ending::out_of_time:
-      return "out_of_time";
-    default:
-      return "interrupted";
-  }
-}
-
-}  // namespace
 
 TrainingSession::TrainingSession(std::string program, std::unique_ptr<ClassifierTask> task)
     : program_(std::move(program)), task_(std::move(task)) {}
@@ -85,7 +48,7 @@ int TrainingSession::run(OptionTable& options) {
   std::optional<Checkpoint> checkpoint;
   if (training_.resume && fs::exists(checkpoint_path(out_), ignored)) {
     checkpoint = load_checkpoint(checkpoint_path(out_));
-    adopt(options, *checkpoint);
+    adopt_run(options, *checkpoint, out_);
   }
   if (files_.train.empty()) refuse("--train is missing (--help tells more)");
   const int64_t folds = std::exchange(files_.folds, 0);
@@ -96,10 +59,12 @@ int TrainingSession::run(OptionTable& options) {
   files_.seed = static_cast<uint64_t>(training_.seed);
   task_->load_training(files_);
   const CostMatrix costs = decision_.load(task_->labels());
-  const std::string name = run_name(options, task_->fingerprint());
-  if (checkpoint) check_same_run(*checkpoint, describe_run(options, files_, task_->fingerprint()));
+  const RunIdentity identity{options, files_.train, files_.valid, task_->fingerprint()};
+  const std::string name = identity.name();
+  if (checkpoint) check_same_run(*checkpoint, identity.describe(), out_);
 
-  prepare_folder();
+  prepare_folder(out_, training_.resume);
+  if (!training_.resume) fs::remove(fs::path(out_) / "folds.jsonl", ignored);
   Progress progress(Progress::style_for(stdout, run_.quiet));
   std::vector<FoldResult> results;
   if (folds > 0) {
@@ -117,7 +82,7 @@ int TrainingSession::run(OptionTable& options) {
   const auto optimizer = training_.make_optimizer(model);
   TrainerOptions trainer_options = training_.trainer();
   trainer_options.checkpoint = checkpoint_path(out_);
-  trainer_options.run = describe_run(options, files_, task_->fingerprint());
+  trainer_options.run = identity.describe();
   trainer_options.class_weights =
       training_.class_weights(truths_of(*task_, Part::train), task_->labels().size(), device);
   Trainer trainer(model, *optimizer, trainer_options);
@@ -179,52 +144,13 @@ int TrainingSession::run(OptionTable& options) {
     summary.update({{"epochs", trainer.history().size()},
                     {"best_epoch", trainer.best_epoch()},
                     {"steps", trainer.steps()},
-                    {"ending", name_of(ending)},
+                    {"ending", train::name(ending)},
                     {"seconds", seconds},
                     {"out", out_}});
     if (!results.empty()) summary["cross_validation"] = Json::parse(summary_json(results, costs.classes > 0));
     fmt::print("{}\n", summary.dump());
   }
   return ending == Ending::interrupted ? ExitStatus::interrupted : ExitStatus::success;
-}
-
-void TrainingSession::adopt(OptionTable& options, const Checkpoint& checkpoint) const {
-  const Json run = Json::parse(checkpoint.run, nullptr, false);
-  if (!run.is_object() || !run.contains("options"))
-    data::fail(checkpoint_path(out_), "not a checkpoint of this program");
-  options.from_json(run["options"].dump(), checkpoint_path(out_));
-  const auto adopt_file = [&](const char* name) {
-    if (!options.given(name) && run.contains(name) && run[name].is_string() && run[name] != "") {
-      options.assign(name, {run[name].get<std::string>()});
-    }
-  };
-  adopt_file("train");
-  adopt_file("valid");
-}
-
-void TrainingSession::check_same_run(const Checkpoint& checkpoint, const std::string& run) const {
-  const Json before = Json::parse(checkpoint.run), now = Json::parse(run);
-  for (const auto& [name, value] : now["options"].items()) {
-    const Json& earlier = before["options"].contains(name) ? before["options"][name] : Json();
-    if (earlier != value) {
-      refuse("--{} is {}, but {} for the run to go on with in {}", name, value.dump(), earlier.dump(), out_);
-    }
-  }
-  if (before.value("data", "") != now.value("data", "")) {
-    refuse("--train or --valid is not what the run in {} was learning from", out_);
-  }
-}
-
-void TrainingSession::prepare_folder() const {
-  std::error_code error;
-  fs::create_directories(out_, error);
-  if (error) data::fail_system(out_, "cannot make the folder", error.value());
-  if (!fs::is_directory(out_, error)) data::fail(out_, "is no folder");
-  if (access(out_.c_str(), W_OK) != 0) data::fail_system(out_, "cannot write into the folder", errno);
-  if (!training_.resume) {
-    for (const fs::path& old : {fs::path(checkpoint_path(out_)), fs::path(out_) / "folds.jsonl"})
-      fs::remove(old, error);
-  }
 }
 
 void TrainingSession::write_model(const nn::Module& model, const OptionTable& options, const std::string& run,

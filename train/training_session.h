@@ -25,9 +25,6 @@ class TrainingSession {
   int run(OptionTable& options);
 
  private:
-  void adopt(OptionTable& options, const Checkpoint& checkpoint) const;
-  void check_same_run(const Checkpoint& checkpoint, const std::string& run) const;
-  void prepare_folder() const;
   Ending cross_validate(int64_t folds, const std::string& run, Device device, std::vector<FoldResult>& results,
                         Progress& progress);
   void write_model(const nn::Module& model, const OptionTable& options, const std::string& run,

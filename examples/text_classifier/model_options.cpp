@@ -84,7 +84,7 @@ void ModelOptions::refuse_unused(const train::TextOptions& text) const {
   only_if(!is_bag() && !conv, "layers", layers, usual.layers, by_encoder);
   only_if(transformer, "positions", positions, usual.positions, by_encoder);
   only_if(conv, "kernels", kernels, usual.kernels, by_encoder);
-  only_if(is_bag(), "bigrams", text.bigrams, false, by_encoder);
+  if (text.bigrams && !is_bag()) train::refuse("--bigrams goes with --encoder bag only");
   only_if(is_bag() || attention != "none", "weights", weights, usual.weights, "--attention none");
   only_if(is_bag() || attention != "none", "gate", gate, usual.gate, "--attention none");
   only_if(transformer || attention == "multi_head", "heads", heads, usual.heads,

@@ -1,0 +1,130 @@
+#include "generation.h"
+
+#include <cstdio>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "fovea/data/file_error.h"
+#include "fovea/data/utf8.h"
+#include "fovea/train/command_line.h"
+#include "model_options.h"
+
+using namespace fovea;
+
+namespace {
+
+std::vector<int32_t> ids_of_prompt(const Characters& characters, const std::string& prompt) {
+  std::vector<int32_t> ids = characters.encode(prompt);
+  if (ids.empty()) ids.push_back(data::Vocabulary::unknown + 1);
+  return ids;
+}
+
+Tensor row(const std::vector<int32_t>& ids, Device device) {
+  return from_vector(ids, {1, static_cast<int64_t>(ids.size())}, device);
+}
+
+}  // namespace
+
+std::string continue_text(nn::CausalLM& model, const Characters& characters, const std::string& prompt,
+                          const nn::GenerateOptions& options) {
+  const Tensor start = row(ids_of_prompt(characters, prompt), model.embedding.weight.device());
+  std::string text;
+  for (const int32_t id : model.generate(start, options).to_vector<int32_t>()) text += characters.text(id);
+  return text;
+}
+
+train::Command generate_command() {
+  struct State {
+    std::string model, prompt;
+    nn::GenerateOptions options = {.length = 400, .sampling = {.temperature = 0.8}};
+    int64_t seed = 1;
+    bool no_cache = false;
+    train::RunOptions run;
+  };
+  auto state = std::make_shared<State>();
+  const auto declare = [state](train::OptionTable& options) {
+    options.group("Files");
+    options.add("model", &state->model, "folder that train wrote",
+                {.placeholder = "DIR", .required = true, .configuration = false});
+    options.group("Text");
+    options.add("prompt", &state->prompt, "what the text begins with", {.default_text = "the commonest character"});
+    options.add("length", &state->options.length, "characters to write", {.min = 0, .max = 1e9});
+    options.add("temperature", &state->options.sampling.temperature,
+                "below 1 the likely grows likelier; 0 takes the likeliest", {.min = 0, .max = 1e6});
+    options.add("top-k", &state->options.sampling.top_k, "choose among the k likeliest; 0 for all",
+                {.min = 0, .max = 1e9});
+    options.add("top-p", &state->options.sampling.top_p, "choose among the likeliest that together reach p",
+                {.min = 1e-9, .max = 1});
+    options.add("seed", &state->seed, "start of the random numbers; the same seed gives the same text", {.min = 0});
+    options.add("no-cache", &state->no_cache, "read everything again for each character: the same text, slowly");
+    state->run.declare(options);
+  };
+  const auto run = [state](train::OptionTable&) {
+    if (data::find_invalid_utf8(state->prompt) != std::string::npos) train::refuse("--prompt is not UTF-8");
+    const Device device = state->run.apply();
+    const LanguageModel loaded = LanguageModel::load(state->model, device);
+    nn::GenerateOptions options = state->options;
+    options.seed = static_cast<uint64_t>(state->seed);
+    options.cache = !state->no_cache;
+    std::string text;
+    const bool shows = !state->run.json && !state->run.quiet;
+    const auto show = [&](int32_t id) {
+      const std::string_view character = loaded.characters.text(id);
+      text += character;
+      if (!shows) return;
+      std::fwrite(character.data(), 1, character.size(), stdout);
+      std::fflush(stdout);
+    };
+    const std::vector<int32_t> prompt = ids_of_prompt(loaded.characters, state->prompt);
+    for (const int32_t id : prompt) show(id);
+    options.step = [&](std::span<const int32_t> drawn) {
+      show(drawn[0]);
+      return true;
+    };
+    loaded.model->generate(row(prompt, device), options);
+    if (shows) fmt::print("\n");
+    if (state->run.json) fmt::print("{}\n", nlohmann::json{{"text", text}}.dump());
+    return train::ExitStatus::success;
+  };
+  return {.name = "generate", .description = "Writes a text", .declare = declare, .run = run};
+}
+
+train::Command evaluate_command() {
+  struct State {
+    std::string model, data;
+    train::RunOptions run;
+  };
+  auto state = std::make_shared<State>();
+  const auto declare = [state](train::OptionTable& options) {
+    options.group("Files");
+    options.add("model", &state->model, "folder that train wrote",
+                {.placeholder = "DIR", .required = true, .configuration = false});
+    options.add("data", &state->data, "text to test on",
+                {.placeholder = "FILE", .required = true, .configuration = false});
+    state->run.declare(options);
+  };
+  const auto run = [state](train::OptionTable&) {
+    const Device device = state->run.apply();
+    const LanguageModel loaded = LanguageModel::load(state->model, device);
+    std::vector<int32_t> ids = loaded.characters.encode(read_text(state->data));
+    if (ids.size() < 2) data::fail(state->data, "{} characters; two are the least", ids.size());
+    Windows windows(*loaded.model, std::move(ids),
+                    {.context = loaded.model->options().context, .batch_size = loaded.batch_size}, device);
+    const train::Evaluation evaluation = train::evaluate(*loaded.model, windows);
+    const double bits = evaluation.loss / std::log(2.0);
+    if (!state->run.quiet) {
+      fmt::print("loss {:.4f}  bits a character {:.4f}  perplexity {:.3f}  accuracy {:.4f}  on {} characters\n",
+                 evaluation.loss, bits, std::exp(evaluation.loss), evaluation.confusion.accuracy(),
+                 evaluation.confusion.examples());
+    }
+    if (state->run.json) {
+      fmt::print("{}\n", nlohmann::ordered_json{{"characters", evaluation.confusion.examples()},
+                                                {"accuracy", evaluation.confusion.accuracy()},
+                                                {"bits", bits},
+                                                {"loss", evaluation.loss}}
+                             .dump());
+    }
+    return train::ExitStatus::success;
+  };
+  return {.name = "evaluate", .description = "Tests a model on a text", .declare = declare, .run = run};
+}

@@ -1,0 +1,169 @@
+#include "training.h"
+
+#include <chrono>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "fovea/data/file_error.h"
+#include "fovea/data/string_index.h"
+#include "fovea/train/command_line.h"
+#include "fovea/train/model_folder.h"
+#include "fovea/train/report.h"
+#include "fovea/train/run_identity.h"
+#include "fovea/train/terminal.h"
+#include "generation.h"
+
+using namespace fovea;
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr int64_t least_steps = 20;  // an epoch, however short the text is
+constexpr int64_t shown_characters = 400;
+
+}  // namespace
+
+Training::Training() {
+  training_.lr = 2e-3;
+  training_.schedule = "cosine";
+  training_.optimizer = "adamw";
+  training_.warmup = 0.05;
+  training_.weight_decay = 0.01;
+  training_.dropout = 0.1;
+  training_.monitor = "loss";
+}
+
+void Training::declare(train::OptionTable& options) {
+  options.group("Files");
+  options.add("train", &train_, "text to learn from, any UTF-8 file", {.placeholder = "FILE", .configuration = false});
+  options.add("valid", &valid_, "text that tells the best epoch",
+              {.placeholder = "FILE", .default_text = "the end of --train is held out", .configuration = false});
+  options.add("hold-out", &hold_out_, "share of --train at its end that is held out", {.min = 0, .max = 0.9});
+  options.add("out", &out_, "folder to write the model to",
+              {.placeholder = "DIR", .required = true, .configuration = false});
+  options.add("config", &config_, "options as a JSON object, or an earlier model's config.json; flags win",
+              {.placeholder = "FILE", .configuration = false});
+  model_.declare(options);
+  training_.declare(options);
+  run_.declare(options);
+}
+
+Training::Texts Training::read() const {
+  Texts texts{.train = read_text(train_), .valid = {}, .fingerprint = 0};
+  texts.fingerprint = data::hash_bytes(texts.train);
+  if (!valid_.empty()) {
+    texts.valid = read_text(valid_);
+    texts.fingerprint ^= 31 * data::hash_bytes(texts.valid);
+  } else if (hold_out_ > 0) {
+    const auto [before, end] = hold_out_end(texts.train, hold_out_);
+    texts.valid = end;
+    texts.train = before;
+  }
+  return texts;
+}
+
+int Training::run(train::OptionTable& options) {
+  const auto start = std::chrono::steady_clock::now();
+  std::error_code ignored;
+  std::optional<train::Checkpoint> checkpoint;
+  if (training_.resume && fs::exists(train::checkpoint_path(out_), ignored)) {
+    checkpoint = train::load_checkpoint(train::checkpoint_path(out_));
+    train::adopt_run(options, *checkpoint, out_);
+  }
+  if (train_.empty()) train::refuse("--train is missing (--help tells more)");
+  model_.check();
+  const Device device = run_.apply();
+  const Texts texts = read();
+  const Characters characters(texts.train, model_.vocabulary);
+  std::vector<int32_t> learned = characters.encode(texts.train), held_out = characters.encode(texts.valid);
+  const int64_t count = static_cast<int64_t>(learned.size()), checked = static_cast<int64_t>(held_out.size());
+  if (count < 2) data::fail(train_, "{} characters to learn from; two are the least", count);
+  if (!valid_.empty() && checked < 2) data::fail(valid_, "{} characters; two are the least", checked);
+  const train::RunIdentity identity{options, train_, valid_, texts.fingerprint};
+  if (checkpoint) train::check_same_run(*checkpoint, identity.describe(), out_);
+
+  const auto seed = static_cast<uint64_t>(training_.seed);
+  manual_seed(seed);
+  const auto model = model_.make(characters.vocabulary().size(), training_.dropout);
+  model->to(device);
+  const auto optimizer = training_.make_optimizer(*model);
+  train::TrainerOptions trainer_options = training_.trainer();
+  trainer_options.checkpoint = train::checkpoint_path(out_);
+  trainer_options.run = identity.describe();
+  train::Trainer trainer(*model, *optimizer, trainer_options);
+  if (checkpoint) trainer.resume(*checkpoint);
+  checkpoint.reset();
+
+  train::prepare_folder(out_, training_.resume);
+  train::Progress progress(train::Progress::style_for(stdout, run_.quiet));
+  progress.line(fmt::format("{} characters to learn from, {} to check, {} different ones; {} weights; {}, {} thread{}",
+                            count, checked, characters.vocabulary().size() - 2,
+                            train::short_count(static_cast<double>(model->parameter_count())), train::describe(device),
+                            num_threads(), num_threads() == 1 ? "" : "s"));
+  if (trainer.steps() > 0) progress.line(fmt::format("going on behind step {}", trainer.steps()));
+
+  const Windows::Options shape{.context = model_.context, .batch_size = training_.batch_size, .seed = seed};
+  Windows::Options random = shape;
+  random.random = true;
+  random.least = least_steps;
+  Windows train(*model, learned, random, device);
+  const bool checks = checked >= 2;
+  Windows valid(*model, checks ? held_out : learned, shape, device);
+  const train::TrainerEvents events{.progress = [&](const train::ProgressState& state) { progress.update(state); },
+                                    .epoch =
+                                        [&](const train::EpochRecord& record) {
+                                          progress.line(train::epoch_line(record, training_.epochs));
+                                          data::write_atomically(fs::path(out_) / "metrics.jsonl",
+                                                                 train::to_jsonl(trainer.history()));
+                                        }};
+  const train::Ending ending = trainer.fit(train, checks ? &valid : nullptr, events);
+  progress.clear();
+
+  const train::Evaluation evaluation = train::evaluate(*model, valid);
+  characters.vocabulary().save(vocabulary_path(out_));
+  train::save_weights(out_, *model, identity.name());
+  train::save_config(out_,
+                     {.trainer = program_name, .options = options.to_json(), .labels = {}, .run = identity.name()});
+  const std::string evaluated_on =
+      fmt::format("{} characters {}", (checks ? checked : count) - 1, checks ? "held out" : "that it learned from");
+  const int64_t prompted = std::min<int64_t>(count, 20);
+  std::string sample;
+  for (int64_t i = 0; i < prompted; ++i) sample += characters.text(learned[static_cast<size_t>(i)]);
+  sample = continue_text(*model, characters, sample,
+                         {.length = shown_characters, .sampling = {.temperature = 0.8}, .seed = seed});
+  train::Report report{.title = fmt::format("{}: {}", program_name, out_), .history = trainer.history()};
+  report.facts = {{"characters", std::to_string(count)},
+                  {"held out", std::to_string(checked)},
+                  {"loss", fmt::format("{:.4f} on {}", evaluation.loss, evaluated_on)},
+                  {"perplexity", fmt::format("{:.3f}", std::exp(evaluation.loss))}};
+  for (const train::OptionTable::Option& option : options.options()) {
+    if (option.rules.configuration) report.facts.emplace_back(option.name, train::OptionTable::text(option));
+  }
+  report.texts = {{"What it writes", sample}};
+  data::write_atomically(fs::path(out_) / "report.html", train::to_html(report));
+
+  const bool over = ending == train::Ending::complete || ending == train::Ending::stopped_early;
+  if (over) {
+    fs::remove(train::checkpoint_path(out_), ignored);
+  } else {
+    progress.line(fmt::format("stopped behind step {}; the same command with --resume goes on", trainer.steps()));
+  }
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  progress.line(fmt::format("loss {:.4f}  perplexity {:.3f}  accuracy {:.4f}  on {}", evaluation.loss,
+                            std::exp(evaluation.loss), evaluation.confusion.accuracy(), evaluated_on));
+  progress.line(
+      fmt::format("model in {}, report in {}, {:.1f} s", out_, (fs::path(out_) / "report.html").string(), seconds));
+  if (run_.json) {
+    fmt::print("{}\n", nlohmann::ordered_json{{"characters", evaluation.confusion.examples()},
+                                              {"loss", evaluation.loss},
+                                              {"accuracy", evaluation.confusion.accuracy()},
+                                              {"epochs", trainer.history().size()},
+                                              {"best_epoch", trainer.best_epoch()},
+                                              {"steps", trainer.steps()},
+                                              {"ending", train::name(ending)},
+                                              {"seconds", seconds},
+                                              {"out", out_}}
+                           .dump());
+  }
+  return ending == train::Ending::interrupted ? train::ExitStatus::interrupted : train::ExitStatus::success;
+}
