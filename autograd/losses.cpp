@@ -65,6 +65,22 @@ Tensor taking_part(const Tensor& targets, const CrossEntropyOptions& options, DT
   return sum(where(taken.reshape({-1}), weights, 0.0));
 }
 
+/// cross_entropy with a share for each class.
+Tensor shared_cross_entropy(const Tensor& logits, const Tensor& targets, const CrossEntropyOptions& options,
+                            Caller caller) {
+  if (targets.shape() != logits.shape() || targets.dtype() != logits.dtype()) {
+    raise<ShapeError>(caller, "cross_entropy: shares {} {} do not fit logits {} {}", targets.dtype(), targets.shape(),
+                      logits.dtype(), logits.shape());
+  }
+  const double even = options.label_smoothing / static_cast<double>(logits.shape().back());
+  const Tensor shares = options.label_smoothing > 0 ? targets * (1 - options.label_smoothing) + even : targets;
+  Tensor terms = shares * log_softmax(logits, -1, caller);
+  if (options.weight.defined()) terms = terms * options.weight;
+  const Tensor rows = -sum(terms, -1);
+  if (options.reduction == Reduction::none) return rows;
+  return options.reduction == Reduction::sum ? sum(rows) : mean(rows);
+}
+
 Tensor reduce_rows(const Tensor& loss, const Tensor& targets, const CrossEntropyOptions& options) {
   if (options.reduction == Reduction::none) return loss;
   const Tensor total = sum(loss);
@@ -75,10 +91,13 @@ Tensor reduce_rows(const Tensor& loss, const Tensor& targets, const CrossEntropy
 }  // namespace
 
 Tensor cross_entropy(const Tensor& logits, const Tensor& targets, const CrossEntropyOptions& options, Caller caller) {
-  check_targets(logits, targets, options, "cross_entropy", caller);
   if (options.label_smoothing < 0 || options.label_smoothing > 1) {
     raise<ValueError>(caller, "cross_entropy: label_smoothing {} is not from 0 to 1", options.label_smoothing);
   }
+  if (logits.rank() > 0 && targets.rank() == logits.rank() && is_floating(targets.dtype())) {
+    return shared_cross_entropy(logits, targets, options, caller);
+  }
+  check_targets(logits, targets, options, "cross_entropy", caller);
   const int64_t classes = logits.shape().back();
   const Tensor x = logits.reshape({-1, classes}, caller);
   const Tensor dense = raw::contiguous(x);

@@ -12,7 +12,9 @@ struct CrossEntropyOptions {
   int64_t ignore_index = -100;            // a target that takes no part
   Reduction reduction = Reduction::mean;  // the mean is over the weights of the targets that take part
 };
-/// -log softmax(logits)[target]: logits [..., classes], targets i32 [...] (Szegedy et al. 2016 for the smoothing).
+/// -log softmax(logits)[target]: logits [..., classes], targets i32 [...] (Szegedy et al. 2016 for the smoothing); or,
+/// for targets of a floating dtype like the logits, which give each class a share, -sum of target log softmax(logits),
+/// whose mean is over the rows.
 Tensor cross_entropy(const Tensor& logits, const Tensor& targets, const CrossEntropyOptions& options = {},
                      Caller caller = {});
 /// -log_probabilities[target]: as cross_entropy, on what log_softmax gives.

@@ -1,0 +1,51 @@
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "fovea/autograd/losses.h"
+#include "fovea/autograd/normalize.h"
+#include "fovea/tensor/creation.h"
+#include "support/device.h"
+#include "support/expect.h"
+#include "support/layouts.h"
+
+namespace fovea::test {
+namespace {
+
+// Shares of 0 and 1 are labels, with every option.
+TEST_P(OnEveryDevice, CrossEntropyOfSharesAgreesWithLabels) {
+  const Tensor logits = random({5, 3}, options());
+  const Tensor labels = from_vector<int32_t>({2, 0, 1, 1, 0}, device());
+  std::vector<float> shares(15, 0.0f);
+  for (size_t row = 0; row < 5; ++row) shares[3 * row + static_cast<size_t>(labels.to_vector<int32_t>()[row])] = 1;
+  const Tensor targets = from_vector(shares, {5, 3}, device());
+  for (const Reduction reduction : {Reduction::none, Reduction::mean, Reduction::sum}) {
+    for (const double smoothing : {0.0, 0.2}) {
+      const CrossEntropyOptions o{.label_smoothing = smoothing, .reduction = reduction};
+      EXPECT_CLOSE(cross_entropy(logits, targets, o), cross_entropy(logits, labels, o).to(Device()));
+    }
+  }
+}
+
+TEST(CrossEntropyOfShares, IsItsDefinition) {
+  const Tensor logits = tensor({0, 1, 2, -1}, {.dtype = f64}).reshape({2, 2});
+  const Tensor targets = tensor({0.25, 0.75, 0.5, 0.5}, {.dtype = f64}).reshape({2, 2});
+  const double first = 0.25 * std::log1p(std::exp(1.0)) + 0.75 * std::log1p(std::exp(-1.0));
+  const double second = 0.5 * std::log1p(std::exp(-3.0)) + 0.5 * std::log1p(std::exp(3.0));
+  EXPECT_CLOSE(cross_entropy(logits, targets, {.reduction = Reduction::none}), std::vector<double>{first, second});
+  EXPECT_NEAR(cross_entropy(logits, targets).item(), (first + second) / 2, 1e-12);
+  const CrossEntropyOptions weighted{.weight = tensor({2, 0}, {.dtype = f64}), .reduction = Reduction::sum};
+  EXPECT_NEAR(cross_entropy(logits, targets, weighted).item(),
+              2 * (0.25 * std::log1p(std::exp(1.0)) + 0.5 * std::log1p(std::exp(-3.0))), 1e-12);
+  EXPECT_GRADIENTS(cross_entropy, random({3, 4}), softmax(random({3, 4}, {}, 2), -1));
+}
+
+TEST(CrossEntropyOfShares, RefusesWhatDoesNotFit) {
+  EXPECT_ERROR(cross_entropy(zeros({2, 3}), zeros({2, 4})),
+               "cross_entropy: shares f32 [2, 4] do not fit logits f32 [2, 3] (");
+  EXPECT_ERROR(cross_entropy(zeros({2, 3}), zeros({2, 3}, {.dtype = f64})),
+               "cross_entropy: shares f64 [2, 3] do not fit logits f32 [2, 3] (");
+}
+
+}  // namespace
+}  // namespace fovea::test
