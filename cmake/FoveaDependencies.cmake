@@ -7,6 +7,8 @@ pkg_check_modules(HWY REQUIRED IMPORTED_TARGET libhwy)
 find_package(nlohmann_json REQUIRED)
 find_package(CLI11 REQUIRED)
 find_package(ZLIB REQUIRED)
+find_package(PNG REQUIRED)
+pkg_check_modules(KISSFFT REQUIRED IMPORTED_TARGET kissfft-float)  # f32, the default of its headers
 find_package(ICU REQUIRED COMPONENTS uc)
 find_package(Threads REQUIRED)
 

@@ -19,6 +19,8 @@ void check(const TokenIds& sequences, std::span<const int32_t> labels, std::span
   }
 }
 
+}  // namespace
+
 Tensor gather_labels(std::span<const int32_t> labels, std::span<const int64_t> examples, Device device) {
   if (labels.empty()) return {};
   std::vector<int32_t> chosen;
@@ -26,8 +28,6 @@ Tensor gather_labels(std::span<const int32_t> labels, std::span<const int64_t> e
   for (const int64_t example : examples) chosen.push_back(labels[static_cast<size_t>(example)]);
   return from_vector(chosen, device);
 }
-
-}  // namespace
 
 Batch make_batch(const TokenIds& sequences, std::span<const int32_t> labels, std::span<const int64_t> examples,
                  Device device, Caller caller) {

@@ -37,4 +37,7 @@ Batch make_batch(const TokenIds& sequences, std::span<const int32_t> labels, std
 BagBatch make_bag_batch(const TokenIds& sequences, std::span<const int32_t> labels, std::span<const int64_t> examples,
                         Device device = {}, Caller caller = {});
 
+/// The labels of some examples: i32 [batch]; undefined where `labels` is empty.
+Tensor gather_labels(std::span<const int32_t> labels, std::span<const int64_t> examples, Device device);
+
 }  // namespace fovea::data

@@ -146,6 +146,22 @@ size_t ByteReader::read(char* out, size_t capacity) {
   return count;
 }
 
+std::string read_unpacked(const std::string& path, size_t limit) {
+  ByteReader reader(path);
+  std::string content;
+  size_t size = 0;
+  while (true) {
+    content.resize(size + packed_piece + size / 2);
+    const size_t count = reader.read(content.data() + size, content.size() - size);
+    if (count == 0) break;
+    size += count;
+    if (size > limit)
+      fail(path, "is longer than {} bytes{}", limit, reader.size() < reader.position() ? " unpacked" : "");
+  }
+  content.resize(size);
+  return content;
+}
+
 const std::string& ByteReader::path() const { return state_->path; }
 int64_t ByteReader::position() const { return state_->position; }
 int64_t ByteReader::size() const { return state_->size; }

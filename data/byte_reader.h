@@ -32,4 +32,7 @@ class ByteReader {
   std::unique_ptr<State> state_;
 };
 
+/// The whole of a file, unpacked where it is gzip. Throws DataError, also where that is more than `limit` bytes.
+std::string read_unpacked(const std::string& path, size_t limit);
+
 }  // namespace fovea::data

@@ -25,6 +25,13 @@ template <class... Args>
   throw DataError(fmt::format("{}:{}: {}", path, line, fmt::format(format, std::forward<Args>(args)...)));
 }
 
+/// Throws DataError "path: byte N: message"; bytes count from 0, those of packed files as they are unpacked.
+template <class... Args>
+[[noreturn]] void fail_at_byte(std::string_view path, int64_t byte, fmt::format_string<Args...> format,
+                               Args&&... args) {
+  throw DataError(fmt::format("{}: byte {}: {}", path, byte, fmt::format(format, std::forward<Args>(args)...)));
+}
+
 /// Throws DataError "path: message: what errno says", errno being `code`.
 [[noreturn]] void fail_system(std::string_view path, std::string_view message, int code);
 

@@ -26,11 +26,13 @@ struct DataLoaderOptions {
 ///     DataLoader<Batch> loader(sampler, [&](auto examples) { return make_batch(sequences, labels, examples); });
 ///     for (Batch& batch : loader) train_on(batch);   // one epoch; the next loop runs through the next one
 ///
-/// What `make` throws comes out of the loop, at the batch where it was thrown.
+/// What `make` throws comes out of the loop, at the batch where it was thrown. A `make` that takes the epoch too,
+/// `make(examples, epoch)`, can give other batches in each (augmentation).
 template <class Item>
 class DataLoader {
  public:
   using Make = std::function<Item(std::span<const int64_t> examples)>;
+  using MakeInEpoch = std::function<Item(std::span<const int64_t> examples, int64_t epoch)>;
 
   /// Where a run stands: the next batch that the loop will get. Saved with a checkpoint inside the loop, it names the
   /// batch after the one in hand.
@@ -41,6 +43,11 @@ class DataLoader {
   };
 
   DataLoader(BatchSampler sampler, Make make, DataLoaderOptions options = {}, Caller caller = {})
+      : DataLoader(
+            std::move(sampler),
+            [make = std::move(make)](std::span<const int64_t> examples, int64_t) { return make(examples); }, options,
+            caller) {}
+  DataLoader(BatchSampler sampler, MakeInEpoch make, DataLoaderOptions options = {}, Caller caller = {})
       : sampler_(std::move(sampler)), make_(std::move(make)), options_(options) {
     if (options.workers < 0 || options.prefetch < 1) {
       raise<ValueError>(caller, "DataLoader: {} workers, prefetch {}", options.workers, options.prefetch);
@@ -97,11 +104,12 @@ class DataLoader {
       seek({position_.epoch + 1, 0});
       return std::nullopt;
     }
-    if (options_.workers == 0) return make_(sampler_.batch(position_.batch++));
+    const int64_t epoch = position_.epoch;
+    if (options_.workers == 0) return make_(sampler_.batch(position_.batch++), epoch);
     if (!prefetch_) {
       const int64_t first = position_.batch;
       prefetch_.emplace(batches() - first, options_.workers, options_.prefetch,
-                        [this, first](int64_t i) { return make_(sampler_.batch(first + i)); });
+                        [this, first, epoch](int64_t i) { return make_(sampler_.batch(first + i), epoch); });
     }
     ++position_.batch;
     return prefetch_->next();
@@ -109,7 +117,7 @@ class DataLoader {
 
  private:
   BatchSampler sampler_;
-  Make make_;
+  MakeInEpoch make_;
   DataLoaderOptions options_;
   Position position_;
   std::optional<Prefetch<Item>> prefetch_;  // its threads read sampler_ and make_: it goes first

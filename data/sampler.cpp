@@ -3,52 +3,14 @@
 #include <algorithm>
 #include <numeric>
 
-namespace fovea::data {
+#include "fovea/data/random_stream.h"
 
-std::array<uint32_t, 4> philox(uint64_t key, uint64_t counter, uint64_t stream) {
-  auto low = static_cast<uint32_t>(key), high = static_cast<uint32_t>(key >> 32);
-  std::array<uint32_t, 4> x{static_cast<uint32_t>(counter), static_cast<uint32_t>(counter >> 32),
-                            static_cast<uint32_t>(stream), static_cast<uint32_t>(stream >> 32)};
-  for (int round = 0; round < 10; ++round) {
-    const uint64_t a = uint64_t{0xd2511f53u} * x[0], b = uint64_t{0xcd9e8d57u} * x[2];
-    x = {static_cast<uint32_t>(b >> 32) ^ x[1] ^ low, static_cast<uint32_t>(b),
-         static_cast<uint32_t>(a >> 32) ^ x[3] ^ high, static_cast<uint32_t>(a)};
-    low += 0x9e3779b9u;
-    high += 0xbb67ae85u;
-  }
-  return x;
-}
+namespace fovea::data {
 
 namespace {
 
-/// Numbers below a bound, without bias: 64 bits at a time, those of the incomplete last multiple thrown away.
-class Uniform {
- public:
-  Uniform(uint64_t seed, uint64_t stream) : seed_(seed), stream_(stream) {}
-
-  uint64_t below(uint64_t bound) {
-    const uint64_t rest = (0 - bound) % bound;  // 2^64 mod bound
-    while (true) {
-      const uint64_t bits = next();
-      if (bits >= rest) return bits % bound;
-    }
-  }
-
- private:
-  uint64_t next() {
-    if (counter_ % 2 == 0) block_ = philox(seed_, counter_ / 2, stream_);
-    const size_t i = 2 * (counter_++ % 2);
-    return uint64_t{block_[i]} << 32 | block_[i + 1];
-  }
-
-  uint64_t seed_;
-  uint64_t stream_;
-  uint64_t counter_ = 0;
-  std::array<uint32_t, 4> block_{};
-};
-
 template <class T>
-void shuffle(std::vector<T>& items, Uniform& random) {
+void shuffle(std::vector<T>& items, RandomStream& random) {
   for (size_t left = items.size(); left > 1; --left) std::swap(items[left - 1], items[random.below(left)]);
 }
 
@@ -57,7 +19,7 @@ void shuffle(std::vector<T>& items, Uniform& random) {
 std::vector<int64_t> permutation(int64_t n, uint64_t seed, uint64_t stream) {
   std::vector<int64_t> order(static_cast<size_t>(n));
   std::iota(order.begin(), order.end(), int64_t{0});
-  Uniform random(seed, stream);
+  RandomStream random(seed, stream);
   shuffle(order, random);
   return order;
 }
@@ -67,7 +29,7 @@ namespace {
 /// `count` examples, the classes in turn; a class's examples in an order that is drawn anew whenever all have been.
 std::vector<int64_t> balanced_order(const std::vector<std::vector<int64_t>>& members, size_t count, uint64_t seed,
                                     uint64_t stream) {
-  Uniform random(seed, stream);
+  RandomStream random(seed, stream);
   std::vector<std::vector<int64_t>> left(members.size());
   std::vector<int64_t> order;
   order.reserve(count);
@@ -163,7 +125,7 @@ void BatchSampler::arrange() {
     begins_.push_back(begin);
   }
   if (options_.shuffle && !lengths_.empty()) {
-    Uniform random(options_.seed, 2 * epoch + 1);
+    RandomStream random(options_.seed, 2 * epoch + 1);
     shuffle(begins_, random);
   }
 }

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -8,9 +7,6 @@
 #include "fovea/backends/error.h"
 
 namespace fovea::data {
-
-/// One block of Philox 4x32-10 (Salmon et al. 2011).
-std::array<uint32_t, 4> philox(uint64_t key, uint64_t counter, uint64_t stream);
 
 /// The numbers from 0 to n - 1 in an order that depends on seed and stream alone, each order as likely as another.
 std::vector<int64_t> permutation(int64_t n, uint64_t seed, uint64_t stream);

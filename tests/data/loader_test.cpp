@@ -76,6 +76,20 @@ TEST_P(EveryLoader, GoesOnAfterABreak) {
   EXPECT_EQ(got, expected);
 }
 
+TEST_P(EveryLoader, TellsTheEpochToAMakeThatTakesIt) {
+  const auto make = [](std::span<const int64_t> examples, int64_t epoch) {
+    Examples made = copy(examples);
+    made.push_back(epoch);
+    return made;
+  };
+  Loader loader(some_sampler(), make, GetParam());
+  for (int64_t epoch = 0; epoch < 3; ++epoch) {
+    for (const Examples& batch : one_epoch(loader)) EXPECT_EQ(batch.back(), epoch);
+  }
+  loader.seek({7, 5});
+  EXPECT_EQ(loader.next()->back(), 7);
+}
+
 TEST_P(EveryLoader, AnExceptionComesOutAtItsBatch) {
   const BatchSampler sampler = some_sampler();
   const int64_t wrong = sampler.batch(5)[0];

@@ -42,15 +42,6 @@ Order some_lengths(int64_t n) {
   return lengths;
 }
 
-// The known answers that the authors of Philox publish.
-TEST(Philox, GivesItsKnownAnswers) {
-  EXPECT_EQ(philox(0, 0, 0), (std::array<uint32_t, 4>{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}));
-  EXPECT_EQ(philox(UINT64_MAX, UINT64_MAX, UINT64_MAX),
-            (std::array<uint32_t, 4>{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}));
-  EXPECT_EQ(philox(0x299f31d0a4093822, 0x85a308d3243f6a88, 0x0370734413198a2e),
-            (std::array<uint32_t, 4>{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}));
-}
-
 TEST(Permutation, IsOneAndDependsOnSeedAndStream) {
   for (const int64_t n : {0, 1, 2, 3, 10, 1000}) EXPECT_EQ(sorted(permutation(n, 1, 2)), iota(n));
   EXPECT_EQ(permutation(100, 1, 2), permutation(100, 1, 2));

@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "data/temp_folder.h"
-#include "fovea/data/sampler.h"
+#include "fovea/data/random_stream.h"
 #include "fovea/train/decision_options.h"
 
 namespace fovea::train {

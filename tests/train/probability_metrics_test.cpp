@@ -7,7 +7,7 @@
 #include <cmath>
 #include <numeric>
 
-#include "fovea/data/sampler.h"
+#include "fovea/data/random_stream.h"
 
 namespace fovea::train {
 namespace {

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "fovea/data/wav.h"
+
+namespace fovea::data {
+
+/// What tells a recording's class: the folder that it lies in, or its file's name up to the first of "_-." ("7" of
+/// "7_jackson_12.wav").
+enum class LabelPlace : uint8_t {
+  any,  // the folder where there are several, else the name
+  folder,
+  name,
+};
+std::string_view name(LabelPlace place);
+
+struct AudioForm {
+  int64_t rate = 0;  // samples a second; 0: as the first recording
+  LabelPlace label = LabelPlace::any;
+};
+
+/// Recordings of one rate and the names of their classes.
+struct AudioDataset {
+  AudioForm form;  // as it was found
+  std::vector<std::vector<float>> recordings;
+  std::vector<std::string> labels;  // empty where they are not known
+  std::vector<std::string> names;   // "yes/1.wav", "digits.tar.gz/7_jackson_12.wav"
+
+  int64_t size() const { return static_cast<int64_t>(names.size()); }
+  std::string_view bytes(int64_t example) const;
+};
+
+/// Reads labelled recordings from `source` (see ExampleSource): a folder of WAVE files or a tar archive of them, also
+/// gzip. Throws DataError.
+AudioDataset load_audio(const std::string& source, AudioForm form = {});
+
+/// Reads recordings without labels: each source is a WAVE file, a folder or an archive.
+AudioDataset load_unlabelled_audio(std::span<const std::string> sources, AudioForm form = {});
+
+}  // namespace fovea::data

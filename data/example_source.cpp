@@ -1,0 +1,111 @@
+#include "fovea/data/example_source.h"
+
+#include <fnmatch.h>
+
+#include <algorithm>
+#include <charconv>
+#include <filesystem>
+
+#include "fovea/data/file_error.h"
+#include "fovea/data/unicode.h"
+
+namespace fovea::data {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr size_t most_files = 10'000'000;
+
+bool exists(const std::string& path) {
+  std::error_code error;
+  return fs::exists(path, error);
+}
+
+bool is_number(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
+/// A bound of a range; `otherwise` where it is left out.
+int64_t bound(std::string_view text, int64_t otherwise, const ExampleSource& source) {
+  int64_t value = otherwise;
+  if (text.empty()) return value;
+  if (std::from_chars(text.data(), text.data() + text.size(), value).ec != std::errc()) {
+    fail(source.text(), "{} is too great a number", text);
+  }
+  return value;
+}
+
+}  // namespace
+
+ExampleSource ExampleSource::parse(const std::string& text) {
+  if (exists(text) || !text.ends_with(']')) return {.path = text, .selection = {}};
+  for (size_t open = text.find('['); open != std::string::npos; open = text.find('[', open + 1)) {
+    const std::string path = text.substr(0, open);
+    if (!exists(path)) continue;
+    std::string selection = text.substr(open + 1, text.size() - open - 2);
+    if (selection.empty()) fail(text, "nothing stands between its brackets");
+    return {.path = path, .selection = std::move(selection)};
+  }
+  fail(text, "there is no such file or folder");
+}
+
+bool ExampleSource::is_range() const {
+  const size_t colon = selection.find(':');
+  return colon != std::string::npos && is_number(std::string_view(selection).substr(0, colon)) &&
+         is_number(std::string_view(selection).substr(colon + 1));
+}
+
+std::pair<int64_t, int64_t> ExampleSource::range(int64_t count) const {
+  if (selection.empty()) return {0, count};
+  if (!is_range()) fail(text(), "its examples have no names; choose them by number, as in [0:100]");
+  const std::string_view words = selection;
+  const size_t colon = words.find(':');
+  const int64_t first = bound(words.substr(0, colon), 0, *this), last = bound(words.substr(colon + 1), count, *this);
+  if (last > count) fail(text(), "there are only {} examples", count);
+  if (first >= last) fail(text(), "no example is meant");
+  return {first, last};
+}
+
+std::vector<size_t> ExampleSource::of(const std::vector<std::string>& names) const {
+  std::vector<size_t> chosen;
+  if (selection.empty() || is_range()) {
+    const auto [first, last] = range(static_cast<int64_t>(names.size()));
+    for (int64_t i = first; i < last; ++i) chosen.push_back(static_cast<size_t>(i));
+    return chosen;
+  }
+  const bool others = selection.front() == '!';
+  const std::string pattern = selection.substr(others ? 1 : 0);
+  for (size_t i = 0; i < names.size(); ++i) {
+    if ((fnmatch(pattern.c_str(), names[i].c_str(), 0) == 0) != others) chosen.push_back(i);
+  }
+  if (chosen.empty()) fail(text(), "none of {} names is meant", names.size());
+  return chosen;
+}
+
+std::vector<std::string> files_below(const std::string& folder, std::string_view ending) {
+  std::vector<std::string> found;
+  std::error_code error;
+  fs::recursive_directory_iterator entries(folder, fs::directory_options::follow_directory_symlink, error);
+  for (; !error && entries != fs::recursive_directory_iterator(); entries.increment(error)) {
+    const std::string name = entries->path().lexically_relative(folder).string();
+    std::error_code ignored;
+    if (!ends_in(name, ending) || entries->is_directory(ignored)) continue;
+    if (found.size() == most_files) fail(folder, "holds more than {} files", most_files);
+    found.push_back(name);
+  }
+  if (error) fail(folder, "cannot be read: {}", error.message());
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
+bool ends_in(std::string_view name, std::string_view ending) {
+  return name.size() >= ending.size() && std::equal(ending.rbegin(), ending.rend(), name.rbegin(),
+                                                    [](char a, char b) { return ascii_lower(a) == ascii_lower(b); });
+}
+
+std::string first_folder(std::string_view path) {
+  const size_t slash = path.find('/');
+  return slash == std::string_view::npos ? "" : std::string(path.substr(0, slash));
+}
+
+}  // namespace fovea::data

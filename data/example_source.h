@@ -1,0 +1,45 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace fovea::data {
+
+/// Where examples lie and which of them are meant:
+///
+///     digits.gz                 all of them
+///     digits.gz[0:8000]         the first 8000, in the order of the file or of the names
+///     recordings[*_[0-4].wav]   those whose names fit a pattern of the shell (fnmatch)
+///     recordings[!*_[0-4].wav]  those whose names do not
+struct ExampleSource {
+  std::string path;
+  std::string selection;  // what stands in the brackets; empty: all
+
+  /// Splits a command line's word. One that names an existing file or folder as a whole has no selection. Throws
+  /// DataError where there is neither.
+  static ExampleSource parse(const std::string& text);
+
+  /// The word again.
+  std::string text() const { return selection.empty() ? path : path + "[" + selection + "]"; }
+  bool is_range() const;
+
+  /// Which of `count` unnamed examples are meant, as [first, second). Throws DataError where the selection goes by name
+  /// or past the end, or none is meant.
+  std::pair<int64_t, int64_t> range(int64_t count) const;
+  /// Which of the names are meant, in their order. Throws as range does.
+  std::vector<size_t> of(const std::vector<std::string>& names) const;
+};
+
+/// The files below a folder whose names end in `ending` (".png", in any case), as paths from there, sorted. Throws
+/// DataError where a folder cannot be read or holds more than ten million.
+std::vector<std::string> files_below(const std::string& folder, std::string_view ending);
+
+/// Whether `name` ends in `ending`, in any case of ASCII letters.
+bool ends_in(std::string_view name, std::string_view ending);
+
+/// "cat" of "cat/a/1.png": the first folder of a path; empty where there is none.
+std::string first_folder(std::string_view path);
+
+}  // namespace fovea::data

@@ -1,0 +1,169 @@
+#include "fovea/data/image_dataset.h"
+
+#include <filesystem>
+#include <optional>
+
+#include "fovea/data/example_source.h"
+#include "fovea/data/file_error.h"
+#include "fovea/data/idx.h"
+
+namespace fovea::data {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int64_t most_side = 4096;
+constexpr size_t most_pixels = size_t{1} << 34;
+
+class Collector {
+ public:
+  explicit Collector(ImageForm form) { set_.form = form; }
+
+  void add(const Image& image, std::string name) {
+    ImageForm& form = set_.form;
+    if (form.channels == 0) form.channels = image.channels;
+    if (form.height == 0) form.height = image.height;
+    if (form.width == 0) form.width = image.width;
+    if (form.height > most_side || form.width > most_side) {
+      fail(name, "{} x {} pixels are too many to learn from; choose fewer by --height and --width", form.height,
+           form.width);
+    }
+    const Image fitting = resize(with_channels(image, form.channels), form.height, form.width);
+    if (set_.pixels.size() + fitting.pixels.size() > most_pixels) fail(name, "more pictures than memory should hold");
+    set_.pixels.insert(set_.pixels.end(), fitting.pixels.begin(), fitting.pixels.end());
+    set_.names.push_back(std::move(name));
+  }
+  ImageDataset& set() { return set_; }
+
+ private:
+  ImageDataset set_;
+};
+
+IdxArray load_idx_images(const std::string& path) {
+  IdxArray array = load_idx(path);
+  if (array.type != IdxArray::Type::u8 || array.shape.size() != 3) {
+    fail(path, "an IDX file of images has bytes along 3 axes; this one has {} axes{}", array.shape.size(),
+         array.type == IdxArray::Type::u8 ? "" : " of other numbers");
+  }
+  return array;
+}
+
+void add_idx(const ExampleSource& source, const IdxArray& array, Collector& to) {
+  const int64_t height = array.shape[1], width = array.shape[2], size = height * width;
+  const auto [first, last] = source.range(array.shape[0]);
+  for (int64_t i = first; i < last; ++i) {
+    const auto begin = array.bytes.begin() + i * size;
+    to.add({1, height, width, std::vector<uint8_t>(begin, begin + size)}, fmt::format("{}[{}]", source.path, i));
+  }
+}
+
+/// "t10k-labels-idx1-ubyte.gz" for "t10k-images-idx3-ubyte.gz", or the same packed or unpacked.
+std::string labels_beside(const std::string& images) {
+  std::string name = fs::path(images).filename();
+  const auto replace = [&](std::string_view what, std::string_view by) {
+    const size_t at = name.find(what);
+    if (at == std::string::npos) return false;
+    name.replace(at, what.size(), by);
+    return true;
+  };
+  if (!replace("images", "labels")) {
+    fail(images, "an IDX file of images has \"images\" in its name, so that its labels are found beside it");
+  }
+  replace("idx3", "idx1");
+  const fs::path folder = fs::path(images).parent_path();
+  const std::string other = name.ends_with(".gz") ? name.substr(0, name.size() - 3) : name + ".gz";
+  std::error_code error;
+  if (!fs::exists(folder / name, error) && fs::exists(folder / other, error)) return folder / other;
+  return folder / name;
+}
+
+void add_labelled_idx(const ExampleSource& source, Collector& to) {
+  const IdxArray images = load_idx_images(source.path);
+  const std::string path = labels_beside(source.path);
+  const IdxArray labels = load_idx(path);
+  if (labels.shape.size() != 1) fail(path, "labels stand along one axis; this file has {}", labels.shape.size());
+  if (labels.shape[0] != images.shape[0]) {
+    fail(path, "{} labels for the {} images of {}", labels.shape[0], images.shape[0], source.path);
+  }
+  if (labels.type == IdxArray::Type::f32 || labels.type == IdxArray::Type::f64) {
+    fail(path, "labels are whole numbers");
+  }
+  add_idx(source, images, to);
+  const auto [first, last] = source.range(images.shape[0]);
+  const auto values = labels.to_tensor().to_vector<int32_t>();
+  for (int64_t i = first; i < last; ++i) to.set().labels.push_back(std::to_string(values[static_cast<size_t>(i)]));
+}
+
+void add_labelled_folder(const ExampleSource& source, Collector& to) {
+  const std::vector<std::string> files = files_below(source.path, ".png");
+  if (files.empty()) fail(source.path, "no .png file stands in it");
+  for (const size_t i : source.of(files)) {
+    const std::string path = fs::path(source.path) / files[i], label = first_folder(files[i]);
+    if (label.empty()) fail(path, "stands in no folder that would name its class");
+    to.add(load_png(path), path);
+    to.set().labels.push_back(label);
+  }
+}
+
+}  // namespace
+
+Image ImageDataset::image(int64_t example) const {
+  const int64_t size = form.channels * form.height * form.width;
+  const auto begin = pixels.begin() + example * size;
+  return {form.channels, form.height, form.width, std::vector<uint8_t>(begin, begin + size)};
+}
+
+std::string_view ImageDataset::bytes(int64_t example) const {
+  const auto size = static_cast<size_t>(form.channels * form.height * form.width);
+  return {reinterpret_cast<const char*>(pixels.data()) + static_cast<size_t>(example) * size, size};
+}
+
+ImageDataset load_images(const std::string& source, ImageForm form) {
+  const ExampleSource parsed = ExampleSource::parse(source);
+  Collector collector(form);
+  if (fs::is_directory(parsed.path)) {
+    add_labelled_folder(parsed, collector);
+  } else {
+    add_labelled_idx(parsed, collector);
+  }
+  return std::move(collector.set());
+}
+
+ImageDataset load_unlabelled_images(std::span<const std::string> sources, ImageForm form) {
+  Collector collector(form);
+  for (const std::string& source : sources) {
+    const ExampleSource parsed = ExampleSource::parse(source);
+    if (fs::is_directory(parsed.path)) {
+      const std::vector<std::string> files = files_below(parsed.path, ".png");
+      if (files.empty()) fail(parsed.path, "no .png file stands in it");
+      for (const size_t i : parsed.of(files)) {
+        const std::string path = fs::path(parsed.path) / files[i];
+        collector.add(load_png(path), path);
+      }
+    } else if (ends_in(parsed.path, ".png")) {
+      if (!parsed.selection.empty()) fail(source, "a PNG file is one picture: there is nothing to choose");
+      collector.add(load_png(parsed.path), parsed.path);
+    } else {
+      add_idx(parsed, load_idx_images(parsed.path), collector);
+    }
+  }
+  return std::move(collector.set());
+}
+
+std::vector<int32_t> label_ids(std::span<const std::string> example_labels, std::span<const std::string> example_names,
+                               const Labels& labels) {
+  std::vector<int32_t> ids;
+  ids.reserve(example_labels.size());
+  for (size_t i = 0; i < example_labels.size(); ++i) {
+    const auto id = labels.find(example_labels[i]);
+    if (!id) {
+      const std::string* names = labels.names().data();
+      fail(example_names[i], "unknown label {}; the classes are {}", in_quotes(example_labels[i]),
+           list_in_quotes(names, names + labels.names().size()));
+    }
+    ids.push_back(*id);
+  }
+  return ids;
+}
+
+}  // namespace fovea::data

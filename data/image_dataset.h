@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "fovea/data/image.h"
+#include "fovea/data/vocabulary.h"
+
+namespace fovea::data {
+
+/// The form that all pictures of a set are brought to.
+struct ImageForm {
+  int64_t channels = 0;  // 0: as the first picture has them
+  int64_t height = 0;
+  int64_t width = 0;
+
+  friend bool operator==(const ImageForm&, const ImageForm&) = default;
+};
+
+/// Pictures of one form and the names of their classes.
+struct ImageDataset {
+  ImageForm form;
+  std::vector<uint8_t> pixels;      // [size, channels, height, width]
+  std::vector<std::string> labels;  // empty where they are not known
+  std::vector<std::string> names;   // what each is called: "cats/1.png", "digits.gz[17]"
+
+  int64_t size() const { return static_cast<int64_t>(names.size()); }
+  Image image(int64_t example) const;
+  std::string_view bytes(int64_t example) const;
+};
+
+/// Reads labelled pictures from `source` (see ExampleSource): a folder with one folder of PNG files for each class, or an
+/// IDX file of bytes [examples, height, width], whose labels lie beside it in a file of the same name but with "labels"
+/// for "images" (and "idx1" for "idx3"); each file also gzip. Throws DataError.
+ImageDataset load_images(const std::string& source, ImageForm form = {});
+
+/// Reads pictures without labels: each source is a PNG file, a folder of them or an IDX file.
+ImageDataset load_unlabelled_images(std::span<const std::string> sources, ImageForm form = {});
+
+/// The class ids of examples. Throws DataError that names an example whose label is not in `labels`.
+std::vector<int32_t> label_ids(std::span<const std::string> example_labels, std::span<const std::string> example_names,
+                               const Labels& labels);
+
+}  // namespace fovea::data

@@ -1,0 +1,87 @@
+#include "fovea/data/tar.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tar_writer.h"
+#include "temp_folder.h"
+
+namespace fovea::data {
+namespace {
+
+using data::testing::error_of;
+using data::testing::tar_end;
+using data::testing::tar_entry;
+using data::testing::TempFolder;
+using ::testing::ElementsAre;
+using ::testing::Pair;
+
+std::vector<std::pair<std::string, std::string>> read_all(const std::string& path, std::string_view ending = "") {
+  std::vector<std::pair<std::string, std::string>> all;
+  TarReader reader(path);
+  while (const auto entry = reader.next(ending)) all.emplace_back(entry->name, entry->content);
+  return all;
+}
+
+TEST(Tar, ReadsFilesAndPassesOverTheRest) {
+  const TempFolder folder;
+  const std::string big(1300, 'x');
+  const std::string archive = tar_entry("d/", "", '5') + tar_entry("d/a.wav", "sound") + tar_entry("link", "", '2') +
+                              tar_entry("d/empty", "") + tar_entry("d/B.WAV", big) + tar_end();
+  for (const std::string& content : {archive, data::testing::gzip(archive)}) {
+    const std::string path = folder.write("a.tar", content);
+    EXPECT_THAT(read_all(path), ElementsAre(Pair("d/a.wav", "sound"), Pair("d/empty", ""), Pair("d/B.WAV", big)));
+    EXPECT_THAT(read_all(path, ".wav"), ElementsAre(Pair("d/a.wav", "sound"), Pair("d/B.WAV", big)));
+  }
+}
+
+TEST(Tar, ReadsLongNamesOfEveryKind) {
+  const TempFolder folder;
+  const std::string name = std::string(90, 'a') + "/" + std::string(90, 'b');
+  std::string ustar = tar_entry(std::string(90, 'b'), "1");
+  ustar.replace(345, 90, std::string(90, 'a'));
+  int sum = 0;
+  ustar.replace(148, 8, std::string(8, ' '));
+  for (size_t i = 0; i < 512; ++i) sum += static_cast<unsigned char>(ustar[i]);
+  ustar.replace(148, 7, fmt::format("{:06o}", sum) + '\0');
+  const std::string record = fmt::format("{} path={}\n", name.size() + 10, name);
+  const std::string archive = ustar + tar_entry("././@LongLink", name + '\0', 'L') + tar_entry("cut", "2") +
+                              tar_entry("pax", "12 mtime=12\n" + record, 'x') + tar_entry("cut", "3") +
+                              tar_entry("d", "4");
+  EXPECT_THAT(read_all(folder.write("a.tar", archive)),
+              ElementsAre(Pair(name, "1"), Pair(name, "2"), Pair(name, "3"), Pair("d", "4")));
+}
+
+TEST(Tar, NamesFileAndByteOfWhatIsWrong) {
+  const TempFolder folder;
+  const std::string first = tar_entry("a", "content");
+  std::string broken = first + first, bad_size = first;
+  broken[512 + 512 + 512 + 3] = '!';
+  bad_size.replace(124, 11, "99999999999");
+  {
+    int sum = 0;
+    bad_size.replace(148, 8, std::string(8, ' '));
+    for (size_t i = 0; i < 512; ++i) sum += static_cast<unsigned char>(bad_size[i]);
+    bad_size.replace(148, 7, fmt::format("{:06o}", sum) + '\0');
+  }
+  const struct {
+    std::string content;
+    const char* error;
+  } cases[] = {
+      {std::string(600, 'x'), "a.tar: byte 0: not a tar archive"},
+      {"short", "a.tar: byte 5: the archive ends early, within a header"},
+      {first.substr(0, 515), "a.tar: byte 515: the archive ends early, within a"},
+      {first.substr(0, 600), "a.tar: byte 600: the archive ends early"},
+      {first + first.substr(0, 100), "a.tar: byte 1124: the archive ends early, within a header"},
+      {bad_size, "a.tar: byte 124: a file of unknown or unreadable size (more than 1073741824 bytes?)"},
+      {first + std::string(1, 'b') + first.substr(1), "a.tar: byte 1024: the archive's header is broken"},
+      {tar_entry("n", std::string(70000, 'x'), 'L'), "a.tar: byte 0: a name of 70000 bytes"},
+  };
+  for (const auto& each : cases) {
+    const std::string path = folder.write("a.tar", each.content);
+    EXPECT_EQ(error_of([&] { read_all(path); }), each.error);
+  }
+}
+
+}  // namespace
+}  // namespace fovea::data
