@@ -17,6 +17,7 @@ namespace fovea::train {
 struct Outcome {
   Tensor logits;                  // [batch, classes]
   Tensor labels;                  // i32 [batch]; undefined where they are not known
+  Tensor targets;                 // what the loss takes in place of the labels; undefined: these. See cross_entropy
   std::vector<int64_t> examples;  // which ones they are
 
   int64_t size() const { return static_cast<int64_t>(examples.size()); }
@@ -50,7 +51,8 @@ class BatchStream {
   virtual std::optional<Outcome> next() = 0;
 };
 
-/// A loader's batches through a forward function, which gives the logits. The batch has `labels` and `examples`.
+/// A loader's batches through a forward function, which gives the logits. The batch has `labels` and `examples`, and may have
+/// `targets`.
 template <class Batch>
 class LoaderStream final : public BatchStream {
  public:
@@ -66,7 +68,9 @@ class LoaderStream final : public BatchStream {
     std::optional<Batch> batch = loader_->next();
     if (!batch) return std::nullopt;
     Tensor logits = forward_(*batch);
-    return Outcome{std::move(logits), std::move(batch->labels), std::move(batch->examples)};
+    Outcome outcome{std::move(logits), std::move(batch->labels), {}, std::move(batch->examples)};
+    if constexpr (requires { batch->targets; }) outcome.targets = std::move(batch->targets);
+    return outcome;
   }
 
  private:

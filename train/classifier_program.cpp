@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <cctype>
+#include <nlohmann/json.hpp>
+
 #include "fovea/train/inference.h"
 #include "fovea/train/prediction.h"
 #include "fovea/train/trained_model.h"
@@ -62,6 +65,21 @@ int ClassifierProgram::run(const std::vector<std::string>& arguments) const {
   return run(static_cast<int>(argv.size()), argv.data());
 }
 
+int ClassifierProgram::show(std::vector<std::string> arguments, const RunOptions& options) const {
+  if (options.quiet) {
+    arguments.emplace_back("--quiet");
+  } else {
+    std::string line = "\n$ " + name_;
+    for (const std::string& argument : arguments) {
+      line += argument.find(' ') == std::string::npos ? " " + argument : " \"" + argument + '"';
+    }
+    fmt::print("{}\n", line);
+    std::fflush(stdout);
+  }
+  arguments.insert(arguments.end(), {"--device", options.device, "--threads", std::to_string(options.threads)});
+  return run(arguments);
+}
+
 Evaluation ClassifierProgram::evaluate(const std::string& folder, const std::string& file,
                                        const RunOptions& run) const {
   TrainedModel trained = TrainedModel::load(folder, name_, make_task_(), {}, run.apply());
@@ -119,11 +137,13 @@ Command ClassifierProgram::predict_command() const {
     RunOptions run;
   };
   auto state = std::make_shared<State>();
+  std::string input = make_task_()->input_kind();
+  for (char& c : input) c = static_cast<char>(std::toupper(c));
   return {.name = "predict",
           .description = "Tells the classes of new examples: of the arguments, else of the lines of standard input",
           .declare =
-              [state](OptionTable& options) {
-                options.add("TEXT", &state->inputs, "what to classify", {.positional = true, .configuration = false});
+              [state, input](OptionTable& options) {
+                options.add(input, &state->inputs, "what to classify", {.positional = true, .configuration = false});
                 options.group("Files");
                 options.add("model", &state->model, "folder that train wrote",
                             {.placeholder = "DIR", .required = true, .configuration = false});

@@ -30,6 +30,9 @@ class ClassifierProgram {
   int run(int argc, const char* const* argv) const;
   int run(const std::vector<std::string>& arguments) const;
 
+  /// Shows a command as a user would type it and runs it with the same device, threads and quietness: for demos.
+  int show(std::vector<std::string> arguments, const RunOptions& run) const;
+
   /// Tests the model of a folder on a file. Throws DataError.
   Evaluation evaluate(const std::string& folder, const std::string& file, const RunOptions& run) const;
 

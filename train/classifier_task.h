@@ -8,9 +8,9 @@
 #include "fovea/data/vocabulary.h"
 #include "fovea/nn/module.h"
 #include "fovea/train/batch_stream.h"
+#include "fovea/train/explanation.h"
 #include "fovea/train/inference.h"
 #include "fovea/train/options.h"
-#include "fovea/train/report.h"
 #include "fovea/train/split.h"
 #include "fovea/train/training_options.h"
 
@@ -26,6 +26,8 @@ class ClassifierTask {
   virtual void declare_data(OptionTable& options) = 0;
   /// Options of the model and of what it is fed.
   virtual void declare_model(OptionTable& options) = 0;
+  /// Changes the defaults of training where others suit this kind of examples.
+  virtual void set_defaults(TrainingOptions&) const {}
   /// Sets defaults that hang on other options, where the user gave none. Throws UsageError where two do not go
   /// together.
   virtual void settle(const OptionTable& options, TrainingOptions& training) = 0;
@@ -34,8 +36,11 @@ class ClassifierTask {
   virtual void load_training(const TrainingFiles& files) = 0;
   /// Reads labelled examples to test on. Throws DataError.
   virtual void load_test(const std::string& path) = 0;
-  /// Examples to predict, as the command line gives them: texts, or names of files. Throws DataError.
-  virtual void set_inputs(const std::vector<std::string>& inputs) = 0;
+  /// Examples to predict, as the command line gives them: texts, or names of files, of which one may hold several
+  /// examples. Returns what each example is called. Throws DataError.
+  virtual std::vector<std::string> set_inputs(const std::vector<std::string>& inputs) = 0;
+  /// What an input is, in one word: "text", "file".
+  virtual std::string input_kind() const = 0;
 
   virtual const data::Labels& labels() const = 0;
   virtual int64_t size(Part part) const = 0;
@@ -50,8 +55,8 @@ class ClassifierTask {
   virtual nn::Module& build(Device device) = 0;
   virtual std::unique_ptr<BatchStream> stream(Part part, const StreamOptions& options) = 0;
 
-  /// An example in pieces, coloured by what made the model say `predicted`.
-  virtual std::vector<Piece> explain(Part part, int64_t example, int32_t predicted) = 0;
+  /// What in an example made the model say `predicted`.
+  virtual Explanation explain(Part part, int64_t example, int32_t predicted) = 0;
   /// What the colours say, for people.
   virtual std::string colour_note() const = 0;
 

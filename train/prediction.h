@@ -1,10 +1,8 @@
 #pragma once
 
-#include <span>
 #include <string>
 #include <vector>
 
-#include "fovea/train/report.h"
 #include "fovea/train/trained_model.h"
 
 namespace fovea::train {
@@ -14,13 +12,10 @@ struct PredictionOptions {
   bool json = false;
 };
 
-/// Prints one line for each input: class, probability, input; in JSON an object. With `explain` also what the model
+/// Prints one line for each example of the inputs: class, probability, input; in JSON an object. With `explain` also what the model
 /// looked at. Throws DataError where an input is malformed.
 void predict_inputs(TrainedModel& trained, const std::vector<std::string>& inputs, const PredictionOptions& options);
 /// The same for the lines of standard input, as they come.
 void predict_lines(TrainedModel& trained, const PredictionOptions& options);
-
-/// Pieces for a terminal: in colour (24 bits), else each with its weight in brackets where it has a notable one.
-std::string pieces_text(std::span<const Piece> pieces, bool colour);
 
 }  // namespace fovea::train

@@ -43,6 +43,8 @@ th{color:var(--soft);font-weight:500}
 .example .head b{color:var(--text)}.example .wrong b:last-of-type{color:var(--bad)}
 .pieces{white-space:pre-wrap;overflow-wrap:anywhere;line-height:1.8}
 .pieces mark{background:rgb(var(--heat)/calc(var(--w)*.85));color:inherit;border-radius:.25rem;padding:.1rem 0}
+.pictures{display:flex;flex-wrap:wrap;gap:.6rem}
+.pictures img{height:8rem;width:auto;max-width:100%;image-rendering:pixelated;border-radius:.25rem}
 )";
 
 constexpr int64_t most_matrix_classes = 30;
@@ -159,22 +161,6 @@ std::string escape_html(std::string_view text) {
     }
   }
   return out;
-}
-
-std::string pieces_html(std::span<const Piece> pieces) {
-  double greatest = 0;
-  for (const Piece& piece : pieces) greatest = std::max(greatest, piece.weight.value_or(0));
-  std::string out = "<div class=\"pieces\">";
-  for (const Piece& piece : pieces) {
-    if (!piece.weight) {
-      out += escape_html(piece.text);
-      continue;
-    }
-    const double share = greatest > 0 ? std::max(0.0, *piece.weight / greatest) : 0;
-    out += fmt::format(R"(<mark style="--w:{:.3f}" title="{:.3f}">{}</mark>)", share, *piece.weight,
-                       escape_html(piece.text));
-  }
-  return out + "</div>";
 }
 
 std::string to_html(const Report& report) {

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -13,19 +12,12 @@
 
 namespace fovea::train {
 
-/// A part of an example and how much attention the model gives it: a share of 1; none for what stands between the parts
-/// that the model sees (the space between two words).
-struct Piece {
-  std::string text;
-  std::optional<double> weight = std::nullopt;
-};
-
 /// An example and what the model made of it.
 struct ReportExample {
   std::string truth;
   std::string predicted;
   double probability = 0;  // of the predicted class
-  std::string body;        // what the example is, as HTML: see pieces_html
+  std::string body;        // what the example is, as HTML: see Explanation
 };
 
 /// What report.html shows; what is empty is left out.
@@ -48,8 +40,6 @@ struct Report {
 /// One self-contained page: no scripts, nothing loaded; for phones and desks, light and dark.
 std::string to_html(const Report& report);
 
-/// Parts coloured by their weight relative to the greatest.
-std::string pieces_html(std::span<const Piece> pieces);
 /// With &, <, >, " and ' escaped.
 std::string escape_html(std::string_view text);
 

@@ -139,8 +139,9 @@ void TextTask::load_test(const std::string& path) {
   test.ids = encoder_->encode(test.texts);
 }
 
-void TextTask::set_inputs(const std::vector<std::string>& inputs) {
+std::vector<std::string> TextTask::set_inputs(const std::vector<std::string>& inputs) {
   at(Part::test) = {.texts = inputs, .ids = encoder_->encode(inputs), .labels = {}};
+  return inputs;
 }
 
 nn::Module& TextTask::build(Device device) {
@@ -254,7 +255,7 @@ Predictions TextTask::without_units(Part part, int64_t example, const std::vecto
   return without(ids, token_count(tokens), removed);
 }
 
-std::vector<Piece> TextTask::explain(Part part, int64_t example, int32_t predicted) {
+Explanation TextTask::explain(Part part, int64_t example, int32_t predicted) {
   const std::string& text = at(part).texts[static_cast<size_t>(example)];
   data::Tokens tokens;
   std::vector<int32_t> ids;
@@ -271,7 +272,7 @@ std::vector<Piece> TextTask::explain(Part part, int64_t example, int32_t predict
     end = span.end;
   }
   if (end < text.size()) pieces.push_back({text.substr(end)});
-  return pieces;
+  return explain_pieces(pieces);
 }
 
 std::string TextTask::colour_note() const {

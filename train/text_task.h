@@ -51,7 +51,8 @@ class TextTask : public ClassifierTask {
 
   void load_training(const TrainingFiles& files) override;
   void load_test(const std::string& path) override;
-  void set_inputs(const std::vector<std::string>& inputs) override;
+  std::vector<std::string> set_inputs(const std::vector<std::string>& inputs) override;
+  std::string input_kind() const override { return "text"; }
 
   const data::Labels& labels() const override { return labels_; }
   int64_t size(Part part) const override { return at(part).ids.size(); }
@@ -62,7 +63,7 @@ class TextTask : public ClassifierTask {
   nn::Module& build(Device device) override;
   std::unique_ptr<BatchStream> stream(Part part, const StreamOptions& options) override;
 
-  std::vector<Piece> explain(Part part, int64_t example, int32_t predicted) override;
+  Explanation explain(Part part, int64_t example, int32_t predicted) override;
   std::string colour_note() const override;
   std::vector<double> unit_weights(Part part, int64_t example, int32_t predicted) override;
   Predictions without_units(Part part, int64_t example, const std::vector<std::vector<size_t>>& removed) override;

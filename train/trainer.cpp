@@ -113,7 +113,7 @@ Ending Trainer::fit(BatchStream& train, BatchStream* valid, const TrainerEvents&
 void Trainer::train_step(const Outcome& outcome, const nn::schedule::Curve& curve) {
   for (size_t group = 0; group < rates_.size(); ++group) optimizer_.set_lr(group, curve(rates_[group], step_));
   optimizer_.zero_grad();
-  const Tensor loss = options_.loss(outcome.logits, outcome.labels);
+  const Tensor loss = options_.loss(outcome.logits, outcome.targets.defined() ? outcome.targets : outcome.labels);
   loss.backward();
   if (options_.clip > 0) nn::clip_grad_norm(parameters_, options_.clip);
   optimizer_.step();

@@ -30,8 +30,8 @@ struct TrainerOptions {
   double clip = 0;             // bound of the gradients' global L2 norm; 0: none
   double label_smoothing = 0;  // of the default loss
   Tensor class_weights = {};   // of the default loss: [classes], how much each counts; undefined: all alike
-  /// Mean loss of a batch from logits and labels; cross entropy where not given.
-  std::function<Tensor(const Tensor& logits, const Tensor& labels)> loss = {};
+  /// Mean loss of a batch from logits and labels (or an outcome's targets); cross entropy where not given.
+  std::function<Tensor(const Tensor& logits, const Tensor& targets)> loss = {};
   /// The curve of the learning rates of a run of so many steps; they stay as they are where not given.
   std::function<nn::schedule::Curve(int64_t steps)> schedule = {};
   double max_minutes = 0;       // stop after so long; 0: never

@@ -18,7 +18,7 @@ ReportExample show(const TrainingReport& from, int64_t example) {
   return {.truth = from.task.labels().name(from.task.truth(from.part, example)),
           .predicted = from.task.labels().name(predicted),
           .probability = from.predictions.of(example)[static_cast<size_t>(predicted)],
-          .body = pieces_html(from.task.explain(from.part, example, predicted))};
+          .body = from.task.explain(from.part, example, predicted).html};
 }
 
 /// Where the model was most sure and wrong.

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "fovea/data/file_error.h"
 #include "fovea/data/files.h"
 #include "fovea/tensor/creation.h"
 #include "fovea/train/command_line.h"
@@ -24,6 +25,7 @@ TrainingSession::TrainingSession(std::string program, std::unique_ptr<Classifier
     : program_(std::move(program)), task_(std::move(task)) {}
 
 void TrainingSession::declare(OptionTable& options) {
+  task_->set_defaults(training_);
   options.group("Files");
   options.add("train", &files_.train, "examples to learn from", {.placeholder = "FILE", .configuration = false});
   options.add("valid", &files_.valid, "examples that tell the best epoch",

@@ -10,22 +10,6 @@ namespace {
 
 constexpr int64_t training_reviews = 4000, test_reviews = 1000;
 
-/// Shows the command and runs it.
-int shell(const train::ClassifierProgram& program, const train::RunOptions& run, std::vector<std::string> arguments) {
-  if (run.quiet) {
-    arguments.emplace_back("--quiet");
-  } else {
-    std::string line = "\n$ " + program.name();
-    for (const std::string& argument : arguments) {
-      line += argument.find(' ') == std::string::npos ? " " + argument : " \"" + argument + '"';
-    }
-    fmt::print("{}\n", line);
-    std::fflush(stdout);
-  }
-  arguments.insert(arguments.end(), {"--device", run.device, "--threads", std::to_string(run.threads)});
-  return program.run(arguments);
-}
-
 }  // namespace
 
 int run_demo(const train::ClassifierProgram& program, const std::string& folder, const train::RunOptions& run) {
@@ -41,16 +25,16 @@ int run_demo(const train::ClassifierProgram& program, const std::string& folder,
     for (const Review& review : make_reviews(4, 1)) fmt::print("  {:4}  {}\n", review.label, review.text);
   }
 
-  int status = shell(program, run, {"train", "--train", train, "--encoder", "bag", "--bigrams", "--out", bag});
-  if (status == 0) status = shell(program, run, {"train", "--train", train, "--hidden", "64", "--out", attention});
+  int status = program.show({"train", "--train", train, "--encoder", "bag", "--bigrams", "--out", bag}, run);
+  if (status == 0) status = program.show({"train", "--train", train, "--hidden", "64", "--out", attention}, run);
   if (status != 0) return status;
   if (!run.quiet) {
-    status = shell(
-        program, run,
+    status = program.show(
         {"predict", "--model", attention, "--explain",
          "I would not, to be quite honest, call the room wonderful, the guide book calls the pool great.",
          "nobody in our family thought that the staff was awful.",
-         "朋友告诉我那里的早餐特别糟糕，我可以说服务从第一天起就周到。", "我不觉得这家酒店的房间确实让人感到干净。"});
+         "朋友告诉我那里的早餐特别糟糕，我可以说服务从第一天起就周到。", "我不觉得这家酒店的房间确实让人感到干净。"},
+        run);
     if (status != 0) return status;
   }
 

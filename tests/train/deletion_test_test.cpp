@@ -18,7 +18,8 @@ class TwoUnitsDecide final : public ClassifierTask {
   void settle(const OptionTable&, TrainingOptions&) override {}
   void load_training(const TrainingFiles&) override {}
   void load_test(const std::string&) override {}
-  void set_inputs(const std::vector<std::string>&) override {}
+  std::vector<std::string> set_inputs(const std::vector<std::string>& inputs) override { return inputs; }
+  std::string input_kind() const override { return "example"; }
   const data::Labels& labels() const override { return labels_; }
   int64_t size(Part) const override { return 4; }
   int32_t truth(Part, int64_t example) const override { return example == 3 ? 1 : 0; }
@@ -26,7 +27,7 @@ class TwoUnitsDecide final : public ClassifierTask {
   std::string noun() const override { return "examples"; }
   nn::Module& build(Device) override { throw ValueError("it has no model"); }
   std::unique_ptr<BatchStream> stream(Part, const StreamOptions&) override { return nullptr; }
-  std::vector<Piece> explain(Part, int64_t, int32_t) override { return {}; }
+  Explanation explain(Part, int64_t, int32_t) override { return {}; }
   std::string colour_note() const override { return {}; }
   void save(const std::string&) const override {}
   void restore(const std::string&, data::Labels) override {}

@@ -7,6 +7,8 @@
 #include <cmath>
 #include <regex>
 
+#include "fovea/train/explanation.h"
+
 namespace fovea::train {
 namespace {
 
@@ -21,7 +23,7 @@ Report example_report() {
   evaluation.confusion.add(1, 0);
   evaluation.confusion.add(1, 1);
   const std::array<Piece, 3> pieces{{{"not", 0.8}, {" "}, {"<good>", 0.2}}};
-  const ReportExample example{"a & b", "no", 0.93, pieces_html(pieces)};
+  const ReportExample example{"a & b", "no", 0.93, explain_pieces(pieces).html};
   return {.title = "A <model>",
           .facts = {{"encoder", "gru"}},
           .history = {{.epoch = 1, .loss = 1, .accuracy = 0.5, .valid_loss = 0.9, .valid_accuracy = 0.6, .best = true},
@@ -97,13 +99,6 @@ TEST(UnitChart, DrawsItsLinesInTheSquare) {
   expect_well_formed(svg);
   EXPECT_THAT(svg, HasSubstr("path d=\"M40.0 368.0L40.0 48.0L360.0 48.0\""));
   EXPECT_THAT(svg, HasSubstr("a &amp; b"));
-}
-
-TEST(Pieces, AreColouredRelativeToTheGreatest) {
-  const std::array<Piece, 3> pieces{{{"a", 0.5}, {" "}, {"b", 0.25}}};
-  EXPECT_EQ(pieces_html(pieces),
-            "<div class=\"pieces\"><mark style=\"--w:1.000\" title=\"0.500\">a</mark> "
-            "<mark style=\"--w:0.500\" title=\"0.250\">b</mark></div>");
 }
 
 TEST(Chart, LeavesGapsAndSurvivesOddValues) {

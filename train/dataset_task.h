@@ -1,0 +1,113 @@
+#pragma once
+
+#include <array>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "fovea/data/file_error.h"
+#include "fovea/data/image_dataset.h"
+#include "fovea/data/string_index.h"
+#include "fovea/train/classifier_task.h"
+#include "fovea/train/split.h"
+
+namespace fovea::train {
+
+/// What tasks share whose examples are a Dataset that is read whole: it has `size()`, the class names `labels` (empty
+/// where they are not known), `names` of the examples for messages and `bytes(example)`, what it is made of.
+template <class Dataset>
+class DatasetTask : public ClassifierTask {
+ public:
+  void load_training(const TrainingFiles& files) override {
+    auto train = std::make_shared<const Dataset>(read(files.train));
+    labels_ = data::Labels::sorted(train->labels);
+    if (labels_.size() < 2) {
+      data::fail(files.train, "all labels are {}; a classifier needs two classes", data::in_quotes(labels_.name(0)));
+    }
+    fingerprint_ = hash_of(*train, 0);
+    adopt_form(*train);
+    const Examples all = labelled(train);
+    for (const Part part : {Part::train, Part::valid, Part::test}) at(part) = {all.set, {}, all.labels};
+    const std::vector<Part> parts = divide(all.labels, files);
+    for (const int64_t row : all.rows) at(parts[static_cast<size_t>(row)]).rows.push_back(row);
+    if (!files.valid.empty()) {
+      at(Part::valid) = labelled(std::make_shared<const Dataset>(read(files.valid)));
+      fingerprint_ = hash_of(*at(Part::valid).set, fingerprint_);
+    }
+  }
+  void load_test(const std::string& path) override {
+    at(Part::test) = labelled(std::make_shared<const Dataset>(read(path)));
+  }
+  std::vector<std::string> set_inputs(const std::vector<std::string>& inputs) override {
+    auto set = std::make_shared<const Dataset>(read_unlabelled(inputs));
+    at(Part::test) = {set, rows_of(*set), {}};
+    return set->names;
+  }
+  std::string input_kind() const override { return "file"; }
+
+  const data::Labels& labels() const override { return labels_; }
+  int64_t size(Part part) const override { return static_cast<int64_t>(at(part).rows.size()); }
+  int32_t truth(Part part, int64_t example) const override {
+    return at(part).labels[static_cast<size_t>(at(part).row(example))];
+  }
+  uint64_t fingerprint() const override { return fingerprint_; }
+
+  void save(const std::string&) const override {}
+  void restore(const std::string&, data::Labels labels) override { labels_ = std::move(labels); }
+
+ protected:
+  /// Some examples of a set, and the class ids of all of it.
+  struct Examples {
+    std::shared_ptr<const Dataset> set;
+    std::vector<int64_t> rows;
+    std::vector<int32_t> labels;  // empty where they are not known
+
+    int64_t row(int64_t example) const { return rows[static_cast<size_t>(example)]; }
+    std::vector<int64_t> rows_of(std::span<const int64_t> examples) const {
+      std::vector<int64_t> chosen;
+      for (const int64_t example : examples) chosen.push_back(row(example));
+      return chosen;
+    }
+    /// The class of each of `rows`; empty where they are not known.
+    std::vector<int32_t> classes() const {
+      std::vector<int32_t> found;
+      if (labels.empty()) return found;
+      for (const int64_t row : rows) found.push_back(labels[static_cast<size_t>(row)]);
+      return found;
+    }
+  };
+
+  virtual Dataset read(const std::string& source) const = 0;
+  virtual Dataset read_unlabelled(const std::vector<std::string>& sources) const = 0;
+  /// Takes from the training examples what all others must agree with.
+  virtual void adopt_form(const Dataset& train) = 0;
+
+  const Examples& at(Part part) const { return parts_[static_cast<size_t>(part)]; }
+  Examples& at(Part part) { return parts_[static_cast<size_t>(part)]; }
+
+ private:
+  static std::vector<int64_t> rows_of(const Dataset& set) {
+    std::vector<int64_t> rows;
+    for (int64_t i = 0; i < set.size(); ++i) rows.push_back(i);
+    return rows;
+  }
+  static uint64_t hash_of(const Dataset& set, uint64_t hash) {
+    for (int64_t i = 0; i < set.size(); ++i) {
+      hash = hash * 0x9e3779b97f4a7c15u + data::hash_bytes(set.bytes(i));
+      hash = hash * 0x9e3779b97f4a7c15u + data::hash_bytes(set.labels[static_cast<size_t>(i)]);
+    }
+    return hash;
+  }
+  Examples labelled(std::shared_ptr<const Dataset> set) const {
+    std::vector<int32_t> ids = data::label_ids(set->labels, set->names, labels_);
+    std::vector<int64_t> rows = rows_of(*set);
+    return {std::move(set), std::move(rows), std::move(ids)};
+  }
+
+  data::Labels labels_;
+  std::array<Examples, 3> parts_;
+  uint64_t fingerprint_ = 0;
+};
+
+}  // namespace fovea::train

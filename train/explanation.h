@@ -1,0 +1,31 @@
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+
+namespace fovea::train {
+
+/// A part of an example and how much attention the model gives it: a share of 1; none for what stands between the parts
+/// that the model sees (the space between two words).
+struct Piece {
+  std::string text;
+  std::optional<double> weight = std::nullopt;
+};
+
+/// What a model looked at in an example, in the forms in which people and programs see it.
+struct Explanation {
+  std::string html;      // for report.html
+  std::string text;      // for a pipe
+  std::string coloured;  // for a terminal with 24-bit colours
+  std::string json;      // an object, whose members `predict --json` adds to its own
+};
+
+Explanation explain_pieces(std::span<const Piece> pieces);
+
+/// Parts coloured by their weight relative to the greatest.
+std::string pieces_html(std::span<const Piece> pieces);
+/// Parts for a terminal: in colour (24 bits), else each with its weight in brackets where it has a notable one.
+std::string pieces_text(std::span<const Piece> pieces, bool colour);
+
+}  // namespace fovea::train

@@ -1,0 +1,65 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "fovea/data/speech_batch.h"
+#include "fovea/train/dataset_task.h"
+
+namespace fovea::train {
+
+struct SpeechOutput {
+  Tensor logits;   // [batch, classes]
+  Tensor weights;  // [batch, time], the attention to each frame; each recording's sum is 1
+};
+
+/// How recordings are read and what they become.
+struct SpeechOptions {
+  std::string label = "any";
+  std::string features = "log_mel";
+  data::SpeechFeatures form{.mel = {.rate = 0}, .mfcc = false, .most_seconds = 10};
+  data::AudioAugmentOptions augment;
+};
+
+/// A classifier of recordings: everything but the model, which the derived class makes.
+class SpeechTask : public DatasetTask<data::AudioDataset> {
+ public:
+  void declare_data(OptionTable& options) override;
+  void declare_model(OptionTable& options) override;
+  std::string noun() const override { return "recordings"; }
+
+  nn::Module& build(Device device) override;
+  std::unique_ptr<BatchStream> stream(Part part, const StreamOptions& options) override;
+
+  Explanation explain(Part part, int64_t example, int32_t predicted) override;
+  /// The frames; one that is taken away has the mean of every feature.
+  std::vector<double> unit_weights(Part part, int64_t example, int32_t predicted) override;
+  Predictions without_units(Part part, int64_t example, const std::vector<std::vector<size_t>>& removed) override;
+  std::string colour_note() const override {
+    return "Time runs to the right, pitch upwards. The redder, the more attention the moment gets.";
+  }
+
+ protected:
+  /// A model for features of so many numbers a frame.
+  virtual std::unique_ptr<nn::Module> make_model(int64_t bins, int64_t classes) = 0;
+  /// `model` is what make_model made.
+  virtual SpeechOutput forward(const nn::Module& model, const data::SpeechBatch& batch) const = 0;
+
+  SpeechOptions& speech() { return speech_; }
+
+ private:
+  data::AudioDataset read(const std::string& source) const override;
+  data::AudioDataset read_unlabelled(const std::vector<std::string>& sources) const override;
+  data::SpeechBatch alone(Part part, int64_t example) const;
+  void adopt_form(const data::AudioDataset& train) override;
+  data::AudioForm form() const;
+
+  SpeechOptions speech_;
+  Device device_;
+  std::optional<data::SpeechBatcher> batcher_;
+  std::unique_ptr<nn::Module> model_;
+};
+
+}  // namespace fovea::train
