@@ -1,0 +1,116 @@
+#include "model.h"
+
+using namespace fovea;
+
+namespace {
+
+/// Convolution, batch norm, rectifier.
+class ConvBlock final : public nn::Module {
+ public:
+  ConvBlock(int64_t in, int64_t out) : conv_(in, out, 3, {.padding = 1, .bias = false}), norm_(out) {
+    add("conv", conv_);
+    add("norm", norm_);
+  }
+  Tensor forward(const Tensor& x) const { return relu(norm_.forward(conv_.forward(x))); }
+
+ private:
+  nn::Conv2d conv_;
+  nn::BatchNorm2d norm_;
+};
+
+/// Stages of convolutions, each with twice the channels on half the size.
+class ConvEncoder final : public Encoder {
+ public:
+  ConvEncoder(const ModelOptions& options, int64_t channels) {
+    int64_t in = channels;
+    for (int64_t i = options.stages - 1; i >= 0; --i) {
+      const int64_t out = std::max<int64_t>(options.hidden >> i, 1);
+      blocks_.push_back(std::make_unique<ConvBlock>(in, out));
+      add("block" + std::to_string(blocks_.size()), *blocks_.back());
+      in = out;
+    }
+  }
+  Tensor forward(const Tensor& images) const override {
+    Tensor x = images;
+    for (size_t i = 0; i < blocks_.size(); ++i) {
+      if (i > 0) x = max_pool2d(x, 2);
+      x = blocks_[i]->forward(x);
+    }
+    return x;
+  }
+
+ private:
+  std::vector<std::unique_ptr<ConvBlock>> blocks_;
+};
+
+/// Patches side by side as a Transformer's words (Dosovitskiy et al. 2021).
+class PatchEncoder final : public Encoder {
+ public:
+  PatchEncoder(const ModelOptions& options, const data::ImageForm& form)
+      : rows_(form.height / options.patch),
+        columns_(form.width / options.patch),
+        embedding_(form.channels, options.hidden, options.patch, {.stride = options.patch}),
+        positions_(rows_ * columns_, options.hidden),
+        transformer_(options.hidden, options.heads, options.layers,
+                     {.feedforward = 2 * options.hidden,
+                      .activation = nn::FeedForward::gelu,
+                      .dropout = options.dropout / 2,
+                      .pre_norm = true}) {
+    add("embedding", embedding_);
+    add("positions", positions_);
+    add("transformer", transformer_);
+  }
+  Tensor forward(const Tensor& images) const override {
+    const Tensor patches = embedding_.forward(images).flatten(2).mT();
+    const Tensor read = transformer_.forward(positions_.forward(patches));
+    return read.mT().reshape({images.size(0), -1, rows_, columns_});
+  }
+
+ private:
+  int64_t rows_, columns_;
+  nn::Conv2d embedding_;
+  nn::LearnedPositions positions_;
+  nn::TransformerEncoder transformer_;
+};
+
+std::unique_ptr<Encoder> make_encoder(const ModelOptions& options, const data::ImageForm& form) {
+  const int64_t least = options.encoder == "conv" ? int64_t{1} << (options.stages - 1) : options.patch;
+  if (form.height < least || form.width < least) {
+    train::refuse("pictures of {} x {} are too small for {} {}", form.height, form.width,
+                  options.encoder == "conv" ? "--stages" : "--patch",
+                  options.encoder == "conv" ? options.stages : options.patch);
+  }
+  if (options.encoder == "conv") return std::make_unique<ConvEncoder>(options, form.channels);
+  if (options.hidden % options.heads != 0) train::refuse("--hidden is not a multiple of --heads {}", options.heads);
+  return std::make_unique<PatchEncoder>(options, form);
+}
+
+}  // namespace
+
+void ModelOptions::declare(train::OptionTable& options) {
+  options.group("Model");
+  options.add("encoder", &encoder, "what looks at the picture", {.choices = {"conv", "transformer"}});
+  options.add("hidden", &hidden, "numbers that describe a place of the picture", {.min = 1, .max = 65536});
+  options.add("stages", &stages, "convolutions, each on half the size of the one before", {.min = 1, .max = 12});
+  options.add("patch", &patch, "side of the transformer's patches in pixels", {.min = 1, .max = 4096});
+  options.add("layers", &layers, "layers of the transformer", {.min = 1, .max = 64});
+  options.add("heads", &heads, "heads of the transformer's attention", {.min = 1, .max = 1024});
+}
+
+ImageModel::ImageModel(const ModelOptions& options, const data::ImageForm& form, int64_t classes)
+    : encoder_(make_encoder(options, form)),
+      attention_(options.hidden),
+      dropout_(options.dropout),
+      output_(options.hidden, classes) {
+  add("encoder", *encoder_);
+  add("attention", attention_);
+  add("dropout", dropout_);
+  add("output", output_);
+}
+
+train::ImageOutput ImageModel::forward(const Tensor& images) const {
+  const Tensor places = encoder_->forward(images);
+  const nn::Attended attended = attention_.forward_with_weights(places.flatten(2).mT());
+  return {output_.forward(dropout_.forward(attended.read)),
+          attended.weights.reshape({images.size(0), places.size(2), places.size(3)})};
+}
