@@ -9,7 +9,7 @@ using namespace fovea;
 class SpeechClassifier final : public train::SpeechTask {
  public:
   SpeechClassifier() {
-    speech().augment = {.shift = 0.1, .noise = 0.1, .frequency_masks = 1, .time_masks = 1, .time_width = 0.15};
+    speech().augment = {.shift = 0.03, .noise = 0.1, .frequency_masks = 1, .time_masks = 1, .time_width = 0.1};
   }
 
   void declare_model(train::OptionTable& options) override {

@@ -1,5 +1,7 @@
 #include "model.h"
 
+#include <algorithm>
+
 using namespace fovea;
 
 void ModelOptions::declare(train::OptionTable& options) {
@@ -11,8 +13,8 @@ void ModelOptions::declare(train::OptionTable& options) {
   options.add("kernel", &kernel, "frames that a convolution sees; odd", {.min = 1, .max = 99});
 }
 
-TimeBlock::TimeBlock(int64_t in, int64_t out, int64_t kernel)
-    : conv_(in, out, kernel, {.padding = kernel / 2, .bias = false}), norm_(out) {
+TimeBlock::TimeBlock(int64_t in, int64_t out, int64_t kernel, int64_t dilation)
+    : conv_(in, out, kernel, {.padding = kernel / 2 * dilation, .dilation = dilation, .bias = false}), norm_(out) {
   add("conv", conv_);
   add("norm", norm_);
 }
@@ -26,7 +28,9 @@ SpeechModel::SpeechModel(const ModelOptions& options, int64_t bins, int64_t clas
     : attention_(options.hidden), dropout_(options.dropout), output_(options.hidden, classes) {
   const bool recurrent = options.encoder == "gru";
   for (int64_t i = 0; i < (recurrent ? 1 : options.layers); ++i) {
-    blocks_.push_back(std::make_unique<TimeBlock>(i == 0 ? bins : options.hidden, options.hidden, options.kernel));
+    // Each looks twice as far as the one before (van den Oord et al. 2016).
+    blocks_.push_back(std::make_unique<TimeBlock>(i == 0 ? bins : options.hidden, options.hidden, options.kernel,
+                                                  int64_t{1} << std::min<int64_t>(i, 6)));
     add("block" + std::to_string(i + 1), *blocks_.back());
   }
   if (recurrent) {

@@ -21,7 +21,7 @@ struct ModelOptions {
 /// does not depend on what else is in the batch.
 class TimeBlock final : public fovea::nn::Module {
  public:
-  TimeBlock(int64_t in, int64_t out, int64_t kernel);
+  TimeBlock(int64_t in, int64_t out, int64_t kernel, int64_t dilation);
   /// x [batch, in, time], keep f32 [batch, 1, time] -> [batch, out, time].
   fovea::Tensor forward(const fovea::Tensor& x, const fovea::Tensor& keep) const;
 
