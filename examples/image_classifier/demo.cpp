@@ -15,7 +15,7 @@ int run_demo(const train::ClassifierProgram& program, const std::string& folder,
   if (!run.quiet) {
     fmt::print("{} pictures of shapes in {}, {} more in {}\n", training_pictures, train, test_pictures, test);
   }
-  int status = program.show({"train", "--train", train, "--out", model, "--epochs", "8"}, run);
+  int status = program.show({"train", "--train", train, "--out", model, "--epochs", "10", "--batch-size", "32"}, run);
   if (status != 0) return status;
   if (!run.quiet) {
     status = program.show({"predict", "--model", model, "--explain", root / "test" / "star" / "0004.png"}, run);

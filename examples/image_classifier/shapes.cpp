@@ -44,7 +44,9 @@ void paint(data::Image& image, const std::string& shape, double x0, double y0, d
   }
 }
 
-Colour draw_colour(data::RandomStream& random) { return {{random.uniform(), random.uniform(), random.uniform()}}; }
+Colour draw_colour(double low, double high, data::RandomStream& random) {
+  return {{random.between(low, high), random.between(low, high), random.between(low, high)}};
+}
 
 }  // namespace
 
@@ -58,21 +60,17 @@ Picture draw_picture(int64_t number, uint64_t seed) {
   const std::vector<std::string>& names = shape_names();
   Picture picture{names[static_cast<size_t>(number) % names.size()], {3, side, side, {}}};
   picture.image.pixels.resize(3 * side * side);
-  const Colour ground = draw_colour(random);
+  const Colour ground = draw_colour(0, 0.35, random);
   for (size_t i = 0; i < picture.image.pixels.size(); ++i) {
     const double noisy = ground.channel[i / (side * side)] + 0.08 * random.normal();
     picture.image.pixels[i] = static_cast<uint8_t>(255 * std::clamp(noisy, 0.0, 1.0));
   }
-  for (int i = 0; i < 4; ++i) {
+  for (int i = 0; i < 3; ++i) {
     const double x = random.between(2, side - 2), y = random.between(2, side - 2);
-    paint(picture.image, names[random.below(names.size())], x, y, 2.5, random.between(0, 6), draw_colour(random));
+    paint(picture.image, names[random.below(names.size())], x, y, 2.5, random.between(0, 6),
+          draw_colour(0.3, 0.8, random));
   }
-  Colour colour = draw_colour(random);
-  for (int k = 0; k < 3; ++k) {  // so that it stands out from the ground
-    if (std::abs(colour.channel[k] - ground.channel[k]) < 0.3) {
-      colour.channel[k] = ground.channel[k] + (ground.channel[k] < 0.5 ? 0.4 : -0.4);
-    }
-  }
+  const Colour colour = draw_colour(0.5, 1, random);
   const double size = random.between(6, 10), room = size + 1;
   const double x = random.between(room, side - room), y = random.between(room, side - room);
   paint(picture.image, picture.label, x, y, size, random.between(-0.4, 0.4), colour);

@@ -15,7 +15,7 @@ int run_demo(const train::ClassifierProgram& program, const std::string& folder,
   if (!run.quiet) {
     fmt::print("{} melodies in {}, {} more in {}\n", training_melodies, train, test_melodies, test);
   }
-  int status = program.show({"train", "--train", train, "--out", model, "--epochs", "12"}, run);
+  int status = program.show({"train", "--train", train, "--out", model, "--epochs", "6"}, run);
   if (status != 0) return status;
   if (!run.quiet) {
     status = program.show({"predict", "--model", model, "--explain", root / "test" / "trill_0004.wav"}, run);
