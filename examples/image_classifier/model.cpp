@@ -1,21 +1,33 @@
 #include "model.h"
 
+#include <algorithm>
+
+#include "fovea/nn/conv_attention.h"
+
 using namespace fovea;
 
 namespace {
 
-/// Convolution, batch norm, rectifier.
+/// Convolution, batch norm, rectifier; then attention tells which channels and which places matter.
 class ConvBlock final : public nn::Module {
  public:
-  ConvBlock(int64_t in, int64_t out) : conv_(in, out, 3, {.padding = 1, .bias = false}), norm_(out) {
+  ConvBlock(int64_t in, int64_t out, bool attends) : conv_(in, out, 3, {.padding = 1, .bias = false}), norm_(out) {
     add("conv", conv_);
     add("norm", norm_);
+    if (attends) {
+      attention_ = std::make_unique<nn::CBAM>(out, nn::CBAMOptions{.reduction = std::clamp<int64_t>(out / 4, 1, 8)});
+      add("attention", *attention_);
+    }
   }
-  Tensor forward(const Tensor& x) const { return relu(norm_.forward(conv_.forward(x))); }
+  Tensor forward(const Tensor& x) const {
+    const Tensor y = relu(norm_.forward(conv_.forward(x)));
+    return attention_ ? attention_->forward(y) : y;
+  }
 
  private:
   nn::Conv2d conv_;
   nn::BatchNorm2d norm_;
+  std::unique_ptr<nn::CBAM> attention_;
 };
 
 /// Stages of convolutions, each with twice the channels on half the size.
@@ -25,7 +37,8 @@ class ConvEncoder final : public Encoder {
     int64_t in = channels;
     for (int64_t i = options.stages - 1; i >= 0; --i) {
       const int64_t out = std::max<int64_t>(options.hidden >> i, 1);
-      blocks_.push_back(std::make_unique<ConvBlock>(in, out));
+      // The first stage's places are many and know little yet: attention there costs most and gains least.
+      blocks_.push_back(std::make_unique<ConvBlock>(in, out, options.attention == "cbam" && !blocks_.empty()));
       add("block" + std::to_string(blocks_.size()), *blocks_.back());
       in = out;
     }
@@ -90,6 +103,8 @@ std::unique_ptr<Encoder> make_encoder(const ModelOptions& options, const data::I
 void ModelOptions::declare(train::OptionTable& options) {
   options.group("Model");
   options.add("encoder", &encoder, "what looks at the picture", {.choices = {"conv", "transformer"}});
+  options.add("attention", &attention, "what weighs channels and places within the convolutions",
+              {.choices = {"cbam", "none"}});
   options.add("hidden", &hidden, "numbers that describe a place of the picture", {.min = 1, .max = 65536});
   options.add("stages", &stages, "convolutions, each on half the size of the one before", {.min = 1, .max = 12});
   options.add("patch", &patch, "side of the transformer's patches in pixels", {.min = 1, .max = 4096});

@@ -8,6 +8,7 @@
 /// What the model is made of.
 struct ModelOptions {
   std::string encoder = "conv";
+  std::string attention = "cbam";  // conv: within its stages
   int64_t hidden = 64;  // numbers that describe a place at the end
   int64_t stages = 3;   // conv: each but the first on half the size
   int64_t patch = 4;    // transformer: side of a patch

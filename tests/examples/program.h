@@ -10,6 +10,14 @@
 
 namespace fovea::test {
 
+/// A program's arguments.
+using Words = std::vector<std::string>;
+
+inline Words operator+(Words words, const Words& more) {
+  words.insert(words.end(), more.begin(), more.end());
+  return words;
+}
+
 /// What a program left behind.
 struct Finished {
   int status;  // as a shell tells it: 128 and the signal's number where one ended it

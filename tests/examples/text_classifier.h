@@ -12,13 +12,6 @@ namespace fovea::test {
 using data::testing::read_back;
 using data::testing::TempFolder;
 
-using Words = std::vector<std::string>;
-
-inline Words operator+(Words words, const Words& more) {
-  words.insert(words.end(), more.begin(), more.end());
-  return words;
-}
-
 inline Finished classify(const Words& arguments, const std::string& input = {}) {
   return run(TEXT_CLASSIFIER, arguments, input);
 }
