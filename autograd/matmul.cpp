@@ -41,9 +41,18 @@ void check_operands(const char* name, const Tensor& a, const Tensor& b, Caller c
   }
 }
 
+/// What both have in front of their matrices, broadcast.
+Shape batch_of(const Tensor& a, const Tensor& b, Caller caller) {
+  try {
+    return broadcast_shapes(leading(a.shape()), leading(b.shape()), "matmul", caller);
+  } catch (const ShapeError&) {
+    raise<ShapeError>(caller, "matmul: leading sizes do not broadcast: {} x {}", a.shape(), b.shape());
+  }
+}
+
 /// Both of rank 2 or more.
 Tensor product(const Tensor& a, const Tensor& b, Caller caller) {
-  const Shape batch = broadcast_shapes(leading(a.shape()), leading(b.shape()), "matmul", caller);
+  const Shape batch = batch_of(a, b, caller);
   const int64_t m = a.shape()[a.rank() - 2], k = a.shape().back(), n = b.shape().back();
   Tensor out = raw::empty(with_matrix(batch, m, n), a.options());
   const Tensor wide_a = a.rank() == 2 && batch.rank() == 0 ? a : raw::expand(a, with_matrix(batch, m, k));
