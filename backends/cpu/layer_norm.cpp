@@ -19,15 +19,8 @@ struct Moments {
 template <class V>
 Moments<V> norm_row(const V* x, const V* weight, const V* bias, V* y, int64_t n, V eps, bool rms) {
   const V count = static_cast<V>(n), mean = rms ? V(0) : sum(x, n) / count;
-  for (int64_t i = 0; i < n; ++i) y[i] = x[i] - mean;
-  const V rstd = 1 / std::sqrt(dot(y, y, n) / count + eps);
-  for (int64_t i = 0; i < n; ++i) y[i] *= rstd;
-  if (weight) {
-    for (int64_t i = 0; i < n; ++i) y[i] *= weight[i];
-  }
-  if (bias) {
-    for (int64_t i = 0; i < n; ++i) y[i] += bias[i];
-  }
+  const V rstd = 1 / std::sqrt(centre(x, mean, y, n) / count + eps);
+  scale(y, rstd, weight, bias, n);
   return {mean, rstd};
 }
 

@@ -16,8 +16,8 @@ void softmax_row(const V* x, V* y, int64_t n, bool log) {
     const V lse = shift + std::log(sum_exp(x, shift, n));
     for (int64_t i = 0; i < n; ++i) y[i] = x[i] - lse;
   } else {
-    const V scale = 1 / exp_shifted(x, shift, y, n);
-    for (int64_t i = 0; i < n; ++i) y[i] *= scale;
+    const V total = exp_shifted(x, shift, y, n);
+    scale(y, 1 / total, nullptr, nullptr, n);
   }
 }
 

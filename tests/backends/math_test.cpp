@@ -233,6 +233,24 @@ TEST(Math, ArraysOfEveryLength) {
   }
 }
 
+TEST(Math, CentredAndScaledArraysOfEveryLength) {
+  for (int64_t n : {0, 1, 3, 16, 17, 63, 65, 1000}) {
+    const Array x = test::noise({n}, 4), y = test::make({n}), weight = test::noise({n}, 5), bias = test::noise({n}, 6);
+    double squares = 0;
+    for (int64_t i = 0; i < n; ++i) squares += (x.get(i) - 0.25) * (x.get(i) - 0.25);
+    EXPECT_NEAR(cpu::centre(x.data<float>(), 0.25f, y.data<float>(), n), squares, 1e-6 * squares);
+    for (int64_t i = 0; i < n; ++i) ASSERT_EQ(y.data<float>()[i], x.data<float>()[i] - 0.25f);
+    cpu::scale(y.data<float>(), 3.0f, weight.data<float>(), bias.data<float>(), n);
+    for (int64_t i = 0; i < n; ++i) {
+      const double product = 3 * (x.get(i) - 0.25) * weight.get(i);
+      ASSERT_NEAR(y.get(i), product + bias.get(i), 1e-6 * (std::abs(product) + std::abs(bias.get(i))));
+    }
+    std::copy_n(x.data<float>(), n, y.data<float>());
+    cpu::scale(y.data<float>(), -2.0f, nullptr, nullptr, n);
+    for (int64_t i = 0; i < n; ++i) ASSERT_EQ(y.data<float>()[i], -2 * x.data<float>()[i]);
+  }
+}
+
 TEST(Math, MaximumOfNothingAndOfNaN) {
   EXPECT_EQ(cpu::maximum(static_cast<const float*>(nullptr), 0), -infinity);
   Array x = test::noise({100}, 1);
