@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Runs `bench` and the same workloads in PyTorch, one after the other for each workload, and prints the ratios.
+"""Runs `bench` and the same workloads in PyTorch, one after the other for each workload, and prints the ratios
+and the limit of this machine (see limits.py; operators on data that a cache holds can be faster than its memory).
 
     bench/compare.py --bench build/release/bench/bench [--python PYTHON] [WORKLOAD ...]
 
@@ -12,6 +13,8 @@ import os
 import statistics
 import subprocess
 import sys
+
+from limits import limit_ms
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -37,8 +40,10 @@ def main():
 
     listed = subprocess.run([arguments.bench, "--list"], capture_output=True, text=True, check=True).stdout.split()
     common = ["--steps", str(arguments.steps), "--threads", str(arguments.threads)]
+    rates = run([arguments.bench, "--rates", "--threads", str(arguments.threads)])
+    print(f"products {rates['gflops']:.0f} GFLOP/s, copies {rates['copy_gb_per_s']:.1f} GB/s")
     rows = []
-    print(f"{'workload':28}{'fovea ms':>10}{'torch ms':>10}{'ratio':>8}{'fovea MiB':>11}{'torch MiB':>11}")
+    print(f"{'workload':28}{'fovea ms':>10}{'torch ms':>10}{'ratio':>8}{'limit ms':>10}{'fovea MiB':>11}{'torch MiB':>11}")
     for name in arguments.workloads or listed:
         ours, theirs = [], []
         for _ in range(arguments.rounds):
@@ -46,10 +51,12 @@ def main():
             theirs.append(run([arguments.python, os.path.join(HERE, "pytorch_workloads.py"), name, *common]))
         a = statistics.median(line["ms"] for line in ours)
         b = statistics.median(line["ms"] for line in theirs)
-        rows.append({"workload": name, "fovea_ms": a, "torch_ms": b, "ratio": b / a,
+        limit = limit_ms(name, rates)
+        rows.append({"workload": name, "limit_ms": limit, "fovea_ms": a, "torch_ms": b, "ratio": b / a,
                      "fovea_peak_mib": ours[0]["peak_mib"], "torch_peak_mib": theirs[0]["peak_mib"],
                      "torch": theirs[0]["torch"]})
-        print(f"{name:28}{a:10.3f}{b:10.3f}{b / a:8.2f}{ours[0]['peak_mib']:11}{theirs[0]['peak_mib']:11}", flush=True)
+        print(f"{name:28}{a:10.3f}{b:10.3f}{b / a:8.2f}{f'{limit:10.3f}' if limit else '':10}"
+              f"{ours[0]['peak_mib']:11}{theirs[0]['peak_mib']:11}", flush=True)
     mean = math.exp(sum(math.log(row["ratio"]) for row in rows) / len(rows))
     print(f"{'geometric mean':28}{'':20}{mean:8.2f}   (PyTorch {rows[0]['torch']}, {arguments.threads} threads)")
     if arguments.json:

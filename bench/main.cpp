@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 
 #include "fovea/backends/soundness.h"
 #include "host_cost.h"
@@ -50,20 +51,44 @@ void measure(const bench::Workload& workload, Device device, int steps) {
   std::fflush(stdout);
 }
 
+/// What the machine can do at best: the rate of a large product, and of copying memory that no cache holds (bytes read
+/// and written).
+void measure_rates(Device device) {
+  Backend& on = backend(device);
+  const auto best_of = [&](int times, const std::function<void()>& f) {
+    double best = HUGE_VAL;
+    for (int i = 0; i < times; ++i) {
+      const auto before = Clock::now();
+      f();
+      on.synchronize();
+      best = std::min(best, milliseconds(Clock::now() - before));
+    }
+    return best;
+  };
+  const NoGrad off;
+  constexpr int64_t side = 2048, count = int64_t{1} << 25;
+  const Tensor a = randn({side, side}).to(device), b = randn({side, side}).to(device);
+  const Tensor from = zeros({count}).to(device), to = zeros({count}).to(device);
+  const double product = best_of(5, [&] { matmul(a, b); });
+  const double copied = best_of(9, [&] { Tensor(to).copy_(from); });
+  fmt::print("{{\"gflops\": {:.1f}, \"copy_gb_per_s\": {:.2f}, \"device\": \"{}\", \"threads\": {}}}\n",
+             2.0 * side * side * side / product * 1e-6, 2.0 * 4 * count / copied * 1e-6, device, num_threads());
+}
+
 int run(int argc, char** argv) {
   CLI::App app{"Times training steps, inference and single operations"};
   std::vector<std::string> names;
   int steps = 200;
   int threads = 0;
   std::string device = to_string(default_device());
-  bool list = false;
-  bool host = false;
+  bool list = false, host = false, rates = false;
   app.add_option("workloads", names, "Which workloads to run (all of them where none is named)");
   app.add_option("--steps", steps, "Steps to time at most, a workload")->check(CLI::PositiveNumber);
   app.add_option("--threads", threads, "Threads to use (0: one a core)")->check(CLI::NonNegativeNumber);
   app.add_option("--device", device, "cpu, vulkan or vulkan:N");
   app.add_flag("--host-cost", host, "Time what an elementwise operation costs the host, no workload");
   app.add_flag("--list", list, "Print the names of the workloads and end");
+  app.add_flag("--rates", rates, "Print the rates of a large product and of a copy, and end");
   CLI11_PARSE(app, argc, argv);
 
   std::vector<bench::Workload> workloads = bench::model_workloads();
@@ -84,6 +109,10 @@ int run(int argc, char** argv) {
     const bench::HostCost cost = bench::host_cost(chosen);
     fmt::print("{{\"operation_us\": {:.3f}, \"ninth_decile_us\": {:.3f}, \"device\": \"{}\"}}\n", cost.median,
                cost.ninth_decile, device);
+    return 0;
+  }
+  if (rates) {
+    measure_rates(chosen);
     return 0;
   }
   for (const bench::Workload& workload : workloads) {
