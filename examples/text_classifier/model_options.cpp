@@ -49,8 +49,12 @@ void ModelOptions::settle(const train::OptionTable& options, train::TrainingOpti
   };
   if (is_bag()) {
     usually("embedding", embedding, 50);
-    usually("lr", training.lr, 0.05);
     usually("optimizer", training.optimizer, "adagrad");
+    // Adagrad's steps grow small by themselves: the last epoch is as good as any, and the best one of a few hundred
+    // held-out texts mostly chance.
+    usually("lr", training.lr, 0.1);
+    usually("keep", training.keep, "last");
+    usually("patience", training.patience, 0);
   } else if (encoder == "conv") {
     usually("attention", attention, "none");
     usually("hidden", hidden, 100);
