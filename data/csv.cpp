@@ -8,17 +8,21 @@
 
 namespace fovea::data {
 
-CsvReader::CsvReader(const std::string& path, char delimiter, bool header)
+CsvReader::CsvReader(const std::string& path, char delimiter, const TableOptions& options)
     : TableReader(path), window_(path), delimiter_(delimiter) {
   for (const char c : {delimiter, '\n', '\r'}) ends_plain_[static_cast<unsigned char>(c)] = true;
   if (delimiter == ',') ends_plain_['"'] = true;
-  if (!read_record()) fail(path, "the file is empty");
+  skip_lines(options.skip_lines);
+  if (!read_record()) {
+    if (options.skip_lines > 0) fail(path, "nothing follows the {} skipped lines", options.skip_lines);
+    fail(path, "the file is empty");
+  }
   std::vector<std::string> names;
   for (size_t i = 0; i < fields_.size(); ++i) {
-    names.push_back(header ? std::string(text(fields_[i])) : std::to_string(i));
+    names.push_back(options.header ? std::string(text(fields_[i])) : std::to_string(i));
   }
   set_columns(std::move(names));
-  held_back_ = !header;
+  held_back_ = !options.header;
 }
 
 bool CsvReader::next(Row& row) {
@@ -66,6 +70,15 @@ bool CsvReader::read_record() {
   base_ = window_.data();
   check_record();
   return true;
+}
+
+void CsvReader::skip_lines(int64_t count) {
+  for (; count > 0 && !at_end(0); --count) {
+    size_t end = 0;
+    while (!at_end(end) && window_.data()[end] != '\n') ++end;
+    window_.consume(at_end(end) ? end : end + 1);
+    ++line_;
+  }
 }
 
 void CsvReader::skip_blank_lines() {

@@ -14,7 +14,7 @@ namespace fovea::data {
 /// were doubled are undone in place, nothing is copied.
 class CsvReader final : public TableReader {
  public:
-  CsvReader(const std::string& path, char delimiter, bool header);
+  CsvReader(const std::string& path, char delimiter, const TableOptions& options = {});
 
   bool next(Row& row) override;
   int64_t position() const override { return window_.reader().position(); }
@@ -27,6 +27,7 @@ class CsvReader final : public TableReader {
   };
 
   bool read_record();
+  void skip_lines(int64_t count);
   void skip_blank_lines();
   size_t read_plain(size_t position);
   size_t read_quoted(size_t position);

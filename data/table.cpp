@@ -56,7 +56,7 @@ void TableReader::set_columns(std::vector<std::string> names) {
 std::unique_ptr<TableReader> open_table(const std::string& path, TableOptions options) {
   const TableFormat format = options.format ? *options.format : table_format(path);
   if (format == TableFormat::jsonl) return std::make_unique<JsonlReader>(path);
-  return std::make_unique<CsvReader>(path, format == TableFormat::tsv ? '\t' : ',', options.header);
+  return std::make_unique<CsvReader>(path, format == TableFormat::tsv ? '\t' : ',', options);
 }
 
 }  // namespace fovea::data

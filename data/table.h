@@ -21,6 +21,7 @@ TableFormat table_format(const std::string& path);
 struct TableOptions {
   std::optional<TableFormat> format = std::nullopt;  // by the file's name where not given
   bool header = true;                                // csv, tsv: the first record names the columns
+  int64_t skip_lines = 0;                            // csv, tsv: lines before it, whatever they hold
 };
 
 /// One record of a table; valid until the next one is read.

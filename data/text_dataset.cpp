@@ -73,19 +73,24 @@ TextDataset load_text_dataset(const std::string& path, const TextColumns& column
   return dataset;
 }
 
-std::vector<int32_t> label_ids(const TextDataset& dataset, const Labels& labels) {
+std::vector<int32_t> label_ids(const std::string& path, std::span<const std::string> names,
+                               std::span<const int64_t> lines, const Labels& labels) {
   std::vector<int32_t> ids;
-  ids.reserve(dataset.labels.size());
-  for (size_t i = 0; i < dataset.labels.size(); ++i) {
-    const auto id = labels.find(dataset.labels[i]);
+  ids.reserve(names.size());
+  for (size_t i = 0; i < names.size(); ++i) {
+    const auto id = labels.find(names[i]);
     if (!id) {
-      const std::string* names = labels.names().data();
-      fail_at(dataset.path, dataset.lines[i], "unknown label {}; the classes are {}", in_quotes(dataset.labels[i]),
-              list_in_quotes(names, names + labels.names().size()));
+      const std::string* known = labels.names().data();
+      fail_at(path, lines[i], "unknown label {}; the classes are {}", in_quotes(names[i]),
+              list_in_quotes(known, known + labels.names().size()));
     }
     ids.push_back(*id);
   }
   return ids;
+}
+
+std::vector<int32_t> label_ids(const TextDataset& dataset, const Labels& labels) {
+  return label_ids(dataset.path, dataset.labels, dataset.lines, labels);
 }
 
 }  // namespace fovea::data

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,6 +33,10 @@ struct TextDataset {
 /// with file and line: a malformed file, a wrong column, an empty label, no rows.
 TextDataset load_text_dataset(const std::string& path, const TextColumns& columns = {}, TableOptions options = {});
 
+/// The class id of every example: of the name on `lines[i]` of the file. Throws DataError with the line of one that is
+/// not in `labels`.
+std::vector<int32_t> label_ids(const std::string& path, std::span<const std::string> names,
+                               std::span<const int64_t> lines, const Labels& labels);
 /// The class id of every example. Throws DataError with the line of an example whose label is not in `labels`.
 std::vector<int32_t> label_ids(const TextDataset& dataset, const Labels& labels);
 

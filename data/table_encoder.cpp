@@ -1,0 +1,163 @@
+#include "fovea/data/table_encoder.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <set>
+
+#include "fovea/data/file_error.h"
+#include "fovea/data/files.h"
+
+namespace fovea::data {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::optional<double> parse_number(std::string_view text) {
+  if (text.size() > 1 && text.front() == '+' && text[1] != '-') text.remove_prefix(1);
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || !std::isfinite(value)) return std::nullopt;
+  return value;
+}
+
+bool contains(const std::vector<std::string>& list, const std::string& item) {
+  return std::find(list.begin(), list.end(), item) != list.end();
+}
+
+[[noreturn]] void not_a_number(const TabularDataset& dataset, int64_t row, size_t column) {
+  const int64_t line = dataset.lines[static_cast<size_t>(row)];
+  const std::string what = fmt::format("column {}: {} is not a number", in_quotes(dataset.columns[column]),
+                                       in_quotes(dataset.cell(row, column)));
+  if (line == 0) throw DataError(what);
+  fail_at(dataset.path, line, "{}", what);
+}
+
+void check_names(const TabularDataset& dataset, const std::vector<std::string>& names) {
+  for (const std::string& name : names) {
+    if (contains(dataset.columns, name)) continue;
+    const std::string* all = dataset.columns.data();
+    fail(dataset.path, "no column {} to learn from; there are {}", in_quotes(name),
+         list_in_quotes(all, all + dataset.columns.size()));
+  }
+}
+
+}  // namespace
+
+bool TableEncoder::is_missing(const std::string& cell) const { return cell.empty() || contains(missing_, cell); }
+
+void TableEncoder::number_ids() {
+  first_ids_.clear();
+  ids_ = 0;
+  for (Column& column : columns_) {
+    if (column.numeric) continue;
+    column.first_id = static_cast<int32_t>(ids_);
+    first_ids_.push_back(column.first_id);
+    ids_ += 1 + static_cast<int64_t>(column.categories.size());
+  }
+}
+
+TableEncoder TableEncoder::fit(const TabularDataset& dataset, std::span<const int64_t> rows,
+                               const TableEncoderOptions& options) {
+  check_names(dataset, options.numeric);
+  check_names(dataset, options.categorical);
+  TableEncoder encoder;
+  encoder.missing_ = options.missing;
+  for (size_t c = 0; c < dataset.columns.size(); ++c) {
+    Column column{.name = dataset.columns[c]};
+    const bool forced = contains(options.numeric, column.name);
+    column.numeric = !contains(options.categorical, column.name);
+    if (forced && !column.numeric)
+      fail(dataset.path, "{} is to be both numeric and categorical", in_quotes(column.name));
+    std::vector<double> numbers;
+    std::set<std::string> categories;
+    for (const int64_t row : rows) {
+      const std::string& cell = dataset.cell(row, c);
+      if (encoder.is_missing(cell)) continue;
+      categories.insert(cell);
+      if (!column.numeric) continue;
+      const std::optional<double> number = parse_number(cell);
+      if (!number && forced) not_a_number(dataset, row, c);
+      column.numeric = number.has_value();
+      if (number) numbers.push_back(*number);
+    }
+    if (column.numeric) {
+      column.scaler = Scaler::fit(numbers, options.scaling);
+    } else {
+      column.categories.assign(categories.begin(), categories.end());
+    }
+    encoder.columns_.push_back(std::move(column));
+  }
+  encoder.number_ids();
+  return encoder;
+}
+
+EncodedTable TableEncoder::encode(const TabularDataset& dataset) const {
+  EncodedTable table{.rows = dataset.size()};
+  table.numbers.reserve(static_cast<size_t>(dataset.size() * numeric_columns()));
+  table.categories.reserve(static_cast<size_t>(dataset.size() * categorical_columns()));
+  for (int64_t row = 0; row < dataset.size(); ++row) {
+    for (size_t c = 0; c < columns_.size(); ++c) {
+      const Column& column = columns_[c];
+      const std::string& cell = dataset.cell(row, c);
+      const bool gone = is_missing(cell);
+      if (column.numeric) {
+        const std::optional<double> number = gone ? std::nullopt : parse_number(cell);
+        if (!gone && !number) not_a_number(dataset, row, c);
+        table.numbers.push_back(gone ? 0.0f : static_cast<float>(column.scaler(*number)));
+        table.missing.push_back(gone);
+      } else {
+        const auto found = std::lower_bound(column.categories.begin(), column.categories.end(), cell);
+        const bool known = !gone && found != column.categories.end() && *found == cell;
+        table.categories.push_back(known ? column.first_id + 1 + static_cast<int32_t>(found - column.categories.begin())
+                                         : column.first_id);
+      }
+    }
+  }
+  return table;
+}
+
+void TableEncoder::save(const std::string& path) const {
+  Json object{{"missing", missing_}};
+  Json& columns = object["columns"] = Json::array();
+  for (const Column& column : columns_) {
+    Json& entry =
+        columns.emplace_back(Json{{"name", column.name}, {"kind", column.numeric ? "numeric" : "categorical"}});
+    if (column.numeric) {
+      entry["scaling"] = column.scaler.scaling() == Scaling::standard ? "standard" : "quantile";
+      entry["scale"] = column.scaler.parameters();
+    } else {
+      entry["categories"] = column.categories;
+    }
+  }
+  write_atomically(path, object.dump(1) + '\n');
+}
+
+TableEncoder TableEncoder::load(const std::string& path) {
+  TableEncoder encoder;
+  try {
+    const Json object = Json::parse(read_file(path, size_t{1} << 28));
+    encoder.missing_ = object.at("missing").get<std::vector<std::string>>();
+    for (const Json& entry : object.at("columns")) {
+      Column column{.name = entry.at("name").get<std::string>(), .numeric = entry.at("kind") == "numeric"};
+      if (column.numeric) {
+        column.scaler =
+            Scaler::from_parameters(entry.at("scaling") == "standard" ? Scaling::standard : Scaling::quantile,
+                                    entry.at("scale").get<std::vector<double>>());
+      } else {
+        column.categories = entry.at("categories").get<std::vector<std::string>>();
+      }
+      encoder.columns_.push_back(std::move(column));
+    }
+  } catch (const Json::exception&) {
+    fail(path, "not the columns of a model");
+  } catch (const ValueError&) {
+    fail(path, "a column's scale is not one");
+  }
+  encoder.number_ids();
+  return encoder;
+}
+
+}  // namespace fovea::data

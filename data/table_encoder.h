@@ -1,0 +1,75 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "fovea/data/scaler.h"
+#include "fovea/data/tabular_dataset.h"
+
+namespace fovea::data {
+
+/// How the columns of a table are understood.
+struct TableEncoderOptions {
+  Scaling scaling = Scaling::quantile;
+  std::vector<std::string> numeric = {};      // by name: numbers, whatever they look like
+  std::vector<std::string> categorical = {};  // by name: categories, though they may look like numbers
+  /// What a cell that says nothing holds.
+  std::vector<std::string> missing = {"", "?", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"};
+};
+
+/// Encoded rows: a number for each cell of a numeric column, an id for each of a categorical one.
+struct EncodedTable {
+  int64_t rows = 0;
+  std::vector<float> numbers = {};       // [rows, numeric columns], scaled; 0 where missing
+  std::vector<uint8_t> missing = {};     // [rows, numeric columns], 1 where missing
+  std::vector<int32_t> categories = {};  // [rows, categorical columns]: each column has ids of its own
+};
+
+/// From cells to numbers and ids. What it knows of a column (whether all its cells are numbers, their scale, which
+/// categories there are) comes from the rows that it was fitted on and from no other.
+class TableEncoder {
+ public:
+  struct Column {
+    std::string name;
+    bool numeric = true;
+    Scaler scaler = {};                        // of a numeric one
+    std::vector<std::string> categories = {};  // of a categorical one, sorted
+    int32_t first_id = 0;  // of a categorical one: what is missing, or was never seen; then come the categories
+  };
+
+  TableEncoder() = default;
+  /// A column is numeric where every cell that is not missing is a number. Throws DataError with the line of a cell that
+  /// is none in a column that was called numeric, and for a name that is no column.
+  static TableEncoder fit(const TabularDataset& dataset, std::span<const int64_t> rows,
+                          const TableEncoderOptions& options);
+
+  /// Throws DataError with the line and the column of a cell that is not a number in a numeric column.
+  EncodedTable encode(const TabularDataset& dataset) const;
+
+  /// In the order of the table.
+  const std::vector<Column>& columns() const { return columns_; }
+  int64_t numeric_columns() const { return static_cast<int64_t>(columns_.size() - first_ids_.size()); }
+  int64_t categorical_columns() const { return static_cast<int64_t>(first_ids_.size()); }
+  /// How many ids the categorical columns have together.
+  int64_t ids() const { return ids_; }
+  /// The id of each categorical column that stands for a missing cell.
+  const std::vector<int32_t>& first_ids() const { return first_ids_; }
+
+  /// columns.json.
+  void save(const std::string& path) const;
+  /// Throws DataError where the file is not what save wrote.
+  static TableEncoder load(const std::string& path);
+
+ private:
+  bool is_missing(const std::string& cell) const;
+  void number_ids();
+
+  std::vector<Column> columns_;
+  std::vector<std::string> missing_;
+  std::vector<int32_t> first_ids_;
+  int64_t ids_ = 0;
+};
+
+}  // namespace fovea::data

@@ -1,0 +1,144 @@
+#include "fovea/data/tabular_dataset.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "fovea/data/file_error.h"
+
+namespace fovea::data {
+namespace {
+
+std::string_view trimmed(std::string_view text) {
+  const auto is_space = [](char c) { return c == ' ' || c == '\t'; };
+  while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
+  while (!text.empty() && is_space(text.back())) text.remove_suffix(1);
+  return text;
+}
+
+std::vector<size_t> positions(const TableReader& table, const std::vector<std::string>& names) {
+  std::vector<size_t> found;
+  for (const std::string& name : names) found.push_back(table.column(name));
+  return found;
+}
+
+bool contains(const std::vector<size_t>& list, size_t item) {
+  return std::find(list.begin(), list.end(), item) != list.end();
+}
+
+std::string joined(std::span<const std::string_view> parts) {
+  std::string out;
+  for (size_t i = 0; i < parts.size(); ++i) {
+    if (i > 0) out += ' ';
+    out += parts[i];
+  }
+  return out;
+}
+
+/// A JSON value as the cell that it stands for.
+std::string cell_of(const nlohmann::json& value, const std::string& row) {
+  if (value.is_null()) return "";
+  if (value.is_string()) return std::string(trimmed(value.get_ref<const std::string&>()));
+  if (value.is_object() || value.is_array())
+    throw DataError(fmt::format("{}: a list or an object as a value", in_quotes(row)));
+  return value.dump();
+}
+
+}  // namespace
+
+TabularDataset load_tabular_dataset(const std::string& path, const TabularColumns& columns, TableOptions options) {
+  const auto table = open_table(path, options);
+  const size_t label = columns.label.empty() ? table->columns().size() - 1 : table->column(columns.label);
+  const std::vector<size_t> text = positions(*table, columns.text), dropped = positions(*table, columns.drop);
+  std::vector<size_t> features = positions(*table, columns.features);
+  if (columns.features.empty()) {
+    for (size_t i = 0; i < table->columns().size(); ++i) {
+      if (i != label && !contains(text, i) && !contains(dropped, i)) features.push_back(i);
+    }
+  }
+  if (contains(text, label)) fail(path, "{} is both a text and the label", in_quotes(table->columns()[label]));
+  if (features.empty()) {
+    const std::string* names = table->columns().data();
+    fail(path, "no column is left to learn from; it has only {}",
+         list_in_quotes(names, names + table->columns().size()));
+  }
+
+  TabularDataset dataset{.path = path, .label = table->columns()[label]};
+  for (const size_t i : features) dataset.columns.push_back(table->columns()[i]);
+  std::vector<size_t> wanted = features;
+  wanted.insert(wanted.end(), text.begin(), text.end());
+  wanted.push_back(label);
+  table->select(wanted);
+  for (Row row; table->next(row);) {
+    for (size_t i = 0; i < features.size(); ++i) dataset.cells.emplace_back(trimmed(row.fields[i]));
+    if (!text.empty()) dataset.texts.push_back(joined(row.fields.subspan(features.size(), text.size())));
+    const std::string_view name = trimmed(row.fields.back());
+    if (name.empty()) fail_at(path, row.line, "the label is empty");
+    dataset.labels.emplace_back(name);
+    dataset.lines.push_back(row.line);
+  }
+  if (dataset.size() == 0) fail(path, "no rows below the header");
+  return dataset;
+}
+
+std::vector<std::string> parse_csv_record(std::string_view record) {
+  std::vector<std::string> fields(1);
+  size_t i = 0;
+  while (true) {
+    std::string& field = fields.back();
+    if (i < record.size() && record[i] == '"') {
+      for (++i;; ++i) {
+        if (i >= record.size()) throw DataError(fmt::format("{}: a quote is not closed", in_quotes(record)));
+        if (record[i] == '"' && !(i + 1 < record.size() && record[i + 1] == '"')) break;
+        if (record[i] == '"') ++i;
+        field += record[i];
+      }
+      if (++i < record.size() && record[i] != ',') {
+        throw DataError(fmt::format("{}: something stands behind a closing quote", in_quotes(record)));
+      }
+    } else {
+      while (i < record.size() && record[i] != ',') field += record[i++];
+    }
+    if (i >= record.size()) return fields;
+    ++i;
+    fields.emplace_back();
+  }
+}
+
+void append_typed_row(TabularDataset& dataset, const std::string& row, const std::string& text_column) {
+  const size_t count = dataset.columns.size();
+  std::vector<std::string> cells(count);
+  std::string text;
+  const std::string_view bare = trimmed(row);
+  if (bare.starts_with('{')) {
+    const auto object = nlohmann::json::parse(bare.begin(), bare.end(), nullptr, false);
+    if (!object.is_object()) throw DataError(fmt::format("{}: not a JSON object", in_quotes(row)));
+    for (const auto& [name, value] : object.items()) {
+      const auto found = std::find(dataset.columns.begin(), dataset.columns.end(), name);
+      if (found != dataset.columns.end()) {
+        cells[static_cast<size_t>(found - dataset.columns.begin())] = cell_of(value, row);
+      } else if (!text_column.empty() && name == text_column) {
+        text = cell_of(value, row);
+      } else {
+        const std::string* names = dataset.columns.data();
+        throw DataError(fmt::format("{}: no column {}; the model knows {}", in_quotes(row), in_quotes(name),
+                                    list_in_quotes(names, names + count)));
+      }
+    }
+  } else {
+    std::vector<std::string> fields = parse_csv_record(row);
+    const size_t expected = count + (text_column.empty() ? 0 : 1);
+    if (fields.size() != expected) {
+      const std::string* names = dataset.columns.data();
+      throw DataError(fmt::format("{}: {} value{}, expected {}: {}{}", in_quotes(row), fields.size(),
+                                  fields.size() == 1 ? "" : "s", expected, list_in_quotes(names, names + count),
+                                  text_column.empty() ? "" : ", " + in_quotes(text_column)));
+    }
+    if (!text_column.empty()) text = std::move(fields.back());
+    for (size_t i = 0; i < count; ++i) cells[i] = trimmed(fields[i]);
+  }
+  dataset.cells.insert(dataset.cells.end(), cells.begin(), cells.end());
+  if (!text_column.empty()) dataset.texts.push_back(std::move(text));
+  dataset.lines.push_back(0);
+}
+
+}  // namespace fovea::data

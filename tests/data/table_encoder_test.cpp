@@ -1,0 +1,103 @@
+#include "fovea/data/table_encoder.h"
+
+#include <numeric>
+
+#include "data/temp_folder.h"
+
+namespace fovea::data {
+namespace {
+
+using testing::error_of;
+using testing::TempFolder;
+using Ids = std::vector<int32_t>;
+
+constexpr const char* table =
+    "age,town,code,size,kind\n"
+    "20,Ulm,1,1e1,a\n"
+    "40,?,2,-5,b\n"
+    "NA,Bonn,1,+2.5,a\n"
+    "60,Ulm,x,,b\n";
+
+TabularDataset rows_of(const char* content) {
+  static TempFolder folder;
+  return load_tabular_dataset(folder.write("a.csv", content));
+}
+
+std::vector<int64_t> all(const TabularDataset& rows) {
+  std::vector<int64_t> indices(static_cast<size_t>(rows.size()));
+  std::iota(indices.begin(), indices.end(), int64_t{0});
+  return indices;
+}
+
+TEST(TableEncoder, FindsOutWhatColumnsHold) {
+  const TabularDataset rows = rows_of(table);
+  const TableEncoder encoder = TableEncoder::fit(rows, all(rows), {.scaling = Scaling::standard});
+  ASSERT_EQ(encoder.columns().size(), 4u);
+  EXPECT_TRUE(encoder.columns()[0].numeric);
+  EXPECT_FALSE(encoder.columns()[1].numeric);
+  EXPECT_FALSE(encoder.columns()[2].numeric);
+  EXPECT_TRUE(encoder.columns()[3].numeric);
+  EXPECT_EQ(encoder.numeric_columns(), 2);
+  EXPECT_EQ(encoder.categorical_columns(), 2);
+  EXPECT_EQ(encoder.first_ids(), (Ids{0, 3}));
+  EXPECT_EQ(encoder.ids(), 7);  // missing, Bonn, Ulm; missing, 1, 2, x
+
+  const EncodedTable encoded = encoder.encode(rows);
+  EXPECT_EQ(encoded.categories, (Ids{2, 4, 0, 5, 1, 4, 2, 6}));
+  EXPECT_EQ(encoded.missing, (std::vector<uint8_t>{0, 0, 0, 0, 1, 0, 0, 1}));
+  EXPECT_EQ(encoded.numbers[4], 0);
+  EXPECT_NEAR(encoded.numbers[2], 0, 1e-6);  // 40 is the mean of the ages
+  EXPECT_NEAR(encoded.numbers[6], std::sqrt(1.5), 1e-6);
+}
+
+TEST(TableEncoder, LearnsFromTheGivenRowsAlone) {
+  const TabularDataset rows = rows_of(table);
+  const std::vector<int64_t> first{0, 2};
+  const TableEncoder encoder = TableEncoder::fit(rows, first, {});
+  EXPECT_TRUE(encoder.columns()[2].numeric);  // no x among them
+  EXPECT_EQ(encoder.columns()[1].categories, (std::vector<std::string>{"Bonn", "Ulm"}));
+  EXPECT_EQ(error_of([&] { encoder.encode(rows); }), "a.csv:5: column \"code\": \"x\" is not a number");
+}
+
+TEST(TableEncoder, ACategoryThatItHasNotSeenIsMissing) {
+  const TabularDataset rows = rows_of(table), others = rows_of("age,town,code,size,kind\n1,Rome,3,1,a\n");
+  const TableEncoder encoder = TableEncoder::fit(rows, all(rows), {});
+  EXPECT_EQ(encoder.encode(others).categories, (Ids{0, 3}));
+}
+
+TEST(TableEncoder, MayBeTold) {
+  const TabularDataset rows = rows_of(table);
+  const TableEncoder encoder = TableEncoder::fit(rows, all(rows), {.categorical = {"age"}, .missing = {"x"}});
+  EXPECT_FALSE(encoder.columns()[0].numeric);
+  EXPECT_EQ(encoder.columns()[0].categories, (std::vector<std::string>{"20", "40", "60", "NA"}));
+  EXPECT_TRUE(encoder.columns()[2].numeric);  // x is what is missing there
+  EXPECT_EQ(error_of([&] { TableEncoder::fit(rows, all(rows), {.numeric = {"town"}}); }),
+            "a.csv:2: column \"town\": \"Ulm\" is not a number");
+  EXPECT_EQ(error_of([&] { TableEncoder::fit(rows, all(rows), {.numeric = {"income"}}); }),
+            "a.csv: no column \"income\" to learn from; there are \"age\", \"town\", \"code\", \"size\"");
+  EXPECT_EQ(error_of([&] { TableEncoder::fit(rows, all(rows), {.numeric = {"age"}, .categorical = {"age"}}); }),
+            "a.csv: \"age\" is to be both numeric and categorical");
+}
+
+TEST(TableEncoder, SurvivesItsFile) {
+  TempFolder folder;
+  const TabularDataset rows = rows_of(table);
+  for (const Scaling scaling : {Scaling::standard, Scaling::quantile}) {
+    const TableEncoder encoder = TableEncoder::fit(rows, all(rows), {.scaling = scaling});
+    encoder.save(folder / "columns.json");
+    const TableEncoder again = TableEncoder::load(folder / "columns.json");
+    EXPECT_EQ(again.encode(rows).numbers, encoder.encode(rows).numbers);
+    EXPECT_EQ(again.encode(rows).categories, encoder.encode(rows).categories);
+    EXPECT_EQ(again.ids(), encoder.ids());
+  }
+  for (const char* bad : {"", "[]", R"({"missing": []})", R"({"missing": [], "columns": [{"name": 1}]})"}) {
+    EXPECT_EQ(error_of([&] { TableEncoder::load(folder.write("c.json", bad)); }), "c.json: not the columns of a model");
+  }
+  const std::string falling =
+      R"({"missing":[],"columns":[{"name":"a","kind":"numeric","scaling":"quantile","scale":[2,1,0,1]}]})";
+  EXPECT_EQ(error_of([&] { TableEncoder::load(folder.write("c.json", falling)); }),
+            "c.json: a column's scale is not one");
+}
+
+}  // namespace
+}  // namespace fovea::data
