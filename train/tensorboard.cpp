@@ -1,0 +1,63 @@
+#include "fovea/train/tensorboard.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <utility>
+
+namespace fovea::train {
+namespace {
+
+/// Folder, after the files of an earlier run are gone.
+const std::string& cleared(const std::string& folder, bool keep) {
+  std::vector<std::filesystem::path> old;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    const std::string name = entry.path().filename();
+    if (name.starts_with("events.out.tfevents.") && name.ends_with(".fovea")) old.push_back(entry.path());
+  }
+  if (!keep) {
+    for (const std::filesystem::path& path : old) std::filesystem::remove(path);
+  }
+  return folder;
+}
+
+std::string table_of(const OptionTable& options) {
+  std::string out = "| option | value |\n| --- | --- |\n";
+  for (const OptionTable::Option& option : options.options()) {
+    if (option.rules.configuration) out += fmt::format("| {} | {} |\n", option.name, OptionTable::text(option));
+  }
+  return out;
+}
+
+}  // namespace
+
+TensorBoard::TensorBoard(const std::string& folder, int64_t steps, const OptionTable& options)
+    : file_(cleared(folder, steps > 0)) {
+  if (steps > 0) {
+    file_.restart(steps + 1);
+  } else {
+    file_.text("options", 0, table_of(options));
+  }
+}
+
+void TensorBoard::epoch(const EpochRecord& record, const nn::Module& model) {
+  const int64_t step = record.step;
+  file_.scalar("loss/train", step, record.loss);
+  file_.scalar("accuracy/train", step, record.accuracy);
+  file_.scalar("learning rate", step, record.lr);
+  file_.scalar("examples per second", step, record.examples_per_second);
+  const std::pair<const char*, std::optional<double>> checked[] = {
+      {"loss/valid", record.valid_loss},
+      {"accuracy/valid", record.valid_accuracy},
+      {"macro F1/valid", record.valid_macro_f1},
+      {"ROC AUC/valid", record.valid_roc_auc},
+      {"calibration error/valid", record.valid_calibration_error},
+      {"Brier score/valid", record.valid_brier}};
+  for (const auto& [tag, value] : checked) {
+    if (value) file_.scalar(tag, step, *value);
+  }
+  for (const nn::NamedTensor& parameter : model.named_parameters()) {
+    file_.histogram(parameter.name, step, parameter.tensor.detach().to_vector<float>());
+  }
+}
+
+}  // namespace fovea::train
