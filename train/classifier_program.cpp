@@ -71,7 +71,8 @@ int ClassifierProgram::show(std::vector<std::string> arguments, const RunOptions
   } else {
     std::string line = "\n$ " + name_;
     for (const std::string& argument : arguments) {
-      line += argument.find(' ') == std::string::npos ? " " + argument : " \"" + argument + '"';
+      const bool plain = argument.find_first_of(" \"{") == std::string::npos;
+      line += plain ? " " + argument : " '" + argument + '\'';
     }
     fmt::print("{}\n", line);
     std::fflush(stdout);

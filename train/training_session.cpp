@@ -13,6 +13,7 @@
 #include "fovea/train/command_line.h"
 #include "fovea/train/model_folder.h"
 #include "fovea/train/run_identity.h"
+#include "fovea/train/tensorboard.h"
 #include "fovea/train/terminal.h"
 #include "fovea/train/training_report.h"
 
@@ -60,6 +61,9 @@ int TrainingSession::run(OptionTable& options) {
   const Device device = run_.apply();
   files_.seed = static_cast<uint64_t>(training_.seed);
   task_->load_training(files_);
+  if (const int64_t all = task_->size(Part::train) + task_->size(Part::valid); all < folds) {
+    data::fail(files_.train, "{} {} are too few for {} folds", all, task_->noun(), folds);
+  }
   const CostMatrix costs = decision_.load(task_->labels());
   const RunIdentity identity{options, files_.train, files_.valid, task_->fingerprint()};
   const std::string name = identity.name();
@@ -100,12 +104,14 @@ int TrainingSession::run(OptionTable& options) {
 
   const auto train = task_->stream(Part::train, training_.training_stream());
   const auto valid = task_->stream(Part::valid, training_.inference_stream());
+  TensorBoard board(out_, trainer.steps(), options);
   const TrainerEvents events{.progress = [&](const ProgressState& state) { progress.update(state); },
                              .epoch =
                                  [&](const EpochRecord& record) {
                                    progress.line(epoch_line(record, training_.epochs));
                                    data::write_atomically(fs::path(out_) / "metrics.jsonl",
                                                           to_jsonl(trainer.history()));
+                                   board.epoch(record, model);
                                  }};
   const Ending ending = trainer.fit(*train, held_out > 0 ? valid.get() : nullptr, events);
   progress.clear();

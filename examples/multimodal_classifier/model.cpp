@@ -1,0 +1,116 @@
+#include "model.h"
+
+#include <cmath>
+
+using namespace fovea;
+
+void ModelOptions::declare(train::OptionTable& options) {
+  options.group("Model");
+  options.add("use", &use, "what the model sees", {.choices = {"both", "text", "columns"}});
+  options.add("dim", &dim, "numbers that stand for a column or a token; even", {.min = 2, .max = 65536});
+  options.add("heads", &heads, "heads of the cross-attention; they divide dim", {.min = 1, .max = 1024});
+  options.add("knots", &knots, "where the function of a number may bend; 0: a straight line", {.min = 0, .max = 1024});
+  options.add("word-dropout", &word_dropout, "share of the tokens that a step hides", {.min = 0, .max = 0.95});
+  options.add("column-dropout", &column_dropout, "share of the cells that a step hides", {.min = 0, .max = 0.95});
+}
+
+MultimodalModel::MultimodalModel(const ModelOptions& options, const train::TableShape& shape)
+    : options_(options),
+      words_(shape.tokens, options.dim, {.padding_index = data::Vocabulary::padding, .sparse = true}),
+      reader_(options.dim, options.dim / 2, {.bidirectional = true}),
+      columns_read_text_(options.dim, options.heads, {.dropout = options.dropout}),
+      text_reads_columns_(options.dim, options.heads, {.dropout = options.dropout}),
+      column_norm_(options.dim),
+      text_norm_(options.dim),
+      column_attention_(options.dim),
+      text_attention_(options.dim),
+      dropout_(options.dropout),
+      output_(options.dim * (options.use == "both" ? 2 : 1), shape.classes) {
+  const double bound = 1 / std::sqrt(static_cast<double>(options.dim));
+  if (options.uses_columns()) {
+    if (shape.numeric > 0) {
+      numbers_ = std::make_unique<nn::NumberEmbedding>(shape.numeric, options.dim,
+                                                       nn::NumberEmbeddingOptions{.knots = options.knots});
+      add("numbers", *numbers_);
+    }
+    if (!shape.first_ids.empty()) {
+      categories_ = std::make_unique<nn::Embedding>(shape.ids, options.dim);
+      nn::init::uniform_(categories_->weight, -bound, bound);
+      first_ids_ = from_vector(shape.first_ids);
+      add("categories", *categories_);
+    }
+    add("column_attention", column_attention_);
+  }
+  if (options.uses_text()) {
+    const NoGrad outside_the_graph;
+    words_.weight.mul_(0.1);  // so that steps of an ordinary learning rate move it
+    add("words", words_);
+    add("reader", reader_);
+    add("text_attention", text_attention_);
+  }
+  if (options.use == "both") {
+    add("columns_read_text", columns_read_text_);
+    add("text_reads_columns", text_reads_columns_);
+    add("column_norm", column_norm_);
+    add("text_norm", text_norm_);
+  }
+  add("output", output_);
+  add("dropout", dropout_);
+}
+
+/// [batch, columns, dim]: a token for each column, numeric ones first. In training, cells at random are hidden as if they
+/// were missing.
+Tensor MultimodalModel::columns(const train::TableBatch& batch) const {
+  const bool hide = training() && options_.column_dropout > 0;
+  const auto hidden = [&](const Tensor& cells) {
+    return rand(cells.shape(), {.device = cells.device()}) < options_.column_dropout;
+  };
+  std::vector<Tensor> tokens;
+  if (numbers_) {
+    const Tensor missing = hide ? logical_or(batch.missing, hidden(batch.numbers)) : batch.missing;
+    tokens.push_back(numbers_->forward(batch.numbers, missing));
+  }
+  if (categories_) {
+    Tensor categories = batch.categories;
+    if (hide) categories = where(hidden(categories), first_ids_.to(categories.device()), categories);
+    tokens.push_back(categories_->forward(categories));
+  }
+  return concat(tokens, 1);
+}
+
+/// [batch, time, dim]: the text as the GRU read it. In training, tokens at random become unknown.
+Tensor MultimodalModel::text(const train::TableBatch& batch) const {
+  Tensor tokens = batch.tokens;
+  if (training() && options_.word_dropout > 0) {
+    const Tensor hidden = rand(tokens.shape(), {.device = tokens.device()}) < options_.word_dropout;
+    tokens = masked_fill(tokens, logical_and(hidden, batch.mask), data::Vocabulary::unknown);
+  }
+  return reader_.forward(dropout_.forward(words_.forward(tokens)), batch.lengths).output;
+}
+
+train::TableOutput MultimodalModel::forward(const train::TableBatch& batch) const {
+  Tensor table, words;
+  if (options_.uses_columns()) table = columns(batch);
+  if (options_.uses_text()) words = text(batch);
+  if (options_.use == "both") {
+    const Tensor from_words = columns_read_text_.forward(table, words, words, {.key_padding_keep = batch.mask});
+    const Tensor from_table = text_reads_columns_.forward(words, table, table);
+    table = column_norm_.forward(table + from_words);
+    words = text_norm_.forward(words + from_table);
+  }
+
+  train::TableOutput output;
+  std::vector<Tensor> parts;
+  if (options_.uses_columns()) {
+    const nn::Attended attended = column_attention_.forward_with_weights(table);
+    parts.push_back(attended.read);
+    output.weights = attended.weights;
+  }
+  if (options_.uses_text()) {
+    const nn::Attended attended = text_attention_.forward_with_weights(words, batch.mask);
+    parts.push_back(attended.read);
+    output.token_weights = attended.weights;
+  }
+  output.logits = output_.forward(dropout_.forward(concat(parts, -1)));
+  return output;
+}

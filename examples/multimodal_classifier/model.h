@@ -1,0 +1,46 @@
+#pragma once
+
+#include <fovea/fovea.h>
+
+#include <memory>
+#include <string>
+
+/// What the model is made of.
+struct ModelOptions {
+  std::string use = "both";
+  int64_t dim = 64;  // numbers that stand for a column, and for a token
+  int64_t heads = 4;
+  int64_t knots = 8;
+  double dropout = 0.1;
+  double word_dropout = 0.1;
+  double column_dropout = 0.05;
+
+  void declare(fovea::train::OptionTable& options);
+  bool uses_text() const { return use != "columns"; }
+  bool uses_columns() const { return use != "text"; }
+};
+
+/// Columns are tokens; a text is read in both directions by a GRU. Each then reads the other by cross-attention (Lu et
+/// al. 2019), two attentions sum them up, and a linear layer names the class.
+class MultimodalModel final : public fovea::nn::Module {
+ public:
+  MultimodalModel(const ModelOptions& options, const fovea::train::TableShape& shape);
+
+  fovea::train::TableOutput forward(const fovea::train::TableBatch& batch) const;
+
+ private:
+  fovea::Tensor columns(const fovea::train::TableBatch& batch) const;
+  fovea::Tensor text(const fovea::train::TableBatch& batch) const;
+
+  ModelOptions options_;
+  fovea::Tensor first_ids_;  // of the categorical columns
+  std::unique_ptr<fovea::nn::NumberEmbedding> numbers_;
+  std::unique_ptr<fovea::nn::Embedding> categories_;
+  fovea::nn::Embedding words_;
+  fovea::nn::GRU reader_;
+  fovea::nn::MultiheadAttention columns_read_text_, text_reads_columns_;
+  fovea::nn::LayerNorm column_norm_, text_norm_;
+  fovea::nn::AttentionPool column_attention_, text_attention_;
+  fovea::nn::Dropout dropout_;
+  fovea::nn::Linear output_;
+};

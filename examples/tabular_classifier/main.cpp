@@ -1,0 +1,48 @@
+// Classifies the rows of a table: `tabular_classifier --help` tells how. The model stands in model.cpp; reading, training,
+// cross-validation and showing are the library's.
+
+#include "demo.h"
+#include "model.h"
+
+using namespace fovea;
+
+class TabularClassifier final : public train::TableTask {
+ public:
+  void declare_model(train::OptionTable& options) override {
+    model_.declare(options);
+    TableTask::declare_model(options);
+  }
+
+  void settle(const train::OptionTable& options, train::TrainingOptions& training) override {
+    if (model_.dim % model_.heads != 0) {
+      train::refuse("--dim {} is no multiple of --heads {}", model_.dim, model_.heads);
+    }
+    if (!options.given("dropout")) training.dropout = model_.dropout;
+    if (!options.given("epochs")) training.epochs = 60;
+    if (!options.given("patience")) training.patience = 15;
+    if (!options.given("optimizer")) training.optimizer = "adamw";
+    if (!options.given("weight-decay")) training.weight_decay = 0.05;
+    if (!options.given("schedule")) training.schedule = "cosine";
+    if (!options.given("monitor")) training.monitor = "loss";
+    model_.dropout = training.dropout;
+  }
+
+ protected:
+  std::unique_ptr<nn::Module> make_model(const train::TableShape& shape) override {
+    return std::make_unique<TableModel>(model_, shape);
+  }
+  train::TableOutput forward(const nn::Module& model, const train::TableBatch& batch) const override {
+    return static_cast<const TableModel&>(model).forward(batch);
+  }
+
+ private:
+  ModelOptions model_;
+};
+
+int main(int argc, char** argv) {
+  train::ClassifierProgram program("tabular_classifier",
+                                   "Learns to classify the rows of a table, and shows which columns it looks at.",
+                                   [] { return std::make_unique<TabularClassifier>(); });
+  program.set_demo("Trains on patients that it makes up, in under a minute", run_demo);
+  return program.run(argc, argv);
+}

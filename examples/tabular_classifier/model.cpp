@@ -1,0 +1,76 @@
+#include "model.h"
+
+#include <cmath>
+
+using namespace fovea;
+
+void ModelOptions::declare(train::OptionTable& options) {
+  options.group("Model");
+  options.add("dim", &dim, "numbers that stand for a column", {.min = 1, .max = 65536});
+  options.add("heads", &heads, "heads of the attention between columns; they divide dim", {.min = 1, .max = 1024});
+  options.add("layers", &layers, "layers in which columns attend to one another", {.min = 0, .max = 64});
+  options.add("feedforward", &feedforward, "width of the layers' feed-forward networks", {.min = 1, .max = 65536});
+  options.add("knots", &knots, "where the function of a number may bend; 0: a straight line", {.min = 0, .max = 1024});
+  options.add("column-dropout", &column_dropout, "share of the cells that a step hides", {.min = 0, .max = 0.95});
+  options.add("noise", &noise, "deviation of the noise that a step adds to scaled numbers", {.min = 0, .max = 100});
+}
+
+TableModel::TableModel(const ModelOptions& options, const train::TableShape& shape)
+    : options_(options),
+      numeric_(shape.numeric),
+      norm_(options.dim),
+      attention_(options.dim),
+      dropout_(options.dropout),
+      output_(options.dim, shape.classes) {
+  if (shape.numeric > 0) {
+    numbers_ = std::make_unique<nn::NumberEmbedding>(shape.numeric, options.dim,
+                                                     nn::NumberEmbeddingOptions{.knots = options.knots});
+    add("numbers", *numbers_);
+  }
+  if (!shape.first_ids.empty()) {
+    categories_ = std::make_unique<nn::Embedding>(shape.ids, options.dim);
+    const double bound = 1 / std::sqrt(static_cast<double>(options.dim));
+    nn::init::uniform_(categories_->weight, -bound, bound);
+    first_ids_ = from_vector(shape.first_ids);
+    add("categories", *categories_);
+  }
+  encoder_ = std::make_unique<nn::TransformerEncoder>(options.dim, options.heads, options.layers,
+                                                      nn::TransformerOptions{.feedforward = options.feedforward,
+                                                                             .activation = nn::FeedForward::gelu,
+                                                                             .dropout = options.dropout,
+                                                                             .pre_norm = true});
+  add("encoder", *encoder_);
+  add("attention", attention_);
+  add("norm", norm_);
+  add("output", output_);
+  add("dropout", dropout_);
+}
+
+/// A token for each column: numeric ones first. In training, cells at random are hidden as if they were missing: so that
+/// the model learns to do without any one of them.
+Tensor TableModel::columns(const train::TableBatch& batch) const {
+  const bool hide = training() && options_.column_dropout > 0;
+  const auto hidden = [&](const Tensor& cells) {
+    return rand(cells.shape(), {.device = cells.device()}) < options_.column_dropout;
+  };
+  std::vector<Tensor> tokens;
+  if (numbers_) {
+    Tensor numbers = batch.numbers;
+    if (training() && options_.noise > 0) {
+      numbers = numbers + randn(numbers.shape(), {.device = numbers.device()}) * options_.noise;
+    }
+    tokens.push_back(numbers_->forward(numbers, hide ? logical_or(batch.missing, hidden(numbers)) : batch.missing));
+  }
+  if (categories_) {
+    Tensor categories = batch.categories;
+    if (hide) categories = where(hidden(categories), first_ids_.to(categories.device()), categories);
+    tokens.push_back(categories_->forward(categories));
+  }
+  return concat(tokens, 1);
+}
+
+train::TableOutput TableModel::forward(const train::TableBatch& batch) const {
+  const Tensor read = encoder_->forward(columns(batch));
+  const nn::Attended attended = attention_.forward_with_weights(read);
+  return {output_.forward(dropout_.forward(relu(norm_.forward(attended.read)))), attended.weights, {}};
+}

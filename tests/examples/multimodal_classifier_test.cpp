@@ -1,0 +1,79 @@
+#include <fmt/format.h>
+
+#include "examples/tables.h"
+
+namespace fovea::test {
+namespace {
+
+using testing::HasSubstr;
+
+Finished classify(const Words& arguments) { return run(MULTIMODAL_CLASSIFIER, arguments); }
+
+class MultimodalClassifier : public testing::Test {
+ protected:
+  Words train_into(const std::string& out, const Words& flags = {}) const {
+    return with({"train", "--train", train, "--out", folder / out, "--text", "note", "--dim", "16", "--heads", "2",
+                 "--batch-size", "16", "--lr", "0.01", "--threads", "1", "--quiet"},
+                flags);
+  }
+
+  TempFolder folder;
+  std::string train = folder.write("train.csv", rows(300, 1, true)),
+              other = folder.write("test.csv", rows(100, 2, true));
+};
+
+TEST_F(MultimodalClassifier, SavesExplainsAndSeesWhatItIsToldTo) {
+  for (const char* use : {"both", "text", "columns"}) {
+    ASSERT_EQ(classify(train_into(use, {"--use", use, "--epochs", "2"})).status, 0);
+    EXPECT_EQ(classify({"evaluate", "--model", folder / use, "--data", other, "--quiet"}).status, 0);
+    const Finished told = classify({"predict", "--model", folder / use, "--explain", "--json",
+                                    "0.5,0.5,-,3,\"it is red, they say\"", R"({"x": 1, "note": "blue"})"});
+    ASSERT_EQ(told.status, 0) << told.error;
+    const Json first = Json::parse(told.out.substr(0, told.out.find('\n')));
+    double sum = 0;
+    for (const Json& token : first["tokens"]) sum += token["weight"].get<double>();
+    EXPECT_NEAR(sum, 1, 1e-3);
+    EXPECT_EQ(first["tokens"][0]["token"], "x=0.5");
+    EXPECT_EQ(first["tokens"][6]["token"], "red");
+    EXPECT_EQ(first["tokens"][0]["weight"] == 0.0, std::string(use) == "text");
+    EXPECT_EQ(first["tokens"][6]["weight"] == 0.0, std::string(use) == "columns");
+    EXPECT_THAT(read_back(folder / (std::string(use) + "/report.html")), HasSubstr("Deletion test"));
+  }
+}
+
+TEST_F(MultimodalClassifier, ResumesToTheSameBytes) {
+  ASSERT_EQ(classify(train_into("whole", {"--epochs", "3"})).status, 0);
+  const Words cut = train_into("cut", {"--epochs", "3", "--resume", "--max-minutes", "0.001"});
+  for (int attempt = 0; attempt < 200 && !std::filesystem::exists(folder / "cut/checkpoint.safetensors"); ++attempt) {
+    ASSERT_EQ(classify(cut).status, 0);
+    if (attempt > 0) break;
+  }
+  ASSERT_EQ(classify(train_into("cut", {"--epochs", "3", "--resume"})).status, 0);
+  EXPECT_EQ(read_back(folder / "cut/model.safetensors"), read_back(folder / "whole/model.safetensors"));
+}
+
+TEST_F(MultimodalClassifier, ABadInputIsOneLineAndLeavesNothingBehind) {
+  const auto error = [&](const std::string& content, const Words& flags) {
+    const std::string path = folder.write("bad.csv", content);
+    const Finished done = classify(with({"train", "--train", path, "--out", folder / "nothing"}, flags));
+    EXPECT_EQ(done.status, 2);
+    EXPECT_EQ(std::count(done.error.begin(), done.error.end(), '\n'), 1) << done.error;
+    EXPECT_FALSE(std::filesystem::exists(folder / "nothing"));
+    return done.error;
+  };
+  EXPECT_THAT(error("x,class\n1,a\n2,b\n", {}), HasSubstr("bad.csv: no column \"text\"; it has \"x\", \"class\""));
+  EXPECT_THAT(error("x,text,class\n1,t,a\n2,b\n", {}), HasSubstr("bad.csv:3: 2 columns, expected 3"));
+  EXPECT_THAT(error("text,class\nt,a\nt,b\n", {}), HasSubstr("bad.csv: no column is left to learn from"));
+  EXPECT_THAT(error("x,text,class\n1,t,a\n2,t,b\n", {"--heads", "3"}), HasSubstr("no even multiple of --heads 3"));
+}
+
+TEST_F(MultimodalClassifier, DemoNeedsBothTextAndColumns) {
+  const Finished done = classify({"demo", "--out", folder / "demo", "--quiet", "--json"});
+  ASSERT_EQ(done.status, 0) << done.error;
+  const Json accuracy = last_line(done.out);
+  EXPECT_GT(accuracy["both"], accuracy["text"].get<double>() + 0.2);
+  EXPECT_GT(accuracy["both"], accuracy["columns"].get<double>() + 0.2);
+}
+
+}  // namespace
+}  // namespace fovea::test

@@ -1,0 +1,212 @@
+#include <fmt/format.h>
+
+#include <chrono>
+#include <csignal>
+#include <thread>
+
+#include "examples/tables.h"
+
+namespace fovea::test {
+namespace {
+
+using testing::HasSubstr;
+using testing::StartsWith;
+
+const Words small{"--dim",        "16", "--heads",  "2",  "--layers", "1",    "--feedforward", "16",
+                  "--batch-size", "16", "--epochs", "12", "--lr",     "0.01", "--threads",     "1"};
+
+Finished classify(const Words& arguments, const std::string& input = {}) {
+  return run(TABULAR_CLASSIFIER, arguments, input);
+}
+
+class TabularClassifier : public testing::Test {
+ protected:
+  Words train_into(const std::string& out, const Words& flags = {}) const {
+    return with(with({"train", "--train", train, "--out", folder / out}, small), flags);
+  }
+  std::string weights(const std::string& out) const { return read_back(folder / (out + "/model.safetensors")); }
+
+  TempFolder folder;
+  std::string train = folder.write("train.csv", rows(400, 1)), other = folder.write("test.csv", rows(200, 2));
+};
+
+TEST_F(TabularClassifier, LearnsWhatNoColumnTellsAlone) {
+  const Finished done = classify(train_into("model", {"--quiet", "--json", "--epochs", "40"}));
+  ASSERT_EQ(done.status, 0) << done.error;
+  for (const char* name : {"config.json", "columns.json", "model.safetensors", "metrics.jsonl", "report.html"}) {
+    EXPECT_TRUE(std::filesystem::exists(folder / ("model/" + std::string(name)))) << name;
+  }
+  const Finished tested = classify({"evaluate", "--model", folder / "model", "--data", other, "--json"});
+  ASSERT_EQ(tested.status, 0) << tested.error;
+  const Json metrics = last_line(tested.out);
+  EXPECT_GT(metrics["accuracy"], 0.85) << tested.out;
+  EXPECT_GT(metrics["roc_auc"], 0.9);
+  EXPECT_THAT(metrics.dump(-1, ' ', false), HasSubstr("calibration_error"));
+  const Json first = Json::parse(tested.out.substr(tested.out.rfind("{\"examples\":200,\"accuracy\":")));
+  EXPECT_EQ(first["examples"], 200);
+
+  const Finished told = classify({"predict", "--model", folder / "model", "--explain", "--json", "0.5,0.5,red,3",
+                                  R"({"x": -0.5, "y": 0.5, "colour": "red"})"});
+  ASSERT_EQ(told.status, 0) << told.error;
+  EXPECT_THAT(told.out, HasSubstr("\"label\":\"yes\""));
+  const Json second = last_line(told.out);
+  EXPECT_EQ(second["label"], "no") << told.out;
+  double sum = 0;
+  for (const Json& token : second["tokens"]) sum += token["weight"].get<double>();
+  EXPECT_NEAR(sum, 1, 1e-3);
+  EXPECT_EQ(second["tokens"][3]["token"], "z=(missing)");
+
+  const std::string report = read_back(folder / "model/report.html");
+  for (const char* part : {"Deletion test", "Calibration", "ROC", "colour=red"}) EXPECT_THAT(report, HasSubstr(part));
+}
+
+TEST_F(TabularClassifier, CrossValidatesAndGoesOnWhereItWasCut) {
+  const Words flags{"--folds", "3", "--quiet", "--json"};
+  const Finished whole = classify(train_into("whole", flags));
+  ASSERT_EQ(whole.status, 0) << whole.error;
+  const Json metrics = last_line(whole.out)["cross_validation"];
+  EXPECT_EQ(metrics["folds"], 3);
+  EXPECT_GT(metrics["accuracy"], 0.5);
+  EXPECT_GE(metrics["accuracy_spread"], 0.0);
+  EXPECT_THAT(read_back(folder / "whole/report.html"), HasSubstr("Cross-validation"));
+
+  Program cut(TABULAR_CLASSIFIER, train_into("cut", {"--folds", "3"}));
+  for (auto line = cut.line(); line && !line->starts_with("fold 2/3"); line = cut.line()) continue;
+  cut.signal(SIGKILL);
+  cut.finish();
+  const Finished resumed = classify(train_into("cut", with(flags, {"--resume"})));
+  ASSERT_EQ(resumed.status, 0) << resumed.error;
+  EXPECT_EQ(read_back(folder / "cut/folds.jsonl"), read_back(folder / "whole/folds.jsonl"));
+  EXPECT_EQ(weights("cut"), weights("whole"));
+}
+
+TEST_F(TabularClassifier, KilledAtAnyMomentItResumesToTheSameBytes) {
+  const auto start = std::chrono::steady_clock::now();
+  ASSERT_EQ(classify(train_into("whole")).status, 0);
+  const auto whole = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - start);
+  data::testing::Random random(7);
+  const Words cut = train_into("cut", {"--resume", "--save-every", "5"});
+  int killed = 0;
+  for (int attempt = 0; attempt < 10; ++attempt) {
+    Program program(TABULAR_CLASSIFIER, cut);
+    std::this_thread::sleep_for(whole * static_cast<int>(5 + random.below(40)) / 100);
+    program.signal(SIGKILL);
+    killed += program.finish().status == 128 + SIGKILL;
+  }
+  EXPECT_GT(killed, 0);
+  const Finished resumed = classify(cut);
+  ASSERT_EQ(resumed.status, 0) << resumed.error;
+  EXPECT_EQ(weights("cut"), weights("whole"));
+}
+
+TEST_F(TabularClassifier, DecidesByCostsOrAThreshold) {
+  const std::string costs = folder.write("costs.csv", "truth,no,yes\nno,0,100\nyes,1,0\n");
+  Finished done = classify(train_into("costs", {"--costs", costs, "--quiet", "--json", "--epochs", "2"}));
+  ASSERT_EQ(done.status, 0) << done.error;
+  EXPECT_TRUE(last_line(done.out).contains("mean_cost"));
+  Finished told = classify({"predict", "--model", folder / "costs", "0.5,0.5,red,3"});
+  EXPECT_THAT(told.out, StartsWith("no")) << "an unsure yes costs too much";
+  EXPECT_TRUE(last_line(classify({"evaluate", "--model", folder / "costs", "--data", other, "--json"}).out)
+                  .contains("mean_cost"));
+
+  done = classify(train_into("never", {"--threshold", "1", "--quiet", "--epochs", "2"}));
+  ASSERT_EQ(done.status, 0) << done.error;
+  told = classify({"predict", "--model", folder / "never", "0.5,0.5,red,3"});
+  EXPECT_THAT(told.out, StartsWith("no"));
+  for (const char* goal : {"accuracy", "macro_f1", "cost"}) {
+    done = classify(train_into("goal", {"--threshold", goal, "--costs", costs, "--epochs", "2"}));
+    ASSERT_EQ(done.status, 0) << done.error;
+    EXPECT_THAT(done.out, HasSubstr("from a probability of"));
+  }
+}
+
+TEST_F(TabularClassifier, EveryOptionDoesWhatItSays) {
+  for (const Words& flags :
+       {Words{"--balance", "weights"}, Words{"--balance", "sampling"}, Words{"--monitor", "roc_auc"},
+        Words{"--drop", "z"}, Words{"--categorical", "z"}, Words{"--numeric", "z,x"}, Words{"--missing", "0,1"},
+        Words{"--scale", "standard"}, Words{"--knots", "0", "--noise", "0.1", "--column-dropout", "0.2"},
+        Words{"--layers", "0"}, Words{"--label", "class"}, Words{"--label", "4"}}) {
+    SCOPED_TRACE(testing::PrintToString(flags));
+    const Finished done = classify(with(train_into("model", {"--epochs", "1", "--quiet"}), flags));
+    ASSERT_EQ(done.status, 0) << done.error;
+    EXPECT_EQ(classify({"evaluate", "--model", folder / "model", "--data", other, "--quiet"}).status, 0);
+  }
+  const std::string bare = folder.write("bare.csv", "400,4,what the file holds\n" + rows(400, 1).substr(20));
+  const Words headless{"train", "--train", bare, "--out", folder / "model", "--no-header", "--skip-lines", "1"};
+  const Finished done = classify(with(with(headless, small), {"--epochs", "1", "--quiet"}));
+  ASSERT_EQ(done.status, 0) << done.error;
+  EXPECT_EQ(classify({"evaluate", "--model", folder / "model", "--data", bare, "--quiet"}).status, 0);
+}
+
+TEST_F(TabularClassifier, ABadInputIsOneLineAndLeavesNothingBehind) {
+  struct Case {
+    std::string content;
+    Words flags;
+    std::string error;
+  };
+  const std::string head = "x,y,class\n";
+  for (const Case& bad : std::vector<Case>{
+           {"", {}, "bad.csv: the file is empty"},
+           {head, {}, "bad.csv: no rows below the header"},
+           {head + "1,2,a\n1,b\n", {}, "bad.csv:3: 2 columns, expected 3"},
+           {head + "1,2,a\n1,2,3,b\n", {}, "bad.csv:3: 4 columns, expected 3"},
+           {head + "1,2,a\n1,2,\n", {}, "bad.csv:3: the label is empty"},
+           {head + "1,2,a\n1,2,a\n", {}, "bad.csv: all labels are \"a\"; a classifier needs two classes"},
+           {head + "1,\"2,a\n1,2,b\n", {}, "bad.csv:2: "},
+           {head + "1,\xff,a\n1,2,b\n", {}, "bad.csv:2: "},
+           {head + "1,2,a\n1,z,b\n", {"--numeric", "y"}, "bad.csv:3: column \"y\": \"z\" is not a number"},
+           {head + "1,2,a\n1,z,b\n",
+            {"--numeric", "w"},
+            "bad.csv: no column \"w\" to learn from; there are \"x\", \"y\""},
+           {head + "1,2,a\n1,3,b\n", {"--label", "w"}, "bad.csv: no column \"w\"; it has \"x\", \"y\", \"class\""},
+           {head + "1,2,a\n1,3,b\n", {"--drop", "x,y"}, "bad.csv: no column is left to learn from"},
+           {head + "1,2,a\n1,3,b\n", {"--skip-lines", "9"}, "bad.csv: nothing follows the 9 skipped lines"},
+           {head + "1,2,a\n1,3,b\n", {"--heads", "5"}, "tabular_classifier: --dim 16 is no multiple of --heads 5"},
+           {head + "1,2,a\n1,3,b\n", {"--folds", "1"}, "tabular_classifier: --folds: one fold leaves nothing"},
+           {head + "1,2,a\n1,3,b\n", {"--folds", "3"}, "bad.csv: 2 rows are too few for 3 folds"},
+           {head + "1,2,a\n1,3,b\n", {"--threshold", "2"}, "tabular_classifier: --threshold: \"2\""},
+           {head + "1,2,a\n1,3,b\n", {"--threshold", "cost"}, "tabular_classifier: --threshold cost needs --costs"},
+           {head + "1,2,a\n1,3,b\n1,3,c\n",
+            {"--threshold", "0.2"},
+            "tabular_classifier: --threshold is for two classes"},
+           {head + "1,2,a\n1,3,b\n", {"--costs", folder / "absent.csv"}, "absent.csv: "},
+           {head + "1,2,a\n1,3,b\n",
+            {"--costs", folder.write("costs.csv", "truth,a,b\na,0,x\nb,1,0\n")},
+            "costs.csv:2: the cost \"x\" is not a number"},
+       }) {
+    const std::string path = folder.write("bad.csv", bad.content);
+    const Words arguments = with(with({"train", "--train", path, "--out", folder / "nothing"}, small), bad.flags);
+    const Finished done = classify(arguments);
+    EXPECT_EQ(done.status, 2) << bad.error;
+    EXPECT_THAT(done.error, HasSubstr(bad.error));
+    EXPECT_EQ(std::count(done.error.begin(), done.error.end(), '\n'), 1) << done.error;
+    EXPECT_FALSE(std::filesystem::exists(folder / "nothing")) << bad.error;
+  }
+}
+
+TEST_F(TabularClassifier, ABadRowIsOneLine) {
+  ASSERT_EQ(classify(train_into("model", {"--epochs", "1", "--quiet"})).status, 0);
+  const auto error = [&](const std::string& row) {
+    const Finished done = classify({"predict", "--model", folder / "model", row});
+    EXPECT_EQ(done.status, 2) << row;
+    return done.error;
+  };
+  EXPECT_THAT(error("1,2"), HasSubstr("2 values, expected 4: \"x\", \"y\", \"colour\", \"z\""));
+  EXPECT_THAT(error("one,2,red,3"), HasSubstr("column \"x\": \"one\" is not a number"));
+  EXPECT_THAT(error("{\"x\": 1, \"w\": 2}"), HasSubstr("no column \"w\""));
+  const std::string mixed = folder.write("mixed.csv", rows(5, 3) + "1,two,red,,yes\n");
+  const Finished done = classify({"evaluate", "--model", folder / "model", "--data", mixed});
+  EXPECT_EQ(done.status, 2);
+  EXPECT_THAT(done.error, HasSubstr("mixed.csv:7: column \"y\": \"two\" is not a number"));
+}
+
+TEST_F(TabularClassifier, DemoDecidesCheaperByCosts) {
+  const Finished done = classify({"demo", "--out", folder / "demo", "--quiet", "--json"});
+  ASSERT_EQ(done.status, 0) << done.error;
+  const Json result = last_line(done.out);
+  EXPECT_GT(result["roc_auc"], 0.85);
+  EXPECT_LT(result["cost_with_costs"], result["cost"]);
+}
+
+}  // namespace
+}  // namespace fovea::test
