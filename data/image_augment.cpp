@@ -21,9 +21,11 @@ Affine draw(const ImageForm& form, const ImageAugmentOptions& options, RandomStr
   const double window = 1 - options.crop * random.uniform();
   const double zoom = window / random.between(1 - options.scale, 1 + options.scale);
   const double mirror = options.flip && random.below(2) == 0 ? -1 : 1;
-  // What the window leaves free, and the shift on top.
-  const double dx = width * ((1 - window) * random.between(-0.5, 0.5) + random.between(-options.shift, options.shift));
-  const double dy = height * ((1 - window) * random.between(-0.5, 0.5) + random.between(-options.shift, options.shift));
+  // What the window leaves free between the outermost pixels' centres, and the shift on top.
+  const auto offset = [&](double size) {
+    return (size - 1) * (1 - window) * random.between(-0.5, 0.5) + size * random.between(-options.shift, options.shift);
+  };
+  const double dx = offset(width), dy = offset(height);
   const double c = zoom * std::cos(angle), s = zoom * std::sin(angle);
   return {mirror * c, -s, dx, mirror * s, c, dy};
 }

@@ -30,8 +30,12 @@ void ImageTask::declare_model(OptionTable& options) {
   options.add("mixup", &image_.mixup, "blend pictures in pairs by Beta(X, X)", {.min = 0, .max = 1});
 }
 
-nn::Module& ImageTask::build(Device device) {
+data::ImageDataset ImageTask::read(const std::string& source) const {
   if (image_.form.channels == 2) refuse("--channels is 1 or 3");
+  return data::load_images(source, image_.form);
+}
+
+nn::Module& ImageTask::build(Device device) {
   device_ = device;
   model_ = make_model(image_.form, labels().size());
   model_->to(device);

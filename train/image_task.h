@@ -45,7 +45,7 @@ class ImageTask : public DatasetTask<data::ImageDataset> {
   ImageOptions& image() { return image_; }
 
  private:
-  data::ImageDataset read(const std::string& source) const override { return data::load_images(source, image_.form); }
+  data::ImageDataset read(const std::string& source) const override;
   data::ImageDataset read_unlabelled(const std::vector<std::string>& sources) const override {
     return data::load_unlabelled_images(sources, image_.form);
   }

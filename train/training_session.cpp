@@ -69,6 +69,7 @@ int TrainingSession::run(OptionTable& options) {
   const std::string name = identity.name();
   if (checkpoint) check_same_run(*checkpoint, identity.describe(), out_);
 
+  task_->build(device);  // what no model can be made of is refused before anything is written
   prepare_folder(out_, training_.resume);
   if (!training_.resume) fs::remove(fs::path(out_) / "folds.jsonl", ignored);
   Progress progress(Progress::style_for(stdout, run_.quiet));

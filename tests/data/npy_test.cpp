@@ -81,7 +81,7 @@ TEST(Npy, NamesFileAndByteOfWhatIsWrong) {
       {npy("{'shape': (1 2)}", ""), "a.npy: byte 23: the header is broken: ) is missing"},
       {npy("{'shape': (1,1,1,1,1,1,1,1,1)}", ""), "a.npy: byte 38: the header is broken: more than 8 axes"},
       {npy("{'fortran_order': 1}", ""), "a.npy: byte 28: the header is broken: neither True nor False"},
-      {npy("{'other': 1}", ""), "a.npy: byte 18: the header is broken: a key that npy has not"},
+      {npy("{'other': 1}", ""), "a.npy: byte 19: the header is broken: a key that npy has not"},
       {npy("{'descr': '<f4'}", ""),
        "a.npy: byte 26: the header is broken: not the three keys descr, fortran_order and shape"},
       {npy(header("<c8", "(1,)"), "abcdefgh"), "a.npy: elements of the type \"<c8\"; numbers and bool can be read"},

@@ -55,7 +55,7 @@ struct Kind {
     for (const std::string& label : labels) std::filesystem::create_directories(folder / (name + "/" + label));
     for (int i = 0; i < count; ++i) {
       const auto number = static_cast<uint64_t>(i);
-      folder.write(name + "/" + labels[i % 2] + "/" + std::to_string(i) + ending,
+      folder.write(name + "/" + labels[i % 2] + "/example_" + std::to_string(i) + ending,
                    content(i % 2 == 1, 1000 * seed + number));
     }
     return folder / name;

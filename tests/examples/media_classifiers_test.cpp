@@ -60,7 +60,7 @@ TEST_P(MediaClassifier, TrainsEvaluatesPredictsAndExplainsWithEitherEncoder) {
     EXPECT_EQ(json_lines(evaluated.out).back()["examples"], 20);
     EXPECT_GE(json_lines(evaluated.out).back()["accuracy"], 0.9) << encoder;
 
-    const std::string example = test + "/" + kind.labels[1] + "/3" + kind.ending;
+    const std::string example = test + "/" + kind.labels[1] + "/example_3" + kind.ending;
     const Finished predicted = call({"predict", "--model", model, "--explain", "--json", example, test + "[0:2]"});
     ASSERT_EQ(predicted.status, 0) << predicted.error;
     const std::vector<Json> lines = json_lines(predicted.out);
@@ -131,7 +131,7 @@ TEST_P(MediaClassifier, RefusesWhatIsWrongAndWritesNothing) {
   kind.write(folder, "one", 3, 1);
   std::filesystem::remove_all(folder / ("one/" + kind.labels[1]));
   kind.write(folder, "bad", 3, 1);
-  folder.write("bad/" + kind.labels[0] + "/9" + kind.ending, "nothing of the kind");
+  folder.write("bad/" + kind.labels[0] + "/example_9" + kind.ending, "nothing of the kind");
   const struct {
     std::string source;
     std::string error;
@@ -142,7 +142,7 @@ TEST_P(MediaClassifier, RefusesWhatIsWrongAndWritesNothing) {
       {train + "[0:81]", train + "[0:81]: there are only 80 examples"},
       {train + "[*.gif]", train + "[*.gif]: none of 80 names is meant"},
       {folder / "one", (folder / "one") + ": all labels are "},
-      {folder / "bad", (folder / "bad") + "/" + kind.labels[0] + "/9" + kind.ending + ": "},
+      {folder / "bad", (folder / "bad") + "/" + kind.labels[0] + "/example_9" + kind.ending + ": "},
   };
   for (const auto& each : cases) {
     const Finished done = call(Words{"train", "--train", each.source, "--out", folder / "out"} + kind.small);
