@@ -75,18 +75,40 @@ void measure_rates(Device device) {
              2.0 * side * side * side / product * 1e-6, 2.0 * 4 * count / copied * 1e-6, device, num_threads());
 }
 
+/// Time and memory of attention's training step from 512 to 16384 positions, of one head of 64: queries, keys, values,
+/// the read and their gradients are 8 * 64 * 4 bytes a position; the scores alone would be 1 GiB at the end.
+void measure_attention_lengths(Device device) {
+  Backend& on = backend(device);
+  for (int64_t time = 512; time <= 16384; time *= 2) {
+    manual_seed(0);
+    const auto input = [&] { return randn({1, 1, time, 64}).to(device).set_requires_grad(true); };
+    const Tensor q = input(), k = input(), v = input();
+    on.synchronize();
+    const auto before = Clock::now();
+    sum(scaled_dot_product_attention(q, k, v)).backward();
+    on.synchronize();
+    // The greatest length so far is the one that took the most.
+    fmt::print(
+        "{{\"attention_length\": {}, \"ms\": {:.1f}, \"tensor_mib\": {:.2f}, \"device\": \"{}\", \"threads\": {}}}\n",
+        time, milliseconds(Clock::now() - before), mebibytes(on.memory().peak), device, num_threads());
+    std::fflush(stdout);
+  }
+}
+
 int run(int argc, char** argv) {
   CLI::App app{"Times training steps, inference and single operations"};
   std::vector<std::string> names;
   int steps = 200;
   int threads = 0;
   std::string device = to_string(default_device());
-  bool list = false, host = false, rates = false;
+  bool list = false, host = false, rates = false, lengths = false;
   app.add_option("workloads", names, "Which workloads to run (all of them where none is named)");
   app.add_option("--steps", steps, "Steps to time at most, a workload")->check(CLI::PositiveNumber);
   app.add_option("--threads", threads, "Threads to use (0: one a core)")->check(CLI::NonNegativeNumber);
   app.add_option("--device", device, "cpu, vulkan or vulkan:N");
   app.add_flag("--host-cost", host, "Time what an elementwise operation costs the host, no workload");
+  app.add_flag("--attention-lengths", lengths,
+               "Print time and memory of attention from 512 to 16384 positions, and end");
   app.add_flag("--list", list, "Print the names of the workloads and end");
   app.add_flag("--rates", rates, "Print the rates of a large product and of a copy, and end");
   CLI11_PARSE(app, argc, argv);
@@ -113,6 +135,10 @@ int run(int argc, char** argv) {
   }
   if (rates) {
     measure_rates(chosen);
+    return 0;
+  }
+  if (lengths) {
+    measure_attention_lengths(chosen);
     return 0;
   }
   for (const bench::Workload& workload : workloads) {

@@ -179,14 +179,18 @@ std::vector<std::string> VulkanBackend::notes() const {
 
 void VulkanBackend::finish() noexcept {
   const Lock lock(mutex_);
+  drain();
+  engine_.pipelines().save();
+}
+
+void VulkanBackend::drain() noexcept {
+  const Lock lock(mutex_);
   try {
-    // What was not submitted nobody can read any more. (Mesa's software driver would compile it only now, and that never
-    // ends once the process is exiting.)
+    // What was not submitted nobody can read any more.
     engine_.drain();
   } catch (const Error&) {
     // The process ends; nobody is left to tell.
   }
-  engine_.pipelines().save();
 }
 
 namespace {
@@ -204,11 +208,20 @@ EngineOptions options_from_environment() {
 class Registry;
 Registry& registry();
 
+/// Waits for the devices as the thread ends that holds it. In the main thread that is before anything static is destroyed:
+/// Mesa's software driver compiles in a thread of its own, with a compiler whose static parts would be gone by the time
+/// that functions registered at exit run.
+struct WaitAtThreadEnd {
+  ~WaitAtThreadEnd();
+};
+
 /// The backends in use. They outlive every static tensor, so they are never destroyed; at the end of the process their
 /// work is finished and their caches are saved.
 class Registry {
  public:
   VulkanBackend& get(int index, Caller caller) {
+    thread_local const WaitAtThreadEnd wait_at_thread_end;
+    static_cast<void>(wait_at_thread_end);
     const std::lock_guard lock(mutex_);
     const auto place = static_cast<size_t>(index);
     if (place < backends_.size() && backends_[place]) return *backends_[place];
@@ -226,7 +239,7 @@ class Registry {
     if (backends_.size() <= place) backends_.resize(place + 1);
     backends_[place] = std::make_unique<VulkanBackend>(index, *chosen, options_from_environment()).release();
     // Registered only now, and so run before what the driver registered when it was loaded: a driver's own state must
-    // still stand while work is finished and caches are saved.
+    // still stand while caches are saved.
     static const int at_exit = std::atexit([] { registry().finish(); });
     static_cast<void>(at_exit);
     return *backends_[place];
@@ -235,6 +248,12 @@ class Registry {
   void finish() {
     for (VulkanBackend* backend : backends_) {
       if (backend) backend->finish();
+    }
+  }
+  void drain() {
+    const std::lock_guard lock(mutex_);
+    for (VulkanBackend* backend : backends_) {
+      if (backend) backend->drain();
     }
   }
 
@@ -247,6 +266,8 @@ Registry& registry() {
   static Registry& result = *new Registry;  // never destroyed, as what it holds
   return result;
 }
+
+WaitAtThreadEnd::~WaitAtThreadEnd() { registry().drain(); }
 
 }  // namespace
 }  // namespace fovea::vulkan

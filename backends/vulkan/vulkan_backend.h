@@ -53,6 +53,8 @@ class VulkanBackend final : public Backend {
   void custom(const CustomCall& call);
   VulkanCounters counters();
   std::vector<std::string> notes() const;
+  /// Waits for what was submitted; what was not is left undone.
+  void drain() noexcept;
   /// Waits and saves what should outlive the process.
   void finish() noexcept;
 

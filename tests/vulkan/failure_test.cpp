@@ -1,4 +1,8 @@
+#include <chrono>
+#include <cstdlib>
+
 #include "fovea/backends/vulkan/vulkan_backend.h"
+#include "fovea/fovea.h"
 #include "vulkan/build.h"
 #include "vulkan/mirror.h"
 
@@ -94,6 +98,33 @@ TEST_F(FailureTest, OutOfMemoryNamesTheLastOperationAndPasses) {
   exhausted = false;
   EXPECT_GE(device.allocate(64 << 20)->bytes(), size_t{64} << 20);
   EXPECT_EQ(y.pull().get(14), -2);
+}
+
+using FailureDeathTest = FailureTest;
+
+/// Ends the process with status 1 where the device is still at work.
+void fail_if_busy() {
+  vulkan::Recorder& recorder = dynamic_cast<vulkan::VulkanBackend&>(backend(Device::vulkan())).engine().recorder();
+  if (recorder.completed() + 1 < recorder.open_batch()) std::_Exit(1);
+}
+
+TEST_F(FailureDeathTest, AProcessWaitsForTheDeviceBeforeAnythingStaticGoes) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  const auto submit_and_end = [] {
+    // Numbers that no cache has seen, so that the driver must compile.
+    const auto seed = static_cast<double>(std::chrono::system_clock::now().time_since_epoch().count() % 1000000);
+    const Elementwise deep{"deep", [seed](Expr x) {
+                             for (int i = 0; i < 100; ++i) x = sin(x * (seed + i)) + exp(x);
+                             return x;
+                           }};
+    const uint64_t before = vulkan_counters().submits;
+    Tensor x = zeros({1000}, {f32, Device::vulkan()});
+    while (vulkan_counters().submits == before) x = deep(x);
+    // Runs before what was registered earlier, as the parts of the driver's compiler were that the work needs.
+    std::atexit(fail_if_busy);
+    std::exit(0);
+  };
+  EXPECT_EXIT(submit_and_end(), testing::ExitedWithCode(0), "");
 }
 
 }  // namespace
