@@ -75,13 +75,13 @@ void measure_rates(Device device) {
              2.0 * side * side * side / product * 1e-6, 2.0 * 4 * count / copied * 1e-6, device, num_threads());
 }
 
-/// Time and memory of attention's training step from 512 to 16384 positions, of one head of 64: queries, keys, values,
-/// the read and their gradients are 8 * 64 * 4 bytes a position; the scores alone would be 1 GiB at the end.
+/// Time and memory of attention's training step from 512 to 16384 positions, of one head of 16: queries, keys, values,
+/// the read and their gradients are 8 * 16 * 4 bytes a position; the scores alone would be 1 GiB at the end.
 void measure_attention_lengths(Device device) {
   Backend& on = backend(device);
   for (int64_t time = 512; time <= 16384; time *= 2) {
     manual_seed(0);
-    const auto input = [&] { return randn({1, 1, time, 64}).to(device).set_requires_grad(true); };
+    const auto input = [&] { return randn({1, 1, time, 16}).to(device).set_requires_grad(true); };
     const Tensor q = input(), k = input(), v = input();
     on.synchronize();
     const auto before = Clock::now();

@@ -126,10 +126,11 @@ std::function<void()> adam_training(std::shared_ptr<Model> model, const Tensor& 
   return training(model, std::make_shared<nn::Adam>(model->parameters(), nn::AdamOptions{.lr = 1e-3}), x, classes);
 }
 
-Workload train_classifier(std::string name, Encoder kind, const AttentionClassifier::Sizes& sizes, int64_t time) {
+Workload train_classifier(std::string name, Encoder kind, const AttentionClassifier::Sizes& sizes, int64_t time,
+                          int64_t batch) {
   return {std::move(name), [=](Device device) {
             return adam_training(std::make_shared<AttentionClassifier>(kind, sizes),
-                                 randint(0, sizes.vocabulary, {32, time}).to(device), sizes.classes);
+                                 randint(0, sizes.vocabulary, {batch, time}).to(device), sizes.classes);
           }};
 }
 
@@ -152,30 +153,31 @@ std::function<void()> inference(std::shared_ptr<Model> model, int64_t vocabulary
   };
 }
 
-std::function<void()> train_bag(Device device) {
+std::function<void()> train_bag(Device device, int64_t batch) {
   auto model = std::make_shared<BagClassifier>();
   model->to(device);
   auto optimizer = std::make_shared<nn::SGD>(model->parameters(), nn::SGDOptions{.lr = 0.1});
-  return training(model, optimizer, randint(0, 100000, {256, 64}).to(device), 4);
+  return training(model, optimizer, randint(0, 100000, {batch, 64}).to(device), 4);
 }
 
 }  // namespace
 
-std::vector<Workload> model_workloads() {
+std::vector<Workload> model_workloads(int64_t part) {
   return {
-      train_classifier("train_rnn_tiny", Encoder::rnn, tiny, 10),
-      train_classifier("train_gru", Encoder::gru, text, 64),
-      train_classifier("train_lstm", Encoder::lstm, text, 64),
-      train_transformer("train_transformer_small", small, 32),
-      train_transformer("train_transformer_base", base, 16),
-      {"train_bag", train_bag},
+      train_classifier("train_rnn_tiny", Encoder::rnn, tiny, 10, 32 / part),
+      train_classifier("train_gru", Encoder::gru, text, 64, 32 / part),
+      train_classifier("train_lstm", Encoder::lstm, text, 64, 32 / part),
+      train_transformer("train_transformer_small", small, 32 / part),
+      train_transformer("train_transformer_base", base, 16 / part),
+      {"train_bag", [=](Device device) { return train_bag(device, 256 / part); }},
       {"train_mlp",
-       [](Device device) {
-         return adam_training(std::make_shared<Perceptron>(), randn({128, 784}).to(device), 10);
+       [=](Device device) {
+         return adam_training(std::make_shared<Perceptron>(), randn({128 / part, 784}).to(device), 10);
        }},
       {"train_cnn",
-       [](Device device) {
-         return adam_training(std::make_shared<ConvolutionalClassifier>(), randn({64, 1, 28, 28}).to(device), 10);
+       [=](Device device) {
+         return adam_training(std::make_shared<ConvolutionalClassifier>(), randn({64 / part, 1, 28, 28}).to(device),
+                              10);
        }},
       {"infer_gru_batch1",
        [](Device device) {

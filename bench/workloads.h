@@ -14,7 +14,8 @@ struct Workload {
   std::function<std::function<void()>(Device)> prepare;
 };
 
-std::vector<Workload> model_workloads();
+/// Training with a `part`th of the batches (a power of two, at most 16).
+std::vector<Workload> model_workloads(int64_t part = 1);
 std::vector<Workload> operation_workloads();
 
 }  // namespace fovea::bench
