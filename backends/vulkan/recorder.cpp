@@ -16,7 +16,7 @@ constexpr uint64_t most_doublings = 4;
 // A batch should keep the device busy for no longer than this.
 constexpr double batch_seconds = 0.25;
 constexpr uint64_t wait_nanoseconds = 1'000'000'000;
-constexpr int wait_rounds = 300;
+constexpr int wait_rounds = 300;  // in which no batch was finished
 
 constexpr VkPipelineStageFlags2 work_stages =
     VK_PIPELINE_STAGE_2_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_2_ALL_TRANSFER_BIT;
@@ -244,11 +244,17 @@ void Recorder::await(uint64_t batch) {
   info.pSemaphores = &timeline;
   info.pValues = &batch;
   VkResult result = VK_TIMEOUT;
-  for (int round = 0; result == VK_TIMEOUT && round < wait_rounds; ++round)
+  uint64_t last = completed();
+  for (int round = 0; result == VK_TIMEOUT && round < wait_rounds; ++round) {
     result = vk_.WaitSemaphores(device_.handle(), &info, wait_nanoseconds);
+    if (result == VK_TIMEOUT && completed() > last) {
+      last = completed();
+      round = 0;
+    }
+  }
   expect(result, "waiting");
   if (result == VK_TIMEOUT)
-    throw DeviceError(fmt::format("vulkan: {} has not answered for {} seconds; it was to run {}",
+    throw DeviceError(fmt::format("vulkan: {} has finished nothing for {} seconds; it was to run {}",
                                   device_.physical().about.name, wait_rounds, last_operations()));
   completed_ = std::max(completed_, batch);
   for (Batch& done : batches_) {
