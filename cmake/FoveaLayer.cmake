@@ -1,7 +1,3 @@
-# Standard headers that nearly every source includes, compiled once a target: a third of a clean build's time.
-set(FOVEA_COMMON_HEADERS <algorithm> <array> <atomic> <functional> <map> <memory> <mutex> <span> <string> <string_view>
-                         <utility> <vector> <fmt/format.h>)
-
 # fovea_layer(NAME [BELOW layer ...] [LINK target ...])
 # One layer of the library: an object library of the folder's sources. Headers are included as "fovea/NAME/file.h" and
 # a layer sees only its own headers and those of the layers BELOW it, so that an include that points up fails to build.
@@ -18,7 +14,11 @@ function(fovea_layer name)
   file(CREATE_LINK ${CMAKE_CURRENT_SOURCE_DIR} ${view}/fovea/${name} SYMBOLIC)
 
   add_library(fovea_${name} OBJECT ${LAYER_SOURCES})
-  target_precompile_headers(fovea_${name} PRIVATE ${FOVEA_COMMON_HEADERS})
+  if(LAYER_BELOW)
+    target_precompile_headers(fovea_${name} REUSE_FROM fovea_backends)
+  else()
+    target_precompile_headers(fovea_${name} PRIVATE ${FOVEA_COMMON_HEADERS})
+  endif()
   target_include_directories(fovea_${name} PUBLIC ${view})
   target_link_libraries(fovea_${name} PRIVATE fovea_options)
   foreach(below ${LAYER_BELOW})

@@ -14,7 +14,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr const char* format = "fovea model 1";
+constexpr const char* format_name = "fovea model 1";
 
 }  // namespace
 
@@ -25,8 +25,10 @@ std::string checkpoint_path(const std::string& folder) {
 }
 
 void save_config(const std::string& folder, const ModelConfig& config) {
-  Json object{
-      {"format", format}, {"trainer", config.trainer}, {"run", config.run}, {"options", Json::parse(config.options)}};
+  Json object{{"format", format_name},
+              {"trainer", config.trainer},
+              {"run", config.run},
+              {"options", Json::parse(config.options)}};
   if (config.labels.size() > 0) object["classes"] = config.labels.names();
   if (config.decision != "{}") object["decision"] = Json::parse(config.decision);
   data::write_atomically(config_path(folder), object.dump(2) + '\n');
@@ -39,7 +41,7 @@ ModelConfig load_config(const std::string& folder, const std::string& trainer) {
   if (!std::filesystem::exists(path, error)) data::fail(folder, "no model: it has no config.json");
   try {
     const Json object = Json::parse(data::read_file(path, size_t{1} << 26));
-    if (object.value("format", "") != format) data::fail(path, "not the configuration of a model");
+    if (object.value("format", "") != format_name) data::fail(path, "not the configuration of a model");
     const auto made_by = object.at("trainer").get<std::string>();
     if (made_by != trainer) data::fail(path, "a model of {}, not of {}", made_by, trainer);
     if (!object.at("options").is_object()) data::fail(path, "its options are not an object");
@@ -57,7 +59,7 @@ ModelConfig load_config(const std::string& folder, const std::string& trainer) {
 }
 
 void save_weights(const std::string& folder, const nn::Module& model, const std::string& run) {
-  data::save_safetensors(weights_path(folder), model.state_dict(), {{"format", format}, {"run", run}});
+  data::save_safetensors(weights_path(folder), model.state_dict(), {{"format", format_name}, {"run", run}});
 }
 
 void load_weights(const std::string& folder, nn::Module& model, const std::string& run) {

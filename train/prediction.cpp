@@ -20,7 +20,7 @@ using Json = nlohmann::ordered_json;
 constexpr size_t lines_at_once = 256;
 
 /// A line of its own stays one.
-std::string in_one_line(std::string text) {
+std::string without_breaks(std::string text) {
   std::replace_if(
       text.begin(), text.end(), [](char c) { return c == '\n' || c == '\r' || c == '\t'; }, ' ');
   return text;
@@ -42,7 +42,7 @@ void print_prediction(TrainedModel& trained, const std::string& input, const Pre
   const float probability = probabilities[static_cast<size_t>(best)];
   const Explanation explanation = options.explain ? trained.task->explain(Part::test, i, best) : Explanation();
   if (!options.json) {
-    fmt::print("{}\t{:.4f}\t{}\n", labels.name(best), probability, in_one_line(input));
+    fmt::print("{}\t{:.4f}\t{}\n", labels.name(best), probability, without_breaks(input));
     print_indented(is_terminal(stdout) ? explanation.coloured : explanation.text);
     return;
   }

@@ -20,7 +20,7 @@ namespace {
 namespace fs = std::filesystem;
 
 std::string columns_path(const std::string& folder) { return fs::path(folder) / "columns.json"; }
-std::string vocabulary_path(const std::string& folder) { return fs::path(folder) / "vocabulary.txt"; }
+std::string words_path(const std::string& folder) { return fs::path(folder) / "vocabulary.txt"; }
 
 uint64_t hash_of(const data::TabularDataset& rows, uint64_t hash) {
   const auto mix = [&](const std::string& text) {
@@ -310,13 +310,13 @@ std::string TableTask::colour_note() const {
 
 void TableTask::save(const std::string& folder) const {
   columns_.save(columns_path(folder));
-  if (text_) text_->vocabulary().save(vocabulary_path(folder));
+  if (text_) text_->vocabulary().save(words_path(folder));
 }
 
 void TableTask::restore(const std::string& folder, data::Labels labels) {
   labels_ = std::move(labels);
   columns_ = data::TableEncoder::load(columns_path(folder));
-  if (with_text_) make_text_encoder(data::Vocabulary::load(vocabulary_path(folder)));
+  if (with_text_) make_text_encoder(data::Vocabulary::load(words_path(folder)));
 }
 
 }  // namespace fovea::train

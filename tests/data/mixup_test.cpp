@@ -10,14 +10,14 @@ namespace {
 
 using ::testing::ElementsAre;
 
-std::vector<int64_t> iota(int64_t count) {
+std::vector<int64_t> counted(int64_t count) {
   std::vector<int64_t> all(static_cast<size_t>(count));
   std::iota(all.begin(), all.end(), int64_t{0});
   return all;
 }
 
 TEST(Mixup, DrawsWhatBetaDoes) {
-  const auto examples = iota(4000);
+  const auto examples = counted(4000);
   double sum = 0;
   int even = 0;
   for (const Mix& mix : draw_mixes(examples, 1, 5)) {
@@ -47,7 +47,7 @@ TEST(Mixup, BlendsRowsAsTheyWereBeforeAndLabelsAlike) {
   const std::vector<Mix> mixes{{1, 0.75f}, {0, 0.5f}, {2, 0.6f}};
   EXPECT_THAT(blend_rows({0, 4, 8, 16, 1, 1}, mixes), ElementsAre(2, 7, 4, 10, 1, 1));
   const std::vector<int32_t> labels{2, 0, 1};
-  EXPECT_THAT(blend_labels(labels, iota(3), mixes, 3).to_vector<float>(),
+  EXPECT_THAT(blend_labels(labels, counted(3), mixes, 3).to_vector<float>(),
               ElementsAre(0.25f, 0, 0.75f, 0.5f, 0, 0.5f, 0, 1, 0));
 }
 

@@ -16,7 +16,7 @@ using data::testing::TempFolder;
 using ::testing::ElementsAre;
 using ::testing::Pair;
 
-std::vector<std::pair<std::string, std::string>> read_all(const std::string& path, std::string_view ending = "") {
+std::vector<std::pair<std::string, std::string>> members_of(const std::string& path, std::string_view ending = "") {
   std::vector<std::pair<std::string, std::string>> all;
   TarReader reader(path);
   while (const auto entry = reader.next(ending)) all.emplace_back(entry->name, entry->content);
@@ -30,8 +30,8 @@ TEST(Tar, ReadsFilesAndPassesOverTheRest) {
                               tar_entry("d/empty", "") + tar_entry("d/B.WAV", big) + tar_end();
   for (const std::string& content : {archive, data::testing::gzip(archive)}) {
     const std::string path = folder.write("a.tar", content);
-    EXPECT_THAT(read_all(path), ElementsAre(Pair("d/a.wav", "sound"), Pair("d/empty", ""), Pair("d/B.WAV", big)));
-    EXPECT_THAT(read_all(path, ".wav"), ElementsAre(Pair("d/a.wav", "sound"), Pair("d/B.WAV", big)));
+    EXPECT_THAT(members_of(path), ElementsAre(Pair("d/a.wav", "sound"), Pair("d/empty", ""), Pair("d/B.WAV", big)));
+    EXPECT_THAT(members_of(path, ".wav"), ElementsAre(Pair("d/a.wav", "sound"), Pair("d/B.WAV", big)));
   }
 }
 
@@ -48,7 +48,7 @@ TEST(Tar, ReadsLongNamesOfEveryKind) {
   const std::string archive = ustar + tar_entry("././@LongLink", name + '\0', 'L') + tar_entry("cut", "2") +
                               tar_entry("pax", "12 mtime=12\n" + record, 'x') + tar_entry("cut", "3") +
                               tar_entry("d", "4");
-  EXPECT_THAT(read_all(folder.write("a.tar", archive)),
+  EXPECT_THAT(members_of(folder.write("a.tar", archive)),
               ElementsAre(Pair(name, "1"), Pair(name, "2"), Pair(name, "3"), Pair("d", "4")));
 }
 
@@ -79,7 +79,7 @@ TEST(Tar, NamesFileAndByteOfWhatIsWrong) {
   };
   for (const auto& each : cases) {
     const std::string path = folder.write("a.tar", each.content);
-    EXPECT_EQ(error_of([&] { read_all(path); }), each.error);
+    EXPECT_EQ(error_of([&] { members_of(path); }), each.error);
   }
 }
 

@@ -53,7 +53,7 @@ Numbers span_bias(const Known& p, double greatest, double ramp) {
   return y;
 }
 
-std::vector<LayerRow> rows() {
+std::vector<LayerRow> adaptive_rows() {
   return {
       row<nn::AdaptiveTemperature>("AdaptiveTemperature", built<nn::AdaptiveTemperature>(3, 5.0), random({2, 4, 3}),
                                    [](const Known& p, const Numbers& x) {
@@ -75,7 +75,7 @@ std::vector<LayerRow> rows() {
   };
 }
 
-INSTANTIATE_TEST_SUITE_P(Adaptive, Layer, ::testing::ValuesIn(rows()), row_name);
+INSTANTIATE_TEST_SUITE_P(Adaptive, Layer, ::testing::ValuesIn(adaptive_rows()), row_name);
 
 TEST(AdaptiveTemperature, BeginsAtOne) {
   EXPECT_CLOSE(nn::AdaptiveTemperature(3).forward(random({2, 3})).detach(), ones({2, 1}), 0, 0);

@@ -195,7 +195,7 @@ std::vector<Numbers> location_aware(const Known& p, const std::vector<Numbers>& 
   return {naive_read(weights.as({2, 1, 4}), h).as({2, 2}), weights};
 }
 
-std::vector<LayerRow> rows() {
+std::vector<LayerRow> attention_rows() {
   std::vector<LayerRow> all;
   for (const Score score :
        {Score::dot, Score::scaled_dot, Score::cosine, Score::bilinear, Score::additive, Score::location}) {
@@ -225,7 +225,7 @@ std::vector<LayerRow> rows() {
   return all;
 }
 
-INSTANTIATE_TEST_SUITE_P(Attention, Layer, ::testing::ValuesIn(rows()), row_name);
+INSTANTIATE_TEST_SUITE_P(Attention, Layer, ::testing::ValuesIn(attention_rows()), row_name);
 
 TEST(SequenceAttention, HoldsNoScoresThatNobodyAsksFor) {
   const Tensor x = random({1, 4096, 8});  // the scores alone would be 64 MiB

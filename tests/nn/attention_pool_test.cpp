@@ -12,13 +12,11 @@ using nn::Score;
 using nn::Weights;
 using ::testing::ElementsAre;
 
-const std::vector<Score> scores{Score::dot, Score::scaled_dot, Score::cosine, Score::bilinear, Score::additive};
-
-Tensor keep_mask() { return from_vector(std::vector<bool>{1, 1, 0, 1, 0, 0, 0, 0}, {2, 4}); }
+const std::vector<Score> pool_scores{Score::dot, Score::scaled_dot, Score::cosine, Score::bilinear, Score::additive};
 
 TEST(AttentionPool, EqualsTheFunctionWithItsQuery) {
-  const Tensor x = test::random({2, 4, 3}), keep = keep_mask();
-  for (const Score score : scores) {
+  const Tensor x = test::random({2, 4, 3}), keep = test::keep_mask();
+  for (const Score score : pool_scores) {
     for (const Weights weights : {Weights::softmax, Weights::sum, Weights::exp, Weights::sparsemax}) {
       SCOPED_TRACE(fmt::format("{} {}", nn::name(score), nn::name(weights)));
       AttentionPool layer(3, {.score = score, .weights = weights, .temperature = 0.7, .hidden = 5});
@@ -48,14 +46,14 @@ TEST(AttentionPool, TheGateScalesWhatIsRead) {
 }
 
 TEST(AttentionPool, Gradients) {
-  for (const Score score : scores) {
+  for (const Score score : pool_scores) {
     SCOPED_TRACE(nn::name(score));
     AttentionPool layer(3, {.score = score, .gate = score == Score::dot, .hidden = 2});
-    EXPECT_TRUE(
-        test::layer_gradients_hold(layer, {test::random({2, 4, 3}), keep_mask()}, [&](const std::vector<Tensor>& x) {
-          const nn::Attended out = layer.forward_with_weights(x[0], x[1]);
-          return std::vector<Tensor>{out.read, out.weights};
-        }));
+    EXPECT_TRUE(test::layer_gradients_hold(layer, {test::random({2, 4, 3}), test::keep_mask()},
+                                           [&](const std::vector<Tensor>& x) {
+                                             const nn::Attended out = layer.forward_with_weights(x[0], x[1]);
+                                             return std::vector<Tensor>{out.read, out.weights};
+                                           }));
   }
 }
 

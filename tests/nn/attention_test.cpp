@@ -14,7 +14,7 @@ using nn::Weights;
 
 constexpr int64_t B = 3, T = 5, D = 4, H = 6, Dv = 2;
 
-Tensor keep_mask() {  // the last row keeps nothing
+Tensor kept_values() {  // the last row keeps nothing
   return from_vector(std::vector<bool>{1, 1, 0, 1, 0, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0}, {B, T});
 }
 
@@ -127,7 +127,7 @@ const std::vector<Weights> weightings{Weights::softmax, Weights::sum, Weights::e
 
 TEST(AttentionPoolFunction, EqualsADirectComputation) {
   const Tensor query = test::random({B, D}, {.dtype = f64}, 1), keys = test::random({B, T, D}, {.dtype = f64}, 2),
-               values = test::random({B, T, Dv}, {.dtype = f64}, 3), keep = keep_mask();
+               values = test::random({B, T, Dv}, {.dtype = f64}, 3), keep = kept_values();
   const std::vector<int> kept = keep.to_vector<int>();
   for (const Score score : scores) {
     for (const Weights weights : weightings) {
@@ -165,7 +165,7 @@ TEST(AttentionPoolFunction, Gradients) {
   for (const Score score : scores) {
     for (const Weights weights : weightings) {
       SCOPED_TRACE(fmt::format("{} {}", nn::name(score), nn::name(weights)));
-      std::vector<Tensor> inputs{query, keys, values, keep_mask()};
+      std::vector<Tensor> inputs{query, keys, values, kept_values()};
       const ScoreParameters p = parameters_for(score);
       for (const Tensor& x : {p.w, p.wq, p.wk, p.u}) {
         if (x.defined()) inputs.push_back(x);

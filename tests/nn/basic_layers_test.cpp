@@ -70,7 +70,7 @@ int64_t t5_bucket(int64_t distance, int64_t buckets, double greatest) {
   return bucket + (distance > 0 ? half : 0);
 }
 
-std::vector<LayerRow> rows() {
+std::vector<LayerRow> basic_rows() {
   const Tensor x = random({2, 3, 4}), two = random({3, 4}),
                indices = from_vector(std::vector<int32_t>{4, 0, 2, 2, 1, 4}, {3, 2});
   return {
@@ -173,7 +173,7 @@ std::vector<LayerRow> rows() {
   };
 }
 
-INSTANTIATE_TEST_SUITE_P(Basic, Layer, ::testing::ValuesIn(rows()), row_name);
+INSTANTIATE_TEST_SUITE_P(Basic, Layer, ::testing::ValuesIn(basic_rows()), row_name);
 
 }  // namespace
 }  // namespace fovea::test

@@ -18,7 +18,7 @@ using ::testing::UnorderedElementsAre;
 const std::vector<Positions> kinds{Positions::learned, Positions::sinusoidal, Positions::rotary, Positions::alibi,
                                    Positions::none};
 
-nn::CausalLMOptions small(Positions positions, bool tied = true) {
+nn::CausalLMOptions small_model(Positions positions, bool tied = true) {
   return {.dim = 8,
           .heads = 2,
           .layers = 2,
@@ -47,7 +47,7 @@ TEST(CausalLM, IsMadeOfWhatItSays) {
   EXPECT_THAT(
       described(CausalLM(9, {.dim = 4, .heads = 1, .layers = 0, .positions = Positions::rotary, .tied = false})),
       ElementsAre("embedding.weight [9, 4]", "encoder.norm.weight [4]", "encoder.norm.bias [4]", "head.weight [9, 4]"));
-  CausalLM model(9, small(Positions::learned));
+  CausalLM model(9, small_model(Positions::learned));
   model.eval();
   const Tensor tokens = tokens_of({2, 5});
   const NoGrad off;
@@ -61,7 +61,7 @@ TEST(CausalLM, SeesNothingThatComesLater) {
   for (const Positions kind : kinds) {
     for (const bool tied : {true, false}) {
       SCOPED_TRACE(nn::name(kind));
-      CausalLM model(9, small(kind, tied));
+      CausalLM model(9, small_model(kind, tied));
       stir(model);
       const NoGrad off;
       const Tensor tokens = tokens_of({1, 10}), other = concat({tokens.slice(1, 0, 6), tokens_of({1, 4}, 2)}, 1);
@@ -73,7 +73,7 @@ TEST(CausalLM, SeesNothingThatComesLater) {
 }
 
 TEST(CausalLM, LossIsTheMeanOfWhatComesNext) {
-  CausalLM model(9, small(Positions::rotary));
+  CausalLM model(9, small_model(Positions::rotary));
   const Tensor tokens = tokens_of({3, 6});
   const Tensor p = log_softmax(model.forward(tokens.slice(1, 0, 5)), -1).detach();
   const auto logs = p.to_vector<double>();
@@ -98,7 +98,7 @@ TEST(CausalLM, GradientsHold) {
 TEST(CausalLM, CachedGenerationEqualsUncached) {
   for (const Positions kind : kinds) {
     SCOPED_TRACE(nn::name(kind));
-    CausalLM model(9, small(kind));
+    CausalLM model(9, small_model(kind));
     stir(model);
     const Tensor prompt = tokens_of({2, 4});
     // Past the context of 12, more than once.
@@ -115,7 +115,7 @@ TEST(CausalLM, CachedGenerationEqualsUncached) {
 }
 
 TEST(CausalLM, LongPromptsCountByTheirEnd) {
-  CausalLM model(9, small(Positions::learned));
+  CausalLM model(9, small_model(Positions::learned));
   stir(model);
   model.eval();
   const NoGrad off;
@@ -136,7 +136,7 @@ TEST(CausalLM, LongPromptsCountByTheirEnd) {
 }
 
 TEST(CausalLM, StopsAtTheEnd) {
-  CausalLM model(9, small(Positions::none));
+  CausalLM model(9, small_model(Positions::none));
   stir(model);
   const Tensor prompt = tokens_of({2, 3});
   const Tensor free = model.generate(prompt, {.length = 30, .seed = 2});
@@ -190,7 +190,7 @@ TEST(CausalLM, OverfitsASentence) {
 }
 
 TEST_P(OnEveryDevice, CausalLMGeneratesTheSame) {
-  CausalLM model(9, small(Positions::learned));
+  CausalLM model(9, small_model(Positions::learned));
   stir(model);
   const Tensor prompt = tokens_of({1, 3});
   const nn::GenerateOptions options{.length = 14, .seed = 4};
@@ -201,7 +201,7 @@ TEST_P(OnEveryDevice, CausalLMGeneratesTheSame) {
 
 TEST(CausalLM, NamesMisuse) {
   EXPECT_ERROR(CausalLM(9, {.context = 0}), "CausalLM: a context of 0 tokens");
-  CausalLM model(9, small(Positions::learned));
+  CausalLM model(9, small_model(Positions::learned));
   EXPECT_ERROR(model.forward(tokens_of({2, 13})), "CausalLM: 13 tokens for a context of 12 (causal_lm_test.cpp:");
   EXPECT_ERROR(model.forward(tokens_of({3})), "CausalLM: tokens [3] are not [batch, time]");
   EXPECT_ERROR(model.loss(tokens_of({2, 1})), "CausalLM: tokens [2, 1] are not [batch, two or more]");

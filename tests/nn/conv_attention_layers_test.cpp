@@ -166,7 +166,7 @@ LayerRow image_row(const std::string& name, std::function<std::unique_ptr<M>()> 
       });
 }
 
-std::vector<LayerRow> rows() {
+std::vector<LayerRow> conv_attention_rows() {
   const Tensor x = random({2, 4, 3, 2});
   return {
       image_row<nn::SqueezeExcitation>("SqueezeExcitation", built<nn::SqueezeExcitation>(4, 2), x, squeezed),
@@ -186,7 +186,7 @@ std::vector<LayerRow> rows() {
   };
 }
 
-INSTANTIATE_TEST_SUITE_P(ConvAttention, Layer, ::testing::ValuesIn(rows()), row_name);
+INSTANTIATE_TEST_SUITE_P(ConvAttention, Layer, ::testing::ValuesIn(conv_attention_rows()), row_name);
 
 TEST(SelfAttention2d, ChangesNothingAtFirst) {
   const Tensor x = random({1, 8, 3, 3});

@@ -98,7 +98,7 @@ Numbers normalised(Numbers x, const Known& p, int64_t groups, double eps) {
 
 Numbers batch_normalised(const Known& p, const Numbers& x) { return normalised(x, p, 0, 1e-5); }
 
-std::vector<LayerRow> rows() {
+std::vector<LayerRow> convolution_rows() {
   const Tensor line = random({2, 4, 7}), image = random({2, 4, 5, 6});
   return {
       row<nn::Conv1d>(
@@ -209,7 +209,7 @@ std::vector<LayerRow> rows() {
   };
 }
 
-INSTANTIATE_TEST_SUITE_P(Convolution, Layer, ::testing::ValuesIn(rows()), row_name);
+INSTANTIATE_TEST_SUITE_P(Convolution, Layer, ::testing::ValuesIn(convolution_rows()), row_name);
 
 }  // namespace
 }  // namespace fovea::test

@@ -33,4 +33,13 @@ inline std::vector<std::string> described(const nn::Module& module) {
   return out;
 }
 
+inline nn::StateDict copy_of(const nn::StateDict& state) {
+  nn::StateDict copy;
+  for (const auto& [name, tensor] : state) copy[name] = tensor.detach().clone();
+  return copy;
+}
+
+/// Of two sequences of four the first keeps three elements, the second none.
+inline Tensor keep_mask() { return from_vector(std::vector<bool>{1, 1, 0, 1, 0, 0, 0, 0}, {2, 4}); }
+
 }  // namespace fovea::test

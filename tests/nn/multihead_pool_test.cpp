@@ -14,8 +14,6 @@ using ::testing::ElementsAre;
 
 const std::vector<Weights> all_weights{Weights::softmax, Weights::sum, Weights::exp, Weights::sparsemax};
 
-Tensor keep_mask() { return from_vector(std::vector<bool>{1, 1, 0, 1, 0, 0, 0, 0}, {2, 4}); }
-
 TEST(MultiheadPool, IsAttentionOfEachHeadOnItsPart) {
   const NoGrad off;
   const Tensor x = random({2, 4, 6}), keep = keep_mask();

@@ -173,17 +173,11 @@ void train(Pair& net, Optimizer& optimizer, int first, int last) {
   }
 }
 
-nn::StateDict copy_of(const nn::StateDict& state) {
-  nn::StateDict copy;
-  for (const auto& [name, tensor] : state) copy[name] = tensor.detach().clone();
-  return copy;
-}
-
 TEST(Optimizer, ResumesExactly) {
   for (const auto& [name, make] : every_optimizer()) {
     SCOPED_TRACE(name);
     Pair whole;
-    const nn::StateDict start = copy_of(whole.state_dict());
+    const nn::StateDict start = test::copy_of(whole.state_dict());
     const auto one = make(whole);
     train(whole, *one, 0, 8);
 
@@ -192,7 +186,7 @@ TEST(Optimizer, ResumesExactly) {
     const auto two = make(before);
     train(before, *two, 0, 3);
     two->set_lr(two->lr());
-    const nn::StateDict weights = copy_of(before.state_dict()), state = copy_of(two->state_dict());
+    const nn::StateDict weights = test::copy_of(before.state_dict()), state = test::copy_of(two->state_dict());
     Pair after;
     after.load_state_dict(weights);
     const auto three = make(after);
@@ -206,7 +200,7 @@ TEST(Optimizer, RefusesAForeignStateAndChangesNothing) {
   Pair net;
   Adam optimizer(net);
   train(net, optimizer, 0, 2);
-  nn::StateDict state = copy_of(optimizer.state_dict());
+  nn::StateDict state = test::copy_of(optimizer.state_dict());
   state["first.weight.exp_avg"] = zeros({7});
   state.erase("second.bias.exp_avg_sq");
   state["stranger"] = zeros({1});
@@ -222,7 +216,7 @@ TEST(Optimizer, RefusesAForeignStateAndChangesNothing) {
 }
 
 /// A table of 6 rows and a gradient for three of them, dense or by rows.
-struct Rows {
+struct RowTable {
   Tensor parameter = test::random({6, 4}).set_requires_grad();
 
   void set_gradient(bool sparse, uint64_t seed) {
@@ -241,7 +235,7 @@ TEST(Optimizer, SparseGradientsEqualDenseOnes) {
   for (const auto& [name, make] : every_optimizer()) {
     if (name.starts_with("Adam")) continue;  // lazy: see below
     SCOPED_TRACE(name);
-    Rows dense, sparse;
+    RowTable dense, sparse;
     const auto a = make(std::vector<Tensor>{dense.parameter}), b = make(std::vector<Tensor>{sparse.parameter});
     for (uint64_t i = 0; i < 4; ++i) {
       dense.set_gradient(false, i);
@@ -256,7 +250,7 @@ TEST(Optimizer, SparseGradientsEqualDenseOnes) {
 TEST(Optimizer, AdamTouchesOnlyTheRowsThatHaveAGradient) {
   for (const char* name : {"Adam", "Adam decay", "AdamW"}) {
     SCOPED_TRACE(name);
-    Rows dense, sparse;
+    RowTable dense, sparse;
     const Tensor before = sparse.parameter.detach().clone();
     const auto a = every_optimizer().at(name)(std::vector<Tensor>{dense.parameter}),
                b = every_optimizer().at(name)(std::vector<Tensor>{sparse.parameter});

@@ -7,7 +7,7 @@
 namespace fovea::test {
 namespace {
 
-using Step = std::vector<double>;
+using Vector = std::vector<double>;
 
 /// One direction over x [batch, time, in], each sequence to its own length; what lies past it is 0.
 template <class Cell>
@@ -15,10 +15,10 @@ Numbers run(const Numbers& x, const std::vector<int64_t>& lengths, int64_t hidde
   Numbers y({x.size(0), x.size(1), hidden});
   for (int64_t b = 0; b < x.size(0); ++b) {
     const int64_t length = lengths.empty() ? x.size(1) : lengths[static_cast<size_t>(b)];
-    Step h(static_cast<size_t>(hidden), 0), c = h;
+    Vector h(static_cast<size_t>(hidden), 0), c = h;
     for (int64_t step = 0; step < length; ++step) {
       const int64_t t = reverse ? length - 1 - step : step;
-      Step in;
+      Vector in;
       for (int64_t i = 0; i < x.size(2); ++i) in.push_back(x(b, t, i));
       cell(in, h, c);
       for (int64_t i = 0; i < hidden; ++i) y(b, t, i) = h[static_cast<size_t>(i)];
@@ -28,7 +28,7 @@ Numbers run(const Numbers& x, const std::vector<int64_t>& lengths, int64_t hidde
 }
 
 /// Row `row` of w x + b.
-double gate(const Numbers& w, const Numbers& b, int64_t row, const Step& x) {
+double gate(const Numbers& w, const Numbers& b, int64_t row, const Vector& x) {
   double sum = b(row);
   for (size_t i = 0; i < x.size(); ++i) sum += w(row, static_cast<int64_t>(i)) * x[i];
   return sum;
@@ -43,14 +43,14 @@ struct Cell {
         w_hh(p["weight_hh_l0" + suffix]),
         b_ih(p["bias_ih_l0" + suffix]),
         b_hh(p["bias_hh_l0" + suffix]) {}
-  double from_input(int64_t row, const Step& x) const { return gate(w_ih, b_ih, row, x); }
-  double from_state(int64_t row, const Step& h) const { return gate(w_hh, b_hh, row, h); }
+  double from_input(int64_t row, const Vector& x) const { return gate(w_ih, b_ih, row, x); }
+  double from_state(int64_t row, const Vector& h) const { return gate(w_hh, b_hh, row, h); }
 };
 
 Numbers naive_rnn(const Known& p, const Numbers& x) {
   const Cell cell(p, "");
-  return run(x, {}, 2, false, [&](const Step& in, Step& h, Step&) {
-    const Step old = h;
+  return run(x, {}, 2, false, [&](const Vector& in, Vector& h, Vector&) {
+    const Vector old = h;
     for (int64_t i = 0; i < 2; ++i)
       h[static_cast<size_t>(i)] = std::tanh(cell.from_input(i, in) + cell.from_state(i, old));
   });
@@ -58,8 +58,8 @@ Numbers naive_rnn(const Known& p, const Numbers& x) {
 
 Numbers naive_lstm(const Known& p, const Numbers& x) {
   const Cell cell(p, "");
-  return run(x, {}, 2, false, [&](const Step& in, Step& h, Step& c) {
-    const Step old = h;
+  return run(x, {}, 2, false, [&](const Vector& in, Vector& h, Vector& c) {
+    const Vector old = h;
     for (int64_t i = 0; i < 2; ++i) {
       const auto pre = [&](int64_t gate) {
         return cell.from_input(2 * gate + i, in) + cell.from_state(2 * gate + i, old);
@@ -73,8 +73,8 @@ Numbers naive_lstm(const Known& p, const Numbers& x) {
 
 Numbers naive_gru(const Known& p, const Numbers& x, const std::vector<int64_t>& lengths, int64_t hidden, bool reverse) {
   const Cell cell(p, reverse ? "_reverse" : "");
-  return run(x, lengths, hidden, reverse, [&](const Step& in, Step& h, Step&) {
-    const Step old = h;
+  return run(x, lengths, hidden, reverse, [&](const Vector& in, Vector& h, Vector&) {
+    const Vector old = h;
     for (int64_t i = 0; i < hidden; ++i) {
       const double r = naive_sigmoid(cell.from_input(i, in) + cell.from_state(i, old));
       const double z = naive_sigmoid(cell.from_input(hidden + i, in) + cell.from_state(hidden + i, old));
@@ -121,7 +121,7 @@ std::vector<Numbers> naive_hierarchy(const Known& p, const std::vector<Numbers>&
   return {read, word_weights.as({batch, sentences, words}), sentence_weights};
 }
 
-std::vector<LayerRow> rows() {
+std::vector<LayerRow> recurrent_rows() {
   const Tensor x = random({2, 3, 3});
   const Tensor lengths = from_vector(std::vector<int32_t>{3, 1, 2, 0}, {2, 2});
   const auto run_layer = [](const nn::RecurrentLayer& m, const Inputs& x) { return m.forward(x[0]).output; };
@@ -142,7 +142,7 @@ std::vector<LayerRow> rows() {
   };
 }
 
-INSTANTIATE_TEST_SUITE_P(Recurrent, Layer, ::testing::ValuesIn(rows()), row_name);
+INSTANTIATE_TEST_SUITE_P(Recurrent, Layer, ::testing::ValuesIn(recurrent_rows()), row_name);
 
 }  // namespace
 }  // namespace fovea::test

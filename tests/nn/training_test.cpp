@@ -73,12 +73,6 @@ void expect_equal(const nn::StateDict& got, const nn::StateDict& want) {
   for (const auto& [name, tensor] : want) EXPECT_CLOSE(got.at(name), tensor, 0, 0) << name;
 }
 
-nn::StateDict copy_of(const nn::StateDict& state) {
-  nn::StateDict copy;
-  for (const auto& [name, tensor] : state) copy[name] = tensor.detach().clone();
-  return copy;
-}
-
 TEST(Training, LearnsWhatTheTextsSay) {
   manual_seed(1);
   Loop run;
@@ -98,7 +92,7 @@ TEST(Training, ThreadsDoNotChangeAByte) {
     manual_seed(2);
     Loop run;
     run.train(0, 4);
-    states.push_back(copy_of(run.model.state_dict()));
+    states.push_back(test::copy_of(run.model.state_dict()));
   }
   set_num_threads(before);
   expect_equal(states[1], states[0]);
@@ -114,8 +108,8 @@ TEST(Training, ResumesToTheVerySameModel) {
   Loop first;
   first.train(0, 4);
   const Generator generator = default_generator();
-  const nn::StateDict model = copy_of(first.model.state_dict()), optimizer = copy_of(first.optimizer.state_dict()),
-                      rates = first.rates.state_dict();
+  const nn::StateDict model = test::copy_of(first.model.state_dict()),
+                      optimizer = test::copy_of(first.optimizer.state_dict()), rates = first.rates.state_dict();
 
   manual_seed(99);
   Loop second;

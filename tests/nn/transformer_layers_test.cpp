@@ -84,7 +84,7 @@ Numbers left(const Known& pool, const Known& exit, const Numbers& x, const Numbe
 const nn::TransformerOptions small{.feedforward = 3, .dropout = 0};
 const nn::TransformerOptions small_pre_norm{.feedforward = 3, .dropout = 0, .pre_norm = true};
 
-std::vector<LayerRow> rows() {
+std::vector<LayerRow> transformer_rows() {
   const Tensor x = random({2, 3, 4}), memory = random({2, 2, 4}, {}, 2);
   const Tensor keep = from_vector(std::vector<bool>{1, 1, 0, 0, 1, 1}, {2, 3});
   const auto in_order = [](const auto& m, const Inputs& x) { return m.forward(x[0], {.causal = true}); };
@@ -182,7 +182,7 @@ std::vector<LayerRow> rows() {
   };
 }
 
-INSTANTIATE_TEST_SUITE_P(Transformer, Layer, ::testing::ValuesIn(rows()), row_name);
+INSTANTIATE_TEST_SUITE_P(Transformer, Layer, ::testing::ValuesIn(transformer_rows()), row_name);
 
 }  // namespace
 }  // namespace fovea::test

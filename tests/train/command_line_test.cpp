@@ -11,7 +11,7 @@ namespace {
 using testing::AllOf;
 using testing::HasSubstr;
 
-struct Outcome {
+struct Printed {
   int status;
   std::string out;
   std::string error;
@@ -28,7 +28,7 @@ struct Given {
 
 class CommandLineTest : public testing::Test {
  protected:
-  Outcome run(std::vector<const char*> arguments) {
+  Printed run(std::vector<const char*> arguments) {
     CommandLine line("program", "Learns.");
     line.add({.name = "train",
               .description = "Trains a model",
@@ -69,7 +69,7 @@ class CommandLineTest : public testing::Test {
 };
 
 TEST_F(CommandLineTest, RunsTheCommandWithItsOptions) {
-  const Outcome outcome = run({"train", "--out", "here", "--epochs=3", "--gate"});
+  const Printed outcome = run({"train", "--out", "here", "--epochs=3", "--gate"});
   EXPECT_EQ(outcome.status, 0) << outcome.error;
   EXPECT_TRUE(given.ran);
   EXPECT_EQ(given.out, "here");
@@ -83,7 +83,7 @@ TEST_F(CommandLineTest, TakesArgumentsWithoutAFlag) {
 }
 
 TEST_F(CommandLineTest, HelpShowsGroupsAndDefaults) {
-  const Outcome outcome = run({"train", "--help"});
+  const Printed outcome = run({"train", "--help"});
   EXPECT_EQ(outcome.status, 0);
   EXPECT_FALSE(given.ran);
   EXPECT_THAT(outcome.out, AllOf(HasSubstr("Data:"), HasSubstr("Training:"), HasSubstr("--epochs N"),
@@ -93,7 +93,7 @@ TEST_F(CommandLineTest, HelpShowsGroupsAndDefaults) {
 
 TEST_F(CommandLineTest, AUsersMistakeIsOneLineAndStatusTwo) {
   const auto expect = [&](std::vector<const char*> arguments, const std::string& error) {
-    const Outcome outcome = run(std::move(arguments));
+    const Printed outcome = run(std::move(arguments));
     EXPECT_EQ(outcome.status, 2);
     EXPECT_THAT(outcome.error, AllOf(testing::StartsWith("program: "), HasSubstr(error), testing::EndsWith("\n")));
     EXPECT_EQ(std::count(outcome.error.begin(), outcome.error.end(), '\n'), 1) << outcome.error;
@@ -118,7 +118,7 @@ TEST_F(CommandLineTest, ConfigSetsWhatFlagsDoNot) {
 
 TEST_F(CommandLineTest, ABadConfigIsRefused) {
   const std::string config = write("config_bad.json", R"({"epoch": 9})");
-  Outcome outcome = run({"train", "--out", "x", "--config", config.c_str()});
+  Printed outcome = run({"train", "--out", "x", "--config", config.c_str()});
   EXPECT_EQ(outcome.status, 2);
   EXPECT_THAT(outcome.error, HasSubstr("unknown option \"epoch\""));
   outcome = run({"train", "--out", "x", "--config", "/no/such/file.json"});
@@ -128,7 +128,7 @@ TEST_F(CommandLineTest, ABadConfigIsRefused) {
 
 TEST_F(CommandLineTest, ReportsErrorsOfTheCommand) {
   action = []() -> int { throw DataError("train.csv:1042: 2 columns, expected 3"); };
-  Outcome outcome = run({"train", "--out", "x"});
+  Printed outcome = run({"train", "--out", "x"});
   EXPECT_EQ(outcome.status, 2);
   EXPECT_EQ(outcome.error, "train.csv:1042: 2 columns, expected 3\n");
 

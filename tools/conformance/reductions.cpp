@@ -13,7 +13,7 @@ Axes axes_of(const Call& call) {
 
 bool keepdim_of(const Call& call) { return call.attributes.flag("keepdim", false); }
 
-int axis_of(const Call& call) { return static_cast<int>(call.attributes.integer("dim", -1)); }
+int reduced_axis(const Call& call) { return static_cast<int>(call.attributes.integer("dim", -1)); }
 
 using Reduce = Tensor (*)(const Tensor&, const Axes&, bool, Caller);
 
@@ -26,7 +26,7 @@ using ArgReduce = Tensor (*)(const Tensor&, int, bool, Caller);
 /// Over one axis, or over all elements as one row where none is named.
 Operation arg_reduction(ArgReduce reduce) {
   return [reduce](Call& call) {
-    if (call.attributes.contains("dim")) return std::vector{reduce(call[0], axis_of(call), keepdim_of(call), {})};
+    if (call.attributes.contains("dim")) return std::vector{reduce(call[0], reduced_axis(call), keepdim_of(call), {})};
     Shape shape;
     for (int axis = 0; keepdim_of(call) && axis < call[0].rank(); ++axis) shape.push_back(1);
     return std::vector{reduce(call[0].reshape({-1}), 0, false, {}).reshape(shape)};
@@ -45,13 +45,13 @@ void add_reductions(Operations& table) {
   };
   table["argmax"] = arg_reduction(argmax);
   table["argmin"] = arg_reduction(argmin);
-  table["cumsum"] = [](Call& call) { return std::vector{cumsum(call[0], axis_of(call))}; };
+  table["cumsum"] = [](Call& call) { return std::vector{cumsum(call[0], reduced_axis(call))}; };
   table["sort"] = [](Call& call) {
-    const Sorted sorted = sort(call[0], axis_of(call), call.attributes.flag("descending", false));
+    const Sorted sorted = sort(call[0], reduced_axis(call), call.attributes.flag("descending", false));
     return std::vector{sorted.values, sorted.indices};
   };
   table["topk"] = [](Call& call) {
-    const Sorted sorted = topk(call[0], call.attributes.integer("k", 1), axis_of(call));
+    const Sorted sorted = topk(call[0], call.attributes.integer("k", 1), reduced_axis(call));
     return std::vector{sorted.values, sorted.indices};
   };
 }
