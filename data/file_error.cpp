@@ -1,5 +1,6 @@
 #include "fovea/data/file_error.h"
 
+#include <algorithm>
 #include <system_error>
 
 #include "fovea/data/utf8.h"
@@ -8,6 +9,11 @@ namespace fovea::data {
 
 void fail_system(std::string_view path, std::string_view message, int code) {
   fail(path, "{}: {}", message, std::generic_category().message(code));
+}
+
+void fail_not_json(std::string_view path, std::string_view text, size_t byte) {
+  const std::string_view before = text.substr(0, byte > 0 ? byte - 1 : 0);
+  fail_at(path, 1 + std::count(before.begin(), before.end(), '\n'), "not valid JSON");
 }
 
 std::string in_quotes(std::string_view text) {

@@ -35,6 +35,9 @@ template <class... Args>
 /// Throws DataError "path: message: what errno says", errno being `code`.
 [[noreturn]] void fail_system(std::string_view path, std::string_view message, int code);
 
+/// Throws DataError "path:line: not valid JSON"; the parser stopped at the `byte`-th byte of `text`, from 1.
+[[noreturn]] void fail_not_json(std::string_view path, std::string_view text, size_t byte);
+
 /// `text` in double quotes for a message: control characters escaped, cut where it is long.
 std::string in_quotes(std::string_view text);
 

@@ -5,7 +5,7 @@
 
 #include "fovea/data/example_source.h"
 #include "fovea/data/file_error.h"
-#include "fovea/data/idx.h"
+#include "fovea/data/image_array.h"
 
 namespace fovea::data {
 namespace {
@@ -39,59 +39,17 @@ class Collector {
   ImageDataset set_;
 };
 
-IdxArray load_idx_images(const std::string& path) {
-  IdxArray array = load_idx(path);
-  if (array.type != IdxArray::Type::u8 || array.shape.size() != 3) {
-    fail(path, "an IDX file of images has bytes along 3 axes; this one has {} axes{}", array.shape.size(),
-         array.type == IdxArray::Type::u8 ? "" : " of other numbers");
-  }
-  return array;
+void add_array(const ExampleSource& source, const ImageArray& array, Collector& to) {
+  const auto [first, last] = source.range(array.count);
+  for (int64_t i = first; i < last; ++i) to.add(array.image(i), fmt::format("{}[{}]", source.path, i));
 }
 
-void add_idx(const ExampleSource& source, const IdxArray& array, Collector& to) {
-  const int64_t height = array.shape[1], width = array.shape[2], size = height * width;
-  const auto [first, last] = source.range(array.shape[0]);
-  for (int64_t i = first; i < last; ++i) {
-    const auto begin = array.bytes.begin() + i * size;
-    to.add({1, height, width, std::vector<uint8_t>(begin, begin + size)}, fmt::format("{}[{}]", source.path, i));
-  }
-}
-
-/// "t10k-labels-idx1-ubyte.gz" for "t10k-images-idx3-ubyte.gz", or the same packed or unpacked.
-std::string labels_beside(const std::string& images) {
-  std::string name = fs::path(images).filename();
-  const auto replace = [&](std::string_view what, std::string_view by) {
-    const size_t at = name.find(what);
-    if (at == std::string::npos) return false;
-    name.replace(at, what.size(), by);
-    return true;
-  };
-  if (!replace("images", "labels")) {
-    fail(images, "an IDX file of images has \"images\" in its name, so that its labels are found beside it");
-  }
-  replace("idx3", "idx1");
-  const fs::path folder = fs::path(images).parent_path();
-  const std::string other = name.ends_with(".gz") ? name.substr(0, name.size() - 3) : name + ".gz";
-  std::error_code error;
-  if (!fs::exists(folder / name, error) && fs::exists(folder / other, error)) return folder / other;
-  return folder / name;
-}
-
-void add_labelled_idx(const ExampleSource& source, Collector& to) {
-  const IdxArray images = load_idx_images(source.path);
-  const std::string path = labels_beside(source.path);
-  const IdxArray labels = load_idx(path);
-  if (labels.shape.size() != 1) fail(path, "labels stand along one axis; this file has {}", labels.shape.size());
-  if (labels.shape[0] != images.shape[0]) {
-    fail(path, "{} labels for the {} images of {}", labels.shape[0], images.shape[0], source.path);
-  }
-  if (labels.type == IdxArray::Type::f32 || labels.type == IdxArray::Type::f64) {
-    fail(path, "labels are whole numbers");
-  }
-  add_idx(source, images, to);
-  const auto [first, last] = source.range(images.shape[0]);
-  const auto values = labels.to_tensor().to_vector<int32_t>();
-  for (int64_t i = first; i < last; ++i) to.set().labels.push_back(std::to_string(values[static_cast<size_t>(i)]));
+void add_labelled_array(const ExampleSource& source, Collector& to) {
+  const ImageArray images = load_image_array(source.path);
+  const std::vector<int32_t> labels = load_labels_beside(source.path, images.count);
+  add_array(source, images, to);
+  const auto [first, last] = source.range(images.count);
+  for (int64_t i = first; i < last; ++i) to.set().labels.push_back(std::to_string(labels[static_cast<size_t>(i)]));
 }
 
 void add_labelled_folder(const ExampleSource& source, Collector& to) {
@@ -124,7 +82,7 @@ ImageDataset load_images(const std::string& source, ImageForm form) {
   if (fs::is_directory(parsed.path)) {
     add_labelled_folder(parsed, collector);
   } else {
-    add_labelled_idx(parsed, collector);
+    add_labelled_array(parsed, collector);
   }
   return std::move(collector.set());
 }
@@ -144,7 +102,7 @@ ImageDataset load_unlabelled_images(std::span<const std::string> sources, ImageF
       if (!parsed.selection.empty()) fail(source, "a PNG file is one picture: there is nothing to choose");
       collector.add(load_png(parsed.path), parsed.path);
     } else {
-      add_idx(parsed, load_idx_images(parsed.path), collector);
+      add_array(parsed, load_image_array(parsed.path), collector);
     }
   }
   return std::move(collector.set());

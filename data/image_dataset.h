@@ -33,11 +33,10 @@ struct ImageDataset {
 };
 
 /// Reads labelled pictures from `source` (see ExampleSource): a folder with one folder of PNG files for each class, or an
-/// IDX file of bytes [examples, height, width], whose labels lie beside it in a file of the same name but with "labels"
-/// for "images" (and "idx1" for "idx3"); each file also gzip. Throws DataError.
+/// IDX or npy file with its labels beside it (see load_labels_beside); each file also gzip. Throws DataError.
 ImageDataset load_images(const std::string& source, ImageForm form = {});
 
-/// Reads pictures without labels: each source is a PNG file, a folder of them or an IDX file.
+/// Reads pictures without labels: each source is a PNG file, a folder of them or an IDX or npy file.
 ImageDataset load_unlabelled_images(std::span<const std::string> sources, ImageForm form = {});
 
 /// The class ids of examples. Throws DataError that names an example whose label is not in `labels`.

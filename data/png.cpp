@@ -1,5 +1,7 @@
 #include <png.h>
+#include <zlib.h>
 
+#include "fovea/data/byte_cursor.h"
 #include "fovea/data/byte_reader.h"
 #include "fovea/data/file_error.h"
 #include "fovea/data/image.h"
@@ -29,9 +31,28 @@ std::vector<uint8_t> transposed(const std::vector<uint8_t>& from, size_t rows, s
   return to;
 }
 
+/// Throws DataError with the byte of a chunk that does not fit the file or was changed: libpng tells no place.
+void check_chunks(std::string_view bytes, const std::string& name) {
+  constexpr std::string_view signature("\x89PNG\r\n\x1a\n", 8);
+  ByteCursor cursor(bytes, name);
+  if (!bytes.starts_with(signature)) cursor.refuse(0, "not a PNG file: it begins with \\x89PNG");
+  cursor.take(signature.size(), "signature");
+  std::string_view kind;
+  while (kind != "IEND") {
+    const int64_t length = cursor.number<uint32_t>(std::endian::big, "chunk's header");
+    const std::string_view checked = cursor.take(length + 4, "chunk");
+    kind = checked.substr(0, 4);
+    const uLong sum = crc32_z(0, reinterpret_cast<const Bytef*>(checked.data()), checked.size());
+    if (cursor.number<uint32_t>(std::endian::big, "chunk's checksum") != sum) {
+      cursor.refuse(length + 12, "the chunk {} is broken: its checksum is another one", in_quotes(kind));
+    }
+  }
+}
+
 }  // namespace
 
 Image decode_png(std::string_view bytes, const std::string& name) {
+  check_chunks(bytes, name);
   PngImage png;
   png_image& image = png.image;
   if (png_image_begin_read_from_memory(&image, bytes.data(), bytes.size()) == 0) {

@@ -39,8 +39,9 @@ ModelConfig load_config(const std::string& folder, const std::string& trainer) {
   std::error_code error;
   if (!std::filesystem::exists(folder, error)) data::fail(folder, "there is no such folder");
   if (!std::filesystem::exists(path, error)) data::fail(folder, "no model: it has no config.json");
+  const std::string text = data::read_file(path, size_t{1} << 26);
   try {
-    const Json object = Json::parse(data::read_file(path, size_t{1} << 26));
+    const Json object = Json::parse(text);
     if (object.value("format", "") != format_name) data::fail(path, "not the configuration of a model");
     const auto made_by = object.at("trainer").get<std::string>();
     if (made_by != trainer) data::fail(path, "a model of {}, not of {}", made_by, trainer);
@@ -51,6 +52,8 @@ ModelConfig load_config(const std::string& folder, const std::string& trainer) {
             .labels = data::Labels::in_order(names),
             .run = object.at("run").get<std::string>(),
             .decision = object.value("decision", Json::object()).dump()};
+  } catch (const Json::parse_error& error) {
+    data::fail_not_json(path, text, error.byte);
   } catch (const Json::exception&) {
     data::fail(path, "not the configuration of a model");
   } catch (const ValueError&) {

@@ -75,8 +75,8 @@ class OptionTable {
   /// The options that belong to the configuration as a JSON object.
   std::string to_json() const;
   /// Sets options from a JSON object, or from its member "options" where it has one (a model's config.json); one that
-  /// was given already keeps its value. `source` names the text in errors. Throws UsageError: not JSON, an unknown
-  /// name, a value that does not fit. Nothing is set then.
+  /// was given already keeps its value. `source` names the text in errors. Throws DataError where it is not JSON,
+  /// UsageError for an unknown name or a value that does not fit. Nothing is set then.
   void from_json(std::string_view text, const std::string& source);
 
   /// The value as --help and messages show it.

@@ -90,7 +90,8 @@ TEST(TableEncoder, SurvivesItsFile) {
     EXPECT_EQ(again.encode(rows).categories, encoder.encode(rows).categories);
     EXPECT_EQ(again.ids(), encoder.ids());
   }
-  for (const char* bad : {"", "[]", R"({"missing": []})", R"({"missing": [], "columns": [{"name": 1}]})"}) {
+  EXPECT_EQ(error_of([&] { TableEncoder::load(folder.write("c.json", "{\n,")); }), "c.json:2: not valid JSON");
+  for (const char* bad : {"[]", R"({"missing": []})", R"({"missing": [], "columns": [{"name": 1}]})"}) {
     EXPECT_EQ(error_of([&] { TableEncoder::load(folder.write("c.json", bad)); }), "c.json: not the columns of a model");
   }
   const std::string falling =

@@ -1,4 +1,5 @@
 // What a user may get wrong: one clear line, exit status 2, nothing written.
+#include "refusal.h"
 #include "text_classifier.h"
 
 namespace fovea::test {
@@ -6,30 +7,12 @@ namespace {
 
 using testing::HasSubstr;
 
-/// Every file under a folder with its content.
-std::map<std::string, std::string> contents(const std::string& folder) {
-  std::map<std::string, std::string> all;
-  if (!std::filesystem::exists(folder)) return all;
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
-    if (entry.is_regular_file()) all[entry.path()] = read_back(entry.path());
-  }
-  return all;
-}
-
 class BadInputTest : public testing::Test {
  protected:
   /// `{}` in what is expected stands for the test's folder.
   void expect_refused(const Words& arguments, std::string expected, const std::string& input = {}) const {
-    SCOPED_TRACE(testing::PrintToString(arguments));
     if (const size_t at = expected.find("{}"); at != std::string::npos) expected.replace(at, 2, folder / "");
-    const auto before = contents(folder / "");
-    const Finished done = classify(arguments, input);
-    EXPECT_EQ(done.status, 2);
-    EXPECT_EQ(done.out, "");
-    EXPECT_EQ(std::count(done.error.begin(), done.error.end(), '\n'), 1) << done.error;
-    EXPECT_EQ(done.error.rfind(expected, 0), 0u) << "expected " << expected << "\nprinted  " << done.error;
-    EXPECT_EQ(contents(folder / ""), before);
-    EXPECT_FALSE(std::filesystem::exists(folder / "out"));
+    test::expect_refused(TEXT_CLASSIFIER, arguments, expected, folder / "", input);
   }
   void expect_file_refused(const std::string& name, const std::string& content, const std::string& expected,
                            const Words& flags = {}) const {
@@ -126,7 +109,7 @@ TEST_F(BadInputTest, Flags) {
   expect_refused({"teach"}, "text_classifier: ");
   expect_refused(train + Words{"--config", folder / "none.json"}, "{}none.json: no such file");
   expect_refused(train + Words{"--config", folder.write("list.json", "[]")}, "text_classifier: {}list.json");
-  expect_refused(train + Words{"--config", folder.write("cut.json", "{\"epochs\": ")}, "text_classifier: {}cut.json");
+  expect_refused(train + Words{"--config", folder.write("cut.json", "{\"epochs\": ")}, "{}cut.json:1: not valid JSON");
   expect_refused(train + Words{"--config", folder.write("unknown.json", "{\"epoch\": 3}")},
                  "text_classifier: {}unknown.json: unknown option \"epoch\"");
   expect_refused(train + Words{"--config", folder.write("value.json", "{\"epochs\": \"many\"}")},
@@ -178,8 +161,8 @@ TEST_F(BadInputTest, ModelFolders) {
     refused(expected);
     folder.write("model/" + name, before);
   };
-  with("config.json", "", "{}model/config.json: not the configuration of a model");
-  with("config.json", config.substr(0, config.size() / 2), "{}model/config.json: not the configuration of a model");
+  with("config.json", "", "{}model/config.json:1: not valid JSON");
+  with("config.json", config.substr(0, config.size() / 2), "{}model/config.json:");
   with("config.json", "{\"model_type\": \"bert\"}", "{}model/config.json: not the configuration of a model");
   std::string foreign = config;
   foreign.replace(foreign.find("text_classifier"), 15, "image_classifier");

@@ -1,0 +1,94 @@
+#include "fovea/data/image_array.h"
+
+#include <filesystem>
+#include <utility>
+
+#include "fovea/data/example_source.h"
+#include "fovea/data/file_error.h"
+#include "fovea/data/idx.h"
+#include "fovea/data/npy.h"
+
+namespace fovea::data {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool is_npy(const std::string& path) { return ends_in(path, ".npy") || ends_in(path, ".npy.gz"); }
+
+ImageArray load_idx_images(const std::string& path) {
+  IdxArray array = load_idx(path);
+  if (array.type != IdxArray::Type::u8 || array.shape.size() != 3) {
+    fail(path, "an IDX file of images has bytes along 3 axes; this one has {} axes{}", array.shape.size(),
+         array.type == IdxArray::Type::u8 ? "" : " of other numbers");
+  }
+  return {path, array.shape[0], array.shape[1], array.shape[2], 1, std::move(array.bytes)};
+}
+
+ImageArray load_npy_images(const std::string& path) {
+  const Tensor array = load_npy(path);
+  const Shape& shape = array.shape();
+  const bool colour = shape.rank() == 4 && shape[3] == 3;
+  if (array.dtype() != i32 || (shape.rank() != 3 && !colour) || array.numel() == 0) {
+    fail(path,
+         "a npy file of images has bytes along the axes [count, height, width] or [count, height, width, 3]; this one "
+         "has {} of shape {}",
+         array.dtype(), shape);
+  }
+  ImageArray out{path, shape[0], shape[1], shape[2], colour ? 3 : 1, {}};
+  const auto values = array.to_vector<int32_t>();
+  const size_t size = values.size() / static_cast<size_t>(out.count);
+  out.bytes.reserve(values.size());
+  for (size_t i = 0; i < values.size(); ++i) {
+    if (!std::in_range<uint8_t>(values[i])) {
+      fail(path, "a pixel of picture {} is {}; pixels are from 0 to 255", i / size, values[i]);
+    }
+    out.bytes += static_cast<char>(values[i]);
+  }
+  return out;
+}
+
+std::string labels_beside(const std::string& images) {
+  std::string name = fs::path(images).filename();
+  const auto replace = [&](std::string_view what, std::string_view by) {
+    const size_t at = name.find(what);
+    if (at == std::string::npos) return false;
+    name.replace(at, what.size(), by);
+    return true;
+  };
+  if (!replace("images", "labels")) {
+    fail(images, "a file of images has \"images\" in its name, so that its labels are found beside it");
+  }
+  replace("idx3", "idx1");
+  const fs::path folder = fs::path(images).parent_path();
+  const std::string other = name.ends_with(".gz") ? name.substr(0, name.size() - 3) : name + ".gz";
+  std::error_code error;
+  if (!fs::exists(folder / name, error) && fs::exists(folder / other, error)) return folder / other;
+  return folder / name;
+}
+
+}  // namespace
+
+Image ImageArray::image(int64_t i) const {
+  const auto plane = static_cast<size_t>(height * width), colours = static_cast<size_t>(channels);
+  const char* pixels = bytes.data() + static_cast<size_t>(i) * plane * colours;
+  Image image{channels, height, width, std::vector<uint8_t>(plane * colours)};
+  for (size_t k = 0; k < plane; ++k) {
+    for (size_t c = 0; c < colours; ++c) image.pixels[c * plane + k] = static_cast<uint8_t>(pixels[k * colours + c]);
+  }
+  return image;
+}
+
+ImageArray load_image_array(const std::string& path) {
+  return is_npy(path) ? load_npy_images(path) : load_idx_images(path);
+}
+
+std::vector<int32_t> load_labels_beside(const std::string& images, int64_t count) {
+  const std::string path = labels_beside(images);
+  const Tensor labels = is_npy(path) ? load_npy(path) : load_idx(path).to_tensor();
+  if (labels.rank() != 1) fail(path, "labels stand along one axis; this file has {}", labels.rank());
+  if (labels.dtype() != i32) fail(path, "labels are whole numbers");
+  if (labels.numel() != count) fail(path, "{} labels for the {} images of {}", labels.numel(), count, images);
+  return labels.to_vector<int32_t>();
+}
+
+}  // namespace fovea::data
