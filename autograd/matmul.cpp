@@ -1,5 +1,6 @@
 #include "fovea/autograd/matmul.h"
 
+#include "fovea/autograd/autocast.h"
 #include "fovea/autograd/graph.h"
 #include "fovea/autograd/reductions.h"
 #include "fovea/autograd/shape_ops.h"
@@ -76,6 +77,9 @@ Tensor product(const Tensor& a, const Tensor& b, Caller caller) {
       caller);
 }
 
+/// Whether a product of this dtype is to be computed in a smaller one.
+bool casts(DType dtype) { return dtype == f32 && Autocast::product_dtype() != f32; }
+
 }  // namespace
 
 Tensor matmul(const Tensor& a, const Tensor& b, Caller caller) {
@@ -86,6 +90,10 @@ Tensor matmul(const Tensor& a, const Tensor& b, Caller caller) {
   const int64_t inner = b.rank() == 1 ? b.shape()[0] : b.shape()[b.rank() - 2];
   if (a.shape().back() != inner) {
     raise<ShapeError>(caller, "matmul: inner sizes differ: {} x {}", a.shape(), b.shape());
+  }
+  if (casts(a.dtype())) {
+    const DType small = Autocast::product_dtype();
+    return matmul(a.to(small), b.to(small), caller).to(f32);
   }
   if (a.rank() > 1 && b.rank() > 1) return product(a, b, caller);
   Tensor out = product(a.rank() == 1 ? a.unsqueeze(0) : a, b.rank() == 1 ? b.unsqueeze(1) : b, caller);
@@ -101,6 +109,10 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, Caller 
                       bias.defined() ? fmt::format(" and bias {}", bias.shape()) : "");
   }
   if (bias.defined()) check_operands("linear", x, bias, caller);
+  if (casts(x.dtype())) {
+    const DType small = Autocast::product_dtype();
+    return linear(x.to(small), weight.to(small), bias.defined() ? bias.to(small) : bias, caller).to(f32);
+  }
   const Tensor rows = raw::try_reshape(raw::contiguous(x), {row_count(x.shape()), x.shape().back()});
   Shape shape = x.shape();
   shape[shape.rank() - 1] = weight.shape()[0];

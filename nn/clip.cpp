@@ -35,17 +35,10 @@ void square_sum(const Tensor& x, const Tensor& sums, int64_t index) {
   raw::map(program, sums.dtype(), x.shape(), {&x}, {&sum});
 }
 
-}  // namespace
-
-Tensor clip_grad_norm(const std::vector<Tensor>& parameters, double max_norm, Caller caller) {
+/// The L2 norm of all of them together; 0 of none.
+Tensor norm_of(const std::vector<Tensor>& gradients, Caller caller) {
   static const Elementwise root{"norm", [](Expr x) { return sqrt(x); }};
   static const Elementwise identity{"sum", [](Expr x) { return x; }};
-  static const Elementwise factor{"clip_factor",
-                                  [](Expr norm, Scalar most) { return minimum(most / (norm + 1e-6), Expr(1)); }};
-  static const Elementwise scale{"clip", [](Expr g, Expr factor) { return g * factor; }};
-  if (!(max_norm >= 0)) raise<ValueError>(caller, "clip_grad_norm: max_norm {} is not 0 or more", max_norm);
-  const NoGrad off;
-  const std::vector<Tensor> gradients = gradients_of(parameters);
   if (gradients.empty()) return scalar(0);
   TensorOptions options = gradients[0].options();
   for (const Tensor& g : gradients) {
@@ -56,12 +49,35 @@ Tensor clip_grad_norm(const std::vector<Tensor>& parameters, double max_norm, Ca
   }
   const Tensor sums = raw::empty({static_cast<int64_t>(gradients.size())}, options);
   for (size_t i = 0; i < gradients.size(); ++i) square_sum(gradients[i], sums, static_cast<int64_t>(i));
-  const Tensor norm = root(identity.sum({}, false, {sums}));
+  return root(identity.sum({}, false, {sums}));
+}
+
+}  // namespace
+
+Tensor clip_grad_norm(const std::vector<Tensor>& parameters, double max_norm, Caller caller) {
+  static const Elementwise factor{"clip_factor",
+                                  [](Expr norm, Scalar most) { return minimum(most / (norm + 1e-6), Expr(1)); }};
+  static const Elementwise scale{"clip", [](Expr g, Expr factor) { return g * factor; }};
+  if (!(max_norm >= 0)) raise<ValueError>(caller, "clip_grad_norm: max_norm {} is not 0 or more", max_norm);
+  const NoGrad off;
+  const std::vector<Tensor> gradients = gradients_of(parameters);
+  const Tensor norm = norm_of(gradients, caller);
   // Where the host can look for free, a pass over gradients that are small enough is spared.
-  if (norm.buffer()->host() && norm.item(caller) + 1e-6 <= max_norm) return norm;
+  if (gradients.empty() || (norm.buffer()->host() && norm.item(caller) + 1e-6 <= max_norm)) return norm;
   const Tensor by = factor(norm, max_norm);
   for (const Tensor& g : gradients) scale.into({&g}, {g, by});
   return norm;
+}
+
+Tensor grad_norm(const std::vector<Tensor>& parameters, Caller caller) {
+  const NoGrad off;
+  return norm_of(gradients_of(parameters), caller);
+}
+
+void scale_grad(const std::vector<Tensor>& parameters, double factor) {
+  static const Elementwise scale{"scale_grad", [](Expr g, Scalar factor) { return g * factor; }};
+  const NoGrad off;
+  for (const Tensor& g : gradients_of(parameters)) scale.into({&g}, {g, factor});
 }
 
 void clip_grad_value(const std::vector<Tensor>& parameters, double limit, Caller caller) {

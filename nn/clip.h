@@ -11,6 +11,12 @@ namespace fovea::nn {
 /// no gradient. Sparse gradients take part.
 Tensor clip_grad_norm(const std::vector<Tensor>& parameters, double max_norm, Caller caller = {});
 
+/// The L2 norm of all gradients together, as clip_grad_norm returns it.
+Tensor grad_norm(const std::vector<Tensor>& parameters, Caller caller = {});
+
+/// Multiplies all gradients by a number.
+void scale_grad(const std::vector<Tensor>& parameters, double factor);
+
 /// Clamps every element of every gradient to [-limit, limit].
 void clip_grad_value(const std::vector<Tensor>& parameters, double limit, Caller caller = {});
 

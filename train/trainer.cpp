@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "fovea/autograd/autocast.h"
 #include "fovea/autograd/losses.h"
 #include "fovea/autograd/pointwise.h"
 #include "fovea/autograd/reductions.h"
@@ -48,10 +49,13 @@ Trainer::Trainer(nn::Module& model, nn::Optimizer& optimizer, TrainerOptions opt
       parameters_(model.parameters()),
       epoch_start_(Clock::now()) {
   if (options_.epochs < 1 || options_.patience < 0 || options_.save_every < 0 || options_.clip < 0 ||
-      options_.max_minutes < 0) {
-    raise<ValueError>(caller, "Trainer: epochs {}, patience {}, save_every {}, clip {}, max_minutes {}",
-                      options_.epochs, options_.patience, options_.save_every, options_.clip, options_.max_minutes);
+      options_.max_minutes < 0 || options_.accumulate < 1) {
+    raise<ValueError>(caller, "Trainer: epochs {}, patience {}, save_every {}, clip {}, max_minutes {}, accumulate {}",
+                      options_.epochs, options_.patience, options_.save_every, options_.clip, options_.max_minutes,
+                      options_.accumulate);
   }
+  const Autocast checked(options_.precision, caller);
+  if (options_.precision == f16) scaler_.emplace();
   for (size_t group = 0; group < optimizer.groups(); ++group) rates_.push_back(optimizer.lr(group));
   if (!options_.loss) {
     options_.loss = [weight = options_.class_weights, smoothing = options_.label_smoothing](const Tensor& logits,
@@ -67,8 +71,9 @@ Ending Trainer::fit(BatchStream& train, BatchStream* valid, const TrainerEvents&
   auto watched = start;
   last_save_ = start;
   const int64_t batches = train.batches();
+  const int64_t steps_an_epoch = (batches + options_.accumulate - 1) / options_.accumulate;
   const nn::schedule::Curve curve =
-      options_.schedule ? options_.schedule(batches * options_.epochs) : nn::schedule::constant();
+      options_.schedule ? options_.schedule(steps_an_epoch * options_.epochs) : nn::schedule::constant();
   model_.train();
 
   Ending ending = Ending::complete;
@@ -84,10 +89,7 @@ Ending Trainer::fit(BatchStream& train, BatchStream* valid, const TrainerEvents&
     }
     train.seek(epoch_, batch_);
     epoch_start_ = Clock::now();
-    while (!must_stop()) {
-      const std::optional<Outcome> outcome = train.next();
-      if (!outcome) break;
-      train_step(*outcome, curve);
+    while (!must_stop() && train_step(train, batches, curve)) {
       if (events.progress && Clock::now() - watched >= watch_interval) {
         read_losses();
         events.progress(progress(batches));
@@ -110,18 +112,56 @@ Ending Trainer::fit(BatchStream& train, BatchStream* valid, const TrainerEvents&
   return ending;
 }
 
-void Trainer::train_step(const Outcome& outcome, const nn::schedule::Curve& curve) {
+/// Makes a step of the next batches; false where none is left in the epoch.
+bool Trainer::train_step(BatchStream& train, int64_t batches, const nn::schedule::Curve& curve) {
+  std::optional<Outcome> outcome = next(train);
+  if (!outcome) return false;
   for (size_t group = 0; group < rates_.size(); ++group) optimizer_.set_lr(group, curve(rates_[group], step_));
   optimizer_.zero_grad();
+  const int64_t parts = std::min(options_.accumulate, batches - batch_);
+  if (parts <= 1) {
+    backward(*outcome, 1);
+    update(1);
+  } else {
+    // Of losses by example the sum is taken, and divided in the end: the last batch may be smaller.
+    double examples = 0;
+    for (int64_t part = 0; outcome; outcome = ++part < parts ? next(train) : std::nullopt) {
+      const auto size = static_cast<double>(outcome->size());
+      backward(*outcome, size);
+      examples += size;
+    }
+    update(examples);
+  }
+  ++step_;
+  if (unread_.size() >= most_unread) read_losses();
+  return true;
+}
+
+std::optional<Outcome> Trainer::next(BatchStream& train) const {
+  const Autocast precision(options_.precision);
+  return train.next();
+}
+
+/// Adds the gradients of `weight` times the batch's loss.
+void Trainer::backward(const Outcome& outcome, double weight) {
   const Tensor loss = options_.loss(outcome.logits, outcome.targets.defined() ? outcome.targets : outcome.labels);
-  loss.backward();
-  if (options_.clip > 0) nn::clip_grad_norm(parameters_, options_.clip);
-  optimizer_.step();
+  const Tensor weighted = weight == 1 ? loss : loss * weight;
+  (scaler_ ? scaler_->scale(weighted) : weighted).backward();
   const Tensor right = eq(argmax(outcome.logits.detach(), -1), outcome.labels);
   unread_.push_back({loss.detach(), sum(right.to(i32)), outcome.labels.numel()});
-  ++step_;
   ++batch_;
-  if (unread_.size() >= most_unread) read_losses();
+}
+
+/// Lets the optimizer make a step with the gradients that were added, divided by `weight`.
+void Trainer::update(double weight) {
+  if (weight != 1) nn::scale_grad(parameters_, 1 / weight);
+  if (scaler_) scaler_->unscale(parameters_);
+  if (options_.clip > 0) nn::clip_grad_norm(parameters_, options_.clip);
+  if (!scaler_) {
+    optimizer_.step();
+  } else if (!scaler_->step(optimizer_)) {
+    ++skipped_;
+  }
 }
 
 void Trainer::read_losses() {

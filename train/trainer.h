@@ -4,9 +4,11 @@
 #include <cstdint>
 #include <functional>
 #include <limits>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "fovea/nn/grad_scaler.h"
 #include "fovea/nn/module.h"
 #include "fovea/nn/optimizer.h"
 #include "fovea/nn/schedule.h"
@@ -26,8 +28,13 @@ struct TrainerOptions {
   int64_t epochs = 10;
   int64_t patience = 0;  // stop after so many epochs that were not better than the best; 0: never
   Monitor monitor = Monitor::accuracy;
-  bool keep_best = true;       // end with the weights of the best epoch, else with the last
-  double clip = 0;             // bound of the gradients' global L2 norm; 0: none
+  bool keep_best = true;  // end with the weights of the best epoch, else with the last
+  double clip = 0;        // bound of the gradients' global L2 norm; 0: none
+  /// So many batches make a step: their gradients are those of one batch of all of their examples, where the loss is a mean
+  /// over examples.
+  int64_t accumulate = 1;
+  /// f16 or bf16: mixed precision (see Autocast), for f16 with the loss scaled (see nn::GradScaler).
+  DType precision = f32;
   double label_smoothing = 0;  // of the default loss
   Tensor class_weights = {};   // of the default loss: [classes], how much each counts; undefined: all alike
   /// Mean loss of a batch from logits and labels (or an outcome's targets); cross entropy where not given.
@@ -74,6 +81,10 @@ class Trainer {
 
   const std::vector<EpochRecord>& history() const { return history_; }
   int64_t steps() const { return step_; }
+  /// Steps that were left out since a gradient overflowed; with f16 only.
+  int64_t skipped_steps() const { return skipped_; }
+  /// Of the loss, with f16; else 1.
+  double loss_scale() const { return scaler_ ? scaler_->scale() : 1; }
   /// From 1; 0 where there is none yet.
   int64_t best_epoch() const { return best_epoch_; }
 
@@ -90,7 +101,10 @@ class Trainer {
     int64_t examples;
   };
 
-  void train_step(const Outcome& outcome, const nn::schedule::Curve& curve);
+  bool train_step(BatchStream& train, int64_t batches, const nn::schedule::Curve& curve);
+  std::optional<Outcome> next(BatchStream& train) const;
+  void backward(const Outcome& outcome, double weight);
+  void update(double weight);
   void read_losses();
   void end_epoch(BatchStream* valid, const TrainerEvents& events);
   bool is_better(const EpochRecord& record) const;
@@ -105,11 +119,13 @@ class Trainer {
   TrainerOptions options_;
   std::vector<double> rates_;       // of the optimizer's groups, before the schedule
   std::vector<Tensor> parameters_;  // what is clipped
+  std::optional<nn::GradScaler> scaler_;
 
   // Where the run stands: what a checkpoint holds.
   int64_t epoch_ = 0;  // epochs that are over
   int64_t batch_ = 0;  // batches that are over in the one under way
   int64_t step_ = 0;
+  int64_t skipped_ = 0;
   double loss_sum_ = 0;  // over the examples of the epoch so far
   int64_t correct_ = 0;
   int64_t examples_ = 0;

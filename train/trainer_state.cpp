@@ -17,6 +17,9 @@ Checkpoint Trainer::checkpoint() const {
   const Json state{{"epoch", epoch_},
                    {"batch", batch_},
                    {"step", step_},
+                   {"skipped", skipped_},
+                   {"loss_scale", loss_scale()},
+                   {"clean_steps", scaler_ ? scaler_->clean_steps() : 0},
                    {"loss_sum", loss_sum_},
                    {"correct", correct_},
                    {"examples", examples_},
@@ -55,7 +58,9 @@ void Trainer::resume(const Checkpoint& checkpoint) {
     }
     const Generator random{.seed = state.at("random_seed").get<uint64_t>(),
                            .offset = state.at("random_offset").get<uint64_t>()};
+    if (scaler_) scaler_->restore(state.at("loss_scale").get<double>(), state.at("clean_steps").get<int64_t>());
     step_ = state.at("step").get<int64_t>();
+    skipped_ = state.at("skipped").get<int64_t>();
     loss_sum_ = state.at("loss_sum").get<double>();
     correct_ = state.at("correct").get<int64_t>();
     examples_ = state.at("examples").get<int64_t>();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "fovea/backends/soundness.h"
 #include "fovea/nn/optimizers.h"
@@ -23,7 +24,8 @@ Monitor monitor_of(const std::string& name) {
 
 void RunOptions::declare(OptionTable& options) {
   options.group("Run");
-  options.add("device", &device, "where to compute: cpu, vulkan or vulkan:N; the default is FOVEA_DEVICE's, where that is set",
+  options.add("device", &device,
+              "where to compute: cpu, vulkan or vulkan:N; the default is FOVEA_DEVICE's, where that is set",
               {.placeholder = "NAME", .configuration = false});
   options.add("threads", &threads, "threads to work with; the result does not depend on it",
               {.min = 0, .max = 1024, .default_text = "all cores", .configuration = false});
@@ -47,6 +49,9 @@ void TrainingOptions::declare(OptionTable& options) {
   options.group("Training");
   options.add("epochs", &epochs, "passes over the data, at most", {.min = 1, .max = largest});
   options.add("batch-size", &batch_size, "examples a step", {.min = 1, .max = largest});
+  options.add("accumulate", &accumulate, "batches whose gradients make a step together", {.min = 1, .max = largest});
+  options.add("precision", &precision, "in which matrix products are computed in training; f16 also scales the loss",
+              {.choices = {"f32", "bf16", "f16"}});
   options.add("lr", &lr, "learning rate", {.min = 0, .max = 1e6});
   options.add("optimizer", &optimizer, "how weights are updated",
               {.choices = {"adam", "adamw", "sgd", "rmsprop", "adagrad"}});
@@ -79,18 +84,22 @@ TrainerOptions TrainingOptions::trainer() const {
           .monitor = monitor_of(monitor),
           .keep_best = keep == "best",
           .clip = clip,
+          .accumulate = accumulate,
+          .precision = precision == "f16"    ? f16
+                       : precision == "bf16" ? bf16
+                                             : f32,
           .label_smoothing = label_smoothing,
           .schedule = make_schedule(schedule, warmup),
           .max_minutes = max_minutes,
           .save_every = save_every};
 }
 
-Tensor TrainingOptions::class_weights(std::span<const int32_t> truths, int64_t classes, Device device) const {
+Tensor TrainingOptions::class_weights(std::span<const int64_t> class_counts, Device device) const {
   if (balance != "weights") return {};
-  std::vector<float> weights(static_cast<size_t>(classes));
-  for (const int32_t truth : truths) ++weights[static_cast<size_t>(truth)];
-  const auto share = static_cast<float>(truths.size()) / static_cast<float>(classes);
-  for (float& weight : weights) weight = weight > 0 ? share / weight : 0;
+  const auto examples = std::accumulate(class_counts.begin(), class_counts.end(), int64_t{0});
+  const auto share = static_cast<float>(examples) / static_cast<float>(class_counts.size());
+  std::vector<float> weights;
+  for (const int64_t count : class_counts) weights.push_back(count > 0 ? share / static_cast<float>(count) : 0);
   return from_vector(weights, device);
 }
 

@@ -34,6 +34,8 @@ struct TrainingOptions {
   int64_t seed = 1;
   int64_t epochs = 10;
   int64_t batch_size = 32;
+  int64_t accumulate = 1;
+  std::string precision = "f32";
   double lr = 2e-3;
   std::string optimizer = "adam";
   std::string schedule = "linear";
@@ -52,9 +54,9 @@ struct TrainingOptions {
 
   void declare(OptionTable& options);
   TrainerOptions trainer() const;
-  /// With --balance weights: for examples of these classes, how much each class counts in the loss, so that all count
+  /// With --balance weights: for so many examples of each class, how much a class counts in the loss, so that all count
   /// alike as a whole; else undefined.
-  Tensor class_weights(std::span<const int32_t> truths, int64_t classes, Device device) const;
+  Tensor class_weights(std::span<const int64_t> class_counts, Device device) const;
   StreamOptions training_stream() const;
   StreamOptions inference_stream() const { return {.batch_size = 2 * batch_size}; }
   std::unique_ptr<nn::Optimizer> make_optimizer(const nn::Module& model) const;

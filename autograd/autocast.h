@@ -1,0 +1,29 @@
+#pragma once
+
+#include "fovea/backends/dtype.h"
+#include "fovea/backends/error.h"
+
+namespace fovea {
+
+/// While it lives, matrix products of f32 on this thread (`matmul`, `linear` and all that is made of them) are computed
+/// in f16 or bf16 with f32 sums, forwards and backwards, and their results are f32 again. Everything else stays f32, the
+/// weights too: mixed precision (Micikevicius et al. 2018). f32 changes nothing; so a guard turns an outer one off.
+///
+///     { const Autocast half(bf16); loss = cross_entropy(model.forward(x), y); }
+///     loss.backward();
+class Autocast {
+ public:
+  /// Throws DTypeError unless `dtype` is f32, f16 or bf16.
+  explicit Autocast(DType dtype, Caller caller = {});
+  ~Autocast();
+  Autocast(const Autocast&) = delete;
+  Autocast& operator=(const Autocast&) = delete;
+
+  /// The dtype in which this thread computes products of f32.
+  static DType product_dtype();
+
+ private:
+  DType before_;
+};
+
+}  // namespace fovea

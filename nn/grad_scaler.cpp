@@ -1,0 +1,45 @@
+#include "fovea/nn/grad_scaler.h"
+
+#include <cmath>
+
+#include "fovea/autograd/pointwise.h"
+#include "fovea/nn/clip.h"
+
+namespace fovea::nn {
+
+GradScaler::GradScaler(GradScalerOptions options, Caller caller) : options_(options), scale_(options.init_scale) {
+  if (!(options.init_scale > 0) || !(options.growth_factor >= 1) || !(options.backoff_factor > 0) ||
+      !(options.backoff_factor < 1) || options.growth_interval < 1) {
+    raise<ValueError>(caller, "GradScaler: init_scale {}, growth_factor {}, backoff_factor {}, growth_interval {}",
+                      options.init_scale, options.growth_factor, options.backoff_factor, options.growth_interval);
+  }
+}
+
+Tensor GradScaler::scale(const Tensor& loss) const { return loss * scale_; }
+
+void GradScaler::unscale(const std::vector<Tensor>& parameters, Caller caller) {
+  scale_grad(parameters, 1 / scale_);
+  finite_ = std::isfinite(grad_norm(parameters, caller).item(caller));
+}
+
+bool GradScaler::step(Optimizer& optimizer, Caller caller) {
+  const bool made = finite_;
+  if (made) {
+    optimizer.step(caller);
+    if (++clean_steps_ < options_.growth_interval) return made;
+  }
+  scale_ *= made ? options_.growth_factor : options_.backoff_factor;
+  clean_steps_ = 0;
+  finite_ = true;
+  return made;
+}
+
+void GradScaler::restore(double scale, int64_t clean_steps, Caller caller) {
+  if (!(scale > 0) || !std::isfinite(scale) || clean_steps < 0) {
+    raise<ValueError>(caller, "GradScaler: scale {}, {} steps", scale, clean_steps);
+  }
+  scale_ = scale;
+  clean_steps_ = clean_steps;
+}
+
+}  // namespace fovea::nn

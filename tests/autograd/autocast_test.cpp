@@ -1,0 +1,57 @@
+#include "fovea/autograd/autocast.h"
+
+#include "fovea/autograd/backward.h"
+#include "fovea/autograd/matmul.h"
+#include "fovea/autograd/reductions.h"
+#include "fovea/tensor/creation.h"
+#include "support/device.h"
+#include "support/expect.h"
+
+namespace fovea::test {
+namespace {
+
+TEST_P(OnEveryDevice, AutocastComputesProductsInASmallerDtypeAndTheirGradients) {
+  const Tensor a = randn({5, 7}, device()).set_requires_grad(), b = randn({7, 3}, device()).set_requires_grad(),
+               bias = randn({3}, device());
+  const Tensor exact = matmul(a, b);
+  for (const DType small : {f16, bf16}) {
+    const auto rounded = [&](const Tensor& x) { return x.detach().to(small); };
+    Tensor product, affine;
+    {
+      const Autocast half(small);
+      EXPECT_EQ(Autocast::product_dtype(), small);
+      product = matmul(a, b);
+      affine = linear(a, b.mT(), bias);
+    }
+    EXPECT_EQ(product.dtype(), f32);
+    EXPECT_CLOSE(product.detach(), matmul(rounded(a), rounded(b)).to(f32), 0, 0);
+    EXPECT_CLOSE(affine.detach(), linear(rounded(a), rounded(b).mT(), rounded(bias)).to(f32), 0, 0);
+    EXPECT_CLOSE(product.detach(), exact.detach(), 5e-2, 5e-2);
+
+    a.set_grad({});
+    b.set_grad({});
+    sum(product).backward();
+    const Tensor ones_of_it = ones({5, 3}, TensorOptions{.dtype = small, .device = device()});
+    EXPECT_EQ(a.grad().dtype(), f32);
+    EXPECT_CLOSE(a.grad(), matmul(ones_of_it, rounded(b).mT()).to(f32), 0, 0);
+    EXPECT_CLOSE(b.grad(), matmul(rounded(a).mT(), ones_of_it).to(f32), 0, 0);
+  }
+}
+
+TEST(Autocast, LeavesOtherDtypesAloneAndEndsWithItsScope) {
+  const Tensor a = randn({2, 2}).to(f64);
+  {
+    const Autocast half(bf16);
+    EXPECT_EQ(matmul(a, a).dtype(), f64);
+    {
+      const Autocast whole(f32);
+      EXPECT_EQ(Autocast::product_dtype(), f32);
+    }
+    EXPECT_EQ(Autocast::product_dtype(), bf16);
+  }
+  EXPECT_EQ(Autocast::product_dtype(), f32);
+  EXPECT_THROW(Autocast(i32), DTypeError);
+}
+
+}  // namespace
+}  // namespace fovea::test

@@ -1,0 +1,55 @@
+#include "fovea/nn/grad_scaler.h"
+
+#include <cmath>
+
+#include "fovea/nn/optimizers.h"
+#include "fovea/tensor/creation.h"
+#include "support/expect.h"
+
+namespace fovea {
+namespace {
+
+struct Stepped {
+  Tensor weight = zeros({2}).set_requires_grad();
+  nn::SGD optimizer{std::vector<Tensor>{weight}, {.lr = 1}};
+  nn::GradScaler scaler{{.init_scale = 8, .growth_interval = 2}};
+
+  bool step(const Tensor& gradient) {
+    weight.set_grad(gradient.clone());
+    scaler.unscale({weight});
+    return scaler.step(optimizer);
+  }
+};
+
+TEST(GradScaler, LeavesOutAStepThatOverflowsAndHalvesTheScale) {
+  Stepped s;
+  EXPECT_TRUE(s.step(tensor({8, 16})));
+  EXPECT_CLOSE(s.weight.detach(), {-1, -2}, 0, 0);
+  for (const float bad : {INFINITY, NAN}) EXPECT_FALSE(s.step(tensor({8, bad})));
+  EXPECT_CLOSE(s.weight.detach(), {-1, -2}, 0, 0);
+  EXPECT_EQ(s.scaler.scale(), 2);
+  EXPECT_TRUE(s.step(tensor({2, 2})));
+  EXPECT_CLOSE(s.weight.detach(), {-2, -3}, 0, 0);
+}
+
+TEST(GradScaler, GrowsAfterStepsWithoutAnOverflow) {
+  Stepped s;
+  EXPECT_CLOSE(s.scaler.scale(tensor({3})), {24}, 0, 0);
+  s.step(tensor({1, 1}));
+  EXPECT_EQ(s.scaler.scale(), 8);
+  s.step(tensor({1, 1}));
+  EXPECT_EQ(s.scaler.scale(), 16);
+  EXPECT_EQ(s.scaler.clean_steps(), 0);
+  s.scaler.restore(4, 1);
+  s.step(tensor({1, 1}));
+  EXPECT_EQ(s.scaler.scale(), 8);
+}
+
+TEST(GradScaler, RefusesOptionsOutOfTheirRange) {
+  EXPECT_THROW(nn::GradScaler({.init_scale = 0}), ValueError);
+  EXPECT_THROW(nn::GradScaler({.backoff_factor = 1}), ValueError);
+  EXPECT_THROW(nn::GradScaler().restore(-1, 0), ValueError);
+}
+
+}  // namespace
+}  // namespace fovea

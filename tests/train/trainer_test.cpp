@@ -1,0 +1,131 @@
+#include "fovea/train/trainer.h"
+
+#include <gtest/gtest.h>
+
+#include "fovea/autograd/losses.h"
+#include "fovea/nn/linear.h"
+#include "fovea/nn/optimizers.h"
+#include "fovea/tensor/creation.h"
+#include "support/expect.h"
+
+namespace fovea::train {
+namespace {
+
+struct Points {
+  Tensor x = randn({22, 3});
+  Tensor labels = randint(0, 2, {22});
+};
+
+/// Batches of points through a linear model; the last one may be smaller.
+class PointStream final : public BatchStream {
+ public:
+  PointStream(nn::Linear& model, Points points, int64_t batch_size, double factor = 1)
+      : model_(model), points_(std::move(points)), batch_size_(batch_size), factor_(factor) {}
+
+  int64_t batches() const override { return (points_.x.size(0) + batch_size_ - 1) / batch_size_; }
+  void seek(int64_t, int64_t batch) override { batch_ = batch; }
+  std::optional<Outcome> next() override {
+    if (batch_ == batches()) return std::nullopt;
+    const int64_t first = batch_++ * batch_size_, last = std::min(first + batch_size_, points_.x.size(0));
+    Outcome outcome{.logits = model_.forward(points_.x.slice(0, first, last) * factor_),
+                    .labels = points_.labels.slice(0, first, last),
+                    .targets = {},
+                    .examples = {}};
+    for (int64_t i = first; i < last; ++i) outcome.examples.push_back(i);
+    return outcome;
+  }
+
+ private:
+  nn::Linear& model_;
+  Points points_;
+  int64_t batch_size_;
+  double factor_;
+  int64_t batch_ = 0;
+};
+
+class TrainerTest : public testing::Test {
+ protected:
+  TrainerTest() { manual_seed(1); }
+
+  /// The weights after training from the same start; `watch` sees the trainer at the end.
+  Tensor train(int64_t batch_size, TrainerOptions options, double factor = 1,
+               const std::function<void(const Trainer&)>& watch = {}) const {
+    manual_seed(5);
+    nn::Linear model(3, 2);
+    nn::SGD optimizer(model, {.lr = 0.5});
+    Trainer trainer(model, optimizer, std::move(options));
+    PointStream stream(model, points, batch_size, factor);
+    trainer.fit(stream);
+    if (watch) watch(trainer);
+    return model.weight.detach();
+  }
+
+  Points points;
+};
+
+TEST_F(TrainerTest, AccumulatedGradientsAreThoseOfTheLargeBatch) {
+  const auto steps = [](int64_t count) {
+    return [count](const Trainer& trainer) { EXPECT_EQ(trainer.steps(), count); };
+  };
+  // 22 points: batches of 12 and 10, or of 4, 4, 4 and 4, 4, 2.
+  const Tensor large = train(12, {.epochs = 3, .clip = 0.4}, 1, steps(6));
+  EXPECT_CLOSE(train(4, {.epochs = 3, .clip = 0.4, .accumulate = 3}, 1, steps(6)), large, 1e-6, 1e-6);
+  EXPECT_CLOSE(train(4, {.epochs = 3, .clip = 0.4, .accumulate = 3, .precision = f16}, 1, steps(6)), large, 2e-2, 2e-2);
+  // Fewer batches than are to be taken together.
+  EXPECT_CLOSE(train(4, {.epochs = 2, .accumulate = 100}, 1, steps(2)), train(22, {.epochs = 2}), 1e-6, 1e-6);
+}
+
+TEST_F(TrainerTest, TheScheduleCountsSteps) {
+  int64_t told = 0;
+  train(4, {.epochs = 3, .accumulate = 4, .schedule = [&](int64_t steps) {
+              told = steps;
+              return nn::schedule::constant();
+            }});
+  EXPECT_EQ(told, 6);
+}
+
+TEST_F(TrainerTest, MixedPrecisionLearnsAboutTheSame) {
+  const Tensor whole = train(4, {.epochs = 3});
+  for (const DType precision : {f16, bf16}) {
+    const Tensor half = train(4, {.epochs = 3, .precision = precision});
+    EXPECT_CLOSE(half, whole, 5e-2, 5e-2);
+    EXPECT_GT((half - whole).abs().max().item(), 1e-5) << "it was not computed in " << precision;
+  }
+  EXPECT_THROW(train(4, {.precision = f64}), DTypeError);
+}
+
+TEST_F(TrainerTest, AStepThatOverflowsIsLeftOutAndTheScaleHalves) {
+  // Inputs of 16 and gradients of about 0.1 at a scale of 65536: sums overflow f16, whose largest number is 65504.
+  int64_t skipped = 0;
+  double scale = 0;
+  const auto watch = [&](const Trainer& trainer) {
+    skipped = trainer.skipped_steps();
+    scale = trainer.loss_scale();
+    EXPECT_EQ(trainer.steps(), 6);
+  };
+  train(4, {.epochs = 1, .precision = f16}, 16, watch);
+  EXPECT_GE(skipped, 1);
+  EXPECT_LT(skipped, 6);
+  EXPECT_EQ(scale, std::ldexp(65536, -static_cast<int>(skipped)));
+
+  // Where every step overflows, no weight moves.
+  manual_seed(5);
+  const Tensor start = nn::Linear(3, 2).weight.detach().clone();
+  EXPECT_CLOSE(train(22, {.epochs = 1, .precision = f16}, 1000, watch), start, 0, 0);
+  EXPECT_EQ(skipped, 1);
+}
+
+TEST_F(TrainerTest, ResumesWithTheScaleThatItHad) {
+  nn::Linear model(3, 2);
+  nn::SGD optimizer(model, {.lr = 0.5});
+  Trainer trainer(model, optimizer, {.epochs = 1, .precision = f16});
+  PointStream stream(model, points, 4, 16);
+  trainer.fit(stream);
+  Trainer again(model, optimizer, {.epochs = 2, .precision = f16});
+  again.resume(trainer.checkpoint());
+  EXPECT_EQ(again.loss_scale(), trainer.loss_scale());
+  EXPECT_EQ(again.skipped_steps(), trainer.skipped_steps());
+}
+
+}  // namespace
+}  // namespace fovea::train
