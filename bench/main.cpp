@@ -114,7 +114,9 @@ int run(int argc, char** argv) {
   CLI11_PARSE(app, argc, argv);
 
   std::vector<bench::Workload> workloads = bench::model_workloads();
-  for (bench::Workload& workload : bench::operation_workloads()) workloads.push_back(std::move(workload));
+  for (const auto& more : {bench::operation_workloads, bench::loading_workloads}) {
+    for (bench::Workload& workload : more()) workloads.push_back(std::move(workload));
+  }
   if (list) {
     for (const bench::Workload& workload : workloads) fmt::print("{}\n", workload.name);
     return 0;

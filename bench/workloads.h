@@ -17,5 +17,6 @@ struct Workload {
 /// Training with a `part`th of the batches (a power of two, at most 16).
 std::vector<Workload> model_workloads(int64_t part = 1);
 std::vector<Workload> operation_workloads();
+std::vector<Workload> loading_workloads();
 
 }  // namespace fovea::bench

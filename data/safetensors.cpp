@@ -74,11 +74,15 @@ SafetensorsFile::SafetensorsFile(const std::string& path) : path_(path), file_(p
   metadata_ = std::move(header.metadata);
 }
 
-Tensor SafetensorsFile::tensor(const std::string& name) const {
+std::span<const std::byte> SafetensorsFile::bytes(const std::string& name) const {
   const auto found = tensors_.find(name);
   if (found == tensors_.end()) fail(path_, "no tensor {}", in_quotes(name));
-  const Info& info = found->second;
-  const std::span<const std::byte> bytes = file_.bytes().subspan(data_begin_ + info.begin, info.end - info.begin);
+  return file_.bytes().subspan(data_begin_ + found->second.begin, found->second.end - found->second.begin);
+}
+
+Tensor SafetensorsFile::tensor(const std::string& name) const {
+  const std::span<const std::byte> bytes = this->bytes(name);
+  const Info& info = tensors_.at(name);
   if (info.dtype == "I64") {
     const std::vector<int32_t> values = narrow(path_, name, bytes);
     return from_bytes(std::as_bytes(std::span(values)), info.shape, i32);

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,6 +30,10 @@ class SafetensorsFile {
   const std::map<std::string, Info>& tensors() const { return tensors_; }
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
   bool contains(const std::string& name) const { return tensors_.contains(name); }
+
+  /// The bytes of a tensor as they lie in the file, valid as long as this lives. Throws DataError where there is none of
+  /// that name.
+  std::span<const std::byte> bytes(const std::string& name) const;
 
   /// A copy of one tensor on the CPU. F32, F64, F16, BF16, I32 and BOOL become the dtype of that name, I64 becomes i32.
   /// Throws DataError where there is none of that name, its dtype is another, a number does not fit i32 or a bool's

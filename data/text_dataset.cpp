@@ -32,42 +32,58 @@ size_t default_column(const TableReader& table, std::string_view name, const std
 
 }  // namespace
 
-TextDataset load_text_dataset(const std::string& path, const TextColumns& columns, TableOptions options) {
-  const auto table = open_table(path, options);
+TextReader::TextReader(const std::string& path, const TextColumns& columns, TableOptions options)
+    : table_(open_table(path, options)) {
   std::vector<size_t> text;
-  for (const std::string& column : columns.text) text.push_back(table->column(column));
+  for (const std::string& column : columns.text) text.push_back(table_->column(column));
   size_t label;
   if (!columns.label.empty()) {
-    label = table->column(columns.label);
+    label = table_->column(columns.label);
   } else {
     // A column named "text" is not the label, even where it is the first one.
     std::vector<size_t> taken = text;
-    if (const auto named = find_named(*table, "text", {}); named && table->columns().size() > 1) {
+    if (const auto named = find_named(*table_, "text", {}); named && table_->columns().size() > 1) {
       taken.push_back(*named);
     }
-    label = default_column(*table, "label", taken);
+    label = default_column(*table_, "label", taken);
   }
-  if (text.empty()) text.push_back(default_column(*table, "text", {label}));
+  if (text.empty()) text.push_back(default_column(*table_, "text", {label}));
 
   if (std::find(text.begin(), text.end(), label) != text.end()) {
-    fail(path, "column {} cannot be both text and label", in_quotes(table->columns()[label]));
+    fail(path, "column {} cannot be both text and label", in_quotes(table_->columns()[label]));
   }
-
   std::vector<size_t> wanted = text;
   wanted.push_back(label);
-  table->select(wanted);
+  table_->select(wanted);
+}
+
+bool TextReader::next(LabelledText& out) {
+  Row row;
+  if (!table_->next(row)) return false;
+  const size_t texts = row.fields.size() - 1;
+  out.text = row.fields[0];
+  if (texts > 1) {
+    joined_ = row.fields[0];
+    for (size_t i = 1; i < texts; ++i) {
+      joined_ += ' ';
+      joined_ += row.fields[i];
+    }
+    out.text = joined_;
+  }
+  out.label = row.fields[texts];
+  out.line = row.line;
+  if (out.label.empty()) fail_at(table_->path(), row.line, "the label is empty");
+  return true;
+}
+
+TextDataset load_text_dataset(const std::string& path, const TextColumns& columns, TableOptions options) {
+  TextReader reader(path, columns, options);
   TextDataset dataset;
   dataset.path = path;
-  for (Row row; table->next(row);) {
-    std::string joined(row.fields[0]);
-    for (size_t i = 1; i < text.size(); ++i) {
-      joined += ' ';
-      joined += row.fields[i];
-    }
-    if (row.fields[text.size()].empty()) fail_at(path, row.line, "the label is empty");
-    dataset.texts.push_back(std::move(joined));
-    dataset.labels.emplace_back(row.fields[text.size()]);
-    dataset.lines.push_back(row.line);
+  for (LabelledText each; reader.next(each);) {
+    dataset.texts.emplace_back(each.text);
+    dataset.labels.emplace_back(each.label);
+    dataset.lines.push_back(each.line);
   }
   if (dataset.size() == 0) fail(path, "no rows below the header");
   return dataset;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -19,6 +20,28 @@ struct TextColumns {
   std::string label;
 };
 
+/// One example; valid until the next one is read.
+struct LabelledText {
+  std::string_view text;
+  std::string_view label;  // the name of its class
+  int64_t line = 0;        // where it begins in the file
+};
+
+/// Reads texts and the names of their classes one after the other, in memory that does not grow with the file. The
+/// default names of columns are found in any case ("Label"). Throws DataError with file and line: a malformed file, a
+/// wrong column, an empty label.
+class TextReader {
+ public:
+  explicit TextReader(const std::string& path, const TextColumns& columns = {}, TableOptions options = {});
+
+  /// False at the end.
+  bool next(LabelledText& out);
+
+ private:
+  std::unique_ptr<TableReader> table_;
+  std::string joined_;
+};
+
 /// Texts and the names of their classes, in the order of the file.
 struct TextDataset {
   std::string path;
@@ -29,8 +52,7 @@ struct TextDataset {
   int64_t size() const { return static_cast<int64_t>(texts.size()); }
 };
 
-/// Reads a table (see TableReader) into memory. The default names are found in any case ("Label"). Throws DataError
-/// with file and line: a malformed file, a wrong column, an empty label, no rows.
+/// Reads a table into memory (see TextReader). Throws DataError also where it has no rows.
 TextDataset load_text_dataset(const std::string& path, const TextColumns& columns = {}, TableOptions options = {});
 
 /// The class id of every example: of the name on `lines[i]` of the file. Throws DataError with the line of one that is

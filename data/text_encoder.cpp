@@ -4,6 +4,9 @@
 #include <bit>
 
 #include "fovea/backends/error.h"
+#include "fovea/data/file_error.h"
+#include "fovea/data/safetensors.h"
+#include "fovea/tensor/creation.h"
 
 namespace fovea::data {
 
@@ -14,9 +17,38 @@ std::vector<int64_t> TokenIds::lengths() const {
   return lengths;
 }
 
-void TokenIds::add(std::span<const int32_t> sequence) {
+void TokenIds::add(std::span<const int32_t> sequence, Caller caller) {
+  if (mapped_) raise<ValueError>(caller, "TokenIds: nothing can be added to a mapped file");
+  if (ids_.size() + sequence.size() > INT32_MAX) raise<ValueError>(caller, "TokenIds: more than {} ids", INT32_MAX);
   ids_.insert(ids_.end(), sequence.begin(), sequence.end());
-  ends_.push_back(ids_.size());
+  ends_.push_back(static_cast<int32_t>(ids_.size()));
+}
+
+void TokenIds::save(const std::string& path) const {
+  const auto as_tensor = [](std::span<const int32_t> values) {
+    return from_vector(std::vector<int32_t>(values.begin(), values.end()));
+  };
+  save_safetensors(path, {{"ids", as_tensor(ids())}, {"ends", as_tensor(ends())}});
+}
+
+TokenIds TokenIds::map(const std::string& path) {
+  TokenIds out;
+  out.mapped_ = std::make_shared<const SafetensorsFile>(path);
+  const auto values = [&](const char* name) {
+    const std::span<const std::byte> bytes = out.mapped_->bytes(name);
+    const SafetensorsFile::Info& info = out.mapped_->tensors().at(name);
+    const bool aligned = reinterpret_cast<uintptr_t>(bytes.data()) % alignof(int32_t) == 0;
+    if (info.dtype != "I32" || info.shape.rank() != 1 || !aligned) fail(path, "{} are not a list of i32", name);
+    return std::span(reinterpret_cast<const int32_t*>(bytes.data()), bytes.size() / sizeof(int32_t));
+  };
+  out.mapped_ids_ = values("ids");
+  out.mapped_ends_ = values("ends");
+  const std::span<const int32_t> ends = out.mapped_ends_;
+  if (ends.empty() || ends.front() != 0 || static_cast<size_t>(ends.back()) != out.mapped_ids_.size() ||
+      !std::is_sorted(ends.begin(), ends.end())) {
+    fail(path, "the ends of its sequences do not fit its ids");
+  }
+  return out;
 }
 
 int64_t bigram_bucket(std::string_view first, std::string_view second, int64_t buckets) {

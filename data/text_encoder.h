@@ -12,22 +12,37 @@
 
 namespace fovea::data {
 
-/// Sequences of ids, stored one behind the other.
+class SafetensorsFile;
+
+/// Sequences of ids, stored one behind the other: in memory, or in a file that is mapped, so that only what is read of it
+/// takes memory.
 class TokenIds {
  public:
-  int64_t size() const { return static_cast<int64_t>(ends_.size()) - 1; }
+  int64_t size() const { return static_cast<int64_t>(ends().size()) - 1; }
   std::span<const int32_t> operator[](int64_t i) const {
     const auto at = static_cast<size_t>(i);
-    return std::span(ids_).subspan(ends_[at], ends_[at + 1] - ends_[at]);
+    const auto begin = static_cast<size_t>(ends()[at]), end = static_cast<size_t>(ends()[at + 1]);
+    return ids().subspan(begin, end - begin);
   }
   int64_t length(int64_t i) const { return static_cast<int64_t>((*this)[i].size()); }
   std::vector<int64_t> lengths() const;
 
-  void add(std::span<const int32_t> sequence);
+  /// Throws ValueError where they are mapped, or would be more than 2^31 - 1 ids.
+  void add(std::span<const int32_t> sequence, Caller caller = {});
+
+  /// Writes a file for `map`: safetensors of "ids" and of "ends", where each sequence ends. Throws DataError.
+  void save(const std::string& path) const;
+  /// Throws DataError where the file is not one of `save`'s. Whether its ids are those of a vocabulary is not looked at.
+  static TokenIds map(const std::string& path);
 
  private:
+  std::span<const int32_t> ids() const { return mapped_ ? mapped_ids_ : std::span<const int32_t>(ids_); }
+  std::span<const int32_t> ends() const { return mapped_ ? mapped_ends_ : std::span<const int32_t>(ends_); }
+
   std::vector<int32_t> ids_;
-  std::vector<size_t> ends_{0};
+  std::vector<int32_t> ends_{0};  // and 0 in front
+  std::shared_ptr<const SafetensorsFile> mapped_;
+  std::span<const int32_t> mapped_ids_, mapped_ends_;
 };
 
 struct TextEncoderOptions {

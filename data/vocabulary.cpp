@@ -77,6 +77,14 @@ void TokenCounts::add(const Tokens& tokens) {
   for (size_t i = 0; i < tokens.size(); ++i) add(tokens[i]);
 }
 
+void TokenCounts::forget_below(int64_t count) {
+  TokenCounts kept;
+  for (int32_t i = 0; i < size(); ++i) {
+    if (counts_[static_cast<size_t>(i)] >= count) kept.add(token(i), counts_[static_cast<size_t>(i)]);
+  }
+  *this = std::move(kept);
+}
+
 Vocabulary Vocabulary::build(const TokenCounts& counts, VocabularyOptions options, Caller caller) {
   if (options.max_size != 0 && options.max_size < reserved) {
     raise<ValueError>(caller, "Vocabulary: max_size {} has no room for the ids of padding and unknown",

@@ -18,6 +18,9 @@ class TokenCounts {
   void add(std::string_view token, int64_t times = 1);
   void add(const Tokens& tokens);
 
+  /// Forgets the tokens that occurred less often than that.
+  void forget_below(int64_t count);
+
   int32_t size() const { return tokens_.size(); }
   std::string_view token(int32_t i) const { return tokens_[i]; }
   int64_t count(int32_t i) const { return counts_[static_cast<size_t>(i)]; }

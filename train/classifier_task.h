@@ -46,6 +46,8 @@ class ClassifierTask {
   virtual int64_t size(Part part) const = 0;
   /// The class of an example.
   virtual int32_t truth(Part part, int64_t example) const = 0;
+  /// How many examples of each class there are.
+  virtual std::vector<int64_t> class_counts(Part part) const;
   /// A hash of the training data.
   virtual uint64_t fingerprint() const = 0;
   /// How an example of `part` is called in messages: "texts".

@@ -119,7 +119,7 @@ Ending CrossValidation::run_folds(std::vector<FoldResult>& results, Progress& pr
     nn::Module& model = task.build(device);
     const auto optimizer = training.make_optimizer(model);
     TrainerOptions options = training.trainer();
-    options.class_weights = training.class_weights(truths_of(task, Part::train), task.labels().size(), device);
+    options.class_weights = training.class_weights(task.class_counts(Part::train), device);
     Trainer trainer(model, *optimizer, options);
     const auto train = task.stream(Part::train, training.training_stream());
     const auto valid = task.stream(Part::valid, training.inference_stream());

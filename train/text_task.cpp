@@ -1,9 +1,9 @@
 #include "fovea/train/text_task.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <filesystem>
+#include <numeric>
 
 #include "fovea/autograd/normalize.h"
 #include "fovea/data/file_error.h"
@@ -11,44 +11,24 @@
 #include "fovea/data/string_index.h"
 #include "fovea/train/inference.h"
 #include "fovea/train/split.h"
+#include "fovea/train/streamed_text_stream.h"
 
 namespace fovea::train {
 namespace {
 
-constexpr int64_t fewest_buckets = int64_t{1} << 12, most_buckets = int64_t{1} << 21;
-
 constexpr int64_t usual_bpe_vocabulary = 8000;
+constexpr size_t most_bpe_texts = 100000;  // of a stream, from which byte pairs are learned
 
 std::string vocabulary_path(const std::string& folder) { return std::filesystem::path(folder) / "vocabulary.txt"; }
 std::string tokenizer_path(const std::string& folder) { return std::filesystem::path(folder) / "tokenizer.json"; }
 
-uint64_t mix(uint64_t hash, std::string_view text) {
-  return std::rotl(hash, 5) * 0x9e3779b97f4a7c15u ^ data::hash_bytes(text);
-}
-
 uint64_t hash_of(const data::TextDataset& dataset, uint64_t hash) {
-  for (size_t i = 0; i < dataset.texts.size(); ++i) hash = mix(mix(hash, dataset.texts[i]), dataset.labels[i]);
+  for (size_t i = 0; i < dataset.texts.size(); ++i) hash = data::mix_text(hash, dataset.texts[i], dataset.labels[i]);
   return hash;
 }
 
-/// A power of two, at least one and a half as many as there are different pairs of neighbours. How many there are is
-/// estimated by the share of a bitmap's bits that no pair hits (Whang et al. 1990, linear counting).
-int64_t choose_buckets(std::span<const std::string> texts, const data::Tokenizer& tokenizer) {
-  std::vector<bool> hit(static_cast<size_t>(most_buckets));
-  int64_t hits = 0;
-  data::Tokens tokens;
-  for (const std::string& text : texts) {
-    tokenizer.tokenize(text, tokens);
-    for (size_t i = 1; i < tokens.size(); ++i) {
-      auto bit = hit[static_cast<size_t>(data::bigram_bucket(tokens[i - 1], tokens[i], most_buckets))];
-      hits += !bit;
-      bit = true;
-    }
-  }
-  const auto all = static_cast<double>(most_buckets);
-  const double pairs = -all * std::log1p(-std::min(static_cast<double>(hits), all - 1) / all);
-  const auto wanted = static_cast<uint64_t>(std::min(1.5 * pairs, all));
-  return std::clamp(static_cast<int64_t>(std::bit_ceil(wanted)), fewest_buckets, most_buckets);
+[[noreturn]] void refuse_one_class(const std::string& path, const data::Labels& labels) {
+  data::fail(path, "all labels are {}; a classifier needs two classes", data::in_quotes(labels.name(0)));
 }
 
 }  // namespace
@@ -72,9 +52,17 @@ void TextTask::declare_model(OptionTable& options) {
               {.min = 3, .max = 1 << 28, .default_text = "50000; bpe: 8000"});
   options.add("min-count", &text_.min_count, "occurrences below which a token is not known", {.min = 1, .max = 1e9});
   options.add("max-length", &text_.max_length, "tokens of a text that are read; 0 for all", {.min = 0, .max = 1 << 28});
+  options.group("Large files");
+  options.add("stream", &text_.stream,
+              "read the texts to learn from anew in each epoch instead of holding them in memory");
+  options.add("buffer", &text_.buffer, "texts of a stream that are in memory together, and shuffled",
+              {.min = 1, .max = 1 << 28});
 }
 
-void TextTask::settle(const OptionTable& options, TrainingOptions&) {
+void TextTask::settle(const OptionTable& options, TrainingOptions& training) {
+  if (text_.stream && training.balance == "sampling") {
+    refuse("--balance sampling needs the texts in memory: it does not go with --stream");
+  }
   if (text_.tokens == "bpe" && !options.given("vocabulary")) text_.vocabulary = usual_bpe_vocabulary;
 }
 
@@ -83,50 +71,99 @@ data::TextDataset TextTask::read(const std::string& path) const {
 }
 
 void TextTask::load_training(const TrainingFiles& files) {
+  parts_ = {};
+  if (text_.stream) return load_streamed(files);
   data::TextDataset train = read(files.train);
   labels_ = data::Labels::sorted(train.labels);
-  if (labels_.size() < 2) {
-    data::fail(files.train, "all labels are {}; a classifier needs two classes", data::in_quotes(labels_.name(0)));
-  }
+  if (labels_.size() < 2) refuse_one_class(files.train, labels_);
   std::vector<int32_t> ids = data::label_ids(train, labels_);
   fingerprint_ = hash_of(train, 0);
 
-  parts_ = {};
   const std::vector<Part> parts = divide(ids, files);
   for (size_t i = 0; i < ids.size(); ++i) {
     Examples& to = at(parts[i]);
     to.texts.push_back(std::move(train.texts[i]));
     to.labels.push_back(ids[i]);
   }
-  if (!files.valid.empty()) {
-    data::TextDataset valid = read(files.valid);
-    fingerprint_ = hash_of(valid, fingerprint_);
-    at(Part::valid).labels = data::label_ids(valid, labels_);
-    at(Part::valid).texts = std::move(valid.texts);
-  }
-  make_encoder(learn_tokenizer(), std::nullopt);
+  if (!files.valid.empty()) load_valid(files.valid);
+  const std::vector<std::string>& texts = at(Part::train).texts;
+  const auto tokenizer = learn_tokenizer(texts);
+  TokenSurvey survey(*tokenizer, text_.bigrams);
+  for (const std::string& text : texts) survey.add(text);
+  make_encoder(tokenizer, survey);
   for (Examples& part : parts_) part.ids = encoder_->encode(part.texts);
 }
 
-std::shared_ptr<const data::Tokenizer> TextTask::learn_tokenizer() {
+void TextTask::load_valid(const std::string& path) {
+  data::TextDataset valid = read(path);
+  fingerprint_ = hash_of(valid, fingerprint_);
+  at(Part::valid).labels = data::label_ids(valid, labels_);
+  at(Part::valid).texts = std::move(valid.texts);
+}
+
+void TextTask::load_streamed(const TrainingFiles& files) {
+  if (files.folds > 0) refuse("--folds needs the texts in memory: it does not go with --stream");
+  streamed_.emplace(files.train, data::StreamedTextsOptions{.columns = text_.columns,
+                                                            .table = {.header = !text_.no_header},
+                                                            .hold_out = files.valid.empty() ? files.hold_out : 0,
+                                                            .seed = files.seed});
+  labels_ = streamed_->labels();
+  if (labels_.size() < 2) refuse_one_class(files.train, labels_);
+  fingerprint_ = streamed_->fingerprint();
+  if (!files.valid.empty()) load_valid(files.valid);
+
+  std::vector<std::string> first;
+  if (text_.tokens == "bpe") {
+    data::StreamedTexts::Reader reader(*streamed_);
+    while (first.size() < most_bpe_texts && reader.next()) {
+      if (!reader.held_out()) first.emplace_back(reader.text());
+    }
+  }
+  const auto tokenizer = learn_tokenizer(first);
+  TokenSurvey survey(*tokenizer, text_.bigrams);
+  streamed_classes_.assign(static_cast<size_t>(labels_.size()), 0);
+  Examples& valid = at(Part::valid);
+  for (data::StreamedTexts::Reader reader(*streamed_); reader.next();) {
+    if (reader.held_out()) {
+      valid.texts.emplace_back(reader.text());
+      valid.labels.push_back(reader.label());
+    } else {
+      survey.add(reader.text());
+      ++streamed_classes_[static_cast<size_t>(reader.label())];
+    }
+  }
+  if (valid.texts.empty()) refuse("--stream needs texts to check the model with: --valid FILE, or more to --hold-out");
+  if (size(Part::train) == 0) data::fail(files.train, "no text is left to learn from");
+  make_encoder(tokenizer, survey);
+  valid.ids = encoder_->encode(valid.texts);
+}
+
+int64_t TextTask::size(Part part) const {
+  if (part != Part::train || !streamed_) return at(part).ids.size();
+  return std::accumulate(streamed_classes_.begin(), streamed_classes_.end(), int64_t{0});
+}
+
+std::vector<int64_t> TextTask::class_counts(Part part) const {
+  return part == Part::train && streamed_ ? streamed_classes_ : ClassifierTask::class_counts(part);
+}
+
+std::shared_ptr<const data::Tokenizer> TextTask::learn_tokenizer(std::span<const std::string> texts) {
   if (text_.tokens != "bpe") return data::make_tokenizer(text_.tokens);
   const int64_t reserved = data::Vocabulary::unknown + 1;
   bpe_ = std::make_shared<data::BpeTokenizer>(data::BpeTokenizer::train(
-      at(Part::train).texts,
-      {.words = {.lower_case = true}, .vocabulary = text_.vocabulary - reserved, .min_count = text_.min_count}));
+      texts, {.words = {.lower_case = true}, .vocabulary = text_.vocabulary - reserved, .min_count = text_.min_count}));
   return bpe_;
 }
 
-void TextTask::make_encoder(std::shared_ptr<const data::Tokenizer> tokenizer,
-                            std::optional<data::Vocabulary> vocabulary) {
-  const std::vector<std::string>& texts = at(Part::train).texts;
-  if (!vocabulary) {
-    vocabulary = data::Vocabulary::build(data::count_tokens(texts, *tokenizer),
-                                         {.max_size = text_.vocabulary, .min_count = text_.min_count});
-    choose_buckets_ = choose_buckets_ || text_.bigram_buckets == 0;
-    if (text_.bigrams && choose_buckets_) text_.bigram_buckets = choose_buckets(texts, *tokenizer);
-  }
-  encoder_.emplace(std::move(tokenizer), std::move(*vocabulary),
+void TextTask::make_encoder(std::shared_ptr<const data::Tokenizer> tokenizer, const TokenSurvey& survey) {
+  choose_buckets_ = choose_buckets_ || text_.bigram_buckets == 0;
+  if (text_.bigrams && choose_buckets_) text_.bigram_buckets = survey.bigram_buckets();
+  make_encoder(std::move(tokenizer),
+               data::Vocabulary::build(survey.counts(), {.max_size = text_.vocabulary, .min_count = text_.min_count}));
+}
+
+void TextTask::make_encoder(std::shared_ptr<const data::Tokenizer> tokenizer, data::Vocabulary vocabulary) {
+  encoder_.emplace(std::move(tokenizer), std::move(vocabulary),
                    data::TextEncoderOptions{.max_length = text_.max_length,
                                             .bigram_buckets = text_.bigrams ? text_.bigram_buckets : 0});
 }
@@ -163,6 +200,15 @@ TextBatch TextTask::batch(const data::TokenIds& ids, std::span<const int32_t> la
 }
 
 std::unique_ptr<BatchStream> TextTask::stream(Part part, const StreamOptions& options) {
+  if (part == Part::train && streamed_) {
+    return std::make_unique<StreamedTextStream>(
+        *streamed_, *encoder_, size(part), text_.buffer, options, !reads_bags(),
+        [this](const data::TextBlocks::Block& block, std::span<const int64_t> chosen) {
+          TextBatch input = batch(block.ids, block.labels, chosen);
+          Tensor logits = forward(*model_, input).logits;
+          return Outcome{std::move(logits), std::move(input.labels), {}, std::move(input.examples)};
+        });
+  }
   const Examples& examples = at(part);
   const data::BatchSamplerOptions sampling = options.sampler(examples.labels);
   // Bags are not padded: their lengths need not agree.

@@ -8,9 +8,11 @@
 
 #include "fovea/data/batch.h"
 #include "fovea/data/bpe.h"
+#include "fovea/data/streamed_texts.h"
 #include "fovea/data/text_dataset.h"
 #include "fovea/data/text_encoder.h"
 #include "fovea/train/classifier_task.h"
+#include "fovea/train/token_survey.h"
 
 namespace fovea::train {
 
@@ -39,6 +41,8 @@ struct TextOptions {
   int64_t vocabulary = 50000;
   int64_t min_count = 1;
   int64_t max_length = 256;
+  bool stream = false;
+  int64_t buffer = 100000;  // texts of a stream that are in memory together
 };
 
 /// A classifier of texts: everything but the model, which the derived class makes.
@@ -55,8 +59,9 @@ class TextTask : public ClassifierTask {
   std::string input_kind() const override { return "text"; }
 
   const data::Labels& labels() const override { return labels_; }
-  int64_t size(Part part) const override { return at(part).ids.size(); }
+  int64_t size(Part part) const override;
   int32_t truth(Part part, int64_t example) const override { return at(part).labels[static_cast<size_t>(example)]; }
+  std::vector<int64_t> class_counts(Part part) const override;
   uint64_t fingerprint() const override { return fingerprint_; }
   std::string noun() const override { return "texts"; }
 
@@ -91,8 +96,11 @@ class TextTask : public ClassifierTask {
   const Examples& at(Part part) const { return parts_[static_cast<size_t>(part)]; }
   Examples& at(Part part) { return parts_[static_cast<size_t>(part)]; }
   data::TextDataset read(const std::string& path) const;
-  std::shared_ptr<const data::Tokenizer> learn_tokenizer();
-  void make_encoder(std::shared_ptr<const data::Tokenizer> tokenizer, std::optional<data::Vocabulary> vocabulary);
+  void load_valid(const std::string& path);
+  void load_streamed(const TrainingFiles& files);
+  std::shared_ptr<const data::Tokenizer> learn_tokenizer(std::span<const std::string> texts);
+  void make_encoder(std::shared_ptr<const data::Tokenizer> tokenizer, const TokenSurvey& survey);
+  void make_encoder(std::shared_ptr<const data::Tokenizer> tokenizer, data::Vocabulary vocabulary);
   TextBatch batch(const data::TokenIds& ids, std::span<const int32_t> labels, std::span<const int64_t> examples) const;
   /// The weight of each token; empty where the model has no attention.
   std::vector<double> attention(std::span<const int32_t> ids) const;
@@ -113,6 +121,8 @@ class TextTask : public ClassifierTask {
   std::shared_ptr<const data::BpeTokenizer> bpe_;  // where the tokens are its
   std::optional<data::TextEncoder> encoder_;
   std::array<Examples, 3> parts_;
+  std::optional<data::StreamedTexts> streamed_;  // holds the texts to learn from, then
+  std::vector<int64_t> streamed_classes_;        // how many of each class
   uint64_t fingerprint_ = 0;
   std::unique_ptr<nn::Module> model_;
 };

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "fovea/autograd/attention.h"
+#include "fovea/autograd/autocast.h"
 #include "fovea/autograd/backward.h"
 #include "fovea/autograd/batch_norm.h"
 #include "fovea/autograd/convolution.h"
@@ -32,6 +33,7 @@
 #include "fovea/data/sampler.h"
 #include "fovea/data/scaler.h"
 #include "fovea/data/speech_batch.h"
+#include "fovea/data/streamed_texts.h"
 #include "fovea/data/table.h"
 #include "fovea/data/table_encoder.h"
 #include "fovea/data/tabular_dataset.h"
@@ -53,6 +55,7 @@
 #include "fovea/nn/early_exit.h"
 #include "fovea/nn/embedding.h"
 #include "fovea/nn/fusion.h"
+#include "fovea/nn/grad_scaler.h"
 #include "fovea/nn/hierarchical_attention.h"
 #include "fovea/nn/init.h"
 #include "fovea/nn/linear.h"
@@ -83,6 +86,7 @@
 #include "fovea/train/metrics.h"
 #include "fovea/train/progress.h"
 #include "fovea/train/speech_task.h"
+#include "fovea/train/streamed_text_stream.h"
 #include "fovea/train/table_task.h"
 #include "fovea/train/tensorboard.h"
 #include "fovea/train/text_task.h"

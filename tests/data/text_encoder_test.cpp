@@ -1,6 +1,11 @@
 #include "fovea/data/text_encoder.h"
 
+#include <algorithm>
+#include <map>
+
 #include "data/temp_folder.h"
+#include "fovea/data/safetensors.h"
+#include "fovea/tensor/creation.h"
 
 namespace fovea::data {
 namespace {
@@ -61,6 +66,36 @@ TEST(TextEncoder, TokensCarryTheirSpans) {
   ASSERT_EQ(tokens.size(), ids.size());
   EXPECT_EQ(tokens.span(0), (TextSpan{0, 1}));
   EXPECT_EQ(tokens.span(2), (TextSpan{3, 9}));
+}
+
+TEST(TokenIds, MappedOnesAreThoseThatWereSaved) {
+  const testing::TempFolder folder;
+  TokenIds ids;
+  for (const Ids& sequence : {Ids{5, 6, 7}, Ids{}, Ids{8}}) ids.add(sequence);
+  ids.save(folder / "ids");
+  TokenIds mapped = TokenIds::map(folder / "ids");
+  EXPECT_EQ(mapped.lengths(), (std::vector<int64_t>{3, 0, 1}));
+  for (int64_t i = 0; i < 3; ++i) EXPECT_TRUE(std::ranges::equal(mapped[i], ids[i]));
+  const TokenIds copy = mapped;  // outlives the original
+  mapped = {};
+  EXPECT_EQ(copy[2][0], 8);
+  EXPECT_THROW(TokenIds(copy).add(Ids{1}), ValueError);
+  TokenIds().save(folder / "none");
+  EXPECT_EQ(TokenIds::map(folder / "none").size(), 0);
+}
+
+TEST(TokenIds, AMappedFileIsLookedAtFirst) {
+  const testing::TempFolder folder;
+  const auto error = [&](const std::map<std::string, Tensor>& tensors) {
+    save_safetensors(folder / "ids", tensors);
+    return testing::error_of([&] { TokenIds::map(folder / "ids"); });
+  };
+  const Tensor ids = tensor({4, 5, 6}).to(i32);
+  EXPECT_EQ(error({{"ids", ids}}), "ids: no tensor \"ends\"");
+  EXPECT_EQ(error({{"ids", ids.to(f32)}, {"ends", ids}}), "ids: ids are not a list of i32");
+  for (const Tensor& ends : {tensor({0, 2}), tensor({1, 3}), tensor({0, 2, 1, 3}), zeros({0})}) {
+    EXPECT_EQ(error({{"ids", ids}, {"ends", ends.to(i32)}}), "ids: the ends of its sequences do not fit its ids");
+  }
 }
 
 TEST(TextEncoder, RefusesBadOptions) {

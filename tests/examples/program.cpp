@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <spawn.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -75,9 +76,11 @@ void Program::signal(int number) const { kill(id_, number); }
 Finished Program::finish() {
   while (line()) continue;
   int status = 0;
-  waitpid(id_, &status, 0);
+  rusage usage{};
+  wait4(id_, &status, 0, &usage);
   id_ = -1;
-  return {WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status), seen_, read_all(error_.get())};
+  return {WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status), seen_, read_all(error_.get()),
+          static_cast<size_t>(usage.ru_maxrss) * 1024};
 }
 
 Finished run(const std::string& path, std::vector<std::string> arguments, const std::string& input) {

@@ -23,6 +23,7 @@ struct Finished {
   int status;  // as a shell tells it: 128 and the signal's number where one ended it
   std::string out;
   std::string error;
+  size_t peak_bytes = 0;  // the most memory that it held
 };
 
 /// An example's program, run as a user runs it.
