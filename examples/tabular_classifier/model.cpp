@@ -10,6 +10,7 @@ void ModelOptions::declare(train::OptionTable& options) {
   options.add("heads", &heads, "heads of the attention between columns; they divide dim", {.min = 1, .max = 1024});
   options.add("layers", &layers, "layers in which columns attend to one another", {.min = 0, .max = 64});
   options.add("feedforward", &feedforward, "width of the layers' feed-forward networks", {.min = 1, .max = 65536});
+  options.add("hidden", &hidden, "width of the network that reads the columns side by side", {.min = 1, .max = 65536});
   options.add("knots", &knots, "where the function of a number may bend; 0: a straight line", {.min = 0, .max = 1024});
   options.add("column-dropout", &column_dropout, "share of the cells that a step hides", {.min = 0, .max = 0.95});
   options.add("noise", &noise, "deviation of the noise that a step adds to scaled numbers", {.min = 0, .max = 100});
@@ -18,10 +19,10 @@ void ModelOptions::declare(train::OptionTable& options) {
 TableModel::TableModel(const ModelOptions& options, const train::TableShape& shape)
     : options_(options),
       numeric_(shape.numeric),
-      norm_(options.dim),
       attention_(options.dim),
+      hidden_(options.dim * shape.columns(), options.hidden),
       dropout_(options.dropout),
-      output_(options.dim, shape.classes) {
+      output_(options.hidden, shape.classes) {
   if (shape.numeric > 0) {
     numbers_ = std::make_unique<nn::NumberEmbedding>(shape.numeric, options.dim,
                                                      nn::NumberEmbeddingOptions{.knots = options.knots});
@@ -41,7 +42,7 @@ TableModel::TableModel(const ModelOptions& options, const train::TableShape& sha
                                                                              .pre_norm = true});
   add("encoder", *encoder_);
   add("attention", attention_);
-  add("norm", norm_);
+  add("hidden", hidden_);
   add("output", output_);
   add("dropout", dropout_);
 }
@@ -71,6 +72,10 @@ Tensor TableModel::columns(const train::TableBatch& batch) const {
 
 train::TableOutput TableModel::forward(const train::TableBatch& batch) const {
   const Tensor read = encoder_->forward(columns(batch));
-  const nn::Attended attended = attention_.forward_with_weights(read);
-  return {output_.forward(dropout_.forward(relu(norm_.forward(attended.read)))), attended.weights, {}};
+  const Tensor weights = attention_.forward_with_weights(read).weights;
+  const int64_t columns = read.size(1);
+  // By equal weights every column comes through as it is.
+  const Tensor through =
+      (read * (weights * static_cast<double>(columns)).unsqueeze(-1)).reshape({read.size(0), columns * options_.dim});
+  return {output_.forward(dropout_.forward(relu(hidden_.forward(through)))), weights, {}};
 }

@@ -7,21 +7,22 @@
 
 /// What the model is made of.
 struct ModelOptions {
-  int64_t dim = 32;  // numbers that stand for a column
+  int64_t dim = 16;  // numbers that stand for a column
   int64_t heads = 4;
-  int64_t layers = 2;
-  int64_t feedforward = 64;
+  int64_t layers = 1;
+  int64_t feedforward = 32;
+  int64_t hidden = 128;
   int64_t knots = 8;
-  double dropout = 0.1;
-  double column_dropout = 0.05;
+  double dropout = 0.3;
+  double column_dropout = 0.1;
   double noise = 0;
 
   void declare(fovea::train::OptionTable& options);
 };
 
 /// Every column is a token: numbers by a piecewise linear function of their own, categories by a table. A Transformer lets
-/// the columns attend to one another, an attention sums them up, a linear layer names the class (after Gorishniy et al.
-/// 2021).
+/// the columns attend to one another (after Gorishniy et al. 2021); an attention says how much each counts, and what it
+/// lets through of all of them side by side goes through two linear layers. So a column without attention has no say.
 class TableModel final : public fovea::nn::Module {
  public:
   TableModel(const ModelOptions& options, const fovea::train::TableShape& shape);
@@ -37,8 +38,8 @@ class TableModel final : public fovea::nn::Module {
   std::unique_ptr<fovea::nn::NumberEmbedding> numbers_;
   std::unique_ptr<fovea::nn::Embedding> categories_;
   std::unique_ptr<fovea::nn::TransformerEncoder> encoder_;
-  fovea::nn::LayerNorm norm_;
   fovea::nn::AttentionPool attention_;
+  fovea::nn::Linear hidden_;
   fovea::nn::Dropout dropout_;
   fovea::nn::Linear output_;
 };
