@@ -19,6 +19,7 @@ struct Explanation {
   std::string text;      // for a pipe
   std::string coloured;  // for a terminal with 24-bit colours
   std::string json;      // an object, whose members `predict --json` adds to its own
+  std::string png = {};  // of what is a picture: the file's bytes
 };
 
 Explanation explain_pieces(std::span<const Piece> pieces);

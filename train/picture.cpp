@@ -113,7 +113,8 @@ Explanation explain_picture(const data::Image& picture, const AttentionGrid& gri
                   picture_html(heat, "where the attention is") + "</div>",
           .text = grid_text(grid),
           .coloured = picture_text(heat),
-          .json = Json{{"attention", std::move(rows)}}.dump()};
+          .json = Json{{"attention", std::move(rows)}}.dump(),
+          .png = data::encode_png(heat)};
 }
 
 }  // namespace fovea::train

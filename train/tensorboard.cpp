@@ -4,6 +4,8 @@
 #include <filesystem>
 #include <utility>
 
+#include "fovea/data/image.h"
+
 namespace fovea::train {
 namespace {
 
@@ -58,6 +60,14 @@ void TensorBoard::epoch(const EpochRecord& record, const nn::Module& model) {
   for (const nn::NamedTensor& parameter : model.named_parameters()) {
     file_.histogram(parameter.name, step, parameter.tensor.detach().to_vector<float>());
   }
+}
+
+void TensorBoard::example(const std::string& tag, int64_t step, const Explanation& explanation) {
+  if (explanation.png.empty()) return file_.text(tag, step, explanation.text);
+  const data::Image picture = data::decode_png(explanation.png, tag);
+  file_.image(
+      tag, step,
+      {.width = picture.width, .height = picture.height, .channels = picture.channels, .bytes = explanation.png});
 }
 
 }  // namespace fovea::train

@@ -4,6 +4,7 @@
 
 #include "fovea/nn/module.h"
 #include "fovea/train/event_file.h"
+#include "fovea/train/explanation.h"
 #include "fovea/train/history.h"
 #include "fovea/train/options.h"
 
@@ -18,7 +19,8 @@ class TensorBoard {
 
   /// The epoch's metrics, and how the weights are distributed.
   void epoch(const EpochRecord& record, const nn::Module& model);
-  EventFile& file() { return file_; }
+  /// What the model looked at in an example: the picture where there is one, else the text.
+  void example(const std::string& tag, int64_t step, const Explanation& explanation);
 
  private:
   EventFile file_;

@@ -22,6 +22,12 @@ namespace fovea::train {
 using Json = nlohmann::ordered_json;
 namespace fs = std::filesystem;
 
+namespace {
+
+constexpr int64_t most_board_examples = 3;
+
+}  // namespace
+
 TrainingSession::TrainingSession(std::string program, std::unique_ptr<ClassifierTask> task)
     : program_(std::move(program)), task_(std::move(task)) {}
 
@@ -90,8 +96,7 @@ int TrainingSession::run(OptionTable& options) {
   TrainerOptions trainer_options = training_.trainer();
   trainer_options.checkpoint = checkpoint_path(out_);
   trainer_options.run = identity.describe();
-  trainer_options.class_weights =
-      training_.class_weights(truths_of(*task_, Part::train), task_->labels().size(), device);
+  trainer_options.class_weights = training_.class_weights(task_->class_counts(Part::train), device);
   Trainer trainer(model, *optimizer, trainer_options);
   if (checkpoint) trainer.resume(*checkpoint);
   checkpoint.reset();
@@ -124,6 +129,9 @@ int TrainingSession::run(OptionTable& options) {
                                              : decision_.decide(costs, {}, {});
   const Evaluation evaluation = evaluation_of(*task_, part, predictions);
   write_model(model, options, name, predictions.decision);
+  for (int64_t i = 0; i < std::min(most_board_examples, task_->size(part)); ++i) {
+    board.example(fmt::format("example/{}", i + 1), trainer.steps(), task_->explain(part, i, predictions.best(i)));
+  }
   const std::string report = fs::path(out_) / "report.html";
   data::write_atomically(report, to_html(make_report({.title = fmt::format("{}: {}", program_, out_),
                                                       .task = *task_,

@@ -10,6 +10,7 @@
 #include "fovea/train/model_folder.h"
 #include "fovea/train/report.h"
 #include "fovea/train/run_identity.h"
+#include "fovea/train/tensorboard.h"
 #include "fovea/train/terminal.h"
 #include "generation.h"
 
@@ -109,12 +110,14 @@ int Training::run(train::OptionTable& options) {
   Windows train(*model, learned, random, device);
   const bool checks = checked >= 2;
   Windows valid(*model, checks ? held_out : learned, shape, device);
+  train::TensorBoard board(out_, trainer.steps(), options);
   const train::TrainerEvents events{.progress = [&](const train::ProgressState& state) { progress.update(state); },
                                     .epoch =
                                         [&](const train::EpochRecord& record) {
                                           progress.line(train::epoch_line(record, training_.epochs));
                                           data::write_atomically(fs::path(out_) / "metrics.jsonl",
                                                                  train::to_jsonl(trainer.history()));
+                                          board.epoch(record, *model);
                                         }};
   const train::Ending ending = trainer.fit(train, checks ? &valid : nullptr, events);
   progress.clear();
@@ -140,6 +143,7 @@ int Training::run(train::OptionTable& options) {
     if (option.rules.configuration) report.facts.emplace_back(option.name, train::OptionTable::text(option));
   }
   report.texts = {{"What it writes", sample}};
+  board.example("what it writes", trainer.steps(), {.html = {}, .text = sample, .coloured = {}, .json = {}});
   data::write_atomically(fs::path(out_) / "report.html", train::to_html(report));
 
   const bool over = ending == train::Ending::complete || ending == train::Ending::stopped_early;

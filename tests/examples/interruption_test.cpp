@@ -1,13 +1,10 @@
 // The same seed ends in the same bytes: with any number of threads, and however often the run was cut.
 #include <csignal>
-#include <thread>
 
 #include "text_classifier.h"
 
 namespace fovea::test {
 namespace {
-
-using namespace std::chrono_literals;
 
 class InterruptionTest : public testing::Test {
  protected:
@@ -52,26 +49,6 @@ TEST_F(InterruptionTest, ControlCSavesAndResumingEndsInTheSameBytes) {
   EXPECT_THAT(resumed.out, testing::HasSubstr("going on behind step"));
   EXPECT_EQ(weights("cut"), weights("whole"));
   EXPECT_FALSE(is_there("cut/checkpoint.safetensors"));
-}
-
-TEST_F(InterruptionTest, KilledAtAnyMomentItResumesToTheSameBytes) {
-  const auto start = std::chrono::steady_clock::now();
-  ASSERT_EQ(classify(train_into("whole")).status, 0);
-  const auto whole = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - start);
-
-  data::testing::Random random(7);
-  const Words cut = train_into("cut", {"--resume", "--save-every", "3"});
-  int killed = 0;
-  for (int attempt = 0; attempt < 8; ++attempt) {
-    Program program(TEXT_CLASSIFIER, cut);
-    std::this_thread::sleep_for(whole * static_cast<int>(5 + random.below(40)) / 100);
-    program.signal(SIGKILL);
-    killed += program.finish().status == 128 + SIGKILL;
-  }
-  EXPECT_GT(killed, 0);
-  const Finished resumed = classify(cut);
-  ASSERT_EQ(resumed.status, 0) << resumed.error;
-  EXPECT_EQ(weights("cut"), weights("whole"));
 }
 
 TEST_F(InterruptionTest, AnotherRunIsNotGoneOnWith) {

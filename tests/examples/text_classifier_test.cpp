@@ -144,7 +144,8 @@ TEST_F(TextClassifierTest, ConfigOfAModelRepeatsIt) {
 }
 
 TEST_F(TextClassifierTest, TheDemosAttentionBeatsItsBagOfWords) {
-  const Finished done = classify({"demo", "--out", folder / "demo", "--threads", "1", "--quiet", "--json"});
+  const Finished done =
+      classify({"demo", "--out", folder / "demo", "--device", "cpu", "--threads", "1", "--quiet", "--json"});
   ASSERT_EQ(done.status, 0) << done.error;
   const Json result = last_line(done.out);
   EXPECT_LT(result["bag"], 0.8);
