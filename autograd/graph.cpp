@@ -1,6 +1,7 @@
 #include "fovea/autograd/graph.h"
 
 #include "fovea/autograd/backward.h"
+#include "fovea/backends/recording.h"
 
 namespace fovea {
 namespace {
@@ -138,7 +139,9 @@ void Tensor::zero_grad() {
   TensorImpl& impl = detail::checked(impl_);
   if (!impl.leaf) return;
   impl.leaf->grad = {};
-  impl.leaf->sparse_grad.reset();
+  if (!impl.leaf->sparse_grad) return;
+  // The rows come from the host in every run of a captured step, and are to go in every one.
+  each_run([leaf = impl.leaf] { leaf->sparse_grad.reset(); });
 }
 
 Tensor Tensor::detach() const { return raw::window(*this, shape(), strides(), view().offset); }

@@ -1,6 +1,7 @@
 #include "fovea/autograd/indexing.h"
 
 #include "fovea/autograd/graph.h"
+#include "fovea/backends/recording.h"
 #include "fovea/autograd/pointwise.h"
 #include "fovea/autograd/shape_ops.h"
 #include "fovea/tensor/creation.h"
@@ -185,8 +186,8 @@ Tensor embedding_bag(const Tensor& given_index, const Tensor& given_offsets, con
        options](const Tensor& g) {
         if (options.sparse && !grad_enabled()) {
           const Tensor dense = raw::contiguous(g);
-          deliver_sparse(leaf, g.backend().bag_backward(
-                                   {index->view(), offsets->view(), dense.view(), mean, options.padding_index}));
+          each_rows(g.backend(), {index->view(), offsets->view(), dense.view(), mean, options.padding_index},
+                    [leaf](RowSparse rows) { deliver_sparse(leaf, std::move(rows)); });
           return Gradients{Tensor()};
         }
         // Each position reads its bag's gradient; a mean divides it by the bag's size first.

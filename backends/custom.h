@@ -35,5 +35,7 @@ struct CustomCall {
 
 /// Runs or records it on the device. Throws DeviceError.
 void run(const CustomCall& call, Device device);
+/// The same past every check and recording.
+void launch(const CustomCall& call, Device device);
 
 }  // namespace fovea

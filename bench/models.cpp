@@ -110,18 +110,21 @@ struct ConvolutionalClassifier : nn::Sequential {
 
 /// Zero gradients, forward, cross entropy, backward, update.
 template <class Model, class Optimizer>
-std::function<void()> training(std::shared_ptr<Model> model, std::shared_ptr<Optimizer> optimizer, const Tensor& x,
+Prepared training(std::shared_ptr<Model> model, std::shared_ptr<Optimizer> optimizer, const Tensor& x,
                                int64_t classes) {
   const Tensor y = randint(0, classes, {x.size(0)}).to(x.device());
-  return [=] {
+  const auto step = [=] {
     optimizer->zero_grad();
-    cross_entropy(model->forward(x), y).backward();
+    const Tensor loss = cross_entropy(model->forward(x), y);
+    loss.backward();
     optimizer->step();
+    return loss;
   };
+  return {step, model->parameters()};
 }
 
 template <class Model>
-std::function<void()> adam_training(std::shared_ptr<Model> model, const Tensor& x, int64_t classes) {
+Prepared adam_training(std::shared_ptr<Model> model, const Tensor& x, int64_t classes) {
   model->to(x.device());
   return training(model, std::make_shared<nn::Adam>(model->parameters(), nn::AdamOptions{.lr = 1e-3}), x, classes);
 }
@@ -143,17 +146,17 @@ Workload train_transformer(std::string name, const TransformerClassifier::Sizes&
 
 /// One text, no gradients.
 template <class Model>
-std::function<void()> inference(std::shared_ptr<Model> model, int64_t vocabulary, int64_t time, Device device) {
+Prepared inference(std::shared_ptr<Model> model, int64_t vocabulary, int64_t time, Device device) {
   model->to(device);
   model->eval();
   const Tensor x = randint(0, vocabulary, {1, time}).to(device);
-  return [=] {
+  return {[=] {
     const NoGrad off;
-    model->forward(x);
-  };
+    return model->forward(x);
+  }};
 }
 
-std::function<void()> train_bag(Device device, int64_t batch) {
+Prepared train_bag(Device device, int64_t batch) {
   auto model = std::make_shared<BagClassifier>();
   model->to(device);
   auto optimizer = std::make_shared<nn::SGD>(model->parameters(), nn::SGDOptions{.lr = 0.1});

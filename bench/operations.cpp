@@ -6,33 +6,36 @@ namespace {
 /// A step that runs `f` on random tensors, without recording.
 template <class F>
 Workload operation(std::string name, std::vector<Shape> shapes, F f) {
-  return {std::move(name), [shapes, f](Device device) -> std::function<void()> {
+  return {std::move(name), [shapes, f](Device device) -> Prepared {
             std::vector<Tensor> inputs;
             for (const Shape& shape : shapes) inputs.push_back(randn(shape).to(device));
-            return [inputs, f] {
+            return {[inputs, f] {
               const NoGrad off;
-              f(inputs);
-            };
+              return f(inputs);
+            }};
           }};
 }
 
-std::function<void()> chain(Device device) {
+Prepared chain(Device device) {
   const Tensor start = randn({16}).to(device), y = randn({16}).to(device);
-  return [start, y] {
+  return {[start, y] {
     Tensor x = start.clone().set_requires_grad();
     Tensor z = x;
     for (int i = 0; i < 500; ++i) z = z * y + y;
     sum(z).backward();
-  };
+    return x.grad();
+  }};
 }
 
-std::function<void()> attention(Device device) {
+Prepared attention(Device device) {
   std::vector<Tensor> inputs;
   for (int i = 0; i < 3; ++i) inputs.push_back(randn({4, 8, 512, 64}).to(device).set_requires_grad());
-  return [inputs] {
+  return {[inputs] {
     for (Tensor x : inputs) x.zero_grad();
-    sum(scaled_dot_product_attention(inputs[0], inputs[1], inputs[2])).backward();
-  };
+    const Tensor total = sum(scaled_dot_product_attention(inputs[0], inputs[1], inputs[2]));
+    total.backward();
+    return total;
+  }};
 }
 
 }  // namespace

@@ -8,10 +8,16 @@
 
 namespace fovea::bench {
 
-/// A named piece of work: `prepare` makes models and inputs on a device and returns what one step does.
+/// What one step does, and what it gives: the loss, a model's or an operation's output.
+struct Prepared {
+  std::function<Tensor()> step;
+  std::vector<Tensor> weights = {};  // that it trains
+};
+
+/// A named piece of work: `prepare` makes models and inputs on a device.
 struct Workload {
   std::string name;
-  std::function<std::function<void()>(Device)> prepare;
+  std::function<Prepared(Device)> prepare;
 };
 
 /// Training with a `part`th of the batches (a power of two, at most 16).

@@ -2,6 +2,7 @@
 
 #include "fovea/autograd/elementwise.h"
 #include "fovea/autograd/graph.h"
+#include "fovea/backends/recording.h"
 #include "fovea/nn/sparse_rows.h"
 #include "fovea/tensor/creation.h"
 #include "fovea/tensor/raw.h"
@@ -63,7 +64,8 @@ Tensor clip_grad_norm(const std::vector<Tensor>& parameters, double max_norm, Ca
   const std::vector<Tensor> gradients = gradients_of(parameters);
   const Tensor norm = norm_of(gradients, caller);
   // Where the host can look for free, a pass over gradients that are small enough is spared.
-  if (gradients.empty() || (norm.buffer()->host() && norm.item(caller) + 1e-6 <= max_norm)) return norm;
+  const bool free = norm.buffer()->host() && !is_recording();
+  if (gradients.empty() || (free && norm.item(caller) + 1e-6 <= max_norm)) return norm;
   const Tensor by = factor(norm, max_norm);
   for (const Tensor& g : gradients) scale.into({&g}, {g, by});
   return norm;

@@ -1,5 +1,6 @@
 #include "fovea/tensor/tensor.h"
 
+#include "fovea/backends/recording.h"
 #include "fovea/tensor/raw.h"
 
 namespace fovea {
@@ -70,7 +71,8 @@ std::vector<T> converted_values(const Tensor& x) {
 }  // namespace
 
 template <class T>
-std::vector<T> Tensor::to_vector(Caller) const {
+std::vector<T> Tensor::to_vector(Caller caller) const {
+  refuse_while_recording("to_vector", caller);
   switch (dtype()) {
     case DType::f32:
       return converted_values<T, float>(*this);
@@ -90,6 +92,7 @@ std::vector<T> Tensor::to_vector(Caller) const {
 
 template <class T>
 T Tensor::item(Caller caller) const {
+  refuse_while_recording("item", caller);
   if (numel() != 1) raise<ShapeError>(caller, "item: the tensor has {} elements, not one: {}", numel(), shape());
   return to_vector<T>(caller)[0];
 }

@@ -14,7 +14,7 @@ class CpuBackend final : public Backend {
   Device device() const override { return Device::cpu(); }
   std::string description() const override;
 
-  BufferRef allocate(size_t bytes) override { return BufferRef(allocator_.allocate(bytes)); }
+  BufferRef allocate(size_t bytes) override;
   void recycle(Buffer* buffer) noexcept override { allocator_.recycle(buffer); }
   MemoryStats memory() const override { return allocator_.stats(); }
   void set_cache_limit(size_t bytes) override { allocator_.set_limit(bytes); }

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "fovea/backends/factories.h"
+#include "fovea/backends/recording.h"
 #include "fovea/backends/vulkan/kernels.h"
 #include "fovea/backends/vulkan/matmul_tuner.h"
 
@@ -18,6 +19,7 @@ std::string VulkanBackend::description() const {
 }
 
 BufferRef VulkanBackend::allocate(size_t bytes) {
+  if (BufferRef made = recorded_allocation(*this, bytes)) return made;
   const Lock lock(mutex_);
   return engine_.allocate(bytes);
 }
@@ -38,11 +40,13 @@ void VulkanBackend::set_cache_limit(size_t bytes) {
 }
 
 void VulkanBackend::write(Buffer& buffer, size_t offset, const void* source, size_t bytes) {
+  if (recorded_write(*this, buffer, offset, source, bytes)) return;
   const Lock lock(mutex_);
   engine_.write(static_cast<VulkanBuffer&>(buffer), offset, source, bytes);
 }
 
 void VulkanBackend::read(const Buffer& buffer, size_t offset, void* destination, size_t bytes) {
+  refuse_recorded_read();
   const Lock lock(mutex_);
   engine_.read(static_cast<const VulkanBuffer&>(buffer), offset, destination, bytes);
 }
@@ -53,116 +57,139 @@ void VulkanBackend::synchronize() {
 }
 
 void VulkanBackend::map(const MapCall& call) {
+  if (recorded(*this, &Backend::map, call)) return;
   const Lock lock(mutex_);
   vulkan::map(engine_, call);
 }
 
 void VulkanBackend::matmul(const MatmulCall& call) {
+  if (recorded(*this, &Backend::matmul, call)) return;
   const Lock lock(mutex_);
   vulkan::matmul(engine_, call);
 }
 
 void VulkanBackend::softmax(const SoftmaxCall& call) {
+  if (recorded(*this, &Backend::softmax, call)) return;
   const Lock lock(mutex_);
   vulkan::softmax(engine_, call);
 }
 
 void VulkanBackend::softmax_backward(const SoftmaxBackwardCall& call) {
+  if (recorded(*this, &Backend::softmax_backward, call)) return;
   const Lock lock(mutex_);
   vulkan::softmax_backward(engine_, call);
 }
 
 void VulkanBackend::layer_norm(const LayerNormCall& call) {
+  if (recorded(*this, &Backend::layer_norm, call)) return;
   const Lock lock(mutex_);
   vulkan::layer_norm(engine_, call);
 }
 
 void VulkanBackend::layer_norm_backward(const LayerNormBackwardCall& call) {
+  if (recorded(*this, &Backend::layer_norm_backward, call)) return;
   const Lock lock(mutex_);
   vulkan::layer_norm_backward(engine_, call);
 }
 
 void VulkanBackend::cross_entropy(const CrossEntropyCall& call) {
+  if (recorded(*this, &Backend::cross_entropy, call)) return;
   const Lock lock(mutex_);
   vulkan::cross_entropy(engine_, call);
 }
 
 void VulkanBackend::cross_entropy_backward(const CrossEntropyBackwardCall& call) {
+  if (recorded(*this, &Backend::cross_entropy_backward, call)) return;
   const Lock lock(mutex_);
   vulkan::cross_entropy_backward(engine_, call);
 }
 
 void VulkanBackend::gather(const GatherCall& call) {
+  if (recorded(*this, &Backend::gather, call)) return;
   const Lock lock(mutex_);
   vulkan::gather(engine_, call);
 }
 
 void VulkanBackend::scatter_add(const ScatterAddCall& call) {
+  if (recorded(*this, &Backend::scatter_add, call)) return;
   const Lock lock(mutex_);
   vulkan::scatter_add(engine_, call);
 }
 
 void VulkanBackend::bag(const BagCall& call) {
+  if (recorded(*this, &Backend::bag, call)) return;
   const Lock lock(mutex_);
   vulkan::bag(engine_, call);
 }
 
 void VulkanBackend::scan(const ScanCall& call) {
+  if (recorded(*this, &Backend::scan, call)) return;
   const Lock lock(mutex_);
   vulkan::scan(engine_, call);
 }
 
 void VulkanBackend::arg_reduce(const ArgReduceCall& call) {
+  if (recorded(*this, &Backend::arg_reduce, call)) return;
   const Lock lock(mutex_);
   vulkan::arg_reduce(engine_, call);
 }
 
 void VulkanBackend::sort(const SortCall& call) {
+  if (recorded(*this, &Backend::sort, call)) return;
   const Lock lock(mutex_);
   vulkan::sort(engine_, call);
 }
 
 void VulkanBackend::random(const RandomCall& call) {
+  if (recorded(*this, &Backend::random, call)) return;
   const Lock lock(mutex_);
   vulkan::random(engine_, call);
 }
 
 void VulkanBackend::recurrent(const RecurrentCall& call) {
+  if (recorded(*this, &Backend::recurrent, call)) return;
   const Lock lock(mutex_);
   vulkan::recurrent(engine_, call);
 }
 
 void VulkanBackend::recurrent_backward(const RecurrentBackwardCall& call) {
+  if (recorded(*this, &Backend::recurrent_backward, call)) return;
   const Lock lock(mutex_);
   vulkan::recurrent_backward(engine_, call);
 }
 
 void VulkanBackend::convolution(const ConvolutionCall& call) {
+  if (recorded(*this, &Backend::convolution, call)) return;
   const Lock lock(mutex_);
   vulkan::convolution(engine_, call);
 }
 
 void VulkanBackend::pool(const PoolCall& call) {
+  if (recorded(*this, &Backend::pool, call)) return;
   const Lock lock(mutex_);
   vulkan::pool(engine_, call);
 }
 
 void VulkanBackend::pool_backward(const PoolBackwardCall& call) {
+  if (recorded(*this, &Backend::pool_backward, call)) return;
   const Lock lock(mutex_);
   vulkan::pool_backward(engine_, call);
 }
 
 void VulkanBackend::attention(const AttentionCall& call) {
+  if (recorded(*this, &Backend::attention, call)) return;
   const Lock lock(mutex_);
   vulkan::attention(engine_, call);
 }
 
 void VulkanBackend::attention_backward(const AttentionBackwardCall& call) {
+  if (recorded(*this, &Backend::attention_backward, call)) return;
   const Lock lock(mutex_);
   vulkan::attention_backward(engine_, call);
 }
 
 RowSparse VulkanBackend::bag_backward(const BagBackwardCall& call) {
+  refuse_recorded_read();  // how many rows there are is not known ahead: see each_rows
   const Lock lock(mutex_);
   return vulkan::bag_backward(engine_, call);
 }

@@ -22,7 +22,7 @@ TEST_F(CostTest, AStepOfAnyWorkloadTakesAtMostTenSubmitsAndWaitsForNothing) {
     if (!workload.name.starts_with("train_")) continue;
     SCOPED_TRACE(workload.name);
     manual_seed(0);
-    const std::function<void()> step = workload.prepare(Device::vulkan());
+    const std::function<Tensor()> step = workload.prepare(Device::vulkan()).step;
     step();
     backend(Device::vulkan()).synchronize();
     const VulkanCounters before = vulkan_counters();

@@ -1,0 +1,174 @@
+#include "fovea/autograd/capture.h"
+
+#include <algorithm>
+
+#include "fovea/backends/recording.h"
+#include "fovea/backends/step_plan.h"
+#include "fovea/tensor/creation.h"
+#include "fovea/tensor/raw.h"
+
+namespace fovea {
+namespace {
+
+constexpr int most_recordings = 4;
+
+/// What must be alike in arguments that one plan serves.
+struct Form {
+  Shape shape;
+  Strides strides;
+  DType dtype;
+  Device device;
+  bool requires_grad;
+
+  explicit Form(const Tensor& x)
+      : shape(x.shape()), strides(x.strides()), dtype(x.dtype()), device(x.device()), requires_grad(x.requires_grad()) {}
+  friend bool operator==(const Form&, const Form&) = default;
+};
+
+/// One step as a list of what it did; two that are equal will go on being so.
+using Trace = std::vector<std::pair<const char*, uint64_t>>;
+
+Trace trace_of(const RecordedStep& step) {
+  Trace trace;
+  for (const RecordedCall& call : step.calls) trace.emplace_back(call.name, call.signature);
+  return trace;
+}
+
+/// A copy of memory of its own, and outside the graph.
+Tensor result_of(const Tensor& x) {
+  Tensor out = raw::empty(x.shape(), x.options());
+  raw::copy(x, out);
+  return out;
+}
+
+}  // namespace
+
+struct CapturedStep::Plan {
+  std::vector<Form> forms;
+  std::vector<int64_t> offsets;  // of the recorded arguments
+  std::vector<Form> results;
+  std::shared_ptr<RandomStart> random;
+  Trace trace;  // of the last recording
+  int recordings = 0;
+  std::unique_ptr<StepPlan> steps;  // once two recordings agreed
+  std::vector<StepPlan::Argument> arguments;
+  std::vector<BufferRef> result_buffers;
+};
+
+CapturedStep::CapturedStep(Function function, CaptureOptions options, Caller caller)
+    : function_(std::move(function)), options_(options), caller_(caller) {
+  if (options_.most_shapes == 0) raise<ValueError>(caller, "capture: most_shapes must be 1 or more");
+}
+CapturedStep::~CapturedStep() = default;
+CapturedStep::CapturedStep(CapturedStep&&) noexcept = default;
+
+CapturedStep::Plan& CapturedStep::plan_for(std::span<const Tensor> arguments) {
+  const auto fits = [&](const std::unique_ptr<Plan>& plan) {
+    return std::equal(arguments.begin(), arguments.end(), plan->forms.begin(), plan->forms.end(),
+                      [](const Tensor& x, const Form& form) { return Form(x) == form; });
+  };
+  const auto found = std::find_if(plans_.begin(), plans_.end(), fits);
+  if (found != plans_.end()) {
+    std::rotate(plans_.begin(), found, found + 1);
+    return *plans_.front();
+  }
+  if (plans_.size() == options_.most_shapes) plans_.pop_back();
+  auto plan = std::make_unique<Plan>();
+  for (const Tensor& x : arguments) plan->forms.emplace_back(x);
+  plans_.insert(plans_.begin(), std::move(plan));
+  return *plans_.front();
+}
+
+void CapturedStep::run(std::span<const Tensor> arguments, std::span<Tensor> results) {
+  const ErrorScope scope(caller_);
+  Plan& plan = plan_for(arguments);
+  if (plan.steps) return replay(plan, arguments, results);
+  record(plan, arguments, results);
+}
+
+void CapturedStep::record(Plan& plan, std::span<const Tensor> arguments, std::span<Tensor> results) {
+  std::vector<BufferRef> buffers;
+  plan.offsets.clear();
+  for (const Tensor& x : arguments) {
+    buffers.push_back(x.buffer());
+    plan.offsets.push_back(x.view().offset);
+  }
+  Generator& generator = default_generator();
+  plan.random = std::make_shared<RandomStart>(RandomStart{generator.seed, generator.offset});
+  Recording recording(buffers, plan.random);
+  plan.results.clear();
+  plan.result_buffers.clear();
+  {
+    const std::vector<Tensor> made = function_(arguments);
+    if (made.size() != results.size()) {
+      raise<ValueError>(caller_, "capture: the function returned {} tensors, not {}", made.size(), results.size());
+    }
+    for (size_t i = 0; i < made.size(); ++i) {
+      results[i] = result_of(made[i]);
+      plan.results.emplace_back(results[i]);
+      plan.result_buffers.push_back(results[i].buffer());
+    }
+  }
+  RecordedStep step = recording.finish(plan.result_buffers, generator.offset);
+  Backend* device = recording.device();
+  plan.result_buffers.assign(results.size(), {});
+
+  Trace trace = trace_of(step);
+  if (plan.recordings++ > 0) {
+    if (trace == plan.trace) {
+      plan.trace = {};
+      if (device) plan.steps = std::make_unique<StepPlan>(std::move(step), *device);
+      plan.arguments.resize(arguments.size());
+      return;
+    }
+    if (plan.recordings == most_recordings) {
+      const auto [now, before] = std::mismatch(trace.begin(), trace.end(), plan.trace.begin(), plan.trace.end());
+      raise<ValueError>(caller_, "capture: no two of {} runs did the same: \"{}\" (kernel {} of {}) is new or has "
+                        "other numbers each time; give what changes as an argument, or do it in each_run",
+                        most_recordings, now == trace.end() ? "the end" : now->first, now - trace.begin() + 1,
+                        trace.size());
+    }
+  }
+  plan.trace = std::move(trace);
+}
+
+void CapturedStep::replay(Plan& plan, std::span<const Tensor> arguments, std::span<Tensor> results) {
+  if (results.size() != plan.results.size()) {
+    raise<ValueError>(caller_, "capture: the function returns {} tensors, not {}", plan.results.size(), results.size());
+  }
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    const Tensor& x = arguments[i];
+    plan.arguments[i] = {x.buffer().get(), x.view().offset - plan.offsets[i]};
+  }
+  for (size_t i = 0; i < results.size(); ++i) {
+    const Form& form = plan.results[i];
+    results[i] = raw::empty(form.shape, {form.dtype, form.device});
+    plan.result_buffers[i] = results[i].buffer();
+  }
+  if (!arena_ || arena_->bytes() < plan.steps->bytes()) {
+    arena_ = {};
+    arena_ = fovea::backend(Device::cpu()).allocate(plan.steps->bytes());
+  }
+  plan.steps->bind(arena_);
+  Generator& generator = default_generator();
+  *plan.random = {generator.seed, generator.offset};
+  plan.steps->run(plan.arguments, plan.result_buffers);
+  generator.offset = plan.random->offset + plan.steps->numbers();
+  std::fill(plan.result_buffers.begin(), plan.result_buffers.end(), BufferRef());
+  ++replays_;
+}
+
+CaptureStats CapturedStep::stats() const {
+  CaptureStats stats{.replays = replays_};
+  for (const auto& plan : plans_) {
+    if (!plan->steps) continue;
+    if (stats.plans++ > 0) continue;
+    stats.kernels = plan->steps->calls();
+    stats.dropped = plan->steps->dropped();
+    stats.merged = plan->steps->merged();
+    stats.bytes = plan->steps->bytes();
+  }
+  return stats;
+}
+
+}  // namespace fovea

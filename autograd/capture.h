@@ -1,0 +1,144 @@
+#pragma once
+
+#include <array>
+#include <functional>
+#include <memory>
+#include <span>
+#include <tuple>
+#include <vector>
+
+#include "fovea/tensor/tensor.h"
+
+namespace fovea {
+
+struct CaptureOptions {
+  size_t most_shapes = 8;  // how many plans are kept: one for each combination of the arguments' shapes
+};
+
+/// What is known of a captured step.
+struct CaptureStats {
+  size_t plans = 0;    // shapes that have been captured
+  size_t kernels = 0;  // of the plan that ran last; the same of the rest
+  size_t dropped = 0;  // kernels whose results nothing read
+  size_t merged = 0;   // elementwise kernels that became part of the next
+  size_t bytes = 0;    // memory for all that lives within a step
+  uint64_t replays = 0;
+};
+
+/// See capture().
+class CapturedStep {
+ public:
+  using Function = std::function<std::vector<Tensor>(std::span<const Tensor> arguments)>;
+
+  CapturedStep(Function function, CaptureOptions options, Caller caller);
+  ~CapturedStep();
+  CapturedStep(CapturedStep&&) noexcept;
+
+  /// One step. Fills `results` with as many tensors as the function returns.
+  void run(std::span<const Tensor> arguments, std::span<Tensor> results);
+  CaptureStats stats() const;
+
+ private:
+  struct Plan;
+
+  Plan& plan_for(std::span<const Tensor> arguments);
+  void record(Plan& plan, std::span<const Tensor> arguments, std::span<Tensor> results);
+  void replay(Plan& plan, std::span<const Tensor> arguments, std::span<Tensor> results);
+
+  Function function_;
+  CaptureOptions options_;
+  Caller caller_;
+  std::vector<std::unique_ptr<Plan>> plans_;  // the one used last stands in front
+  BufferRef arena_;
+  uint64_t replays_ = 0;
+};
+
+/// A step of one kind of function; calling it is one step.
+template <class F>
+class Captured {
+ public:
+  Captured(F function, CaptureOptions options, Caller caller)
+      : step_(wrap(std::move(function)), options, caller) {}
+
+  template <class... Arguments>
+  auto operator()(const Arguments&... arguments) {
+    const std::array<Tensor, sizeof...(Arguments)> given{arguments...};
+    using Result = std::invoke_result_t<F&, const Arguments&...>;
+    if constexpr (std::is_void_v<Result>) {
+      step_.run(given, {});
+    } else if constexpr (std::is_same_v<Result, Tensor>) {
+      std::array<Tensor, 1> result;
+      step_.run(given, result);
+      return std::move(result[0]);
+    } else {
+      Result results{};
+      step_.run(given, results);
+      return results;
+    }
+  }
+  CaptureStats stats() const { return step_.stats(); }
+
+ private:
+  template <size_t... I>
+  static auto call(F& f, [[maybe_unused]] std::span<const Tensor> arguments, std::index_sequence<I...>) {
+    return f(arguments[I]...);
+  }
+  /// How many tensors F takes: the least number that it can be called with.
+  template <size_t count = 0>
+  static constexpr size_t parameters() {
+    if constexpr (takes(std::make_index_sequence<count>{})) {
+      return count;
+    } else {
+      static_assert(count < 32, "a captured function takes tensors");
+      return parameters<count + 1>();
+    }
+  }
+  template <size_t... I>
+  static constexpr bool takes(std::index_sequence<I...>) {
+    return std::is_invocable_v<F&, std::enable_if_t<(I >= 0), const Tensor&>...>;
+  }
+  static CapturedStep::Function wrap(F function) {
+    return [f = std::move(function)](std::span<const Tensor> arguments) mutable {
+      constexpr auto indices = std::make_index_sequence<parameters()>{};
+      if constexpr (std::is_void_v<decltype(call(f, arguments, indices))>) {
+        call(f, arguments, indices);
+        return std::vector<Tensor>{};
+      } else {
+        auto made = call(f, arguments, indices);
+        if constexpr (std::is_same_v<decltype(made), Tensor>) {
+          return std::vector<Tensor>{made};
+        } else {
+          return std::vector<Tensor>(made.begin(), made.end());
+        }
+      }
+    };
+  }
+
+  CapturedStep step_;
+};
+
+/// A step (of training, of inference) that is recorded and then run again without shape checks, graph building and
+/// allocations: the same kernels on the same numbers, so that every bit is what it would be otherwise.
+///
+///     auto step = capture([&](const Tensor& tokens, const Tensor& labels) {
+///       optimizer.zero_grad();
+///       Tensor loss = cross_entropy(model.forward(tokens), labels);
+///       loss.backward();
+///       optimizer.step();
+///       return loss;
+///     });
+///     for (const Batch& batch : loader) losses.push_back(step(batch.tokens, batch.labels));
+///
+/// The function takes tensors and returns none, one, or a std::array of them, which are new and outside the graph at
+/// every call. It runs as written until two runs in a row did the same (usually twice), and once more for each new
+/// combination of shapes. What it does beyond kernels happens then only, but for optimizers' steps and what stands in
+/// each_run. Tensors that it uses without being given them are those of the recording: give it what changes. What it
+/// uses must outlive the step. Random numbers of the default generator, learning rates and step counts go on as they
+/// would. Parameters' gradients are there after each call. A ValueError names what cannot be captured: a value read by
+/// the host, with its line; a number that changes from run to run.
+template <class F>
+Captured<F> capture(F function, CaptureOptions options = {}, Caller caller = {}) {
+  return {std::move(function), options, caller};
+}
+
+}  // namespace fovea

@@ -1,0 +1,117 @@
+#include "fovea/backends/recording.h"
+
+#include <algorithm>
+#include <functional>
+
+#include "fovea/backends/custom.h"
+#include "fovea/backends/recording_kernels.h"
+
+namespace fovea {
+namespace {
+
+constinit thread_local RecordingKernels* current = nullptr;
+
+/// Kernels of this thread run unrecorded while it lives.
+class Pause {
+ public:
+  Pause() : before_(std::exchange(current, nullptr)) {}
+  ~Pause() { current = before_; }
+  Pause(const Pause&) = delete;
+  Pause& operator=(const Pause&) = delete;
+
+ private:
+  RecordingKernels* before_;
+};
+
+}  // namespace
+
+namespace detail {
+
+constinit std::atomic<int> recordings{0};
+
+Recorder::Recorder(Backend& device) : backend_(current) {
+  if (!current) return;
+  current->use(device);
+  current = nullptr;
+}
+Recorder::~Recorder() {
+  if (backend_) current = static_cast<RecordingKernels*>(backend_);
+}
+
+}  // namespace detail
+
+Recording::Recording(std::span<const BufferRef> arguments, std::shared_ptr<RandomStart> random) {
+  if (current) throw ValueError("capture: a step is being recorded already");
+  kernels_ = std::make_unique<RecordingKernels>(arguments, std::move(random));
+  current = kernels_.get();
+  detail::recordings.fetch_add(1, std::memory_order_relaxed);
+}
+
+Recording::~Recording() {
+  current = nullptr;
+  detail::recordings.fetch_sub(1, std::memory_order_relaxed);
+}
+
+RecordedStep Recording::finish(std::span<const BufferRef> results, uint64_t random_end) {
+  return kernels_->finish(results, random_end);
+}
+
+Backend* Recording::device() const { return kernels_->real(); }
+
+bool is_recording() { return current; }
+
+void each_run(std::function<void()> work) {
+  if (!current) return work();
+  RecordingKernels& kernels = *current;
+  const Pause pause;
+  work();
+  kernels.note_work(std::move(work));
+}
+
+void each_rows(Backend& on, const BagBackwardCall& call, std::function<void(RowSparse)> deliver) {
+  if (!current) return deliver(on.bag_backward(call));
+  RecordingKernels& kernels = *current;
+  const Pause pause;
+  kernels.rows(call, std::move(deliver));
+}
+
+BufferRef recorded_allocation(Backend& device, size_t bytes) {
+  if (detail::recordings.load(std::memory_order_relaxed) == 0) return {};
+  const detail::Recorder recorder(device);
+  return recorder.backend() ? recorder.backend()->allocate(bytes) : BufferRef();
+}
+
+bool recorded_write(Backend& device, Buffer& buffer, size_t offset, const void* source, size_t bytes) {
+  if (detail::recordings.load(std::memory_order_relaxed) == 0) return false;
+  const detail::Recorder recorder(device);
+  if (recorder.backend()) recorder.backend()->write(buffer, offset, source, bytes);
+  return recorder.backend();
+}
+
+void refuse_recorded_read() {
+  if (detail::recordings.load(std::memory_order_relaxed) != 0 && current) {
+    throw ValueError("a captured step cannot give values to the host; read them behind it");
+  }
+}
+
+void refuse_while_recording(const char* what, Caller caller) {
+  if (!current) return;
+  raise<ValueError>(caller, "{}: a captured step cannot give values to the host; read them behind it", what);
+}
+
+void run(const CustomCall& call, Device device) {
+  const CustomKernel& kernel = call.kernel;
+  const bool vulkan = device.kind == Device::Kind::vulkan;
+  if (vulkan ? kernel.spirv.empty() : !kernel.cpu) {
+    throw DeviceError(fmt::format("{}: {} has no such kernel", kernel.name, device));
+  }
+  if (call.items == 0) return;
+  if (current) {
+    RecordingKernels& kernels = *current;
+    const Pause pause;
+    return kernels.custom(call, device);
+  }
+  launch(call, device);
+}
+
+}  // namespace fovea

@@ -1,0 +1,88 @@
+#pragma once
+
+#include <unordered_map>
+
+#include "fovea/backends/custom.h"
+#include "fovea/backends/recorded_step.h"
+
+namespace fovea {
+
+/// The backend that stands in for a device while a step is recorded: it runs each kernel there and notes it.
+class RecordingKernels final : public Backend {
+ public:
+  RecordingKernels(std::span<const BufferRef> arguments, std::shared_ptr<RandomStart> random);
+
+  /// The device that a kernel is asked of; a step has one.
+  void use(Backend& device);
+  Backend* real() const { return device_; }
+  void note_work(std::function<void()> work);
+  void rows(const BagBackwardCall& call, std::function<void(RowSparse)> deliver);
+  void custom(const CustomCall& call, Device device);
+  RecordedStep finish(std::span<const BufferRef> results, uint64_t random_end);
+
+  Device device() const override { return device_->device(); }
+  std::string description() const override { return device_->description(); }
+  BufferRef allocate(size_t bytes) override;
+  void recycle(Buffer* buffer) noexcept override { device_->recycle(buffer); }
+  MemoryStats memory() const override { return device_->memory(); }
+  void set_cache_limit(size_t bytes) override { device_->set_cache_limit(bytes); }
+  void write(Buffer& buffer, size_t offset, const void* source, size_t bytes) override;
+  void read(const Buffer&, size_t, void*, size_t) override;
+  void synchronize() override { device_->synchronize(); }
+
+  void map(const MapCall& call) override;
+  void matmul(const MatmulCall& call) override;
+  void softmax(const SoftmaxCall& call) override;
+  void softmax_backward(const SoftmaxBackwardCall& call) override;
+  void layer_norm(const LayerNormCall& call) override;
+  void layer_norm_backward(const LayerNormBackwardCall& call) override;
+  void cross_entropy(const CrossEntropyCall& call) override;
+  void cross_entropy_backward(const CrossEntropyBackwardCall& call) override;
+  void gather(const GatherCall& call) override;
+  void scatter_add(const ScatterAddCall& call) override;
+  void bag(const BagCall& call) override;
+  void scan(const ScanCall& call) override;
+  void arg_reduce(const ArgReduceCall& call) override;
+  void sort(const SortCall& call) override;
+  void random(const RandomCall& call) override;
+  bool has_recurrent() const override { return device_->has_recurrent(); }
+  void recurrent(const RecurrentCall& call) override;
+  void recurrent_backward(const RecurrentBackwardCall& call) override;
+  bool has_convolution() const override { return device_->has_convolution(); }
+  void convolution(const ConvolutionCall& call) override;
+  void pool(const PoolCall& call) override;
+  void pool_backward(const PoolBackwardCall& call) override;
+  bool has_attention() const override { return device_->has_attention(); }
+  void attention(const AttentionCall& call) override;
+  void attention_backward(const AttentionBackwardCall& call) override;
+
+ private:
+  struct Attention;
+  struct Recurrent;
+
+  uint32_t buffer(Buffer* buffer);
+  const View* keep(const View& view);
+  const View* reads(const View& view);
+  const View* reads(const View* view) { return view ? reads(*view) : nullptr; }
+  const View* writes(const View& view);
+  const View* writes(const View* view) { return view ? writes(*view) : nullptr; }
+  const View* updates(const View& view);
+  const Program* keep(const Program& program);
+  uint64_t draw(const char* name, uint64_t seed, uint64_t offset, int64_t numbers);
+  Attention attention_views(const AttentionCall& call, bool forward);
+  Recurrent recurrent_views(const RecurrentCall& call, bool forward);
+  RecordedCall& note(const char* name, std::initializer_list<double> numbers, std::function<void(Backend&)> run);
+  void drop_dead();
+
+  Backend* device_ = nullptr;
+  std::shared_ptr<RandomStart> random_;
+  RecordedStep step_;
+  std::unordered_map<const Buffer*, uint32_t> known_;
+  std::unordered_map<const Program*, const Program*> programs_;
+  std::vector<std::pair<uint32_t, BufferRef>> made_;  // by the step, and in use as far as is known
+  std::vector<uint32_t> pending_reads_, pending_writes_;
+  uint64_t pending_signature_ = 0;
+  uint64_t drawn_ = 0;  // numbers of the generator's counters up to here are used
+};
+
+}  // namespace fovea

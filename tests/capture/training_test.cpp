@@ -1,0 +1,93 @@
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <new>
+
+#include "support/device.h"
+#include "workloads.h"
+
+// The training workloads of the benchmarks, captured: the same weights bit for bit, no allocation in a steady step, and
+// no more memory than planned.
+
+namespace {
+std::atomic<bool> counting{false};
+std::atomic<size_t> allocations{0};
+
+void* counted(size_t bytes, size_t alignment) {
+  if (counting.load(std::memory_order_relaxed)) allocations.fetch_add(1, std::memory_order_relaxed);
+  void* block = alignment <= alignof(std::max_align_t)
+                    ? std::malloc(bytes)
+                    : std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
+  if (!block) throw std::bad_alloc();
+  return block;
+}
+}  // namespace
+
+void* operator new(size_t bytes) { return counted(bytes, 1); }
+void* operator new[](size_t bytes) { return counted(bytes, 1); }
+void* operator new(size_t bytes, std::align_val_t alignment) { return counted(bytes, static_cast<size_t>(alignment)); }
+void* operator new[](size_t bytes, std::align_val_t alignment) {
+  return counted(bytes, static_cast<size_t>(alignment));
+}
+void operator delete(void* block) noexcept { std::free(block); }
+void operator delete[](void* block) noexcept { std::free(block); }
+void operator delete(void* block, size_t) noexcept { std::free(block); }
+void operator delete[](void* block, size_t) noexcept { std::free(block); }
+void operator delete(void* block, std::align_val_t) noexcept { std::free(block); }
+void operator delete[](void* block, std::align_val_t) noexcept { std::free(block); }
+void operator delete(void* block, size_t, std::align_val_t) noexcept { std::free(block); }
+void operator delete[](void* block, size_t, std::align_val_t) noexcept { std::free(block); }
+
+namespace fovea::test {
+namespace {
+
+constexpr int part = 16;  // of the benchmarks' batches
+constexpr int steps = 100;
+
+std::vector<std::vector<float>> trained(const bench::Workload& workload, Device device, bool captured) {
+  manual_seed(0);
+  const bench::Prepared prepared = workload.prepare(device);
+  auto replayed = capture(prepared.step);
+  for (int i = 0; i < steps; ++i) captured ? replayed() : prepared.step();
+  std::vector<std::vector<float>> weights;
+  for (const Tensor& weight : prepared.weights) weights.push_back(weight.to_vector<float>());
+  return weights;
+}
+
+TEST(CapturedTraining, EndsWithTheSameWeightsBitForBit) {
+  for (const bench::Workload& workload : bench::model_workloads(part)) {
+    if (!workload.name.starts_with("train_")) continue;
+    EXPECT_TRUE(trained(workload, {}, true) == trained(workload, {}, false)) << workload.name;
+  }
+}
+
+TEST(CapturedTraining, EndsWithTheSameWeightsOnVulkan) {
+  if (list_vulkan_devices().devices.empty()) GTEST_SKIP() << "SKIPPED: no Vulkan device";
+  for (const bench::Workload& workload : bench::model_workloads(part)) {
+    if (workload.name != "train_rnn_tiny" && workload.name != "train_mlp" && workload.name != "train_bag") continue;
+    EXPECT_TRUE(trained(workload, Device::vulkan(), true) == trained(workload, Device::vulkan(), false))
+        << workload.name;
+  }
+}
+
+TEST(CapturedTraining, ASteadyStepAllocatesNothingAndStaysWithinItsPlan) {
+  for (const bench::Workload& workload : bench::model_workloads(part)) {
+    if (!workload.name.starts_with("train_")) continue;
+    SCOPED_TRACE(workload.name);
+    manual_seed(0);
+    const bench::Prepared prepared = workload.prepare({});
+    auto step = capture(prepared.step);
+    for (int i = 0; i < 5; ++i) step();
+    const size_t held = backend({}).memory().live;
+    const uint64_t misses = backend({}).memory().misses;
+    counting = true;
+    for (int i = 0; i < 3; ++i) step();
+    counting = false;
+    EXPECT_EQ(allocations.exchange(0), 0u);
+    EXPECT_EQ(backend({}).memory().misses, misses);
+    EXPECT_EQ(backend({}).memory().live, held);
+  }
+}
+
+}  // namespace
+}  // namespace fovea::test
