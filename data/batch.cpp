@@ -55,6 +55,38 @@ Batch make_batch(const TokenIds& sequences, std::span<const int32_t> labels, std
           {examples.begin(), examples.end()}};
 }
 
+Batch make_sentence_batch(const EncodedTexts& texts, std::span<const int32_t> labels, std::span<const int64_t> examples,
+                          Device device, Caller caller) {
+  check(texts.ids, labels, examples, caller);
+  if (texts.sentences.size() != texts.ids.size()) {
+    raise<ShapeError>(caller, "make_sentence_batch: sentences of {} texts for {}", texts.sentences.size(),
+                      texts.ids.size());
+  }
+  size_t sentences = 0;
+  for (const int64_t example : examples) sentences = std::max(sentences, texts.sentences[example].size());
+
+  // Every sentence is a row of its own.
+  TokenIds rows;
+  std::vector<int64_t> all;
+  for (const int64_t example : examples) {
+    std::span<const int32_t> left = texts.ids[example];
+    const std::span<const int32_t> lengths = texts.sentences[example];
+    for (size_t i = 0; i < sentences; ++i) {
+      const auto length = i < lengths.size() ? static_cast<size_t>(lengths[i]) : 0;
+      rows.add(left.first(length));
+      left = left.subspan(length);
+      all.push_back(static_cast<int64_t>(all.size()));
+    }
+  }
+  const Batch flat = make_batch(rows, {}, all, device, caller);
+  const Shape shape{static_cast<int64_t>(examples.size()), static_cast<int64_t>(sentences), flat.tokens.size(1)};
+  return {flat.tokens.reshape(shape),
+          flat.lengths.reshape({shape[0], shape[1]}),
+          flat.mask.reshape(shape),
+          gather_labels(labels, examples, device),
+          {examples.begin(), examples.end()}};
+}
+
 BagBatch make_bag_batch(const TokenIds& sequences, std::span<const int32_t> labels, std::span<const int64_t> examples,
                         Device device, Caller caller) {
   check(sequences, labels, examples, caller);

@@ -4,7 +4,7 @@
 #include <span>
 #include <vector>
 
-#include "fovea/data/text_encoder.h"
+#include "fovea/data/sentences.h"
 #include "fovea/tensor/tensor.h"
 
 namespace fovea::data {
@@ -36,6 +36,13 @@ Batch make_batch(const TokenIds& sequences, std::span<const int32_t> labels, std
                  Device device = {}, Caller caller = {});
 BagBatch make_bag_batch(const TokenIds& sequences, std::span<const int32_t> labels, std::span<const int64_t> examples,
                         Device device = {}, Caller caller = {});
+
+/// Texts by their sentences: a Batch whose time is [sentences, words].
+///   tokens   i32 [batch, sentences, words], Vocabulary::padding where there is none
+///   lengths  i32 [batch, sentences], 0 past a text's last sentence
+///   mask     bool [batch, sentences, words]
+Batch make_sentence_batch(const EncodedTexts& texts, std::span<const int32_t> labels, std::span<const int64_t> examples,
+                          Device device = {}, Caller caller = {});
 
 /// The labels of some examples: i32 [batch]; undefined where `labels` is empty.
 Tensor gather_labels(std::span<const int32_t> labels, std::span<const int64_t> examples, Device device);

@@ -24,7 +24,10 @@ class UnicodeBreaker::Iterator {
  public:
   explicit Iterator(Kind kind) {
     UErrorCode code = U_ZERO_ERROR;
-    iterator_.reset(ubrk_open(kind == Kind::word ? UBRK_WORD : UBRK_CHARACTER, "", nullptr, 0, &code));
+    const UBreakIteratorType type = kind == Kind::word        ? UBRK_WORD
+                                    : kind == Kind::character ? UBRK_CHARACTER
+                                                              : UBRK_SENTENCE;
+    iterator_.reset(ubrk_open(type, "", nullptr, 0, &code));
     check(code, "text boundaries");
   }
 

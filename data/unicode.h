@@ -21,7 +21,7 @@ struct Segment {
 /// Finds Unicode's text boundaries in the root locale. May be used by several threads at once.
 class UnicodeBreaker {
  public:
-  enum class Kind : uint8_t { word, character };
+  enum class Kind : uint8_t { word, character, sentence };
   /// Throws Error where ICU's data is absent.
   explicit UnicodeBreaker(Kind kind);
   ~UnicodeBreaker();

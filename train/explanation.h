@@ -13,6 +13,13 @@ struct Piece {
   std::optional<double> weight = std::nullopt;
 };
 
+/// Parts that belong together, as the words of a sentence do, and how much attention the model gives them as a whole.
+/// The weights of the parts are shares of the example: divided by that of the group they are shares within it.
+struct PieceGroup {
+  std::span<const Piece> pieces;
+  double weight;
+};
+
 /// What a model looked at in an example, in the forms in which people and programs see it.
 struct Explanation {
   std::string html;      // for report.html
@@ -23,6 +30,8 @@ struct Explanation {
 };
 
 Explanation explain_pieces(std::span<const Piece> pieces);
+/// Groups by their weights, and the parts of each by their share within it.
+Explanation explain_groups(std::span<const PieceGroup> groups);
 
 /// Parts coloured by their weight relative to the greatest.
 std::string pieces_html(std::span<const Piece> pieces);

@@ -42,6 +42,7 @@ th{color:var(--soft);font-weight:500}
 .example .head{font-size:.85rem;color:var(--soft);margin-bottom:.3rem}
 .example .head b{color:var(--text)}.example .wrong b:last-of-type{color:var(--bad)}
 .pieces{white-space:pre-wrap;overflow-wrap:anywhere;line-height:1.8}
+.group{border-left:.35rem solid rgb(var(--heat)/calc(var(--w)*.85));padding-left:.5rem;margin:.2rem 0}
 .pieces mark{background:rgb(var(--heat)/calc(var(--w)*.85));color:inherit;border-radius:.25rem;padding:.1rem 0}
 .pictures{display:flex;flex-wrap:wrap;gap:.6rem}
 .pictures img{height:8rem;width:auto;max-width:100%;image-rendering:pixelated;border-radius:.25rem}

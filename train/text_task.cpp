@@ -5,11 +5,9 @@
 #include <filesystem>
 #include <numeric>
 
-#include "fovea/autograd/normalize.h"
 #include "fovea/data/file_error.h"
 #include "fovea/data/loader.h"
 #include "fovea/data/string_index.h"
-#include "fovea/train/inference.h"
 #include "fovea/train/split.h"
 #include "fovea/train/streamed_text_stream.h"
 
@@ -29,6 +27,11 @@ uint64_t hash_of(const data::TextDataset& dataset, uint64_t hash) {
 
 [[noreturn]] void refuse_one_class(const std::string& path, const data::Labels& labels) {
   data::fail(path, "all labels are {}; a classifier needs two classes", data::in_quotes(labels.name(0)));
+}
+
+TextBatch of_padded(data::Batch padded) {
+  return {std::move(padded.tokens),  {}, std::move(padded.lengths), std::move(padded.mask), std::move(padded.labels),
+          std::move(padded.examples)};
 }
 
 }  // namespace
@@ -51,7 +54,16 @@ void TextTask::declare_model(OptionTable& options) {
   options.add("vocabulary", &text_.vocabulary, "most tokens to know",
               {.min = 3, .max = 1 << 28, .default_text = "50000; bpe: 8000"});
   options.add("min-count", &text_.min_count, "occurrences below which a token is not known", {.min = 1, .max = 1e9});
+  options.add("max-sentence", &text_.max_sentence, "tokens after which a sentence is cut, for --encoder hierarchical",
+              {.min = 1, .max = 1 << 20});
   options.add("max-length", &text_.max_length, "tokens of a text that are read; 0 for all", {.min = 0, .max = 1 << 28});
+  options.group("Augmentation");
+  data::TextAugmentOptions& augment = text_.augment;
+  options.add("drop", &augment.drop, "share of the tokens that are left out", {.min = 0, .max = 0.95});
+  options.add("swap", &augment.swap, "share of the tokens that change places with the next one",
+              {.min = 0, .max = 0.95});
+  options.add("noise", &augment.noise, "share of the tokens that become any other, as often as it occurs",
+              {.min = 0, .max = 0.95});
   options.group("Large files");
   options.add("stream", &text_.stream,
               "read the texts to learn from anew in each epoch instead of holding them in memory");
@@ -60,6 +72,9 @@ void TextTask::declare_model(OptionTable& options) {
 }
 
 void TextTask::settle(const OptionTable& options, TrainingOptions& training) {
+  if (text_.stream && text_.augment.any()) {
+    refuse("--drop, --swap and --noise need the texts in memory: they do not go with --stream");
+  }
   if (text_.stream && training.balance == "sampling") {
     refuse("--balance sampling needs the texts in memory: it does not go with --stream");
   }
@@ -91,7 +106,7 @@ void TextTask::load_training(const TrainingFiles& files) {
   TokenSurvey survey(*tokenizer, text_.bigrams);
   for (const std::string& text : texts) survey.add(text);
   make_encoder(tokenizer, survey);
-  for (Examples& part : parts_) part.ids = encoder_->encode(part.texts);
+  for (Examples& part : parts_) part.encoded = encode(part.texts);
 }
 
 void TextTask::load_valid(const std::string& path) {
@@ -103,6 +118,7 @@ void TextTask::load_valid(const std::string& path) {
 
 void TextTask::load_streamed(const TrainingFiles& files) {
   if (files.folds > 0) refuse("--folds needs the texts in memory: it does not go with --stream");
+  if (layout() == TextLayout::sentences) refuse("--encoder hierarchical does not go with --stream");
   streamed_.emplace(files.train, data::StreamedTextsOptions{.columns = text_.columns,
                                                             .table = {.header = !text_.no_header},
                                                             .hold_out = files.valid.empty() ? files.hold_out : 0,
@@ -135,11 +151,11 @@ void TextTask::load_streamed(const TrainingFiles& files) {
   if (valid.texts.empty()) refuse("--stream needs texts to check the model with: --valid FILE, or more to --hold-out");
   if (size(Part::train) == 0) data::fail(files.train, "no text is left to learn from");
   make_encoder(tokenizer, survey);
-  valid.ids = encoder_->encode(valid.texts);
+  valid.encoded = encode(valid.texts);
 }
 
 int64_t TextTask::size(Part part) const {
-  if (part != Part::train || !streamed_) return at(part).ids.size();
+  if (part != Part::train || !streamed_) return at(part).encoded.ids.size();
   return std::accumulate(streamed_classes_.begin(), streamed_classes_.end(), int64_t{0});
 }
 
@@ -166,6 +182,31 @@ void TextTask::make_encoder(std::shared_ptr<const data::Tokenizer> tokenizer, da
   encoder_.emplace(std::move(tokenizer), std::move(vocabulary),
                    data::TextEncoderOptions{.max_length = text_.max_length,
                                             .bigram_buckets = text_.bigrams ? text_.bigram_buckets : 0});
+  if (layout() == TextLayout::sentences) splitter_.emplace(text_.max_sentence);
+}
+
+void TextTask::read_text(const std::string& text, ReadText& read) const {
+  encoder_->encode(text, read.tokens, read.ids);
+  read.count = read.tokens.size();
+  if (text_.max_length > 0) read.count = std::min(read.count, static_cast<size_t>(text_.max_length));
+  if (splitter_) read.sentences = splitter_->lengths(text, read.tokens, read.count);
+}
+
+TextTask::ReadText TextTask::read_text(Part part, int64_t example) const {
+  ReadText read;
+  read_text(at(part).texts[static_cast<size_t>(example)], read);
+  return read;
+}
+
+data::EncodedTexts TextTask::encode(std::span<const std::string> texts) const {
+  data::EncodedTexts encoded;
+  ReadText read;
+  for (const std::string& text : texts) {
+    read_text(text, read);
+    encoded.ids.add(read.ids);
+    if (splitter_) encoded.sentences.add(read.sentences);
+  }
+  return encoded;
 }
 
 void TextTask::load_test(const std::string& path) {
@@ -173,11 +214,11 @@ void TextTask::load_test(const std::string& path) {
   Examples& test = at(Part::test);
   test.labels = data::label_ids(dataset, labels_);
   test.texts = std::move(dataset.texts);
-  test.ids = encoder_->encode(test.texts);
+  test.encoded = encode(test.texts);
 }
 
 std::vector<std::string> TextTask::set_inputs(const std::vector<std::string>& inputs) {
-  at(Part::test) = {.texts = inputs, .ids = encoder_->encode(inputs), .labels = {}};
+  at(Part::test) = {.texts = inputs, .encoded = encode(inputs), .labels = {}};
   return inputs;
 }
 
@@ -188,21 +229,32 @@ nn::Module& TextTask::build(Device device) {
   return *model_;
 }
 
+TextBatch TextTask::batch(const data::EncodedTexts& texts, std::span<const int32_t> labels,
+                          std::span<const int64_t> examples) const {
+  if (layout() != TextLayout::sentences) return batch(texts.ids, labels, examples);
+  return of_padded(data::make_sentence_batch(texts, labels, examples, device_));
+}
+
 TextBatch TextTask::batch(const data::TokenIds& ids, std::span<const int32_t> labels,
                           std::span<const int64_t> examples) const {
-  if (reads_bags()) {
-    data::BagBatch bag = data::make_bag_batch(ids, labels, examples, device_);
-    return {std::move(bag.tokens), std::move(bag.offsets), {}, {}, std::move(bag.labels), std::move(bag.examples)};
-  }
-  data::Batch padded = data::make_batch(ids, labels, examples, device_);
-  return {std::move(padded.tokens),  {}, std::move(padded.lengths), std::move(padded.mask), std::move(padded.labels),
-          std::move(padded.examples)};
+  if (layout() != TextLayout::bags) return of_padded(data::make_batch(ids, labels, examples, device_));
+  data::BagBatch bag = data::make_bag_batch(ids, labels, examples, device_);
+  return {std::move(bag.tokens), std::move(bag.offsets), {}, {}, std::move(bag.labels), std::move(bag.examples)};
+}
+
+data::BatchSampler TextTask::sampler(const Examples& examples, const StreamOptions& options) const {
+  const data::BatchSamplerOptions sampling = options.sampler(examples.labels);
+  const data::EncodedTexts& texts = examples.encoded;
+  // Bags are not padded: their lengths need not agree.
+  if (layout() == TextLayout::bags && options.shuffle) return data::BatchSampler(texts.ids.size(), sampling);
+  const data::TokenIds& padded = layout() == TextLayout::sentences ? texts.sentences : texts.ids;
+  return data::BatchSampler(padded.lengths(), sampling);
 }
 
 std::unique_ptr<BatchStream> TextTask::stream(Part part, const StreamOptions& options) {
   if (part == Part::train && streamed_) {
     return std::make_unique<StreamedTextStream>(
-        *streamed_, *encoder_, size(part), text_.buffer, options, !reads_bags(),
+        *streamed_, *encoder_, size(part), text_.buffer, options, layout() != TextLayout::bags,
         [this](const data::TextBlocks::Block& block, std::span<const int64_t> chosen) {
           TextBatch input = batch(block.ids, block.labels, chosen);
           Tensor logits = forward(*model_, input).logits;
@@ -210,121 +262,23 @@ std::unique_ptr<BatchStream> TextTask::stream(Part part, const StreamOptions& op
         });
   }
   const Examples& examples = at(part);
-  const data::BatchSamplerOptions sampling = options.sampler(examples.labels);
-  // Bags are not padded: their lengths need not agree.
-  data::BatchSampler sampler = reads_bags() && options.shuffle ? data::BatchSampler(examples.ids.size(), sampling)
-                                                               : data::BatchSampler(examples.ids.lengths(), sampling);
-  auto loader = std::make_shared<data::DataLoader<TextBatch>>(
-      std::move(sampler),
-      [this, &examples](std::span<const int64_t> chosen) { return batch(examples.ids, examples.labels, chosen); });
+  std::function<TextBatch(std::span<const int64_t>, int64_t)> make = [this, &examples](auto chosen, int64_t) {
+    return batch(examples.encoded, examples.labels, chosen);
+  };
+  if (part == Part::train && options.shuffle && text_.augment.any()) {
+    const data::TextAugmenter augmenter(text_.augment, examples.encoded, encoder_->vocabulary().size());
+    make = [this, &examples, augmenter, seed = options.seed](auto chosen, int64_t epoch) {
+      std::vector<int64_t> all(chosen.size());
+      std::iota(all.begin(), all.end(), 0);
+      TextBatch changed = batch(augmenter.change(chosen, data::epoch_seed(seed, epoch)), {}, all);
+      changed.labels = data::gather_labels(examples.labels, chosen, device_);
+      changed.examples.assign(chosen.begin(), chosen.end());
+      return changed;
+    };
+  }
+  auto loader = std::make_shared<data::DataLoader<TextBatch>>(sampler(examples, options), std::move(make));
   return std::make_unique<LoaderStream<TextBatch>>(
       std::move(loader), [this](const TextBatch& input) { return forward(*model_, input).logits; });
-}
-
-std::vector<double> TextTask::attention(std::span<const int32_t> ids) const {
-  if (reads_bags()) return {};
-  const Inference inference(*model_);
-  data::TokenIds one;
-  one.add(ids);
-  const std::array<int64_t, 1> first{0};
-  const Tensor weights = forward(*model_, batch(one, {}, first)).weights;
-  return weights.defined() ? weights.to_vector<double>() : std::vector<double>();
-}
-
-Predictions TextTask::without(std::span<const int32_t> ids, size_t tokens,
-                              const std::vector<std::vector<size_t>>& removed) const {
-  const Inference inference(*model_);
-  data::TokenIds variants;
-  for (const std::vector<size_t>& each : removed) {
-    std::vector<bool> gone(tokens + 2);  // the stand-in of an empty text counts as a pair
-    for (const size_t token : each) gone[token] = true;
-    std::vector<int32_t> rest;
-    for (size_t k = 0; k < ids.size(); ++k) {
-      // Behind the ids of the tokens stand those of the pairs: the i-th is of tokens i and i + 1.
-      const bool pair = k >= tokens;
-      const size_t first = pair ? k - tokens : k;
-      if (!gone[first] && !(pair && gone[first + 1])) rest.push_back(ids[k]);
-    }
-    if (rest.empty()) rest.push_back(data::Vocabulary::unknown);
-    variants.add(rest);
-  }
-  Predictions predictions{.classes = labels_.size()};
-  constexpr int64_t at_once = 64;
-  for (int64_t begin = 0; begin < variants.size(); begin += at_once) {
-    std::vector<int64_t> chosen;
-    for (int64_t i = begin; i < std::min(begin + at_once, variants.size()); ++i) chosen.push_back(i);
-    const auto rows = softmax(forward(*model_, batch(variants, {}, chosen)).logits, -1).to_vector<float>();
-    predictions.probabilities.insert(predictions.probabilities.end(), rows.begin(), rows.end());
-  }
-  return predictions;
-}
-
-std::vector<double> TextTask::left_out(std::span<const int32_t> ids, size_t tokens, int32_t predicted) const {
-  std::vector<std::vector<size_t>> removed{{}};
-  for (size_t i = 0; i < tokens; ++i) removed.push_back({i});
-  const Predictions predictions = without(ids, tokens, removed);
-  const auto probability = [&](size_t variant) -> double {
-    return predictions.of(static_cast<int64_t>(variant))[static_cast<size_t>(predicted)];
-  };
-  std::vector<double> lost;
-  double sum = 0;
-  for (size_t i = 0; i < tokens; ++i) {
-    lost.push_back(std::max(0.0, probability(0) - probability(i + 1)));
-    sum += lost.back();
-  }
-  for (double& each : lost) each = sum > 0 ? each / sum : 0;
-  return lost;
-}
-
-std::vector<double> TextTask::weights_of(std::span<const int32_t> ids, size_t tokens, int32_t predicted) const {
-  std::vector<double> weights = attention(ids);
-  return weights.empty() ? left_out(ids, tokens, predicted) : weights;
-}
-
-size_t TextTask::token_count(const data::Tokens& tokens) const {
-  return text_.max_length > 0 ? std::min(tokens.size(), static_cast<size_t>(text_.max_length)) : tokens.size();
-}
-
-std::vector<double> TextTask::unit_weights(Part part, int64_t example, int32_t predicted) {
-  data::Tokens tokens;
-  std::vector<int32_t> ids;
-  encoder_->encode(at(part).texts[static_cast<size_t>(example)], tokens, ids);
-  std::vector<double> weights = weights_of(ids, token_count(tokens), predicted);
-  weights.resize(token_count(tokens));  // an empty text has a weight for the token that stands in for it
-  return weights;
-}
-
-Predictions TextTask::without_units(Part part, int64_t example, const std::vector<std::vector<size_t>>& removed) {
-  data::Tokens tokens;
-  std::vector<int32_t> ids;
-  encoder_->encode(at(part).texts[static_cast<size_t>(example)], tokens, ids);
-  return without(ids, token_count(tokens), removed);
-}
-
-Explanation TextTask::explain(Part part, int64_t example, int32_t predicted) {
-  const std::string& text = at(part).texts[static_cast<size_t>(example)];
-  data::Tokens tokens;
-  std::vector<int32_t> ids;
-  encoder_->encode(text, tokens, ids);
-  const size_t count = token_count(tokens);
-  const std::vector<double> weights = weights_of(ids, count, predicted);
-
-  std::vector<Piece> pieces;
-  size_t end = 0;
-  for (size_t i = 0; i < count; ++i) {
-    const data::TextSpan span = tokens.span(i);
-    if (span.begin > end) pieces.push_back({text.substr(end, span.begin - end)});
-    pieces.push_back({std::string(span.in(text)), weights[i]});
-    end = span.end;
-  }
-  if (end < text.size()) pieces.push_back({text.substr(end)});
-  return explain_pieces(pieces);
-}
-
-std::string TextTask::colour_note() const {
-  const bool attends = !attention(std::array{data::Vocabulary::unknown}).empty();
-  return attends ? "The stronger the colour, the more attention the token gets."
-                 : "The stronger the colour, the more the prediction loses without the token.";
 }
 
 void TextTask::save(const std::string& folder) const {

@@ -9,6 +9,7 @@
 #include "fovea/data/batch.h"
 #include "fovea/data/bpe.h"
 #include "fovea/data/streamed_texts.h"
+#include "fovea/data/text_augment.h"
 #include "fovea/data/text_dataset.h"
 #include "fovea/data/text_encoder.h"
 #include "fovea/train/classifier_task.h"
@@ -16,19 +17,24 @@
 
 namespace fovea::train {
 
-/// Texts as a model is fed with them: padded side by side, or as bags (then `offsets` is defined).
+/// How a model takes its texts.
+enum class TextLayout : uint8_t { sequences, bags, sentences };
+
+/// Texts as a model is fed with them: padded side by side, as bags, or by their sentences.
 struct TextBatch {
-  Tensor tokens;   // i32 [batch, time]; of bags [all tokens]
-  Tensor offsets;  // i32 [batch], where each bag begins
-  Tensor lengths;  // i32 [batch]
-  Tensor mask;     // bool [batch, time], true where a token stands
+  Tensor tokens;   // i32 [batch, time]; of bags [all tokens]; by sentences [batch, sentences, words]
+  Tensor offsets;  // of bags only: i32 [batch], where each begins
+  Tensor lengths;  // i32 [batch]; by sentences [batch, sentences], 0 where there is none
+  Tensor mask;     // bool, as tokens: true where one stands
   Tensor labels;   // i32 [batch]; undefined where the texts have none
   std::vector<int64_t> examples;
 };
 
 struct TextOutput {
-  Tensor logits;   // [batch, classes]
-  Tensor weights;  // [batch, time], the attention to each token; undefined where the model has none
+  Tensor logits;  // [batch, classes]
+  Tensor
+      weights;  // as tokens, the attention to each (by sentences: within its sentence); undefined where there is none
+  Tensor sentence_weights;  // by sentences: [batch, sentences]
 };
 
 /// How texts are read and what they become.
@@ -41,6 +47,8 @@ struct TextOptions {
   int64_t vocabulary = 50000;
   int64_t min_count = 1;
   int64_t max_length = 256;
+  int64_t max_sentence = 40;  // by sentences: tokens after which one is cut
+  data::TextAugmentOptions augment;
   bool stream = false;
   int64_t buffer = 100000;  // texts of a stream that are in memory together
 };
@@ -81,16 +89,22 @@ class TextTask : public ClassifierTask {
   virtual std::unique_ptr<nn::Module> make_model(int64_t ids, int64_t classes) = 0;
   /// `model` is what make_model made.
   virtual TextOutput forward(const nn::Module& model, const TextBatch& batch) const = 0;
-  /// Whether the model reads bags.
-  virtual bool reads_bags() const = 0;
+  virtual TextLayout layout() const = 0;
 
   TextOptions& text() { return text_; }
 
  private:
   struct Examples {
     std::vector<std::string> texts;
-    data::TokenIds ids;
+    data::EncodedTexts encoded;
     std::vector<int32_t> labels;  // empty where they are not known
+  };
+  /// A text as the model reads it.
+  struct ReadText {
+    data::Tokens tokens;
+    size_t count;                    // of tokens that are read
+    std::vector<int32_t> ids;        // theirs, then those of their pairs
+    std::vector<int32_t> sentences;  // how many tokens each has; empty where that does not count
   };
 
   const Examples& at(Part part) const { return parts_[static_cast<size_t>(part)]; }
@@ -101,18 +115,27 @@ class TextTask : public ClassifierTask {
   std::shared_ptr<const data::Tokenizer> learn_tokenizer(std::span<const std::string> texts);
   void make_encoder(std::shared_ptr<const data::Tokenizer> tokenizer, const TokenSurvey& survey);
   void make_encoder(std::shared_ptr<const data::Tokenizer> tokenizer, data::Vocabulary vocabulary);
+  void read_text(const std::string& text, ReadText& read) const;
+  ReadText read_text(Part part, int64_t example) const;
+  data::EncodedTexts encode(std::span<const std::string> texts) const;
+  TextBatch batch(const data::EncodedTexts& texts, std::span<const int32_t> labels,
+                  std::span<const int64_t> examples) const;
+  /// Of texts whose sentences do not count.
   TextBatch batch(const data::TokenIds& ids, std::span<const int32_t> labels, std::span<const int64_t> examples) const;
-  /// The weight of each token; empty where the model has no attention.
-  std::vector<double> attention(std::span<const int32_t> ids) const;
+  data::BatchSampler sampler(const Examples& examples, const StreamOptions& options) const;
+
+  /// The attention to each token, and to each sentence where there are some; empty where the model has none.
+  struct Weights {
+    std::vector<double> tokens;     // shares of the whole text
+    std::vector<double> sentences;  // likewise
+  };
+  Weights attention(const ReadText& text) const;
   /// The class probabilities without some of the tokens and their pairs, one for each of `removed`.
-  Predictions without(std::span<const int32_t> ids, size_t tokens,
-                      const std::vector<std::vector<size_t>>& removed) const;
+  Predictions without(const ReadText& text, const std::vector<std::vector<size_t>>& removed) const;
   /// What the probability of a class loses where a token and its pairs are left out; the sum is 1.
-  std::vector<double> left_out(std::span<const int32_t> ids, size_t tokens, int32_t predicted) const;
-  /// The weight of each token of a text: its attention, else what is lost without it.
-  std::vector<double> weights_of(std::span<const int32_t> ids, size_t tokens, int32_t predicted) const;
-  /// How many of the ids are tokens; pairs stand behind them.
-  size_t token_count(const data::Tokens& tokens) const;
+  std::vector<double> left_out(const ReadText& text, int32_t predicted) const;
+  /// The attention, else what is lost without each token.
+  Weights weights_of(const ReadText& text, int32_t predicted) const;
 
   TextOptions text_;
   bool choose_buckets_ = false;  // the user left their number to us
@@ -120,6 +143,7 @@ class TextTask : public ClassifierTask {
   data::Labels labels_;
   std::shared_ptr<const data::BpeTokenizer> bpe_;  // where the tokens are its
   std::optional<data::TextEncoder> encoder_;
+  std::optional<data::SentenceSplitter> splitter_;
   std::array<Examples, 3> parts_;
   std::optional<data::StreamedTexts> streamed_;  // holds the texts to learn from, then
   std::vector<int64_t> streamed_classes_;        // how many of each class

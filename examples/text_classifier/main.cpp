@@ -26,7 +26,7 @@ class TextClassifier final : public train::TextTask {
   train::TextOutput forward(const nn::Module& model, const train::TextBatch& batch) const override {
     return static_cast<const TextModel&>(model).forward(batch);
   }
-  bool reads_bags() const override { return model_.is_bag(); }
+  train::TextLayout layout() const override { return model_.layout(); }
 
  private:
   ModelOptions model_;

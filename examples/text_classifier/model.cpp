@@ -17,6 +17,14 @@ TextModel::TextModel(const ModelOptions& options, int64_t ids, int64_t classes)
       embedding_->weight.mul_(0.1);  // so that steps of an ordinary learning rate move it
     }
     add("embedding", *embedding_);
+  }
+  if (options.is_hierarchical()) {
+    document_ = std::make_unique<nn::HierarchicalAttention>(
+        width,
+        nn::HierarchicalOptions{.hidden = options.hidden, .score = options.score(), .weights = options.weights_kind()});
+    add("encoder", *document_);
+    width = 2 * options.hidden;
+  } else if (!options.is_bag()) {
     encoder_ = make_encoder(options);
     add("encoder", *encoder_);
     width = encoder_->width();
@@ -53,11 +61,15 @@ nn::Attended TextModel::attend(const Tensor& states, const Tensor& keep) const {
 
 train::TextOutput TextModel::forward(const train::TextBatch& batch) const {
   const Tensor tokens = drop_words(batch.tokens);
-  if (bag_) return {output_->forward(dropout_.forward(bag_->forward(tokens, batch.offsets))), {}};
+  if (bag_) return {output_->forward(dropout_.forward(bag_->forward(tokens, batch.offsets))), {}, {}};
 
   const Tensor embedded = dropout_.forward(embedding_->forward(tokens));
+  if (document_) {
+    const nn::Document read = document_->forward_with_weights(embedded, batch.lengths);
+    return {output_->forward(dropout_.forward(read.read)), read.words, read.sentences};
+  }
   const bool attends = attention_ || heads_;
   const Encoded encoded = encoder_->read(embedded, batch, !attends);
   const nn::Attended read = attends ? attend(encoded.states, batch.mask) : nn::Attended{encoded.summary, {}};
-  return {output_->forward(dropout_.forward(read.read)), read.weights};
+  return {output_->forward(dropout_.forward(read.read)), read.weights, {}};
 }

@@ -9,8 +9,8 @@
 #include "encoder.h"
 #include "model_options.h"
 
-/// Tokens are embedded and read: as a bag (their mean), or by an encoder whose states an attention sums up; a linear
-/// layer names the class.
+/// Tokens are embedded and read: as a bag (their mean), by an encoder whose states an attention sums up, or in two
+/// stages, words and then sentences; a linear layer names the class.
 class TextModel final : public fovea::nn::Module {
  public:
   TextModel(const ModelOptions& options, int64_t ids, int64_t classes);
@@ -24,6 +24,7 @@ class TextModel final : public fovea::nn::Module {
   ModelOptions options_;
   std::unique_ptr<fovea::nn::EmbeddingBag> bag_;
   std::unique_ptr<fovea::nn::Embedding> embedding_;
+  std::unique_ptr<fovea::nn::HierarchicalAttention> document_;
   std::unique_ptr<Encoder> encoder_;
   std::unique_ptr<fovea::nn::AttentionPool> attention_;  // neither: the encoder sums up the text itself
   std::unique_ptr<fovea::nn::MultiheadPool> heads_;

@@ -20,7 +20,7 @@ Kind named(const std::string& name, const Kind (&kinds)[n]) {
 void ModelOptions::declare(train::OptionTable& options) {
   options.group("Model");
   options.add("encoder", &encoder, "what reads the tokens",
-              {.choices = {"bag", "rnn", "gru", "lstm", "conv", "transformer"}});
+              {.choices = {"bag", "rnn", "gru", "lstm", "conv", "transformer", "hierarchical"}});
   options.add("attention", &attention,
               "how the attention scores a token; without one the last states, of conv the greatest features, of "
               "transformer the mean speak for the text",
@@ -32,7 +32,7 @@ void ModelOptions::declare(train::OptionTable& options) {
   options.add("hidden", &hidden,
               "numbers of a recurrent state in each direction, features of each width of conv, inner numbers of a "
               "transformer's layers",
-              {.min = 1, .max = 65536, .default_text = "128; conv: 100; transformer: 256"});
+              {.min = 1, .max = 65536, .default_text = "128; conv: 100; transformer: 256; hierarchical: 64"});
   options.add("layers", &layers, "recurrent or transformer layers",
               {.min = 1, .max = 64, .default_text = "1; transformer: 2"});
   options.add("heads", &heads, "heads of transformer layers and of multi_head attention", {.min = 1, .max = 1024});
@@ -66,6 +66,8 @@ void ModelOptions::settle(const train::OptionTable& options, train::TrainingOpti
     usually("layers", layers, 2);
     usually("lr", training.lr, 1e-3);
     usually("warmup", training.warmup, 0.1);
+  } else if (is_hierarchical()) {
+    usually("hidden", hidden, 64);
   }
   dropout = training.dropout;
   refuse_unused(text);
@@ -83,11 +85,17 @@ void ModelOptions::refuse_unused(const train::TextOptions& text) const {
   const bool conv = encoder == "conv", transformer = encoder == "transformer";
   only_if(!is_bag(), "attention", attention, usual.attention, by_encoder);
   only_if(!is_bag(), "weights", weights, usual.weights, by_encoder);
-  only_if(!is_bag(), "gate", gate, usual.gate, by_encoder);
+  only_if(!is_bag() && !is_hierarchical(), "gate", gate, usual.gate, by_encoder);
   only_if(!is_bag(), "hidden", hidden, usual.hidden, by_encoder);
-  only_if(!is_bag() && !conv, "layers", layers, usual.layers, by_encoder);
+  only_if(!is_bag() && !is_hierarchical() && !conv, "layers", layers, usual.layers, by_encoder);
   only_if(transformer, "positions", positions, usual.positions, by_encoder);
   only_if(conv, "kernels", kernels, usual.kernels, by_encoder);
+  if (is_hierarchical() && (attention == "none" || attention == "multi_head")) {
+    train::refuse("--encoder hierarchical reads by an attention of one head, not by {}", attention);
+  }
+  if (!is_hierarchical() && text.max_sentence != train::TextOptions().max_sentence) {
+    train::refuse("--max-sentence is of no use to {}", by_encoder);
+  }
   if (text.bigrams && !is_bag()) train::refuse("--bigrams goes with --encoder bag only");
   only_if(is_bag() || attention != "none", "weights", weights, usual.weights, "--attention none");
   only_if(is_bag() || attention != "none", "gate", gate, usual.gate, "--attention none");
@@ -116,6 +124,12 @@ void ModelOptions::check_sizes(const train::TextOptions& text) const {
   } else if (attention == "multi_head") {
     need_heads(2 * hidden, fmt::format("--hidden {} of two directions", hidden));
   }
+}
+
+train::TextLayout ModelOptions::layout() const {
+  return is_bag()            ? train::TextLayout::bags
+         : is_hierarchical() ? train::TextLayout::sentences
+                             : train::TextLayout::sequences;
 }
 
 nn::Score ModelOptions::score() const {

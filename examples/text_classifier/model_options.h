@@ -28,6 +28,8 @@ struct ModelOptions {
               const fovea::train::TextOptions& text);
 
   bool is_bag() const { return encoder == "bag"; }
+  bool is_hierarchical() const { return encoder == "hierarchical"; }
+  fovea::train::TextLayout layout() const;
   fovea::nn::Score score() const;
   fovea::nn::Weights weights_kind() const;
   std::vector<int64_t> kernel_widths() const;

@@ -50,6 +50,27 @@ TEST(MakeBagBatch, PutsSequencesBehindOneAnother) {
   EXPECT_EQ(make_bag_batch(some_sequences(), {}, {}).tokens.shape(), (Shape{0}));
 }
 
+TEST(MakeSentenceBatch, GivesEverySentenceARow) {
+  EncodedTexts texts;
+  for (const auto& [ids, sentences] :
+       {std::pair{Ids{2, 3, 4}, Ids{2, 1}}, {Ids{5}, Ids{1}}, {Ids{6, 7, 8, 9}, Ids{1, 1, 2}}}) {
+    texts.ids.add(ids);
+    texts.sentences.add(sentences);
+  }
+  const Batch batch = make_sentence_batch(texts, Ids{0, 1, 2}, std::vector<int64_t>{2, 0});
+  EXPECT_EQ(batch.tokens.shape(), (Shape{2, 3, 2}));
+  EXPECT_EQ(batch.tokens.to_vector<int32_t>(), (Ids{6, 0, 7, 0, 8, 9, 2, 3, 4, 0, 0, 0}));
+  EXPECT_EQ(batch.mask.shape(), (Shape{2, 3, 2}));
+  EXPECT_EQ(batch.mask.to_vector<int32_t>(), (Ids{1, 0, 1, 0, 1, 1, 1, 1, 1, 0, 0, 0}));
+  EXPECT_EQ(batch.lengths.shape(), (Shape{2, 3}));
+  EXPECT_EQ(batch.lengths.to_vector<int32_t>(), (Ids{1, 1, 2, 2, 1, 0}));
+  EXPECT_EQ(batch.labels.to_vector<int32_t>(), (Ids{2, 0}));
+  EXPECT_EQ(batch.examples, (std::vector<int64_t>{2, 0}));
+
+  texts.ids.add(Ids{1});
+  EXPECT_THROW(make_sentence_batch(texts, {}, std::vector<int64_t>{0}), ShapeError);
+}
+
 TEST(MakeBatch, RefusesBadArguments) {
   const TokenIds sequences = some_sequences();
   EXPECT_THROW(make_batch(sequences, labels, std::vector<int64_t>{4}), IndexError);

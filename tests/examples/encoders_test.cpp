@@ -64,6 +64,91 @@ TEST_F(EncodersTest, EveryEncoderLearnsAWord) {
   }
 }
 
+/// The opinion stands in one of several sentences.
+TEST_F(EncodersTest, ReadsWordsThenSentencesAndShowsBoth) {
+  const std::string documents = folder.write("documents.csv", in_sentences(reviews(300, 24)));
+  const Finished trained = classify({"train",
+                                     "--train",
+                                     documents,
+                                     "--out",
+                                     out,
+                                     "--encoder",
+                                     "hierarchical",
+                                     "--embedding",
+                                     "8",
+                                     "--hidden",
+                                     "8",
+                                     "--batch-size",
+                                     "8",
+                                     "--epochs",
+                                     "12",
+                                     "--lr",
+                                     "1e-2",
+                                     "--dropout",
+                                     "0.1",
+                                     "--quiet",
+                                     "--json",
+                                     "--threads",
+                                     "1"});
+  ASSERT_EQ(trained.status, 0) << trained.error;
+  EXPECT_GT(nlohmann::json::parse(trained.out)["accuracy"], 0.9) << trained.out;
+
+  const std::string text = "The bed of it. And a lovely pool. It was the room.";
+  const Finished told = classify({"predict", "--model", out, "--explain", "--json", text});
+  ASSERT_EQ(told.status, 0) << told.error;
+  const auto json = nlohmann::json::parse(told.out);
+  EXPECT_EQ(json["label"], "good");
+  const auto sentences = json["sentences"];
+  ASSERT_EQ(sentences.size(), 3u);
+  double all = 0;
+  for (const auto& sentence : sentences) {
+    double words = 0;
+    for (const auto& word : sentence["tokens"]) words += word["weight"].get<double>();
+    EXPECT_NEAR(words, 1, 1e-3);
+    all += sentence["weight"].get<double>();
+  }
+  EXPECT_NEAR(all, 1, 1e-3);
+  EXPECT_GT(sentences[1]["weight"], 0.5);
+  ASSERT_EQ(sentences[1]["tokens"][2]["token"], "lovely");
+  EXPECT_GT(sentences[1]["tokens"][2]["weight"], 0.5);
+
+  const Finished shown = classify({"predict", "--model", out, "--explain", text, "", "x"});
+  EXPECT_EQ(shown.status, 0) << shown.error;
+  EXPECT_THAT(shown.out, testing::ContainsRegex("0\\.[0-9]+: And.* lovely\\[0\\.[5-9]"));
+  EXPECT_THAT(read_back(out + "/report.html"), HasSubstr("<div class=\"group\" style=\"--w:1.000\""));
+}
+
+TEST_F(EncodersTest, ReadsSentencesByAnyScoreAndWeights) {
+  for (const std::string attention : {"dot", "scaled_dot", "cosine", "bilinear"}) {
+    const Finished trained = learn({"--encoder", "hierarchical", "--attention", attention, "--weights", "sparsemax",
+                                    "--max-sentence", "3", "--epochs", "1", "--hidden", "4"});
+    ASSERT_EQ(trained.status, 0) << trained.error;
+    EXPECT_EQ(classify({"evaluate", "--model", out, "--data", test_file, "--quiet"}).status, 0);
+  }
+}
+
+/// Changed texts are the same for any number of threads, and the run goes on alike after it was stopped.
+TEST_F(EncodersTest, ChangesTrainingTextsAlikeEveryTime) {
+  for (const std::string encoder : {"gru", "bag", "hierarchical"}) {
+    SCOPED_TRACE(encoder);
+    Words flags{"--encoder", encoder, "--drop", "0.2", "--swap", "0.1", "--noise", "0.1", "--save-every", "1"};
+    if (encoder == "bag") flags.emplace_back("--bigrams");
+    const auto weights = [&](const Words& more) {
+      const Finished trained = classify(
+          Words{"train", "--train", train_file, "--out", out, "--embedding", "8", "--batch-size", "8", "--quiet"} +
+          flags + more);
+      EXPECT_EQ(trained.status, 0) << trained.error;
+      return read_back(out + "/model.safetensors");
+    };
+    const std::string once = weights({"--epochs", "3", "--threads", "1"});
+    EXPECT_EQ(once, weights({"--epochs", "3", "--threads", "2"}));
+    flags[3] = "0";
+    flags[5] = "0";
+    flags[7] = "0";
+    EXPECT_NE(once, weights({"--epochs", "3", "--threads", "1"}));
+  }
+}
+
 TEST_F(EncodersTest, TellsATransformerWhereTokensStand) {
   for (const std::string positions : {"learned", "sinusoidal", "rotary", "none"}) {
     const Finished trained = learn({"--encoder", "transformer", "--positions", positions, "--epochs", "1", "--hidden",
@@ -100,6 +185,12 @@ TEST_F(EncodersTest, RefusesWhatDoesNotGoTogether) {
            Case{{"--encoder", "transformer", "--positions", "rotary", "--heads", "8"},
                 "--positions rotary needs an even"},
            Case{{"--encoder", "transformer", "--max-length", "0"}, "--positions learned needs a --max-length"},
+           Case{{"--encoder", "hierarchical", "--attention", "multi_head"},
+                "--encoder hierarchical reads by an attention of one head, not by multi_head"},
+           Case{{"--encoder", "hierarchical", "--layers", "2"}, "--layers is of no use to --encoder hierarchical"},
+           Case{{"--encoder", "hierarchical", "--gate"}, "--gate is of no use to --encoder hierarchical"},
+           Case{{"--encoder", "gru", "--max-sentence", "9"}, "--max-sentence is of no use to --encoder gru"},
+           Case{{"--noise", "1"}, "--noise: 1 is not between 0 and 0.95"},
            Case{{"--encoder", "tree"}, "\"tree\" is not one of bag"},
        }) {
     SCOPED_TRACE(c.says);

@@ -34,6 +34,24 @@ inline std::string reviews(int count, int length = 8, uint64_t seed = 1) {
   return text;
 }
 
+/// Every sixth word of such examples begins a sentence.
+inline std::string in_sentences(const std::string& csv) {
+  std::string text;
+  int words = 0;
+  bool begins = false;
+  for (const char c : csv) {
+    if (c == ',' || c == '\n') words = 0;
+    if (c == ' ' && ++words % 6 == 0) {
+      text += '.';
+      begins = true;
+    }
+    const bool letter = c >= 'a' && c <= 'z';
+    text += begins && letter ? static_cast<char>(c - 'a' + 'A') : c;
+    begins = begins && !letter;
+  }
+  return text;
+}
+
 /// Flags that make a model which learns in no time.
 inline const Words small{"--embedding", "8", "--hidden", "8", "--batch-size", "8", "--threads", "1"};
 

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <nlohmann/json.hpp>
 
 #include "fovea/train/picture.h"
 
@@ -26,6 +27,35 @@ TEST(Pieces, AreExplainedInEveryForm) {
   EXPECT_EQ(explanation.text, "a[0.75] b[0.25]");
   EXPECT_THAT(explanation.coloured, HasSubstr("48;2;255;140;20ma"));
   EXPECT_EQ(explanation.json, R"({"tokens":[{"token":"a","weight":0.75},{"token":"b","weight":0.25}]})");
+}
+
+TEST(PieceGroups, AreExplainedInEveryForm) {
+  const std::array<Piece, 4> pieces{{{"a", 0.6}, {" "}, {"b", 0.15}, {"c", 0.25}}};
+  const std::array<PieceGroup, 2> groups{{{std::span(pieces).first(3), 0.75}, {std::span(pieces).last(1), 0.25}}};
+  const Explanation explanation = explain_groups(groups);
+  EXPECT_EQ(explanation.text, "0.75: a[0.80] b[0.20] 0.25: c[1.00]");
+  EXPECT_THAT(explanation.coloured, HasSubstr("48;2;255;140;20m0.75\x1b[0m \x1b[38;2;0;0;0;48;2;255;140;20ma"));
+  EXPECT_THAT(
+      explanation.html,
+      HasSubstr(
+          "<div class=\"group\" style=\"--w:1.000\" title=\"0.750\"><mark style=\"--w:1.000\" title=\"0.800\">a"));
+  EXPECT_THAT(
+      explanation.html,
+      HasSubstr(
+          "<div class=\"group\" style=\"--w:0.333\" title=\"0.250\"><mark style=\"--w:1.000\" title=\"1.000\">c"));
+  const auto json = nlohmann::json::parse(explanation.json);
+  EXPECT_EQ(json["tokens"].size(), 3u);
+  EXPECT_DOUBLE_EQ(json["tokens"][1]["weight"], 0.15);
+  EXPECT_EQ(json["sentences"].size(), 2u);
+  EXPECT_DOUBLE_EQ(json["sentences"][0]["weight"], 0.75);
+  EXPECT_EQ(json["sentences"][0]["tokens"][1]["token"], "b");
+  EXPECT_DOUBLE_EQ(json["sentences"][0]["tokens"][1]["weight"], 0.2);
+}
+
+TEST(PieceGroups, WithoutWeightStandUncoloured) {
+  const std::array<Piece, 1> pieces{{{"a", 0.0}}};
+  const std::array<PieceGroup, 1> groups{{{pieces, 0.0}}};
+  EXPECT_EQ(explain_groups(groups).text, "0.00: a");
 }
 
 TEST(Base64, IsTheStandards) {
