@@ -10,14 +10,14 @@ using ConvolutionTest = VulkanTest;
 using PoolTest = VulkanTest;
 using Product = ConvolutionCall::Product;
 
-struct Case {
+struct ConvolutionCase {
   const char* name;
   int64_t batch, in, out, groups;
   int64_t size[2], kernel[2];
   WindowSteps steps = {};
 };
 
-const Case cases[] = {
+const ConvolutionCase convolution_cases[] = {
     {"one of each", 1, 1, 1, 1, {1, 1}, {1, 1}},
     {"a point", 3, 10, 20, 1, {7, 9}, {1, 1}},
     {"three by three", 2, 9, 33, 1, {11, 13}, {3, 3}, {{1, 1}, {1, 1}, {1, 1}}},
@@ -34,7 +34,7 @@ const Case cases[] = {
 };
 
 TEST_F(ConvolutionTest, AgreesWithTheCpu) {
-  for (const Case& c : cases) {
+  for (const ConvolutionCase& c : convolution_cases) {
     for (const Product product : {Product::y, Product::x, Product::weight}) {
       for (const bool biased : {false, true}) {
         if (biased && product != Product::y) continue;

@@ -11,7 +11,7 @@ namespace {
 
 using DebugTest = VulkanTest;
 
-vulkan::VulkanBackend make_backend(const vulkan::EngineOptions& options) {
+vulkan::VulkanBackend debug_backend(const vulkan::EngineOptions& options) {
   return {0, vulkan::instance().devices().front(), options};
 }
 
@@ -50,7 +50,7 @@ std::string message_of(const std::function<void()>& f) {
 TEST_F(DebugTest, BoundsAreCheckedInTheShader) {
   vulkan::EngineOptions options;
   options.debug.bounds = true;
-  vulkan::VulkanBackend device = make_backend(options);
+  vulkan::VulkanBackend device = debug_backend(options);
   const Mirror x(noise({3, 7}, 1), device), out(make({3, 7}), device);
   const auto run = [&](std::initializer_list<const View*> reads, std::initializer_list<const View*> writes) {
     return message_of([&] {
@@ -70,7 +70,7 @@ TEST_F(DebugTest, BoundsAreCheckedInTheShader) {
 TEST_F(DebugTest, WhatIsBeyondBoundsIsNotTouched) {
   vulkan::EngineOptions options;
   options.debug.bounds = true;
-  vulkan::VulkanBackend device = make_backend(options);
+  vulkan::VulkanBackend device = debug_backend(options);
   const Mirror x(noise({3, 7}, 1), device), out(full({3, 7}, 5), device);
   EXPECT_NE(message_of([&] {
               softmax_that_says(device.engine(), x, out, {&x}, {});
@@ -83,7 +83,7 @@ TEST_F(DebugTest, WhatIsBeyondBoundsIsNotTouched) {
 TEST_F(DebugTest, ModesChangeNoResult) {
   vulkan::EngineOptions options;
   options.debug = {.barriers = true, .poison = true, .bounds = true};
-  vulkan::VulkanBackend careful = make_backend(options);
+  vulkan::VulkanBackend careful = debug_backend(options);
   const Build sum = [] {
     Build b("sum");
     b.output(b.op(Op::add, b.input(), b.input()));
@@ -109,7 +109,7 @@ TEST_F(DebugTest, ModesChangeNoResult) {
 TEST_F(DebugTest, PoisonShowsInFreedMemory) {
   vulkan::EngineOptions options;
   options.debug.poison = true;
-  vulkan::VulkanBackend careful = make_backend(options);
+  vulkan::VulkanBackend careful = debug_backend(options);
   const Buffer* place = nullptr;
   {
     const Mirror freed(full({64}, 1), careful);
