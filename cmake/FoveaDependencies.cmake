@@ -24,7 +24,8 @@ if(FOVEA_WERROR)
   target_compile_options(fovea_options INTERFACE -Werror)
 endif()
 if(FOVEA_SANITIZE)
-  add_compile_options(-fsanitize=${FOVEA_SANITIZE} -fno-omit-frame-pointer -g)
+  # Watched code takes long to compile; a stack trace needs lines, no more.
+  add_compile_options(-fsanitize=${FOVEA_SANITIZE} -fno-omit-frame-pointer -O1 -g1)
   add_link_options(-fsanitize=${FOVEA_SANITIZE})
   # The SIMD kernels for one instruction set: instrumented, each further one costs minutes to compile.
   add_compile_definitions(HWY_COMPILE_ONLY_STATIC)

@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 preset=${1:-release}
 [ $# -eq 0 ] || shift
-configuration=(-DFOVEA_UNITY=ON)
+configuration=(-DFOVEA_UNITY=ON -DFOVEA_WERROR=ON)
 while [ $# -gt 0 ] && [ "$1" != -- ]; do
   configuration+=("$1")
   shift

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that building and testing need, where they are missing; says which, and uses sudo where the
-# caller is not root. Does nothing (and needs no rights) when all are there.
+# Installs the Debian packages that building and testing need, and those given as arguments, where they are missing; says
+# which, and uses sudo where the caller is not root. Does nothing (and needs no rights) when all are there.
 set -euo pipefail
 
 packages=(
@@ -8,6 +8,7 @@ packages=(
   libopenblas-openmp-dev libhwy-dev libfmt-dev nlohmann-json3-dev libcli11-dev libicu-dev zlib1g-dev libpng-dev libkissfft-dev
   libgtest-dev libgmock-dev
   libvulkan-dev glslang-tools mesa-vulkan-drivers vulkan-validationlayers
+  "$@"
 )
 
 missing=()

@@ -1,12 +1,73 @@
 #!/usr/bin/env bash
-# Installs what is missing, builds everything and runs every test; with --sanitize also under address and
-# undefined-behaviour sanitizers.
+# Installs what is missing, builds everything and runs every test. With --all, or named one by one, also:
+#   scripts/test.sh [--all | STAGE ...]
+#     tests     every test of the release build: what runs where nothing is named
+#     asan      the core's tests under the address, leak and undefined-behaviour sanitizers
+#     tsan      the tests of the data loaders under the thread sanitizer
+#     memcheck  the tests of tensor and autograd under valgrind
+#     fuzz      readers of files on inputs that libFuzzer makes, a minute each; needs Clang
 set -euo pipefail
 cd "$(dirname "$0")/.."
+readonly stages=(tests asan tsan memcheck fuzz)
+
+skip() { echo "skipped: $1"; }
+
+# The sanitizers watch the core on the CPU. A Vulkan driver is not theirs to watch: Mesa's compiles shaders to code that
+# they do not see and keeps what it compiled, so they would report its leaks and none of its faults. That side has the
+# validation layer and shaders that check every address (the tests named *.watched). For the same reason valgrind runs
+# without a driver.
+core=(-DFOVEA_VULKAN=OFF -DFOVEA_EXAMPLES=OFF -DFOVEA_BENCH=OFF)
+
+# run_programs PRESET NAME...: builds the named test programs and runs each in one process.
+run_programs() {
+  local preset=$1 name
+  shift
+  scripts/build.sh "$preset" "${core[@]}" -- --target "${@/%/_test}"
+  for name in "$@"; do
+    echo "$preset: $name"
+    "build/$preset/tests/${name}_test" --gtest_brief=1
+  done
+}
+
+run_tests() {
+  scripts/build.sh release -DFOVEA_TESTS=ON -DFOVEA_BENCH=ON
+  ctest --preset release -j "$(nproc)"
+}
+
+run_asan() {
+  UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 run_programs asan tensor autograd nn data train
+}
+
+run_tsan() {
+  run_programs tsan data
+}
+
+run_memcheck() {
+  scripts/install_dependencies.sh valgrind || { skip "valgrind is not installed"; return; }
+  scripts/build.sh release -DFOVEA_TESTS=ON -- --target tensor_test autograd_test
+  local name
+  for name in tensor autograd; do
+    echo "memcheck: $name"
+    VK_DRIVER_FILES=/nowhere VK_ICD_FILENAMES=/nowhere \
+      valgrind --quiet --error-exitcode=1 --leak-check=full --errors-for-leak-kinds=definite,indirect \
+      "build/release/tests/${name}_test" --gtest_brief=1
+  done
+}
+
+run_fuzz() {
+  scripts/install_dependencies.sh clang libclang-rt-dev || { skip "Clang with libFuzzer is not installed"; return; }
+  scripts/build.sh fuzz "${core[@]}" -- --target fuzzers
+  ctest --preset fuzz -j "$(nproc)"
+}
+
+[ $# -gt 0 ] || set -- tests
+[ "$1" != --all ] || set -- "${stages[@]}"
+for stage in "$@"; do
+  [[ " ${stages[*]} " == *" $stage "* ]] || { echo "usage: scripts/test.sh [--all | ${stages[*]}]" >&2; exit 2; }
+done
 scripts/install_dependencies.sh
-scripts/build.sh release -DFOVEA_WERROR=ON -DFOVEA_TESTS=ON -DFOVEA_BENCH=ON
-ctest --preset release -j "$(nproc)"
-if [ "${1:-}" = "--sanitize" ]; then
-  scripts/build.sh asan -DFOVEA_EXAMPLES=OFF -DFOVEA_BENCH=OFF -DFOVEA_TESTS=ON
-  ctest --preset asan -j "$(nproc)" -LE slow
-fi
+for stage in "$@"; do
+  start=$SECONDS
+  "run_$stage"
+  echo "$stage: done in $((SECONDS - start)) s"
+done
