@@ -26,7 +26,7 @@ struct Form {
 };
 
 /// One step as a list of what it did; two that are equal will go on being so.
-using Trace = std::vector<std::pair<const char*, uint64_t>>;
+using Trace = std::vector<std::pair<std::string, uint64_t>>;
 
 Trace trace_of(const RecordedStep& step) {
   Trace trace;
@@ -125,7 +125,7 @@ void CapturedStep::record(Plan& plan, std::span<const Tensor> arguments, std::sp
       const auto [now, before] = std::mismatch(trace.begin(), trace.end(), plan.trace.begin(), plan.trace.end());
       raise<ValueError>(caller_, "capture: no two of {} runs did the same: \"{}\" (kernel {} of {}) is new or has "
                         "other numbers each time; give what changes as an argument, or do it in each_run",
-                        most_recordings, now == trace.end() ? "the end" : now->first, now - trace.begin() + 1,
+                        most_recordings, now == trace.end() ? "the end" : now->first.c_str(), now - trace.begin() + 1,
                         trace.size());
     }
   }

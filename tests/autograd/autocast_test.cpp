@@ -11,8 +11,9 @@ namespace fovea::test {
 namespace {
 
 TEST_P(OnEveryDevice, AutocastComputesProductsInASmallerDtypeAndTheirGradients) {
-  const Tensor a = randn({5, 7}, device()).set_requires_grad(), b = randn({7, 3}, device()).set_requires_grad(),
-               bias = randn({3}, device());
+  const TensorOptions options{f32, device()};
+  Tensor a = randn({5, 7}, options).set_requires_grad(), b = randn({7, 3}, options).set_requires_grad();
+  const Tensor bias = randn({3}, options);
   const Tensor exact = matmul(a, b);
   for (const DType small : {f16, bf16}) {
     const auto rounded = [&](const Tensor& x) { return x.detach().to(small); };
@@ -50,7 +51,7 @@ TEST(Autocast, LeavesOtherDtypesAloneAndEndsWithItsScope) {
     EXPECT_EQ(Autocast::product_dtype(), bf16);
   }
   EXPECT_EQ(Autocast::product_dtype(), f32);
-  EXPECT_THROW(Autocast(i32), DTypeError);
+  EXPECT_THROW(Autocast{i32}, DTypeError);
 }
 
 }  // namespace

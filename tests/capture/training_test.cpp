@@ -1,42 +1,12 @@
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <new>
-
+#include "capture/allocations.h"
+#include "fovea/autograd/capture.h"
 #include "support/device.h"
 #include "workloads.h"
 
 // The training workloads of the benchmarks, captured: the same weights bit for bit, no allocation in a steady step, and
 // no more memory than planned.
-
-namespace {
-std::atomic<bool> counting{false};
-std::atomic<size_t> allocations{0};
-
-void* counted(size_t bytes, size_t alignment) {
-  if (counting.load(std::memory_order_relaxed)) allocations.fetch_add(1, std::memory_order_relaxed);
-  void* block = alignment <= alignof(std::max_align_t)
-                    ? std::malloc(bytes)
-                    : std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
-  if (!block) throw std::bad_alloc();
-  return block;
-}
-}  // namespace
-
-void* operator new(size_t bytes) { return counted(bytes, 1); }
-void* operator new[](size_t bytes) { return counted(bytes, 1); }
-void* operator new(size_t bytes, std::align_val_t alignment) { return counted(bytes, static_cast<size_t>(alignment)); }
-void* operator new[](size_t bytes, std::align_val_t alignment) {
-  return counted(bytes, static_cast<size_t>(alignment));
-}
-void operator delete(void* block) noexcept { std::free(block); }
-void operator delete[](void* block) noexcept { std::free(block); }
-void operator delete(void* block, size_t) noexcept { std::free(block); }
-void operator delete[](void* block, size_t) noexcept { std::free(block); }
-void operator delete(void* block, std::align_val_t) noexcept { std::free(block); }
-void operator delete[](void* block, std::align_val_t) noexcept { std::free(block); }
-void operator delete(void* block, size_t, std::align_val_t) noexcept { std::free(block); }
-void operator delete[](void* block, size_t, std::align_val_t) noexcept { std::free(block); }
 
 namespace fovea::test {
 namespace {
@@ -80,10 +50,10 @@ TEST(CapturedTraining, ASteadyStepAllocatesNothingAndStaysWithinItsPlan) {
     for (int i = 0; i < 5; ++i) step();
     const size_t held = backend({}).memory().live;
     const uint64_t misses = backend({}).memory().misses;
-    counting = true;
-    for (int i = 0; i < 3; ++i) step();
-    counting = false;
-    EXPECT_EQ(allocations.exchange(0), 0u);
+    const size_t allocations = count_allocations([&] {
+      for (int i = 0; i < 3; ++i) step();
+    });
+    EXPECT_EQ(allocations, 0u);
     EXPECT_EQ(backend({}).memory().misses, misses);
     EXPECT_EQ(backend({}).memory().live, held);
   }

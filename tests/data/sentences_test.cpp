@@ -56,7 +56,7 @@ TEST(SentenceSplitter, SpreadsAllTokensOfAnyText) {
   for (const int64_t longest : {1, 2, 5, 40}) {
     const Ids lengths = SentenceSplitter(longest).lengths(text, tokens, tokens.size());
     EXPECT_EQ(std::accumulate(lengths.begin(), lengths.end(), 0), static_cast<int32_t>(tokens.size()));
-    EXPECT_THAT(lengths, testing::Each(testing::AllOf(testing::Gt(0), testing::Le(longest))));
+    EXPECT_THAT(lengths, ::testing::Each(::testing::AllOf(::testing::Gt(0), ::testing::Le(longest))));
   }
 }
 

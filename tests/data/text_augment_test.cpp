@@ -10,8 +10,8 @@ namespace fovea::data {
 namespace {
 
 using Ids = std::vector<int32_t>;
-using testing::Each;
-using testing::Ge;
+using ::testing::Each;
+using ::testing::Ge;
 
 constexpr int32_t vocabulary = 100, pairs = 1000;  // pairs of tokens a and b have the id 1000 + 30 a + b
 
@@ -139,7 +139,7 @@ TEST(TextAugmenter, KeepsTokensInTheirSentences) {
       ASSERT_GE(length, 1u);
       const Ids sentence(to.ids[i].begin() + static_cast<ptrdiff_t>(at),
                          to.ids[i].begin() + static_cast<ptrdiff_t>(at + length));
-      EXPECT_THAT(sentence, Each(testing::AllOf(Ge(first[s]), testing::Lt(behind[s]))));
+      EXPECT_THAT(sentence, Each(::testing::AllOf(Ge(first[s]), ::testing::Lt(behind[s]))));
       at += length;
     }
     EXPECT_EQ(at, to.ids[i].size());
