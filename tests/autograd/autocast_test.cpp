@@ -11,9 +11,8 @@ namespace fovea::test {
 namespace {
 
 TEST_P(OnEveryDevice, AutocastComputesProductsInASmallerDtypeAndTheirGradients) {
-  const TensorOptions options{f32, device()};
-  Tensor a = randn({5, 7}, options).set_requires_grad(), b = randn({7, 3}, options).set_requires_grad();
-  const Tensor bias = randn({3}, options);
+  Tensor a = randn({5, 7}, options()).set_requires_grad(), b = randn({7, 3}, options()).set_requires_grad();
+  const Tensor bias = randn({3}, options());
   const Tensor exact = matmul(a, b);
   for (const DType small : {f16, bf16}) {
     const auto rounded = [&](const Tensor& x) { return x.detach().to(small); };
@@ -32,7 +31,7 @@ TEST_P(OnEveryDevice, AutocastComputesProductsInASmallerDtypeAndTheirGradients) 
     a.set_grad({});
     b.set_grad({});
     sum(product).backward();
-    const Tensor ones_of_it = ones({5, 3}, TensorOptions{.dtype = small, .device = device()});
+    const Tensor ones_of_it = ones({5, 3}, options(small));
     EXPECT_EQ(a.grad().dtype(), f32);
     EXPECT_CLOSE(a.grad(), matmul(ones_of_it, rounded(b).mT()).to(f32), 0, 0);
     EXPECT_CLOSE(b.grad(), matmul(rounded(a).mT(), ones_of_it).to(f32), 0, 0);

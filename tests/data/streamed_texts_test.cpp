@@ -11,7 +11,7 @@ namespace {
 using testing::error_of;
 using testing::TempFolder;
 
-std::string csv_of(int rows) {
+std::string numbered_texts(int rows) {
   std::string csv = "label,text\n";
   for (int i = 0; i < rows; ++i) csv += std::string(i % 3 == 0 ? "b" : "a") + ",word" + std::to_string(i) + "\n";
   return csv;
@@ -20,7 +20,7 @@ std::string csv_of(int rows) {
 class StreamedTextsTest : public ::testing::Test {
  protected:
   StreamedTexts open(int rows, StreamedTextsOptions options = {}) {
-    return StreamedTexts(folder.write("t.csv", csv_of(rows)), std::move(options));
+    return StreamedTexts(folder.write("t.csv", numbered_texts(rows)), std::move(options));
   }
   TextEncoder encoder_of(const StreamedTexts& texts) const {
     TokenCounts counts;
@@ -110,7 +110,7 @@ TEST_F(StreamedTextsTest, SaysWhereAFileIsWrongAndWhenItChanges) {
             "bad.csv: no rows below the header");
   const StreamedTexts texts = open(10);
   for (const int rows : {9, 11}) {
-    folder.write("t.csv", csv_of(rows));
+    folder.write("t.csv", numbered_texts(rows));
     EXPECT_EQ(error_of([&] {
                 for (StreamedTexts::Reader reader(texts); reader.next();) continue;
               }),
