@@ -75,6 +75,10 @@ void TextTask::settle(const OptionTable& options, TrainingOptions& training) {
   if (text_.stream && text_.augment.any()) {
     refuse("--drop, --swap and --noise need the texts in memory: they do not go with --stream");
   }
+  const OptionTable::Option* folds = options.find("folds");
+  if (text_.stream && folds && folds->given) {
+    refuse("--folds needs the texts in memory: it does not go with --stream");
+  }
   if (text_.stream && training.balance == "sampling") {
     refuse("--balance sampling needs the texts in memory: it does not go with --stream");
   }
@@ -117,7 +121,6 @@ void TextTask::load_valid(const std::string& path) {
 }
 
 void TextTask::load_streamed(const TrainingFiles& files) {
-  if (files.folds > 0) refuse("--folds needs the texts in memory: it does not go with --stream");
   if (layout() == TextLayout::sentences) refuse("--encoder hierarchical does not go with --stream");
   streamed_.emplace(files.train, data::StreamedTextsOptions{.columns = text_.columns,
                                                             .table = {.header = !text_.no_header},
