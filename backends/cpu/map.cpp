@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "fovea/backends/cpu/insertion_sort.h"
 #include "fovea/backends/cpu/map_code.h"
 #include "fovea/backends/cpu/map_convert.h"
 #include "fovea/backends/cpu/map_copy.h"
@@ -103,7 +104,7 @@ bool sort_axes(const View& out, int* order) {
   for (int i = 0; i < out.rank(); ++i) order[i] = i;
   const auto before = [&](int a, int b) { return std::abs(out.strides[a]) > std::abs(out.strides[b]); };
   if (std::is_sorted(order, order + out.rank(), before)) return false;
-  std::stable_sort(order, order + out.rank(), before);
+  insertion_sort(order, order + out.rank(), before);
   return true;
 }
 

@@ -236,14 +236,14 @@ template struct Code<float>;
 template struct Code<double>;
 template struct Code<int32_t>;
 
-const Program& CompiledMap::with_outputs(const std::vector<bool>& chosen) {
+const Program& CompiledMap::with_outputs(uint64_t chosen) {
   const std::lock_guard lock(mutex_);
   std::unique_ptr<Program>& part = parts_[chosen];
   if (!part) {
     part = std::make_unique<Program>(program_);
     part->outputs.clear();
     for (size_t k = 0; k < program_.outputs.size(); ++k) {
-      if (chosen[k]) part->outputs.push_back(program_.outputs[k]);
+      if (chosen >> k & 1) part->outputs.push_back(program_.outputs[k]);
     }
   }
   return *part;

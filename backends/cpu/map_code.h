@@ -54,8 +54,8 @@ class CompiledMap final : public CompiledProgram {
     }
   }
 
-  /// The program with only the chosen outputs.
-  const Program& with_outputs(const std::vector<bool>& chosen);
+  /// The program with only the chosen outputs, a bit for each.
+  const Program& with_outputs(uint64_t chosen);
 
  private:
   const Program& program_;
@@ -63,7 +63,7 @@ class CompiledMap final : public CompiledProgram {
   Code<double> f64_;
   Code<int32_t> i32_;
   std::mutex mutex_;
-  std::map<std::vector<bool>, std::unique_ptr<Program>> parts_;
+  std::map<uint64_t, std::unique_ptr<Program>> parts_;
 };
 
 }  // namespace fovea::cpu

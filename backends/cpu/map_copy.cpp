@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "fovea/backends/cpu/insertion_sort.h"
 #include "fovea/backends/cpu/threads.h"
 
 namespace fovea::cpu {
@@ -37,7 +38,7 @@ struct Axes {
       }
       axis[count++] = next;
     }
-    std::stable_sort(axis, axis + count, [](const Axis& a, const Axis& b) { return a.to > b.to; });
+    insertion_sort(axis, axis + count, [](const Axis& a, const Axis& b) { return a.to > b.to; });
     int kept = 0;
     for (int i = 0; i < count; ++i) {
       if (kept && axis[kept - 1].to == axis[i].size * axis[i].to &&

@@ -3,8 +3,9 @@
 #include <algorithm>
 #include <limits>
 #include <type_traits>
-#include <vector>
+#include <utility>
 
+#include "fovea/backends/cpu/map_room.h"
 #include "fovea/backends/cpu/map_tiles.h"
 #include "fovea/backends/cpu/threads.h"
 
@@ -17,6 +18,8 @@ constexpr int64_t run_block = 4096, row_block = 64;
 constexpr int64_t column_block = 1024, short_row = 512;
 /// Positions worth a task, and the most tasks.
 constexpr int64_t task_positions = 32768, most_tasks = 32;
+/// Outputs of a call that are dealt with on the stack.
+constexpr size_t most_outputs = 8;
 
 template <class T>
 using Total = std::conditional_t<std::is_floating_point_v<T>, double, T>;
@@ -176,9 +179,13 @@ template <class T>
 class Pass {
  public:
   Pass(const MapCall& call, const Plan& plan)
-      : call_(call), plan_(plan), code_(CompiledMap::of(call.program).template code<T>()), tiles_(call, code_) {
+      : call_(call),
+        plan_(plan),
+        code_(CompiledMap::of(call.program).template code<T>()),
+        tiles_(call, code_),
+        folded_(call.outputs.size()) {
     for (size_t k = 0; k < call.outputs.size(); ++k) {
-      if (call.outputs[k]->shape != call.space) folded_.push_back(k);
+      if (call.outputs[k]->shape != call.space) folded_[folded_count_++] = k;
     }
   }
 
@@ -191,7 +198,7 @@ class Pass {
   }
 
  private:
-  int64_t size() const { return static_cast<int64_t>(folded_.size()); }
+  int64_t size() const { return static_cast<int64_t>(folded_count_); }
   Combine combine(int64_t k) const { return code_.outputs[folded_[static_cast<size_t>(k)]].combine; }
   const View& output(int64_t k) const { return *call_.outputs[folded_[static_cast<size_t>(k)]]; }
   /// The results of piece `piece` for output k.
@@ -201,8 +208,8 @@ class Pass {
 
   void run_task(const Task& task) {
     const bool whole = plan_.folded_pieces == 1;
-    Room<Total<T>, 256> room(whole ? static_cast<size_t>(size() * task.outputs) : 0);
-    Room<Total<T>*, 8> totals(folded_.size());
+    const Scratch<Total<T>> room = whole ? Scratch<Total<T>>(size() * task.outputs) : Scratch<Total<T>>();
+    Room<Total<T>*, 8> totals(folded_count_);
     for (int64_t k = 0; k < size(); ++k) {
       totals[static_cast<size_t>(k)] =
           whole ? room.data() + k * task.outputs : partial(k, task.folded_piece) + task.first_output;
@@ -350,7 +357,8 @@ class Pass {
   const Plan& plan_;
   const Code<T>& code_;
   Tiles<T> tiles_;
-  std::vector<size_t> folded_;
+  Room<size_t, most_outputs> folded_;
+  size_t folded_count_ = 0;
   Scratch<Total<T>> partial_;
 };
 
@@ -363,22 +371,23 @@ void run_pass(const MapCall& call, const Shape& out) {
 /// One pass for each set of folded axes; outputs that fold none go with the last, since they may overwrite inputs.
 template <class T>
 void run_passes(const MapCall& call) {
-  std::vector<const View*> pending(call.outputs.begin(), call.outputs.end());
+  Room<const View*, most_outputs> room(call.outputs.size()), outputs(call.outputs.size());
+  const std::span<const View*> pending(room.data(), call.outputs.size());
+  std::copy(call.outputs.begin(), call.outputs.end(), pending.begin());
   const auto folds = [&](const View* view) { return view && view->shape != call.space; };
   for (;;) {
     const View* first = *std::find_if(pending.begin(), pending.end(), folds);
     const bool last = std::all_of(pending.begin(), pending.end(),
                                   [&](const View* view) { return !folds(view) || view->shape == first->shape; });
-    std::vector<bool> chosen(pending.size());
-    std::vector<const View*> outputs;
+    uint64_t chosen = 0;
+    size_t count = 0;
     for (size_t k = 0; k < pending.size(); ++k) {
-      chosen[k] = pending[k] && (last || pending[k]->shape == first->shape);
-      if (!chosen[k]) continue;
-      outputs.push_back(pending[k]);
-      pending[k] = nullptr;
+      if (!pending[k] || (!last && pending[k]->shape != first->shape)) continue;
+      chosen |= uint64_t{1} << k;
+      outputs[count++] = std::exchange(pending[k], nullptr);
     }
     const Program& part = CompiledMap::of(call.program).with_outputs(chosen);
-    run_pass<T>({part, call.compute, call.space, call.inputs, outputs, call.scalars}, first->shape);
+    run_pass<T>({part, call.compute, call.space, call.inputs, {outputs.data(), count}, call.scalars}, first->shape);
     if (last) return;
   }
 }

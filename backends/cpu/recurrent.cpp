@@ -23,9 +23,11 @@ class Batch {
     const int64_t step = lengths ? lengths->strides[0] : 0;
     const auto length = [&](int64_t b) { return lengths ? lengths->data<int32_t>()[b * step] : time; };
     std::iota(order_.data(), order_.data() + count_, 0);
-    if (lengths)
-      std::stable_sort(order_.data(), order_.data() + count_,
-                       [&](int64_t a, int64_t b) { return length(a) > length(b); });
+    if (lengths) {
+      std::sort(order_.data(), order_.data() + count_, [&](int64_t a, int64_t b) {
+        return length(a) != length(b) ? length(a) > length(b) : a < b;
+      });
+    }
     for (int64_t i = 0; i < count_; ++i) length_[i] = length(order_[i]);
   }
   int64_t blocks() const { return (count_ + row_block_ - 1) / row_block_; }
