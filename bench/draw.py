@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Draws the results of compare.py as one picture and prints them as a Markdown table.
 
-    bench/draw.py --newest newest.json --debian debian.json --out docs/benchmarks.svg
+    bench/draw.py --newest newest.json [--debian debian.json] --out docs/benchmarks.svg
 
 The files are what compare.py --json wrote. Bars show milliseconds a step on a logarithmic axis: Fovea, PyTorch of PyPI,
-PyTorch of Debian; a line marks the machine's limit."""
+and where given PyTorch of Debian; a line marks the machine's limit."""
 
 import argparse
 import html
@@ -39,14 +39,18 @@ def number(value):
 
 
 def table(rows, versions):
-    yield f"| workload | Fovea | PyTorch {versions[0]} | ratio | PyTorch {versions[1]} | ratio | limit |"
-    yield "| --- | --- | --- | --- | --- | --- | --- |"
+    """One PyTorch or two."""
+    keys = ("newest", "debian")[:len(versions)]
+    cells = ["workload", "Fovea"] + [cell for version in versions for cell in (f"PyTorch {version}", "ratio")] + ["limit"]
+    yield f"| {' | '.join(cells)} |"
+    yield f"|{' --- |' * len(cells)}"
     for row in rows:
-        ratio = [f"{row[key]:.2f}" if row[key] else "" for key in ("newest_ratio", "debian_ratio")]
-        yield (f"| {row['workload']} | {number(row['fovea'])} | {number(row['newest'])} | {ratio[0]} | "
-               f"{number(row['debian'])} | {ratio[1]} | {number(row['limit'])} |")
-    means = [geometric_mean([r[key] for r in rows if r[key]]) for key in ("newest_ratio", "debian_ratio")]
-    yield f"| geometric mean | | | {means[0]:.2f} | | {means[1]:.2f} | |"
+        cells = [row["workload"], number(row["fovea"])]
+        for key in keys:
+            cells += [number(row[key]), f"{row[key + '_ratio']:.2f}" if row[key] else ""]
+        yield f"| {' | '.join(cells + [number(row['limit'])])} |"
+    means = [geometric_mean([row[key + "_ratio"] for row in rows if row[key]]) for key in keys]
+    yield f"| geometric mean | |{''.join(f' | {mean:.2f} |' for mean in means)} |"
 
 
 def picture(rows, versions):
@@ -58,11 +62,11 @@ def picture(rows, versions):
     def x(milliseconds):
         return left + (math.log10(milliseconds) - low) / (high - low) * (width - left - 60)
 
-    names = {"fovea": "Fovea", "newest": f"PyTorch {versions[0]}", "debian": f"PyTorch {versions[1]}"}
+    names = {"fovea": "Fovea"} | dict(zip(("newest", "debian"), (f"PyTorch {version}" for version in versions)))
     yield (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" '
            f'font-size="11" fill="#222">')
     yield f'<rect width="{width}" height="{height}" fill="#fff"/>'
-    for k, (key, color) in enumerate(BARS):
+    for k, (key, color) in enumerate(BARS[:len(names)]):
         yield f'<rect x="{left + 170 * k}" y="12" width="12" height="10" fill="{color}"/>'
         yield f'<text x="{left + 170 * k + 18}" y="21">{names[key]}</text>'
     yield f'<path d="M{left + 514} 10v14" stroke="#a02020" stroke-width="2"/>'
@@ -88,11 +92,11 @@ def picture(rows, versions):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--newest", required=True)
-    parser.add_argument("--debian", required=True)
+    parser.add_argument("--debian")
     parser.add_argument("--out", help="the picture to write")
     arguments = parser.parse_args()
-    newest, debian = load(arguments.newest), load(arguments.debian)
-    versions = [next(iter(part.values()))["torch"].split("+")[0] for part in (newest, debian)]
+    newest, debian = load(arguments.newest), load(arguments.debian) if arguments.debian else {}
+    versions = [next(iter(part.values()))["torch"].split("+")[0] for part in (newest, debian) if part]
     rows = collect(newest, debian)
     print("\n".join(table(rows, versions)))
     if arguments.out:
