@@ -1,9 +1,10 @@
 #include "fovea/autograd/indexing.h"
 
 #include "fovea/autograd/graph.h"
-#include "fovea/backends/recording.h"
 #include "fovea/autograd/pointwise.h"
 #include "fovea/autograd/shape_ops.h"
+#include "fovea/autograd/sparse_rows.h"
+#include "fovea/backends/recording.h"
 #include "fovea/tensor/creation.h"
 
 namespace fovea {
@@ -60,10 +61,7 @@ Tensor scatter_rows(const Tensor& g, const Tensor& index, const Shape& shape, in
 
 /// The gradient of rows of a table, added to what its leaf already holds.
 void deliver_sparse(Tensor weight, RowSparse rows) {
-  if (weight.sparse_grad()) {
-    throw AutogradError(
-        "embedding: a sparse gradient arrives twice before zero_grad(); use one lookup per step or dense gradients");
-  }
+  if (const RowSparse* before = weight.sparse_grad()) rows = autograd::add_up(*before, rows, weight);
   weight.set_sparse_grad(std::move(rows));
 }
 

@@ -2,8 +2,8 @@
 
 #include "fovea/autograd/elementwise.h"
 #include "fovea/autograd/graph.h"
+#include "fovea/autograd/sparse_rows.h"
 #include "fovea/backends/recording.h"
-#include "fovea/nn/sparse_rows.h"
 #include "fovea/tensor/creation.h"
 #include "fovea/tensor/raw.h"
 
@@ -15,7 +15,7 @@ std::vector<Tensor> gradients_of(const std::vector<Tensor>& parameters) {
   std::vector<Tensor> gradients;
   for (const Tensor& parameter : parameters) {
     if (Tensor dense = parameter.grad(); dense.defined()) gradients.push_back(std::move(dense));
-    if (const RowSparse* rows = parameter.sparse_grad()) gradients.push_back(row_values(*rows, parameter));
+    if (const RowSparse* rows = parameter.sparse_grad()) gradients.push_back(autograd::row_values(*rows, parameter));
   }
   return gradients;
 }

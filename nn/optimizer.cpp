@@ -5,8 +5,8 @@
 #include <algorithm>
 
 #include "fovea/autograd/graph.h"
+#include "fovea/autograd/sparse_rows.h"
 #include "fovea/backends/recording.h"
-#include "fovea/nn/sparse_rows.h"
 #include "fovea/tensor/creation.h"
 #include "fovea/tensor/raw.h"
 
@@ -72,11 +72,12 @@ void Optimizer::step(Caller caller) {
     prepare(slot, caller);
     ++slot.steps;
     if (sparse && !gradient.defined() && takes_rows(slot)) {
-      if (sparse->count > 0) update_rows(slot, {row_index(*sparse), row_values(*sparse, slot.parameter)});
+      if (sparse->count > 0)
+        update_rows(slot, {autograd::row_index(*sparse), autograd::row_values(*sparse, slot.parameter)});
       continue;
     }
     if (sparse) {
-      const Tensor dense = to_dense(*sparse, slot.parameter);
+      const Tensor dense = autograd::to_dense(*sparse, slot.parameter);
       if (gradient.defined()) raw::accumulate(dense, gradient);
       gradient = dense;
     }

@@ -3,7 +3,7 @@
 #include <cmath>
 
 #include "fovea/autograd/elementwise.h"
-#include "fovea/nn/sparse_rows.h"
+#include "fovea/autograd/sparse_rows.h"
 
 namespace fovea::nn {
 namespace {
@@ -87,11 +87,11 @@ struct AdamStep {
                                  return std::vector<Expr>{-(apart * p + after.move), after.m - m, after.v - v};
                                }};
     const std::vector<Tensor> change =
-        f.all({gather_rows(table, index), g, gather_rows(m, index), gather_rows(v, index), take1, take2, rate, eps,
-               decoupled ? 0.0 : decay, decoupled ? decay : 0.0});
-    add_rows(table, index, change[0]);
-    add_rows(m, index, change[1]);
-    add_rows(v, index, change[2]);
+        f.all({autograd::gather_rows(table, index), g, autograd::gather_rows(m, index), autograd::gather_rows(v, index),
+               take1, take2, rate, eps, decoupled ? 0.0 : decay, decoupled ? decay : 0.0});
+    autograd::add_rows(table, index, change[0]);
+    autograd::add_rows(m, index, change[1]);
+    autograd::add_rows(v, index, change[2]);
   }
 };
 
@@ -138,7 +138,7 @@ bool SGD::takes_rows(const Slot& slot) const {
 
 void SGD::update_rows(Slot& slot, const Rows& rows) {
   static const Elementwise scaled{"sgd_rows", [](Expr g, Scalar lr) { return -(lr * g); }};
-  add_rows(slot.parameter, rows.index, scaled(rows.values, lr(slot.group)));
+  autograd::add_rows(slot.parameter, rows.index, scaled(rows.values, lr(slot.group)));
 }
 
 Adam::Adam(const std::vector<ParameterGroup<AdamOptions>>& groups, Caller caller) : OptimizerWith(groups, caller) {
@@ -276,10 +276,10 @@ void Adagrad::update_rows(Slot& slot, const Rows& rows) {
                                return std::vector<Expr>{-(lr * g / (sqrt(v + g * g) + eps)), g * g};
                              }};
   const AdagradOptions& o = options(slot.group);
-  const std::vector<Tensor> change =
-      f.all({rows.values, gather_rows(slot.state[0], rows.index), adagrad_rate(o, lr(slot.group), slot.steps), o.eps});
-  add_rows(slot.parameter, rows.index, change[0]);
-  add_rows(slot.state[0], rows.index, change[1]);
+  const std::vector<Tensor> change = f.all({rows.values, autograd::gather_rows(slot.state[0], rows.index),
+                                            adagrad_rate(o, lr(slot.group), slot.steps), o.eps});
+  autograd::add_rows(slot.parameter, rows.index, change[0]);
+  autograd::add_rows(slot.state[0], rows.index, change[1]);
 }
 
 }  // namespace fovea::nn

@@ -126,7 +126,7 @@ bool Trainer::train_step(BatchStream& train, int64_t batches, const nn::schedule
     // Of losses by example the sum is taken, and divided in the end: the last batch may be smaller.
     double examples = 0;
     for (int64_t part = 0; outcome; outcome = ++part < parts ? next(train) : std::nullopt) {
-      const auto size = static_cast<double>(outcome->size());
+      const auto size = static_cast<double>(outcome->labels.numel());
       backward(*outcome, size);
       examples += size;
     }

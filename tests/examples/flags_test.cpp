@@ -79,6 +79,8 @@ Uses uses_of(const std::string& trainer) {
                       "--heads 2 --hidden 8 --layers 1 --stream --buffer 100 --epochs 1",
                       "train --train {}/data --no-header --label 0 --text 1 --out {}/bare --encoder conv --kernels 2,3 "
                       "--hidden 4 --epochs 1",
+                      "train --train {}/data --out {}/sentences --encoder hierarchical --max-sentence 10 --drop 0.1 "
+                      "--swap 0.1 --noise 0.1 --embedding 8 --hidden 4 --epochs 1",
                       evaluate + " --text text --label label", "evaluate --model {}/bare --data {}/data --no-header",
                       predict + "lovely"},
             .elsewhere = {demo("text_classifier_test.cpp")}};
@@ -95,8 +97,8 @@ Uses uses_of(const std::string& trainer) {
         .lines = {all + " --label folder --encoder gru --rate 4000 --max-seconds 0.12 --features mfcc --window 0.03 "
                         "--hop 0.015 --shift 0.01 --noise 0.1 --frequency-masks 1 --frequency-width 0.3 "
                         "--time-masks 1 --time-width 0.3 --mels 12 --coefficients 6 --hidden 8 --layers 1",
-                  folds + " --hidden 8 --layers 1 --kernel 3 --mels 12", evaluate + " --label folder",
-                  predict + "{}/data[0:2]"},
+                  folds + " --hidden 8 --layers 1 --kernel 3 --mels 12 --window 0.03 --hop 0.015",
+                  evaluate + " --label folder", predict + "{}/data[0:2]"},
         .elsewhere = {demo("media_classifiers_test.cpp")}};
   }
   if (trainer == "tabular") {
@@ -108,7 +110,7 @@ Uses uses_of(const std::string& trainer) {
                   "train --train {}/bare.csv --no-header --skip-lines 1 --out {}/bare "
                   "--dim 8 --heads 2 --epochs 1",
                   evaluate + " --label class", "evaluate --model {}/bare --data {}/bare.csv --no-header --skip-lines 1",
-                  predict + "0.5,0.5,red,1"},
+                  predict + "0.5,0.5,red"},
         .elsewhere = {demo("tabular_classifier_test.cpp")}};
   }
   if (trainer == "multimodal") {

@@ -172,5 +172,12 @@ TEST_F(LanguageModel, ReadsEveryKindOfPositionsAndAnOutputOfItsOwn) {
   }
 }
 
+TEST_F(LanguageModel, TheDemoLearnsItsPageByHeart) {
+  const Finished done =
+      write_with({"demo", "--out", folder / "demo", "--device", "cpu", "--threads", "2", "--quiet", "--json"});
+  ASSERT_EQ(done.status, 0) << done.error;
+  EXPECT_LT(number_in(done.out, "loss"), 0.3) << done.out;
+}
+
 }  // namespace
 }  // namespace fovea::test

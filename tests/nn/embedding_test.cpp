@@ -2,10 +2,11 @@
 
 #include <gmock/gmock.h>
 
-#include "fovea/nn/sparse_rows.h"
+#include "fovea/autograd/sparse_rows.h"
 #include "layer_checks.h"
+#include "support/device.h"
 
-namespace fovea {
+namespace fovea::test {
 namespace {
 
 using nn::BagMode;
@@ -47,7 +48,23 @@ TEST(Embedding, SparseGradientEqualsTheDenseOne) {
   ASSERT_TRUE(rows);
   EXPECT_EQ(rows->count, 3);
   EXPECT_FALSE(sparse.weight.grad().defined());
-  EXPECT_CLOSE(nn::to_dense(*rows, sparse.weight), dense.weight.grad());
+  EXPECT_CLOSE(autograd::to_dense(*rows, sparse.weight), dense.weight.grad());
+}
+
+TEST_P(OnEveryDevice, SparseGradientsOfSeveralLookupsAddUp) {
+  Embedding dense(6, 2), sparse(6, 2, {.sparse = true});
+  sparse.load_state_dict(dense.state_dict());
+  dense.to(device());
+  sparse.to(device());
+  for (const std::vector<int32_t>& some : {std::vector<int32_t>{5, 0, 5}, {2}, {0, 1, 5, 5}}) {
+    const Tensor index = ids(some, {static_cast<int64_t>(some.size())}).to(device());
+    const Tensor g = test::random({index.numel(), 2}).to(device());
+    dense.forward(index).backward(g);
+    sparse.forward(index).backward(g);
+  }
+  EXPECT_CLOSE(autograd::to_dense(*sparse.weight.sparse_grad(), sparse.weight), dense.weight.grad());
+  sparse.weight.set_sparse_grad(std::nullopt);
+  EXPECT_FALSE(sparse.weight.sparse_grad());
 }
 
 TEST(Embedding, Gradients) {
@@ -104,7 +121,7 @@ TEST(EmbeddingBag, SparseGradientEqualsTheDenseOne) {
   dense.forward(index).backward(g);
   sparse.forward(index).backward(g);
   ASSERT_TRUE(sparse.weight.sparse_grad());
-  EXPECT_CLOSE(nn::to_dense(*sparse.weight.sparse_grad(), sparse.weight), dense.weight.grad());
+  EXPECT_CLOSE(autograd::to_dense(*sparse.weight.sparse_grad(), sparse.weight), dense.weight.grad());
 }
 
 TEST(EmbeddingBag, Gradients) {
@@ -123,4 +140,4 @@ TEST(EmbeddingBag, NamesMisuse) {
 }
 
 }  // namespace
-}  // namespace fovea
+}  // namespace fovea::test

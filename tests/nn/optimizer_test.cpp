@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-#include "fovea/nn/sparse_rows.h"
+#include "fovea/autograd/sparse_rows.h"
 #include "layer_checks.h"
 
 namespace fovea {
@@ -226,7 +226,7 @@ struct RowTable {
     if (sparse) {
       parameter.set_sparse_grad(rows);
     } else {
-      parameter.set_grad(nn::to_dense(rows, parameter));
+      parameter.set_grad(autograd::to_dense(rows, parameter));
     }
   }
 };

@@ -1,11 +1,13 @@
-#include "fovea/nn/sparse_rows.h"
+#include "fovea/autograd/sparse_rows.h"
 
 #include "fovea/autograd/elementwise.h"
+#include "fovea/autograd/graph.h"
+#include "fovea/autograd/shape_ops.h"
 #include "fovea/backends/row_sparse.h"
 #include "fovea/tensor/creation.h"
 #include "fovea/tensor/raw.h"
 
-namespace fovea::nn {
+namespace fovea::autograd {
 namespace {
 
 Tensor over(const BufferRef& buffer, DType dtype, const Shape& shape) {
@@ -37,10 +39,19 @@ void add_rows(const Tensor& table, const Tensor& index, const Tensor& values) {
   ++table.buffer()->version;
 }
 
+RowSparse add_up(const RowSparse& a, const RowSparse& b, const Tensor& parameter) {
+  const NoGrad off;
+  // Each row is a bag of one; the gradient of their sum is by distinct row.
+  const Tensor index = concat({row_index(a), row_index(b)}, 0);
+  const Tensor values = concat({row_values(a, parameter), row_values(b, parameter)}, 0);
+  const Tensor offsets = arange(0, static_cast<double>(a.count + b.count), 1, index.options());
+  return parameter.backend().bag_backward({index.view(), offsets.view(), values.view()});
+}
+
 Tensor to_dense(const RowSparse& gradient, const Tensor& parameter) {
   Tensor out = zeros(parameter.shape(), parameter.options());
   add_rows(out, row_index(gradient), row_values(gradient, parameter));
   return out;
 }
 
-}  // namespace fovea::nn
+}  // namespace fovea::autograd

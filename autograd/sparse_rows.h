@@ -3,7 +3,7 @@
 #include "fovea/tensor/tensor.h"
 
 // Gradients by rows (RowSparse) as tensors, outside the graph.
-namespace fovea::nn {
+namespace fovea::autograd {
 
 /// The indices i32 [count] and the values [count, width] of a gradient of `parameter`, sharing its memory.
 Tensor row_index(const RowSparse& gradient);
@@ -14,7 +14,10 @@ Tensor gather_rows(const Tensor& table, const Tensor& index);
 /// table[index] += values, in place, but for an index of absent_row; the others are distinct.
 void add_rows(const Tensor& table, const Tensor& index, const Tensor& values);
 
+/// The sum of two gradients of one parameter.
+RowSparse add_up(const RowSparse& a, const RowSparse& b, const Tensor& parameter);
+
 /// The gradient as an ordinary tensor of the parameter's shape.
 Tensor to_dense(const RowSparse& gradient, const Tensor& parameter);
 
-}  // namespace fovea::nn
+}  // namespace fovea::autograd
