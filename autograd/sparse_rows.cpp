@@ -45,7 +45,8 @@ RowSparse add_up(const RowSparse& a, const RowSparse& b, const Tensor& parameter
   const Tensor index = concat({row_index(a), row_index(b)}, 0);
   const Tensor values = concat({row_values(a, parameter), row_values(b, parameter)}, 0);
   const Tensor offsets = arange(0, static_cast<double>(a.count + b.count), 1, index.options());
-  return parameter.backend().bag_backward({index.view(), offsets.view(), values.view()});
+  return parameter.backend().bag_backward(
+      {.index = index.view(), .offsets = offsets.view(), .dout = values.view(), .skip = absent_row});
 }
 
 Tensor to_dense(const RowSparse& gradient, const Tensor& parameter) {

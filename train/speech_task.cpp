@@ -97,6 +97,8 @@ void SpeechTask::adopt_form(const data::AudioDataset& train) {
 nn::Module& SpeechTask::build(Device device) {
   device_ = device;
   speech_.form.mfcc = speech_.features == "mfcc";
+  // Without them their number does not matter.
+  if (!speech_.form.mfcc) speech_.form.mel.coefficients = std::min(speech_.form.mel.coefficients, speech_.form.mel.mels);
   if (speech_.form.mfcc && speech_.form.mel.coefficients > speech_.form.mel.mels) {
     refuse("--coefficients {} are more than --mels {}", speech_.form.mel.coefficients, speech_.form.mel.mels);
   }
