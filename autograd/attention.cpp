@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "fovea/autograd/backward.h"
+#include "fovea/autograd/half.h"
 #include "fovea/autograd/matmul.h"
 #include "fovea/autograd/normalize.h"
 #include "fovea/autograd/pointwise.h"
@@ -263,9 +264,6 @@ Plan settle(const DotAttentionOptions& o, const Tensor& q, int64_t keys) {
   return plan;
 }
 
-bool is_short(const Tensor& x) { return size_of(x.dtype()) == 2; }
-Tensor wide(const Tensor& x) { return x.defined() && is_short(x) ? x.to(f32) : x; }
-
 /// [batch, heads, time, width], whatever axes are absent.
 Tensor with_heads(const char* name, const Tensor& x, Caller caller) {
   switch (x.rank()) {
@@ -298,8 +296,8 @@ Tensor scaled_dot_product_attention(const Tensor& given_q, const Tensor& given_k
   check(name, q, k, v, options, caller);
   const Plan plan = settle(options, q, k.shape()[2]);
   const DType dtype = q.dtype();
-  const Tensor bias = wide(options.bias);
-  q = wide(q), k = wide(k), v = wide(v);
+  const Tensor bias = widened(options.bias);
+  q = widened(q), k = widened(k), v = widened(v);
   const bool kernel = q.backend().has_attention() && !is_empty(q, k) && v.numel() > 0;
   const Tensor out =
       kernel ? fused_attention(plan, q, k, v, bias, caller) : composed_attention(plan, q, k, v, bias, caller);
@@ -315,7 +313,7 @@ AttentionResult attention_with_weights(const Tensor& given_q, const Tensor& give
   check(name, q, k, v, options, caller);
   const DType dtype = q.dtype();
   const AttentionResult made =
-      composed(settle(options, q, k.shape()[2]), wide(q), wide(k), wide(v), wide(options.bias));
+      composed(settle(options, q, k.shape()[2]), widened(q), widened(k), widened(v), widened(options.bias));
   return {without_heads(made.output.to(dtype), rank), without_heads(made.weights.to(dtype), rank)};
 }
 
@@ -333,7 +331,7 @@ Tensor packed_attention(const Tensor& packed, int64_t heads, int64_t key_heads, 
                       all.slice(1, heads + key_heads, parts)};
   };
   const auto join = [=](const Tensor& x) { return x.transpose(1, 2).reshape({batch, time, heads * d}); };
-  const bool kernel = packed.backend().has_attention() && packed.numel() > 0 && !is_short(packed);
+  const bool kernel = packed.backend().has_attention() && packed.numel() > 0 && !is_half(packed);
   if (!kernel) {
     const auto [q, k, v] = split(packed);
     return join(scaled_dot_product_attention(q, k, v, options, caller));

@@ -13,16 +13,20 @@ namespace {
 constexpr int most_recordings = 4;
 
 /// What must be alike in arguments that one plan serves.
-struct Form {
+struct InputForm {
   Shape shape;
   Strides strides;
   DType dtype;
   Device device;
   bool requires_grad;
 
-  explicit Form(const Tensor& x)
-      : shape(x.shape()), strides(x.strides()), dtype(x.dtype()), device(x.device()), requires_grad(x.requires_grad()) {}
-  friend bool operator==(const Form&, const Form&) = default;
+  explicit InputForm(const Tensor& x)
+      : shape(x.shape()),
+        strides(x.strides()),
+        dtype(x.dtype()),
+        device(x.device()),
+        requires_grad(x.requires_grad()) {}
+  friend bool operator==(const InputForm&, const InputForm&) = default;
 };
 
 /// One step as a list of what it did; two that are equal will go on being so.
@@ -44,9 +48,9 @@ Tensor result_of(const Tensor& x) {
 }  // namespace
 
 struct CapturedStep::Plan {
-  std::vector<Form> forms;
+  std::vector<InputForm> forms;
   std::vector<int64_t> offsets;  // of the recorded arguments
-  std::vector<Form> results;
+  std::vector<InputForm> results;
   std::shared_ptr<RandomStart> random;
   Trace trace;  // of the last recording
   int recordings = 0;
@@ -65,7 +69,7 @@ CapturedStep::CapturedStep(CapturedStep&&) noexcept = default;
 CapturedStep::Plan& CapturedStep::plan_for(std::span<const Tensor> arguments) {
   const auto fits = [&](const std::unique_ptr<Plan>& plan) {
     return std::equal(arguments.begin(), arguments.end(), plan->forms.begin(), plan->forms.end(),
-                      [](const Tensor& x, const Form& form) { return Form(x) == form; });
+                      [](const Tensor& x, const InputForm& form) { return InputForm(x) == form; });
   };
   const auto found = std::find_if(plans_.begin(), plans_.end(), fits);
   if (found != plans_.end()) {
@@ -123,7 +127,8 @@ void CapturedStep::record(Plan& plan, std::span<const Tensor> arguments, std::sp
     }
     if (plan.recordings == most_recordings) {
       const auto [now, before] = std::mismatch(trace.begin(), trace.end(), plan.trace.begin(), plan.trace.end());
-      raise<ValueError>(caller_, "capture: no two of {} runs did the same: \"{}\" (kernel {} of {}) is new or has "
+      raise<ValueError>(caller_,
+                        "capture: no two of {} runs did the same: \"{}\" (kernel {} of {}) is new or has "
                         "other numbers each time; give what changes as an argument, or do it in each_run",
                         most_recordings, now == trace.end() ? "the end" : now->first.c_str(), now - trace.begin() + 1,
                         trace.size());
@@ -141,7 +146,7 @@ void CapturedStep::replay(Plan& plan, std::span<const Tensor> arguments, std::sp
     plan.arguments[i] = {x.buffer().get(), x.view().offset - plan.offsets[i]};
   }
   for (size_t i = 0; i < results.size(); ++i) {
-    const Form& form = plan.results[i];
+    const InputForm& form = plan.results[i];
     results[i] = raw::empty(form.shape, {form.dtype, form.device});
     plan.result_buffers[i] = results[i].buffer();
   }

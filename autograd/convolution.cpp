@@ -1,6 +1,7 @@
 #include "fovea/autograd/convolution.h"
 
 #include "fovea/autograd/graph.h"
+#include "fovea/autograd/half.h"
 #include "fovea/autograd/pointwise.h"
 #include "fovea/autograd/reductions.h"
 #include "fovea/autograd/windows.h"
@@ -11,10 +12,8 @@ namespace {
 
 using Product = ConvolutionCall::Product;
 
-using Form = ConvolutionForm;
-
 /// The member of the form that `product` names, from the two others.
-Tensor compute(Product product, const Form& f, Tensor x, Tensor weight, Tensor y, const Tensor& bias = {}) {
+Tensor compute(Product product, const ConvolutionForm& f, Tensor x, Tensor weight, Tensor y, const Tensor& bias = {}) {
   Tensor& out = product == Product::y ? y : product == Product::x ? x : weight;
   const Shape& shape = product == Product::y ? f.y : product == Product::x ? f.x : f.weight;
   const TensorOptions options = product == Product::x ? y.options() : x.options();
@@ -37,11 +36,11 @@ Tensor compute(Product product, const Form& f, Tensor x, Tensor weight, Tensor y
   return out;
 }
 
-Tensor input_product(const Form& f, const Tensor& weight, const Tensor& y, Caller caller = {});
-Tensor weight_product(const Form& f, const Tensor& x, const Tensor& y);
+Tensor input_product(const ConvolutionForm& f, const Tensor& weight, const Tensor& y, Caller caller = {});
+Tensor weight_product(const ConvolutionForm& f, const Tensor& x, const Tensor& y);
 
 /// The convolution itself. Each product's derivatives are the two other products, so that there is no end to them.
-Tensor output_product(const Form& f, const Tensor& x, const Tensor& weight, const Tensor& bias = {},
+Tensor output_product(const ConvolutionForm& f, const Tensor& x, const Tensor& weight, const Tensor& bias = {},
                       Caller caller = {}) {
   return record(
       "convolution", compute(Product::y, f, x, weight, {}, bias), {x, weight, bias},
@@ -55,7 +54,7 @@ Tensor output_product(const Form& f, const Tensor& x, const Tensor& weight, cons
       caller);
 }
 
-Tensor input_product(const Form& f, const Tensor& weight, const Tensor& y, Caller caller) {
+Tensor input_product(const ConvolutionForm& f, const Tensor& weight, const Tensor& y, Caller caller) {
   return record(
       "convolution_input", compute(Product::x, f, {}, weight, y), {weight, y},
       [f, weight = Saved(weight), y = Saved(y)](const Tensor& g, Needs needs) {
@@ -67,7 +66,7 @@ Tensor input_product(const Form& f, const Tensor& weight, const Tensor& y, Calle
       caller);
 }
 
-Tensor weight_product(const Form& f, const Tensor& x, const Tensor& y) {
+Tensor weight_product(const ConvolutionForm& f, const Tensor& x, const Tensor& y) {
   return record("convolution_weight", compute(Product::weight, f, x, {}, y), {x, y},
                 [f, x = Saved(x), y = Saved(y)](const Tensor& g, Needs needs) {
                   Gradients gradients(2);
@@ -108,10 +107,6 @@ WindowSteps steps_of(const Conv2dOptions& o) {
       {o.stride.height, o.stride.width}, {o.padding.height, o.padding.width}, {o.dilation.height, o.dilation.width}};
 }
 
-/// f16 and bf16 are storage types: computed in f32.
-bool is_short(const Tensor& x) { return size_of(x.dtype()) == 2; }
-Tensor wide(const Tensor& x) { return x.defined() && is_short(x) ? x.to(f32) : x; }
-
 /// conv2d under the name that the user called, on shapes as the user gave them (`given`).
 Tensor convolve(const char* name, const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& o,
                 const Shape& given_x, const Shape& given_weight, Caller caller) {
@@ -120,14 +115,14 @@ Tensor convolve(const char* name, const Tensor& x, const Tensor& weight, const T
     raise<ShapeError>(caller, "{}: input {} does not fit weight {}{} in {} group{}", name, given_x, given_weight,
                       with_bias(bias), o.groups, o.groups == 1 ? "" : "s");
   }
-  Form f{x.shape(), weight.shape(), {x.shape()[0], weight.shape()[0]}, steps_of(o), o.groups};
+  ConvolutionForm f{x.shape(), weight.shape(), {x.shape()[0], weight.shape()[0]}, steps_of(o), o.groups};
   for (int axis = 0; axis < 2; ++axis) {
     f.y.push_back(f.steps.positions(axis, x.shape()[2 + axis], weight.shape()[2 + axis]));
     if (f.y.back() < 1) {
       raise<ShapeError>(caller, "{}: kernel {} is larger than the padded input {}", name, given_weight, given_x);
     }
   }
-  if (is_short(x)) return output_product(f, wide(x), wide(weight), wide(bias), caller).to(x.dtype());
+  if (is_half(x)) return output_product(f, widened(x), widened(weight), widened(bias), caller).to(x.dtype());
   return output_product(f, x, weight, bias, caller);
 }
 
@@ -163,7 +158,7 @@ Tensor conv_transpose2d(const Tensor& given, const Tensor& weight, const Tensor&
     raise<ShapeError>(caller, "conv_transpose2d: input {} does not fit weight {}{} in {} group{}", given.shape(),
                       weight.shape(), with_bias(bias), o.groups, o.groups == 1 ? "" : "s");
   }
-  Form f{{x.shape()[0], weight.shape()[1] * o.groups}, weight.shape(), x.shape(), steps_of(o), o.groups};
+  ConvolutionForm f{{x.shape()[0], weight.shape()[1] * o.groups}, weight.shape(), x.shape(), steps_of(o), o.groups};
   for (int axis = 0; axis < 2; ++axis) {
     const int64_t extra = axis == 0 ? output_padding.height : output_padding.width;
     const int64_t stride = f.steps.stride[axis], dilation = f.steps.dilation[axis];
@@ -177,9 +172,9 @@ Tensor conv_transpose2d(const Tensor& given, const Tensor& weight, const Tensor&
                         weight.shape());
     }
   }
-  Tensor out = input_product(f, wide(weight), wide(x), caller);
-  if (bias.defined()) out = out + wide(bias).reshape({1, -1, 1, 1});
-  if (is_short(given)) out = out.to(given.dtype());
+  Tensor out = input_product(f, widened(weight), widened(x), caller);
+  if (bias.defined()) out = out + widened(bias).reshape({1, -1, 1, 1});
+  if (is_half(given)) out = out.to(given.dtype());
   return given.rank() == 3 ? out.squeeze(0) : out;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "fovea/autograd/graph.h"
+#include "fovea/autograd/half.h"
 #include "fovea/autograd/indexing.h"
 #include "fovea/autograd/matmul.h"
 #include "fovea/autograd/pointwise.h"
@@ -13,15 +14,13 @@
 namespace fovea {
 namespace {
 
-using Form = PoolForm;
-
 Tensor flat_gather(const Tensor& x, const Tensor& index) {
   return gather(x.reshape({x.shape()[0], x.shape()[1], -1}), 2, index.reshape({index.shape()[0], index.shape()[1], -1}))
       .reshape(index.shape());
 }
 
 /// g sent back to where `index` says: the adjoint of flat_gather, by the kernel.
-Tensor spread_greatest(const Form& f, const Tensor& g, const Tensor& index) {
+Tensor spread_greatest(const PoolForm& f, const Tensor& g, const Tensor& index) {
   const Tensor dense = raw::contiguous(g);
   Tensor dx = raw::empty(f.x, g.options());
   g.backend().pool_backward({dense.view(), &index.view(), dx.view(), {f.kernel[0], f.kernel[1]}, f.steps});
@@ -29,7 +28,7 @@ Tensor spread_greatest(const Form& f, const Tensor& g, const Tensor& index) {
                 [index = Saved(index)](const Tensor& gg) { return Gradients{flat_gather(gg, *index)}; });
 }
 
-Tensor greatest(const char* name, const Form& f, const Tensor& given, Caller caller) {
+Tensor greatest(const char* name, const PoolForm& f, const Tensor& given, Caller caller) {
   if (!given.backend().has_convolution()) return flat_gather(given, greatest_by_windows(f, given));
   const Tensor x = given.contiguous(caller);
   Tensor out = raw::empty(f.y, x.options());
@@ -40,10 +39,10 @@ Tensor greatest(const char* name, const Form& f, const Tensor& given, Caller cal
       caller);
 }
 
-Tensor means(const char* name, const Form& f, const Tensor& given, Caller caller = {});
+Tensor means(const char* name, const PoolForm& f, const Tensor& given, Caller caller = {});
 
 /// g in equal parts to each window: the adjoint of means.
-Tensor spread_means(const Form& f, const Tensor& g) {
+Tensor spread_means(const PoolForm& f, const Tensor& g) {
   Tensor dx;
   if (g.backend().has_convolution()) {
     const Tensor dense = raw::contiguous(g);
@@ -56,7 +55,7 @@ Tensor spread_means(const Form& f, const Tensor& g) {
                 [f](const Tensor& gg) { return Gradients{means("avg_pool", f, gg)}; });
 }
 
-Tensor means(const char* name, const Form& f, const Tensor& given, Caller caller) {
+Tensor means(const char* name, const PoolForm& f, const Tensor& given, Caller caller) {
   Tensor out;
   if (given.backend().has_convolution()) {
     const Tensor x = raw::contiguous(given);
@@ -87,11 +86,11 @@ Tensor pool(const char* name, const Tensor& given, int space, Extent kernel, Poo
   }
   Tensor x = given.rank() == space + 1 ? given.unsqueeze(0) : given;
   if (space == 1) x = x.unsqueeze(2);
-  if (size_of(x.dtype()) == 2) x = x.to(f32);
-  Form f{x.shape(),
-         {x.shape()[0], x.shape()[1]},
-         {kernel.height, kernel.width},
-         {{o.stride.height, o.stride.width}, {o.padding.height, o.padding.width}}};
+  x = widened(x);
+  PoolForm f{x.shape(),
+             {x.shape()[0], x.shape()[1]},
+             {kernel.height, kernel.width},
+             {{o.stride.height, o.stride.width}, {o.padding.height, o.padding.width}}};
   for (int axis = 0; axis < 2; ++axis) {
     f.y.push_back(f.steps.positions(axis, x.shape()[2 + axis], f.kernel[axis]));
     if (f.y.back() < 1) {

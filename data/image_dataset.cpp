@@ -13,7 +13,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int64_t most_side = 4096;
-constexpr size_t most_pixels = size_t{1} << 34;
+constexpr size_t most_set_pixels = size_t{1} << 34;
 
 class Collector {
  public:
@@ -29,7 +29,7 @@ class Collector {
            form.width);
     }
     const Image fitting = resize(with_channels(image, form.channels), form.height, form.width);
-    if (set_.pixels.size() + fitting.pixels.size() > most_pixels) fail(name, "more pictures than memory should hold");
+    if (set_.pixels.size() + fitting.pixels.size() > most_set_pixels) fail(name, "more pictures than memory should hold");
     set_.pixels.insert(set_.pixels.end(), fitting.pixels.begin(), fitting.pixels.end());
     set_.names.push_back(std::move(name));
   }
