@@ -12,7 +12,7 @@ set(FOVEA_COMMON_HEADERS <algorithm> <array> <atomic> <functional> <map> <memory
 # from one source to the next.
 function(fovea_unity target)
   if(FOVEA_UNITY)
-    set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 8)
+    set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 16)
     # A class with a member of a type from an anonymous namespace: harmless in a source, which a batch's parts are.
     target_compile_options(${target} PRIVATE $<$<CXX_COMPILER_ID:GNU>:-Wno-subobject-linkage>)
   endif()

@@ -7,7 +7,7 @@
 namespace fovea::data {
 namespace {
 
-constexpr size_t most_bytes = size_t{1} << 33;
+constexpr size_t most_idx_bytes = size_t{1} << 33;
 constexpr int64_t most_axes = 8;
 
 int64_t size_of(IdxArray::Type type) {
@@ -71,8 +71,8 @@ IdxArray parse_idx(std::string_view bytes, std::string_view name) {
   for (int i = 0; i < axes; ++i) {
     array.shape.push_back(cursor.number<uint32_t>(std::endian::big, "header"));
     if (array.shape.back() == 0) cursor.refuse(4, "the array is empty: axis {} has size 0", i);
-    if (size > static_cast<int64_t>(most_bytes) / array.shape.back()) {
-      cursor.refuse(4, "the array would take more than {} bytes", most_bytes);
+    if (size > static_cast<int64_t>(most_idx_bytes) / array.shape.back()) {
+      cursor.refuse(4, "the array would take more than {} bytes", most_idx_bytes);
     }
     size *= array.shape.back();
   }
@@ -85,6 +85,6 @@ IdxArray parse_idx(std::string_view bytes, std::string_view name) {
   return array;
 }
 
-IdxArray load_idx(const std::string& path) { return parse_idx(read_unpacked(path, most_bytes), path); }
+IdxArray load_idx(const std::string& path) { return parse_idx(read_unpacked(path, most_idx_bytes), path); }
 
 }  // namespace fovea::data

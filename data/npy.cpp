@@ -12,7 +12,7 @@
 namespace fovea::data {
 namespace {
 
-constexpr size_t most_bytes = size_t{1} << 33;
+constexpr size_t most_npy_bytes = size_t{1} << 33;
 constexpr std::string_view magic("\x93NUMPY", 6);
 
 struct Header {
@@ -187,8 +187,8 @@ Tensor parse_npy(std::string_view bytes, std::string_view name) {
     fail(name, "elements of the type {}; numbers and bool can be read", in_quotes(header.descr));
   }
   for (const int64_t axis : header.shape) {
-    if (axis > 0 && size > static_cast<int64_t>(most_bytes) / axis) {
-      fail(name, "the array would take more than {} bytes", most_bytes);
+    if (axis > 0 && size > static_cast<int64_t>(most_npy_bytes) / axis) {
+      fail(name, "the array would take more than {} bytes", most_npy_bytes);
     }
     size *= axis;
   }
@@ -197,7 +197,7 @@ Tensor parse_npy(std::string_view bytes, std::string_view name) {
   return convert(content, header, name, cursor.position() - size);
 }
 
-Tensor load_npy(const std::string& path) { return parse_npy(read_unpacked(path, most_bytes), path); }
+Tensor load_npy(const std::string& path) { return parse_npy(read_unpacked(path, most_npy_bytes), path); }
 
 void save_npy(const std::string& path, const Tensor& tensor, Caller caller) {
   const DType dtype = tensor.dtype();

@@ -9,7 +9,7 @@
 namespace fovea::data {
 namespace {
 
-constexpr size_t most_bytes = size_t{1} << 30;
+constexpr size_t most_wav_bytes = size_t{1} << 30;
 constexpr auto little = std::endian::little;
 constexpr int64_t most_channels = 64, most_rate = 1'000'000;
 constexpr uint32_t unknown_length = 0xffffffff;
@@ -130,7 +130,7 @@ Audio parse_wav(std::string_view bytes, std::string_view name) {
   cursor.refuse(0, "the file has no {} chunk", format.channels == 0 ? "format" : "data");
 }
 
-Audio load_wav(const std::string& path) { return parse_wav(read_unpacked(path, most_bytes), path); }
+Audio load_wav(const std::string& path) { return parse_wav(read_unpacked(path, most_wav_bytes), path); }
 
 std::string encode_wav(const Audio& audio) {
   std::string out;

@@ -136,27 +136,27 @@ Tensor unaliased(const Tensor& source, const Tensor& destination) {
   const auto [from_first, from_last] = ends(from);
   const auto [to_first, to_last] = ends(to);
   if (from_last < to_first || to_last < from_first) return source;
-  Tensor copied = empty(source.shape(), source.options());
+  Tensor copied = raw::empty(source.shape(), source.options());
   copy(source, copied);
   return copied;
 }
 
 Tensor contiguous(const Tensor& x) {
   if (x.is_contiguous()) return x;
-  Tensor out = empty(x.shape(), x.options());
+  Tensor out = raw::empty(x.shape(), x.options());
   copy(x, out);
   return out;
 }
 
 Tensor convert(const Tensor& x, DType dtype) {
-  Tensor out = empty(x.shape(), {dtype, x.device()});
+  Tensor out = raw::empty(x.shape(), {dtype, x.device()});
   copy(x, out);
   return out;
 }
 
 Tensor to_device(const Tensor& x, Device device) {
   const Tensor dense = contiguous(x);
-  Tensor out = empty(x.shape(), {x.dtype(), device});
+  Tensor out = raw::empty(x.shape(), {x.dtype(), device});
   const size_t bytes = static_cast<size_t>(x.numel()) * size_of(x.dtype());
   const size_t offset = static_cast<size_t>(dense.view().offset) * size_of(x.dtype());
   if (bytes == 0) return out;

@@ -13,16 +13,16 @@ namespace fovea::cpu {
 namespace {
 
 // The sizes of one product and how its operands step from one to the next.
-struct Plan {
+struct Folding {
   int64_t m, n, k;
   Shape batch;  // axes that neighbours could not be merged into
   Strides a, b, out;
 };
 
 // Merges batch axes with their neighbours, and into the rows where b repeats and a and out go on evenly.
-Plan plan(const View& a, const View& b, const View& out) {
+Folding plan(const View& a, const View& b, const View& out) {
   const int last = out.rank() - 1;
-  Plan p{out.shape[last - 1], out.shape[last], a.shape[last], {}, {}, {}, {}};
+  Folding p{out.shape[last - 1], out.shape[last], a.shape[last], {}, {}, {}, {}};
   for (int axis = 0; axis < last - 1; ++axis) {
     const int64_t size = out.shape[axis];
     if (size == 1) continue;
@@ -75,7 +75,7 @@ template <class T>
 void multiply(const MatmulCall& call) {
   const View &a = call.a, &b = call.b, &out = call.out;
   const int last = out.rank() - 1;
-  Plan p = plan(a, b, out);
+  Folding p = plan(a, b, out);
   Matrix<T> left{a.data<T>(), a.strides[last - 1], a.strides[last]};
   const Matrix<T> right{b.data<T>(), b.strides[last - 1], b.strides[last]};
   int64_t stride = out.strides[last - 1];

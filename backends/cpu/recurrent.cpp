@@ -17,8 +17,8 @@ int64_t round_up(int64_t value, int64_t unit) { return (value + unit - 1) / unit
 // does not depend on its block.
 class Batch {
  public:
-  Batch(const View& projected, const View* lengths, int64_t row_block)
-      : count_(projected.shape[0]), row_block_(row_block), order_(count_), length_(count_) {
+  Batch(const View& projected, const View* lengths, int64_t rows_at_once)
+      : count_(projected.shape[0]), row_block_(rows_at_once), order_(count_), length_(count_) {
     const int64_t time = projected.shape[1];
     const int64_t step = lengths ? lengths->strides[0] : 0;
     const auto length = [&](int64_t b) { return lengths ? lengths->data<int32_t>()[b * step] : time; };
@@ -42,7 +42,7 @@ class Batch {
 };
 
 // Weights that outgrow the second-level cache are read from further away in every step: more rows share them.
-int64_t row_block(int64_t weights) { return weights * int64_t{4} > (1 << 20) ? 64 : 16; }
+int64_t rows_at_once(int64_t weights) { return weights * int64_t{4} > (1 << 20) ? 64 : 16; }
 
 // The panels of the forward product: [hidden / (units * lanes)][k][units][gates][lanes].
 template <class T>
@@ -114,7 +114,7 @@ void forward(const RecurrentCall& call) {
                                  .c_last = data_or_null<T>(call.c_last),
                                  .h_before = reserve,
                                  .kept = reserve ? reserve + batch * time * hidden : nullptr};
-  const Batch rows(call.projected, call.lengths, row_block(hidden * gates(call.kind) * hidden));
+  const Batch rows(call.projected, call.lengths, rows_at_once(hidden * gates(call.kind) * hidden));
   parallel_for(rows.blocks(), 1, [&](int64_t begin, int64_t end) {
     for (int64_t block = begin; block < end; ++block) run_forward(pass, rows.block(block));
   });
@@ -150,7 +150,7 @@ void backward(const RecurrentBackwardCall& call) {
                                   .dnew = dnew.data(),
                                   .dh0 = data_or_null<T>(call.dh0),
                                   .dc0 = data_or_null<T>(call.dc0)};
-  const Batch rows(shape, forward.lengths, row_block(hidden * all));
+  const Batch rows(shape, forward.lengths, rows_at_once(hidden * all));
   const int64_t bias_size = gates(kind) * bias_width;
   const Scratch<T> partial(rows.blocks() * bias_size);
   std::fill_n(partial.data(), rows.blocks() * bias_size, T(0));

@@ -10,8 +10,6 @@
 namespace fovea::vulkan {
 namespace {
 
-uint32_t word(int64_t value) { return static_cast<uint32_t>(value); }
-
 int32_t stride(int64_t value) {
   if (value < std::numeric_limits<int32_t>::min() || value > std::numeric_limits<int32_t>::max())
     throw DeviceError("attention: an operand spans more than 2^31 elements");

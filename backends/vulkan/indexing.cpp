@@ -10,8 +10,6 @@
 namespace fovea::vulkan {
 namespace {
 
-uint32_t word(int64_t value) { return static_cast<uint32_t>(value); }
-
 uint64_t groups_of(const Engine& engine, int64_t threads) {
   return (static_cast<uint64_t>(threads) + engine.map_threads() - 1) / engine.map_threads();
 }

@@ -11,8 +11,6 @@ namespace {
 
 constexpr uint32_t accumulates = 256, partial_sums = 512, writes_fours = 1024;  // in `epilogue`, as in matmul.glsl
 
-uint32_t word(int64_t value) { return static_cast<uint32_t>(value); }
-
 int32_t stride(int64_t value) {
   if (std::abs(value) > std::numeric_limits<int32_t>::max())
     throw DeviceError("matmul: an operand spans more than 2^31 elements");

@@ -11,7 +11,6 @@ namespace {
 
 constexpr int64_t block = 1024;  // pairs sorted in shared memory
 
-uint32_t word(int64_t value) { return static_cast<uint32_t>(value); }
 int64_t rows_of(const View& view) { return view.numel() / view.shape.back(); }
 
 }  // namespace

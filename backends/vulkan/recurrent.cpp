@@ -9,8 +9,6 @@ namespace {
 constexpr uint32_t across = 8;  // recurrent.glsl's
 constexpr uint32_t no_step = 0xffffffff;
 
-uint32_t word(int64_t value) { return static_cast<uint32_t>(value); }
-
 struct Layer {
   int64_t batch, time, hidden, gates, reserved;
   Constants constants;

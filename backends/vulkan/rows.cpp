@@ -6,7 +6,6 @@
 namespace fovea::vulkan {
 namespace {
 
-uint32_t word(int64_t value) { return static_cast<uint32_t>(value); }
 double work_of(const View& view) { return 16.0 * static_cast<double>(view.numel()); }
 
 // Sums over all rows: dweight = sum dy (x - mean) rstd, dbias = sum dy. By a program, whose folds are good at columns.

@@ -22,6 +22,9 @@ class DenseView {
   View view_;
 };
 
+/// A size as shaders take it.
+constexpr uint32_t word(int64_t value) { return static_cast<uint32_t>(value); }
+
 /// Copies `from` into `to`, of the same shape and element type.
 void copy(Engine& engine, const View& from, const View& to);
 

@@ -98,15 +98,16 @@ std::vector<Case> cases() {
   };
 }
 
-struct Inputs {
+struct AttentionInputs {
   Tensor q, k, v;
   DotAttentionOptions options;
 };
 
-Inputs make(const Case& c, TensorOptions like) {
+AttentionInputs make(const Case& c, TensorOptions like) {
   const Sizes& s = c.sizes;
-  Inputs in{random({s.batch, s.heads, s.queries, s.d}, like, 1), random({s.batch, s.key_heads, s.keys, s.d}, like, 2),
-            random({s.batch, s.key_heads, s.keys, s.dv}, like, 3), c.options};
+  AttentionInputs in{random({s.batch, s.heads, s.queries, s.d}, like, 1),
+                     random({s.batch, s.key_heads, s.keys, s.d}, like, 2),
+                     random({s.batch, s.key_heads, s.keys, s.dv}, like, 3), c.options};
   if (c.bias.rank() > 0) in.options.bias = random(c.bias, like, 4);
   if (c.padding) {
     // The first row keeps no key at all.
@@ -120,7 +121,7 @@ Inputs make(const Case& c, TensorOptions like) {
 TEST_P(OnEveryDevice, AttentionFollowsItsDefinition) {
   for (const Case& c : cases()) {
     SCOPED_TRACE(c.name);
-    const Inputs in = make(c, options());
+    const AttentionInputs in = make(c, options());
     const Tensor want = naive(in.q, in.k, in.v, in.options).to(f32).to(device());
     EXPECT_CLOSE(scaled_dot_product_attention(in.q, in.k, in.v, in.options), want, 1e-4, 2e-5);
     EXPECT_CLOSE(attention_with_weights(in.q, in.k, in.v, in.options).output, want, 1e-4, 2e-5);
@@ -131,7 +132,7 @@ TEST(Attention, FusedGradientsAreThoseOfTheDefinition) {
   for (const Case& c : cases()) {
     SCOPED_TRACE(c.name);
     const auto gradients = [&](bool fused) {
-      Inputs in = make(c, {f64, {}});
+      AttentionInputs in = make(c, {f64, {}});
       for (Tensor* x : {&in.q, &in.k, &in.v}) x->set_requires_grad();
       if (in.options.bias.defined()) in.options.bias.set_requires_grad();
       const Tensor out = fused ? scaled_dot_product_attention(in.q, in.k, in.v, in.options)
@@ -150,7 +151,7 @@ TEST(Attention, GradientsHold) {
   for (const Case& c : cases()) {
     if (c.sizes.batch * c.sizes.heads * c.sizes.queries * c.sizes.keys > 170) continue;
     SCOPED_TRACE(c.name);
-    const Inputs in = make(c, {});
+    const AttentionInputs in = make(c, {});
     const auto f = [&](const Tensor& q, const Tensor& k, const Tensor& v) {
       DotAttentionOptions o = in.options;
       o.bias = {};
@@ -181,7 +182,7 @@ TEST_P(OnEveryDevice, AttentionDropoutIsTheSameInTheKernelAndTheDefinition) {
   for (const DType dtype : {f32, f64}) {
     if (dtype == f64 && device() != Device::cpu()) continue;
     const Sizes s{2, 4, 2, 70, 530, 8, 4};
-    Inputs in = make({"", s, {.causal = true, .offset = 460, .dropout = 0.3}, {}}, {dtype, device()});
+    AttentionInputs in = make({"", s, {.causal = true, .offset = 460, .dropout = 0.3}, {}}, {dtype, device()});
     for (Tensor* x : {&in.q, &in.k, &in.v}) x->set_requires_grad();
     const auto run = [&](bool fused) {
       for (Tensor* x : {&in.q, &in.k, &in.v}) x->zero_grad();

@@ -11,13 +11,13 @@
 namespace fovea::test {
 namespace {
 
-struct Case {
+struct ConvolutionCase {
   Shape x, weight;
   Conv2dOptions options;
 };
 
-const std::vector<Case>& cases() {
-  static const std::vector<Case> list{
+const std::vector<ConvolutionCase>& convolution_cases() {
+  static const std::vector<ConvolutionCase> list{
       {{2, 3, 7, 6}, {4, 3, 3, 2}, {}},
       {{1, 1, 5, 5}, {1, 1, 5, 5}, {}},
       {{2, 4, 9, 8}, {6, 4, 3, 3}, {.stride = 2, .padding = 1}},
@@ -35,7 +35,7 @@ const std::vector<Case>& cases() {
 }
 
 /// By the definition, element by element.
-Tensor naive(const Case& c, const Tensor& x, const Tensor& weight, const Tensor& bias) {
+Tensor naive(const ConvolutionCase& c, const Tensor& x, const Tensor& weight, const Tensor& bias) {
   const auto xs = x.to_vector<double>(), ws = weight.to_vector<double>(), bs = bias.to_vector<double>();
   const Shape &s = x.shape(), &w = weight.shape();
   const Conv2dOptions& o = c.options;
@@ -68,7 +68,7 @@ Tensor naive(const Case& c, const Tensor& x, const Tensor& weight, const Tensor&
 }
 
 TEST_P(OnEveryDevice, Conv2dFollowsItsDefinition) {
-  for (const Case& c : cases()) {
+  for (const ConvolutionCase& c : convolution_cases()) {
     const Tensor x = random(c.x, options(), 1), weight = random(c.weight, options(), 2);
     const Tensor bias = random({c.weight[0]}, options(), 3);
     EXPECT_CLOSE(conv2d(x, weight, bias, c.options), naive(c, x, weight, bias).to(f32).to(device()), 1e-4, 1e-4);
@@ -81,7 +81,7 @@ TEST_P(OnEveryDevice, Conv2dFollowsItsDefinition) {
 
 TEST(Convolution, WindowsGiveWhatTheKernelGives) {
   using Product = ConvolutionCall::Product;
-  for (const Case& c : cases()) {
+  for (const ConvolutionCase& c : convolution_cases()) {
     if (c.x.numel() == 0) continue;
     const Conv2dOptions& o = c.options;
     ConvolutionForm f{
@@ -105,7 +105,7 @@ TEST(Convolution, WindowsGiveWhatTheKernelGives) {
 }
 
 TEST(Convolution, GradientsHold) {
-  for (const Case& c : cases()) {
+  for (const ConvolutionCase& c : convolution_cases()) {
     if (c.x.numel() == 0 || c.x.numel() > 400) continue;
     const auto f = [&](const Tensor& x, const Tensor& weight, const Tensor& bias) {
       return conv2d(x, weight, bias, c.options);

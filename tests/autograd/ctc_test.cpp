@@ -13,8 +13,8 @@
 namespace fovea::test {
 namespace {
 
-Tensor integers(const std::vector<int32_t>& values, const Shape& shape) { return from_vector(values, shape); }
-Tensor integers(const std::vector<int32_t>& values) { return from_vector(values); }
+Tensor ids(const std::vector<int32_t>& values, const Shape& shape) { return from_vector(values, shape); }
+Tensor ids(const std::vector<int32_t>& values) { return from_vector(values); }
 
 /// Minus the log of the summed probabilities of every path of classes that spells `target`: by going through them all.
 double naive(const Tensor& x, int64_t row, int64_t length, const std::vector<int32_t>& target, int32_t blank) {
@@ -40,9 +40,9 @@ double naive(const Tensor& x, int64_t row, int64_t length, const std::vector<int
 }
 
 const std::vector<std::vector<int32_t>> targets{{1, 2}, {2, 2}, {1}, {}, {2, 1, 2}};
-const Tensor padded = integers({1, 2, 0, 2, 2, -5, 1, 9, 9, 0, 0, 0, 2, 1, 2}, {5, 3});
-const Tensor lengths = integers({2, 2, 1, 0, 3});
-const Tensor inputs = integers({5, 4, 1, 3, 5});
+const Tensor padded = ids({1, 2, 0, 2, 2, -5, 1, 9, 9, 0, 0, 0, 2, 1, 2}, {5, 3});
+const Tensor lengths = ids({2, 2, 1, 0, 3});
+const Tensor inputs = ids({5, 4, 1, 3, 5});
 
 Tensor log_probabilities(TensorOptions options) { return log_softmax(random({5, 5, 3}, options), -1); }
 
@@ -53,7 +53,7 @@ TEST_P(OnEveryDevice, CTCSumsOverAllPaths) {
     want.push_back(naive(x, row, inputs.select(0, row).item<int64_t>(), targets[static_cast<size_t>(row)], 0));
   }
   EXPECT_CLOSE(ctc_loss(x, padded, inputs, lengths, {.reduction = Reduction::none}), want, 2e-5, 2e-5);
-  const Tensor in_a_row = integers({1, 2, 2, 2, 1, 2, 1, 2});
+  const Tensor in_a_row = ids({1, 2, 2, 2, 1, 2, 1, 2});
   EXPECT_CLOSE(ctc_loss(x, in_a_row, inputs, lengths, {.reduction = Reduction::none}), want, 2e-5, 2e-5);
   // PyTorch's mean divides each loss by its target's length, at least 1.
   const double mean = (want[0] / 2 + want[1] / 2 + want[2] + want[3] + want[4] / 3) / 5;
@@ -64,15 +64,15 @@ TEST_P(OnEveryDevice, CTCSumsOverAllPaths) {
 
 TEST(CTC, TakesAnyBlank) {
   const Tensor x = log_probabilities({f64, {}});
-  const Tensor loss = ctc_loss(x, integers({0, 1, 1, 0, 1, 1, 0, 1, 1, 0}, {5, 2}), integers({5, 5, 5, 5, 4}),
-                               integers({2, 2, 2, 1, 2}), {.blank = 2, .reduction = Reduction::none});
+  const Tensor loss = ctc_loss(x, ids({0, 1, 1, 0, 1, 1, 0, 1, 1, 0}, {5, 2}), ids({5, 5, 5, 5, 4}),
+                               ids({2, 2, 2, 1, 2}), {.blank = 2, .reduction = Reduction::none});
   EXPECT_CLOSE(loss, {naive(x, 0, 5, {0, 1}, 2), naive(x, 1, 5, {1, 0}, 2), naive(x, 2, 5, {1, 1}, 2),
                       naive(x, 3, 5, {0}, 2), naive(x, 4, 4, {1, 0}, 2)});
 }
 
 TEST_P(OnEveryDevice, CTCKeepsWhatDoesNotFitOutOfTheGradient) {
   // Two equal labels need three steps, and no input spells nothing but nothing.
-  const Tensor short_inputs = integers({5, 2, 1, 0, 5});
+  const Tensor short_inputs = ids({5, 2, 1, 0, 5});
   for (const bool zero : {false, true}) {
     Tensor x = log_probabilities(options()).detach().set_requires_grad();
     const Tensor loss =
@@ -89,8 +89,8 @@ TEST_P(OnEveryDevice, CTCKeepsWhatDoesNotFitOutOfTheGradient) {
 TEST(CTC, OverflowsNowhere) {
   // 400 steps of small probabilities, and one that is 0.
   const Tensor x = log_softmax(random({400, 1, 20}, {f32, {}}) * 3.0, -1);
-  const Tensor target = integers({3, 3, 7, 1, 19, 2, 2, 2, 5}, {1, 9});
-  const auto loss = [&](const Tensor& y) { return ctc_loss(y, target, integers({400}), integers({9})); };
+  const Tensor target = ids({3, 3, 7, 1, 19, 2, 2, 2, 5}, {1, 9});
+  const auto loss = [&](const Tensor& y) { return ctc_loss(y, target, ids({400}), ids({9})); };
   EXPECT_CLOSE(loss(x), loss(x.to(f64)).to(f32), 1e-5, 1e-5);
   Tensor never = x.clone();
   never.slice(2, 4, 5).fill_(-INFINITY);
@@ -105,12 +105,11 @@ TEST(CTC, NamesMisuse) {
   const Tensor x = log_probabilities({});
   EXPECT_ERROR(ctc_loss(ones({5, 3}), padded, inputs, lengths),
                "ctc_loss: log-probabilities [5, 3] are not [time, batch, classes] (ctc_test.cpp:");
-  EXPECT_ERROR(ctc_loss(x, padded, integers({5, 4, 1, 3, 6}), lengths),
+  EXPECT_ERROR(ctc_loss(x, padded, ids({5, 4, 1, 3, 6}), lengths),
                "ctc_loss: lengths 6 and 3 in row 4 of inputs [5, 5, 3] and targets [5, 3]");
-  EXPECT_ERROR(ctc_loss(x, padded, inputs, integers({2, 2, 2, 0, 3})),
+  EXPECT_ERROR(ctc_loss(x, padded, inputs, ids({2, 2, 2, 0, 3})),
                "ctc_loss: target 9 in row 2; classes are 0 to 2 without 0");
-  EXPECT_ERROR(ctc_loss(x, integers({1, 2}), inputs, lengths),
-               "ctc_loss: targets [2] of i32 are neither i32 [5, longest]");
+  EXPECT_ERROR(ctc_loss(x, ids({1, 2}), inputs, lengths), "ctc_loss: targets [2] of i32 are neither i32 [5, longest]");
   EXPECT_ERROR(ctc_loss(x, padded, inputs, lengths, {.blank = 3}), "ctc_loss: blank 3 of 3 classes");
 }
 

@@ -12,14 +12,14 @@
 namespace fovea::test {
 namespace {
 
-struct Case {
+struct PoolingCase {
   Shape x;
   Extent kernel;
   Pool2dOptions options;
 };
 
-const std::vector<Case>& cases() {
-  static const std::vector<Case> list{
+const std::vector<PoolingCase>& pooling_cases() {
+  static const std::vector<PoolingCase> list{
       {{2, 3, 6, 8}, 2, {}},
       {{2, 3, 7, 9}, {3, 2}, {}},
       {{1, 2, 7, 7}, 3, {.stride = 2, .padding = 1}},
@@ -32,7 +32,7 @@ const std::vector<Case>& cases() {
 }
 
 /// By the definition: the greatest of what lies inside, or the sum of it over the kernel's size.
-Tensor naive(const Case& c, const Tensor& x, bool greatest) {
+Tensor naive(const PoolingCase& c, const Tensor& x, bool greatest) {
   const auto xs = x.to_vector<double>();
   const Shape& s = x.shape();
   const int64_t sh = c.options.stride.height ? c.options.stride.height : c.kernel.height;
@@ -60,7 +60,7 @@ Tensor naive(const Case& c, const Tensor& x, bool greatest) {
 }
 
 TEST_P(OnEveryDevice, PoolsFollowTheirDefinition) {
-  for (const Case& c : cases()) {
+  for (const PoolingCase& c : pooling_cases()) {
     const Tensor x = random(c.x, options());
     EXPECT_CLOSE(max_pool2d(x, c.kernel, c.options), naive(c, x, true).to(f32).to(device()));
     EXPECT_CLOSE(avg_pool2d(x, c.kernel, c.options), naive(c, x, false).to(f32).to(device()));
@@ -72,7 +72,7 @@ TEST_P(OnEveryDevice, PoolsFollowTheirDefinition) {
 }
 
 TEST(Pooling, WindowsGiveWhatTheKernelsGive) {
-  for (const Case& c : cases()) {
+  for (const PoolingCase& c : pooling_cases()) {
     if (c.x.numel() == 0) continue;
     const Tensor x = random(c.x, {f64, {}});
     const Extent stride{c.options.stride.height ? c.options.stride.height : c.kernel.height,
@@ -94,7 +94,7 @@ TEST(Pooling, WindowsGiveWhatTheKernelsGive) {
 }
 
 TEST(Pooling, GradientsHold) {
-  for (const Case& c : cases()) {
+  for (const PoolingCase& c : pooling_cases()) {
     if (c.x.numel() == 0) continue;
     const auto greatest = [&](const Tensor& x) { return max_pool2d(x, c.kernel, c.options); };
     const auto means = [&](const Tensor& x) { return avg_pool2d(x, c.kernel, c.options); };

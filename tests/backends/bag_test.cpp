@@ -7,7 +7,7 @@
 namespace fovea::test {
 namespace {
 
-struct Problem {
+struct BagProblem {
   Array index, offsets;
   int64_t bags, count;
 
@@ -15,7 +15,7 @@ struct Problem {
   int64_t begin(int64_t bag) const { return static_cast<int64_t>(offsets.get(bag)); }
 };
 
-Problem problem(int64_t bags, int64_t each, int64_t rows) {
+BagProblem problem(int64_t bags, int64_t each, int64_t rows) {
   std::vector<double> offsets, index;
   for (int64_t b = 0; b < bags; ++b) {
     offsets.push_back(static_cast<double>(index.size()));
@@ -31,7 +31,7 @@ TEST(Bag, EqualsTheDefinition) {
     for (int64_t width : {0, 1, 3, 65}) {
       for (int64_t bags : {0, 1, 17, 130}) {
         for (bool mean : {false, true}) {
-          const Problem p = problem(bags, 5, 40);
+          const BagProblem p = problem(bags, 5, 40);
           const Array table = noise({40, width}, 1, dtype), out = full({bags, width}, 9, dtype);
           cpu().bag({.table = table, .index = p.index, .offsets = p.offsets, .out = out, .mean = mean});
           std::vector<double> want;
@@ -55,7 +55,7 @@ TEST(Bag, BackwardGivesEachDistinctRowOnceInRisingOrder) {
     for (int64_t rows : {3, 40, 5000, 3000000, 2000000000}) {
       for (int64_t bags : {0, 1, 130}) {
         for (bool mean : {false, true}) {
-          const Problem p = problem(bags, 30, rows);
+          const BagProblem p = problem(bags, 30, rows);
           const int64_t width = 17, skip = p.count ? static_cast<int64_t>(p.index.get(0)) : -1;
           const Array dout = noise({bags, width}, 1, dtype);
           std::map<int64_t, std::vector<double>> want;
@@ -99,7 +99,7 @@ TEST(Bag, RefusesBadOffsetsAndIndices) {
 }
 
 TEST(Bag, GivesTheSameBytesOnAnyNumberOfThreads) {
-  const Problem p = problem(256, 60, 1000);
+  const BagProblem p = problem(256, 60, 1000);
   const Array table = noise({1000, 64}, 1), dout = noise({256, 64}, 2);
   expect_same_bytes_on_any_threads([&] {
     const Array out = make({256, 64});

@@ -6,7 +6,7 @@
 namespace fovea::test {
 namespace {
 
-struct Problem {
+struct LossProblem {
   Array logits, targets, weight;
   bool weighted;
   double smoothing;
@@ -28,8 +28,9 @@ struct Problem {
   }
 };
 
-Problem problem(int64_t rows, int64_t classes, DType dtype, bool weighted, double smoothing) {
-  Problem p{noise({rows, classes}, 1, dtype), make({rows}, i32), noise({classes}, 2, dtype), weighted, smoothing, -100};
+LossProblem problem(int64_t rows, int64_t classes, DType dtype, bool weighted, double smoothing) {
+  LossProblem p{
+      noise({rows, classes}, 1, dtype), make({rows}, i32), noise({classes}, 2, dtype), weighted, smoothing, -100};
   for (int64_t i = 0; i < p.logits.numel(); ++i) p.logits.set(i, 3 * p.logits.get(i));
   for (int64_t c = 0; c < classes; ++c) p.weight.set(c, 0.5 + std::abs(p.weight.get(c)));
   for (int64_t row = 0; row < rows; ++row)
@@ -42,7 +43,7 @@ TEST(CrossEntropy, EqualsTheDefinition) {
     for (const auto& [rows, classes] : {std::pair{0, 3}, {1, 1}, {17, 3}, {65, 130}, {5, 5000}}) {
       for (bool weighted : {false, true}) {
         for (double smoothing : {0.0, 0.1}) {
-          const Problem p = problem(rows, classes, dtype, weighted, smoothing);
+          const LossProblem p = problem(rows, classes, dtype, weighted, smoothing);
           const Array loss = full({rows}, 9, dtype), lse = make({rows}, dtype);
           cpu().cross_entropy({.logits = p.logits,
                                .targets = p.targets,
@@ -64,7 +65,7 @@ TEST(CrossEntropy, BackwardEqualsFiniteDifferences) {
   for (const auto& [rows, classes] : {std::pair{1, 1}, {7, 3}, {6, 65}}) {
     for (bool weighted : {false, true}) {
       for (double smoothing : {0.0, 0.1}) {
-        const Problem p = problem(rows, classes, f64, weighted, smoothing);
+        const LossProblem p = problem(rows, classes, f64, weighted, smoothing);
         const Array loss = make({rows}, f64), lse = make({rows}, f64), dloss = noise({rows}, 5, f64);
         const Array d = full({rows, classes}, 9, f64);
         cpu().cross_entropy({.logits = p.logits,

@@ -5,7 +5,7 @@
 namespace fovea::test {
 namespace {
 
-const Shape shapes[] = {{0, 3}, {1, 1}, {3, 17}, {2, 3, 64}, {65, 130}, {7}, {700, 65}};
+const Shape norm_shapes[] = {{0, 3}, {1, 1}, {3, 17}, {2, 3, 64}, {65, 130}, {7}, {700, 65}};
 
 struct Normed {
   std::vector<double> y, mean, rstd;
@@ -35,7 +35,7 @@ Shape rows_of(Shape shape) {
 
 TEST(LayerNorm, EqualsTheDefinition) {
   for (DType dtype : {f32, f64, f16, bf16}) {
-    for (const Shape& shape : shapes) {
+    for (const Shape& shape : norm_shapes) {
       for (bool rms : {false, true}) {
         for (bool affine : {false, true}) {
           const Array x = noise(shape, 1, dtype), y = make(shape, dtype), weight = noise({shape.back()}, 2, dtype),
@@ -63,7 +63,7 @@ TEST(LayerNorm, EqualsTheDefinition) {
 }
 
 TEST(LayerNorm, BackwardEqualsFiniteDifferences) {
-  for (const Shape& shape : shapes) {
+  for (const Shape& shape : norm_shapes) {
     if (shape.numel() > 1000) continue;
     for (bool rms : {false, true}) {
       for (bool affine : {false, true}) {

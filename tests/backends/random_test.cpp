@@ -8,16 +8,16 @@
 namespace fovea::test {
 namespace {
 
-using Kind = RandomCall::Kind;
+using Distribution = RandomCall::Kind;
 
-Array draw(int64_t count, Kind kind, uint64_t seed, uint64_t offset, DType dtype) {
+Array draw(int64_t count, Distribution kind, uint64_t seed, uint64_t offset, DType dtype) {
   const Array out = make({count}, dtype);
   cpu().random({.out = out, .kind = kind, .seed = seed, .offset = offset});
   return out;
 }
 
 std::vector<uint32_t> words(int64_t count, uint64_t seed, uint64_t offset) {
-  const Array bits = draw(count, Kind::bits, seed, offset, i32);
+  const Array bits = draw(count, Distribution::bits, seed, offset, i32);
   return {bits.data<uint32_t>(), bits.data<uint32_t>() + count};
 }
 
@@ -66,7 +66,8 @@ TEST(Random, FloatsFollowTheFormulas) {
   for (int64_t count : {1, 2, 65, 1003}) {
     const std::vector<uint32_t> bits = words(count + 1, 42, 7);
     for (DType dtype : {f32, f64, f16, bf16}) {
-      const Array uniform = draw(count, Kind::uniform, 42, 7, dtype), normal = draw(count, Kind::normal, 42, 7, dtype);
+      const Array uniform = draw(count, Distribution::uniform, 42, 7, dtype),
+                  normal = draw(count, Distribution::normal, 42, 7, dtype);
       for (int64_t i = 0; i < count; ++i) {
         const auto at = static_cast<size_t>(i), even = at & ~size_t{1};
         const double want = (bits[at] >> 8) * 0x1p-24;
@@ -86,13 +87,13 @@ TEST(Random, FloatsFollowTheFormulas) {
 
 TEST(Random, UniformStaysBelowOneInShortTypes) {
   for (DType dtype : {f16, bf16}) {
-    const Array out = draw(100000, Kind::uniform, 3, 0, dtype);
+    const Array out = draw(100000, Distribution::uniform, 3, 0, dtype);
     for (int64_t i = 0; i < out.numel(); ++i) ASSERT_LT(out.get(i), 1);
   }
 }
 
 TEST(Random, NormalHasMeanZeroAndVarianceOne) {
-  const Array out = draw(200000, Kind::normal, 11, 0, f32);
+  const Array out = draw(200000, Distribution::normal, 11, 0, f32);
   double sum = 0, squares = 0, fourths = 0;
   for (double x : out.values()) sum += x, squares += x * x, fourths += x * x * x * x;
   EXPECT_NEAR(sum / 200000, 0, 0.01);
@@ -101,7 +102,7 @@ TEST(Random, NormalHasMeanZeroAndVarianceOne) {
 }
 
 TEST(Random, GivesTheSameBytesOnAnyNumberOfThreads) {
-  expect_same_bytes_on_any_threads([] { return std::vector{draw(100003, Kind::normal, 9, 3, f32)}; });
+  expect_same_bytes_on_any_threads([] { return std::vector{draw(100003, Distribution::normal, 9, 3, f32)}; });
 }
 
 }  // namespace

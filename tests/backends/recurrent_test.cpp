@@ -7,15 +7,15 @@
 namespace fovea::test {
 namespace {
 
-using Kind = RecurrentKind;
+using CellKind = RecurrentKind;
 
 struct Setting {
-  Kind kind = Kind::gru;
+  CellKind kind = CellKind::gru;
   int64_t batch = 3, time = 5, hidden = 4;
   bool reverse = false, with_lengths = false, with_state = false, with_bias = true;
   DType dtype = f64;
 
-  bool lstm() const { return kind == Kind::lstm; }
+  bool lstm() const { return kind == CellKind::lstm; }
   std::string text() const {
     return fmt::format("kind {} batch {} time {} hidden {} reverse {} lengths {} state {} {}", static_cast<int>(kind),
                        batch, time, hidden, reverse, with_lengths, with_state, dtype);
@@ -122,7 +122,7 @@ Outputs naive(const Layer& layer) {
           return sum;
         };
         double& to = next[static_cast<size_t>(j)];
-        if (s.kind == Kind::gru) {
+        if (s.kind == CellKind::gru) {
           const double r = sigmoid(x(0) + w(0)), z = sigmoid(x(1) + w(1)), n = std::tanh(x(2) + r * w(2));
           to = (1 - z) * n + z * h[static_cast<size_t>(j)];
         } else if (s.lstm()) {
@@ -131,7 +131,7 @@ Outputs naive(const Layer& layer) {
           to = sigmoid(x(3) + w(3)) * std::tanh(cell);
         } else {
           const double sum = x(0) + w(0);
-          to = s.kind == Kind::rnn_tanh ? std::tanh(sum) : std::max(sum, 0.0);
+          to = s.kind == CellKind::rnn_tanh ? std::tanh(sum) : std::max(sum, 0.0);
         }
         result.output[static_cast<size_t>((b * s.time + t) * hidden + j)] = to;
       }
@@ -145,7 +145,7 @@ Outputs naive(const Layer& layer) {
 
 std::vector<Setting> settings(const std::vector<std::array<int64_t, 3>>& sizes, DType dtype) {
   std::vector<Setting> all;
-  for (Kind kind : {Kind::rnn_tanh, Kind::rnn_relu, Kind::gru, Kind::lstm}) {
+  for (CellKind kind : {CellKind::rnn_tanh, CellKind::rnn_relu, CellKind::gru, CellKind::lstm}) {
     for (const auto& [batch, time, hidden] : sizes) {
       for (int flags = 0; flags < 16; ++flags) {
         if (hidden > 200 && flags != 7) continue;
@@ -296,7 +296,7 @@ TEST(Recurrent, ARowDoesNotDependOnItsNeighbours) {
 }
 
 TEST(Recurrent, CarriesNaN) {
-  for (Kind kind : {Kind::rnn_tanh, Kind::rnn_relu, Kind::gru, Kind::lstm}) {
+  for (CellKind kind : {CellKind::rnn_tanh, CellKind::rnn_relu, CellKind::gru, CellKind::lstm}) {
     const Layer layer(Setting{.kind = kind, .dtype = f32});
     for (int64_t g = 0; g < gates(kind); ++g) layer.projected.set(g * 4, std::nan(""));
     layer.forward();

@@ -34,11 +34,11 @@ Array ties(const Shape& shape, DType dtype) {
 
 bool less(double a, double b) { return std::isnan(b) ? !std::isnan(a) : a < b; }
 
-const Shape shapes[] = {{1}, {3, 17}, {2, 3, 64}, {65, 130}, {2, 5000}};
+const Shape sort_shapes[] = {{1}, {3, 17}, {2, 3, 64}, {65, 130}, {2, 5000}};
 
 TEST(Sort, IsStableBothWaysAndGivesTheFirstK) {
   for (DType dtype : {f32, f64, f16, bf16, i32, boolean}) {
-    for (const Shape& shape : shapes) {
+    for (const Shape& shape : sort_shapes) {
       for (bool descending : {false, true}) {
         for (int64_t k : {int64_t{1}, (shape.back() + 1) / 2, shape.back()}) {
           const Array x = ties(shape, dtype);
@@ -76,7 +76,7 @@ TEST(Sort, TakesEmptyRowsAndNoneKept) {
 
 TEST(ArgReduce, GivesTheFirstOfEqualsAndNaNBeforeAll) {
   for (DType dtype : {f32, f64, f16, i32, boolean}) {
-    for (const Shape& shape : shapes) {
+    for (const Shape& shape : sort_shapes) {
       for (bool minimum : {false, true}) {
         const Array x = ties(shape, dtype);
         Shape rows = shape;
