@@ -97,11 +97,14 @@ struct Hook {
   std::function<Tensor(const Tensor&)> function;
 };
 
-/// A leaf's accumulated gradient.
+struct Int8Weight;
+
+/// A leaf's accumulated gradient, and what else it has beside its numbers.
 struct LeafState {
   Tensor grad;
   std::optional<RowSparse> sparse_grad;
   std::vector<Hook> hooks;
+  std::shared_ptr<const Int8Weight> int8;  // see multiply_in_int8
 };
 
 /// One recorded operation: it turns the gradients of its outputs into those of its inputs.

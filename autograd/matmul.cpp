@@ -2,6 +2,7 @@
 
 #include "fovea/autograd/autocast.h"
 #include "fovea/autograd/graph.h"
+#include "fovea/autograd/int8.h"
 #include "fovea/autograd/reductions.h"
 #include "fovea/autograd/shape_ops.h"
 
@@ -109,6 +110,7 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, Caller 
                       bias.defined() ? fmt::format(" and bias {}", bias.shape()) : "");
   }
   if (bias.defined()) check_operands("linear", x, bias, caller);
+  if (Tensor y = autograd::int8_linear(x, weight, bias); y.defined()) return y;
   if (casts(x.dtype())) {
     const DType small = Autocast::product_dtype();
     return linear(x.to(small), weight.to(small), bias.defined() ? bias.to(small) : bias, caller).to(f32);

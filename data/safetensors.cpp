@@ -109,6 +109,12 @@ std::map<std::string, Tensor> load_safetensors(const std::string& path) {
 
 void save_safetensors(const std::string& path, const std::map<std::string, Tensor>& tensors,
                       const std::map<std::string, std::string>& metadata, Caller caller) {
+  save_safetensors(path, tensors, metadata, {}, caller);
+}
+
+void save_safetensors(const std::string& path, const std::map<std::string, Tensor>& tensors,
+                      const std::map<std::string, std::string>& metadata,
+                      const std::map<std::string, StoredTensor>& stored, Caller caller) {
   for (const auto& [key, value] : metadata) {
     check_text(key, "a key of the metadata", caller);
     check_text(value, "the metadata", caller);
@@ -120,13 +126,17 @@ void save_safetensors(const std::string& path, const std::map<std::string, Tenso
                    [](const Item& a, const Item& b) { return size_of(a.second.dtype()) > size_of(b.second.dtype()); });
   SafetensorsHeader header{{}, metadata};
   size_t end = 0;
-  for (const auto& [name, tensor] : order) {
+  const auto place = [&](const std::string& name, const std::string& dtype, const Shape& shape, size_t bytes) {
     check_text(name, "a tensor's name", caller);
     if (name == "__metadata__") raise<ValueError>(caller, "save_safetensors: no tensor may be named __metadata__");
-    const size_t begin = end;
-    end += static_cast<size_t>(tensor.numel()) * size_of(tensor.dtype());
-    header.tensors[name] = {stored_name(tensor.dtype()), tensor.shape(), begin, end};
+    header.tensors[name] = {dtype, shape, end, end + bytes};
+    end += bytes;
+  };
+  for (const auto& [name, tensor] : order) {
+    const DType dtype = tensor.dtype();
+    place(name, stored_name(dtype), tensor.shape(), static_cast<size_t>(tensor.numel()) * size_of(dtype));
   }
+  for (const auto& [name, tensor] : stored) place(name, tensor.dtype, tensor.shape, tensor.bytes.size());
   std::string json = format_safetensors_header(header);
   json.resize((json.size() + 7) / 8 * 8, ' ');
   const uint64_t length = json.size();
@@ -144,6 +154,7 @@ void save_safetensors(const std::string& path, const std::map<std::string, Tenso
       whole.backend().read(*whole.buffer(), static_cast<size_t>(view.offset) * element, bytes.data(), bytes.size());
       out.write(bytes.data(), bytes.size());
     }
+    for (const auto& [name, tensor] : stored) out.write(tensor.bytes.data(), tensor.bytes.size());
   });
 }
 

@@ -51,9 +51,20 @@ class SafetensorsFile {
 /// All tensors of a file, on the CPU. Throws DataError.
 std::map<std::string, Tensor> load_safetensors(const std::string& path);
 
+/// A tensor of a dtype that Tensor does not have, as it is to lie in a file.
+struct StoredTensor {
+  std::string dtype;  // "I8", of a byte an element
+  Shape shape;
+  std::span<const std::byte> bytes;
+};
+
 /// Writes tensors of any device and strides, atomically (see write_atomically). The same tensors and metadata give the
 /// same bytes. Throws DataError, and ValueError where a name or the metadata is not UTF-8 or a name is "__metadata__".
 void save_safetensors(const std::string& path, const std::map<std::string, Tensor>& tensors,
                       const std::map<std::string, std::string>& metadata = {}, Caller caller = {});
+/// The same with further tensors beside them, of names that these do not have.
+void save_safetensors(const std::string& path, const std::map<std::string, Tensor>& tensors,
+                      const std::map<std::string, std::string>& metadata,
+                      const std::map<std::string, StoredTensor>& stored, Caller caller = {});
 
 }  // namespace fovea::data

@@ -33,6 +33,7 @@ class AttentionPool : public Module {
   Tensor forward(const Tensor& x, const Tensor& keep = {}, Caller caller = {}) const;
   Attended forward_with_weights(const Tensor& x, const Tensor& keep = {}, Caller caller = {}) const;
   std::string description() const override;
+  const AttentionPoolOptions& options() const { return options_; }
 
   Tensor query;
   Tensor weight;

@@ -22,6 +22,7 @@ class BatchNorm : public Module {
  public:
   Tensor forward(const Tensor& x, Caller caller = {}) const;
   std::string description() const override;
+  const BatchNormOptions& options() const { return options_; }
 
   Tensor weight;
   Tensor bias;

@@ -22,6 +22,7 @@ class Conv1d : public Module {
   Conv1d(int64_t in, int64_t out, int64_t kernel, Conv1dLayerOptions options = {}, Caller caller = {});
   Tensor forward(const Tensor& x, Caller caller = {}) const;
   std::string description() const override;
+  const Conv1dLayerOptions& options() const { return options_; }
 
   Tensor weight;
   Tensor bias;  // undefined without one
@@ -47,6 +48,7 @@ class Conv2d : public Module {
   Conv2d(int64_t in, int64_t out, Extent kernel, Conv2dLayerOptions options = {}, Caller caller = {});
   Tensor forward(const Tensor& x, Caller caller = {}) const;
   std::string description() const override;
+  const Conv2dLayerOptions& options() const { return options_; }
 
   Tensor weight;
   Tensor bias;

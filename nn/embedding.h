@@ -42,6 +42,7 @@ class EmbeddingBag : public Module {
   Tensor forward(const Tensor& index, const Tensor& offsets, Caller caller = {}) const;
   Tensor forward(const Tensor& index, Caller caller = {}) const;
   std::string description() const override;
+  const EmbeddingBagOptions& options() const { return options_; }
 
   Tensor weight;
 

@@ -69,6 +69,7 @@ class MultiheadAttention : public Module {
   std::string description() const override;
 
   int64_t heads() const { return heads_; }
+  const MultiheadAttentionOptions& options() const { return options_; }
 
   Tensor in_proj_weight;
   Tensor q_proj_weight, k_proj_weight, v_proj_weight;

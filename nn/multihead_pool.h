@@ -29,6 +29,7 @@ class MultiheadPool : public Module {
   Tensor forward(const Tensor& x, const Tensor& keep = {}, Caller caller = {}) const;
   Attended forward_with_weights(const Tensor& x, const Tensor& keep = {}, Caller caller = {}) const;
   std::string description() const override;
+  const MultiheadPoolOptions& options() const { return options_; }
 
   Tensor query;
   Linear key, value, out;

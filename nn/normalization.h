@@ -18,6 +18,8 @@ class LayerNorm : public Module {
   explicit LayerNorm(int64_t dim, LayerNormOptions options = {}, Caller caller = {});
   Tensor forward(const Tensor& x, Caller caller = {}) const;
   std::string description() const override;
+  int64_t dim() const { return dim_; }
+  const LayerNormOptions& options() const { return options_; }
 
   Tensor weight;
   Tensor bias;

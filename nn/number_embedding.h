@@ -23,6 +23,7 @@ class NumberEmbedding : public Module {
   NumberEmbedding(int64_t columns, int64_t dim, NumberEmbeddingOptions options = {}, Caller caller = {});
   Tensor forward(const Tensor& x, const Tensor& missing = {}, Caller caller = {}) const;
   std::string description() const override;
+  const NumberEmbeddingOptions& options() const { return options_; }
 
   Tensor weight;
   Tensor bias;

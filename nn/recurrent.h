@@ -47,8 +47,11 @@ class RecurrentLayer : public Module {
                           Caller caller = {}) const;
   std::string description() const override;
 
+  RecurrentKind kind() const { return kind_; }
+  int64_t input() const { return input_; }
   int64_t hidden() const { return hidden_; }
   int64_t directions() const { return options_.bidirectional ? 2 : 1; }
+  const RecurrentLayerOptions& options() const { return options_; }
 
  protected:
   RecurrentLayer(RecurrentKind kind, int64_t input, int64_t hidden, RecurrentLayerOptions options, Caller caller);

@@ -44,6 +44,7 @@ class TransformerEncoderLayer : public Module {
   TransformerEncoderLayer(int64_t dim, int64_t heads, TransformerOptions options = {}, Caller caller = {});
   Tensor forward(const Tensor& x, const AttendOptions& options = {}, Caller caller = {}) const;
   std::string description() const override;
+  const TransformerOptions& options() const { return options_; }
 
   MultiheadAttention self_attn;
   Linear linear1, linear2;

@@ -5,6 +5,7 @@
 #include <cctype>
 #include <nlohmann/json.hpp>
 
+#include "fovea/train/export.h"
 #include "fovea/train/inference.h"
 #include "fovea/train/prediction.h"
 #include "fovea/train/trained_model.h"
@@ -55,6 +56,7 @@ int ClassifierProgram::run(int argc, const char* const* argv) const {
   line.add(train_command());
   line.add(evaluate_command());
   line.add(predict_command());
+  line.add(export_command());
   if (demo_) line.add(demo_command());
   return line.run(argc, argv);
 }
@@ -162,6 +164,53 @@ Command ClassifierProgram::predict_command() const {
                 } else {
                   predict_inputs(trained, state->inputs, state->prediction);
                 }
+                return ExitStatus::success;
+              }};
+}
+
+Command ClassifierProgram::export_command() const {
+  struct State {
+    std::string model, onnx, data, int8;
+    RunOptions run;
+  };
+  auto state = std::make_shared<State>();
+  return {.name = "export",
+          .description = "Writes a model for other programs",
+          .declare =
+              [state](OptionTable& options) {
+                options.group("Files");
+                options.add("model", &state->model, "folder that train wrote",
+                            {.placeholder = "DIR", .required = true, .configuration = false});
+                options.add("onnx", &state->onnx, "write the model as ONNX, opset 17",
+                            {.placeholder = "FILE", .configuration = false});
+                options.add("data", &state->data,
+                            "labelled examples; inputs and probabilities of the first ones are written beside the ONNX "
+                            "file, to test other runtimes with",
+                            {.placeholder = "FILE", .configuration = false});
+                options.add("int8", &state->int8,
+                            "write a folder as train's with weights in 8 bits, which evaluate and predict take",
+                            {.placeholder = "DIR", .configuration = false});
+                state->run.declare(options);
+              },
+          .run =
+              [state, program = name_, make_task = make_task_](OptionTable&) {
+                if (state->onnx.empty() && state->int8.empty()) refuse("export needs --onnx FILE or --int8 DIR");
+                if (state->onnx.empty() && !state->data.empty()) refuse("--data is of no use without --onnx");
+                TrainedModel trained = TrainedModel::load(state->model, program, make_task(), {}, state->run.apply());
+                nlohmann::ordered_json bytes;
+                const auto tell = [&](const char* what, const Exported& written) {
+                  bytes[what] = written.bytes;
+                  for (const std::string& line : written.lines) {
+                    if (!state->run.quiet) fmt::print("{}\n", line);
+                  }
+                };
+                if (!state->onnx.empty()) {
+                  tell("onnx_bytes", export_onnx(state->model, program, trained, state->onnx, state->data));
+                }
+                if (!state->int8.empty()) {
+                  tell("int8_bytes", export_int8(state->model, program, trained, state->int8));
+                }
+                if (state->run.json) fmt::print("{}\n", bytes.dump());
                 return ExitStatus::success;
               }};
 }

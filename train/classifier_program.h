@@ -11,7 +11,7 @@
 
 namespace fovea::train {
 
-/// A program around a ClassifierTask, with the commands train, evaluate, predict and, where one is given, demo:
+/// A program around a ClassifierTask, with the commands train, evaluate, predict, export and, where one is given, demo:
 ///
 ///     int main(int argc, char** argv) {
 ///       train::ClassifierProgram program("text_classifier", "...", [] { return std::make_unique<TextClassifier>(); });
@@ -42,6 +42,7 @@ class ClassifierProgram {
   Command train_command() const;
   Command evaluate_command() const;
   Command predict_command() const;
+  Command export_command() const;
   Command demo_command() const;
 
   std::string name_;

@@ -8,4 +8,10 @@ std::vector<int64_t> ClassifierTask::class_counts(Part part) const {
   return counts;
 }
 
+onnx::Value ClassifierTask::build_graph(onnx::Graph&) {
+  refuse("this model does not say how it is written as ONNX: its task has no emit()");
+}
+
+std::vector<nn::NamedTensor> ClassifierTask::graph_inputs(Part, std::span<const int64_t>) const { return {}; }
+
 }  // namespace fovea::train

@@ -2,11 +2,13 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "fovea/data/vocabulary.h"
 #include "fovea/nn/module.h"
+#include "fovea/onnx/graph.h"
 #include "fovea/train/batch_stream.h"
 #include "fovea/train/explanation.h"
 #include "fovea/train/inference.h"
@@ -69,6 +71,12 @@ class ClassifierTask {
   virtual Predictions without_units(Part, int64_t /*example*/, const std::vector<std::vector<size_t>>& /*removed*/) {
     return {};
   }
+
+  /// Adds the model's inputs to a graph, and nodes that make the logits [batch, classes] of them. Throws UsageError where
+  /// the model does not say how.
+  virtual onnx::Value build_graph(onnx::Graph& graph);
+  /// What those inputs hold for some examples, in their order; i32 stands for i64.
+  virtual std::vector<nn::NamedTensor> graph_inputs(Part part, std::span<const int64_t> examples) const;
 
   /// Writes what the model's folder holds beside weights and options (vocabulary.txt, say).
   virtual void save(const std::string& folder) const = 0;

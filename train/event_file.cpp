@@ -11,42 +11,13 @@
 #include <filesystem>
 
 #include "fovea/data/file_error.h"
+#include "fovea/data/protobuf.h"
 
 namespace fovea::train {
 namespace {
 
-// Protocol buffers' wire format: each field is a tag (its number and how it is encoded) and a value.
-void varint(std::string& out, uint64_t value) {
-  for (; value >= 0x80; value >>= 7) out += static_cast<char>(value | 0x80);
-  out += static_cast<char>(value);
-}
-template <class T>
-void little_endian(std::string& out, T value) {
-  static_assert(std::endian::native == std::endian::little);
-  out.append(reinterpret_cast<const char*>(&value), sizeof value);
-}
-void put(std::string& out, int field, int64_t value) {
-  varint(out, static_cast<uint64_t>(field) << 3);
-  varint(out, static_cast<uint64_t>(value));
-}
-void put(std::string& out, int field, double value) {
-  varint(out, static_cast<uint64_t>(field) << 3 | 1);
-  little_endian(out, value);
-}
-void put(std::string& out, int field, float value) {
-  varint(out, static_cast<uint64_t>(field) << 3 | 5);
-  little_endian(out, value);
-}
-void put(std::string& out, int field, std::string_view bytes) {
-  varint(out, static_cast<uint64_t>(field) << 3 | 2);
-  varint(out, bytes.size());
-  out += bytes;
-}
-void put(std::string& out, int field, const std::vector<double>& packed) {
-  std::string bytes;
-  for (const double each : packed) little_endian(bytes, each);
-  put(out, field, std::string_view(bytes));
-}
+using data::protobuf::little_endian;
+using data::protobuf::put;
 
 // Numbers of the fields in TensorFlow's event.proto, summary.proto and tensor.proto.
 namespace event_field {

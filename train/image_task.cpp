@@ -109,4 +109,18 @@ Predictions ImageTask::without_units(Part part, int64_t example, const std::vect
           .probabilities = softmax(forward(*model_, images).logits, -1).to_vector<float>()};
 }
 
+onnx::Value ImageTask::emit(const nn::Module&, const onnx::Value&) const {
+  refuse("this model does not say how it is written as ONNX: its task has no emit()");
+}
+
+onnx::Value ImageTask::build_graph(onnx::Graph& graph) {
+  const data::ImageForm& form = image_.form;
+  return emit(*model_, graph.input("images", onnx::Element::f32, {"batch", form.channels, form.height, form.width},
+                                   "pixels from 0 to 1"));
+}
+
+std::vector<nn::NamedTensor> ImageTask::graph_inputs(Part part, std::span<const int64_t> examples) const {
+  return {{"images", data::make_image_batch(*at(part).set, {}, at(part).rows_of(examples)).images}};
+}
+
 }  // namespace fovea::train

@@ -37,10 +37,16 @@ class ImageTask : public DatasetTask<data::ImageDataset> {
   Predictions without_units(Part part, int64_t example, const std::vector<std::vector<size_t>>& removed) override;
   std::string colour_note() const override { return "The redder, the more attention the place gets."; }
 
+  onnx::Value build_graph(onnx::Graph& graph) override;
+  std::vector<nn::NamedTensor> graph_inputs(Part part, std::span<const int64_t> examples) const override;
+
  protected:
   virtual std::unique_ptr<nn::Module> make_model(const data::ImageForm& form, int64_t classes) = 0;
   /// `model` is what make_model made, `images` as in ImageBatch.
   virtual ImageOutput forward(const nn::Module& model, const Tensor& images) const = 0;
+
+  /// The logits as nodes of an ONNX graph; `images` [batch, channels, height, width].
+  virtual onnx::Value emit(const nn::Module& model, const onnx::Value& images) const;
 
   ImageOptions& image() { return image_; }
 

@@ -5,9 +5,14 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "fovea/autograd/int8.h"
 #include "fovea/data/file_error.h"
 #include "fovea/data/files.h"
 #include "fovea/data/safetensors.h"
+#include "fovea/nn/linear.h"
+#include "fovea/nn/multihead_attention.h"
+#include "fovea/nn/recurrent.h"
+#include "fovea/tensor/creation.h"
 
 namespace fovea::train {
 namespace {
@@ -15,6 +20,42 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr const char* format_name = "fovea model 1";
+constexpr const char* scale_suffix = ".scale";
+constexpr int64_t least_row = 8;  // numbers that a scale is worth
+
+/// Whether a tensor is the scales of another one in 8 bits.
+bool is_scale(const data::SafetensorsFile& file, const std::string& name) {
+  if (!name.ends_with(scale_suffix)) return false;
+  const auto found = file.tensors().find(name.substr(0, name.size() - std::string_view(scale_suffix).size()));
+  return found != file.tensors().end() && found->second.dtype == "I8";
+}
+
+Int8Rows read_int8(const std::string& path, const data::SafetensorsFile& file, const std::string& name) {
+  const auto& info = file.tensors().at(name);
+  const auto scale = file.tensors().find(name + scale_suffix);
+  if (info.shape.rank() == 0 || scale == file.tensors().end() || scale->second.dtype != "F32" ||
+      scale->second.shape != Shape{info.shape[0]}) {
+    data::fail(path, "tensor {} is I8 and has no F32 {} for each of its rows", data::in_quotes(name), scale_suffix);
+  }
+  const auto* bytes = reinterpret_cast<const int8_t*>(file.bytes(name).data());
+  Int8Rows rows{info.shape, {}, file.tensor(scale->first).to_vector<float>()};
+  rows.values.assign(bytes, bytes + info.shape.numel());
+  return rows;
+}
+
+/// Lets layers whose input meets a weight in one product multiply in 8 bits.
+void keep_int8(nn::Module& model, const std::map<std::string, Int8Rows>& small) {
+  model.apply([&small](nn::Module& module) {
+    const bool multiplies = dynamic_cast<nn::Linear*>(&module) || dynamic_cast<nn::RecurrentLayer*>(&module) ||
+                            dynamic_cast<nn::MultiheadAttention*>(&module);
+    if (!multiplies) return;
+    for (const auto& [name, tensor] : module.named_parameters()) {
+      const auto found = small.find(module.path().empty() ? name : module.path() + '.' + name);
+      // The states' weights are the recurrent kernel's.
+      if (found != small.end() && !name.starts_with("weight_hh")) multiply_in_int8(tensor, found->second);
+    }
+  });
+}
 
 }  // namespace
 
@@ -65,6 +106,20 @@ void save_weights(const std::string& folder, const nn::Module& model, const std:
   data::save_safetensors(weights_path(folder), model.state_dict(), {{"format", format_name}, {"run", run}});
 }
 
+void save_int8_weights(const std::string& folder, const nn::Module& model, const std::string& run) {
+  nn::StateDict state = model.state_dict();
+  std::map<std::string, Int8Rows> small;
+  for (const auto& [name, tensor] : model.state_dict()) {
+    if (tensor.dtype() != f32 || tensor.rank() < 2 || tensor.numel() < least_row * tensor.size(0)) continue;
+    Int8Rows& rows = small[name] = to_int8(tensor);
+    state.erase(name);
+    state[name + scale_suffix] = from_vector(rows.scales);
+  }
+  std::map<std::string, data::StoredTensor> stored;
+  for (const auto& [name, rows] : small) stored[name] = {"I8", rows.shape, std::as_bytes(std::span(rows.values))};
+  data::save_safetensors(weights_path(folder), state, {{"format", format_name}, {"run", run}}, stored);
+}
+
 void load_weights(const std::string& folder, nn::Module& model, const std::string& run) {
   const std::string path = weights_path(folder);
   const data::SafetensorsFile file(path);
@@ -73,12 +128,20 @@ void load_weights(const std::string& folder, nn::Module& model, const std::strin
     data::fail(path, "not the weights of the model that config.json describes");
   }
   nn::StateDict state;
-  for (const auto& [name, info] : file.tensors()) state.emplace(name, file.tensor(name));
+  std::map<std::string, Int8Rows> small;
+  for (const auto& [name, info] : file.tensors()) {
+    if (info.dtype == "I8") {
+      state.emplace(name, from_int8(small[name] = read_int8(path, file, name)));
+    } else if (!is_scale(file, name)) {
+      state.emplace(name, file.tensor(name));
+    }
+  }
   try {
     model.load_state_dict(state);
   } catch (const ValueError&) {
     data::fail(path, "its tensors are not those of the model that config.json describes");
   }
+  keep_int8(model, small);
 }
 
 std::string run_of_weights(const std::string& folder) {

@@ -7,6 +7,7 @@
 
 #include "fovea/autograd/normalize.h"
 #include "fovea/data/random_stream.h"
+#include "fovea/onnx/operations.h"
 #include "fovea/tensor/creation.h"
 #include "fovea/train/inference.h"
 #include "fovea/train/picture.h"
@@ -186,6 +187,25 @@ Predictions SpeechTask::without_units(Part part, int64_t example, const std::vec
   batch.mask = one.mask.expand({count, time}).contiguous();
   return {.classes = labels().size(),
           .probabilities = softmax(forward(*model_, batch).logits, -1).to_vector<float>()};
+}
+
+onnx::Value SpeechTask::emit(const nn::Module&, const SpeechInputs&) const {
+  refuse("this model does not say how it is written as ONNX: its task has no emit()");
+}
+
+onnx::Value SpeechTask::build_graph(onnx::Graph& graph) {
+  SpeechInputs inputs;
+  inputs.features =
+      graph.input("features", onnx::Element::f32, {"batch", "time", speech_.form.bins()},
+                  speech_.features + " of each frame, standardised over the recording, 0 past its end");
+  inputs.lengths = graph.input("lengths", onnx::Element::i64, {"batch"}, "frames of each recording");
+  inputs.mask = onnx::before(inputs.lengths, onnx::size(inputs.features, 1));
+  return emit(*model_, inputs);
+}
+
+std::vector<nn::NamedTensor> SpeechTask::graph_inputs(Part part, std::span<const int64_t> examples) const {
+  const data::SpeechBatch batch = batcher_->make(*at(part).set, {}, at(part).rows_of(examples));
+  return {{"features", batch.features}, {"lengths", batch.lengths}};
 }
 
 }  // namespace fovea::train

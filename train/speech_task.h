@@ -15,6 +15,13 @@ struct SpeechOutput {
   Tensor weights;  // [batch, time], the attention to each frame; each recording's sum is 1
 };
 
+/// The inputs of a speech model's ONNX graph.
+struct SpeechInputs {
+  onnx::Value features;  // f32 [batch, time, bins]
+  onnx::Value lengths;   // i64 [batch], in frames
+  onnx::Value mask;      // bool [batch, time]: made of the lengths
+};
+
 /// How recordings are read and what they become.
 struct SpeechOptions {
   std::string label = "any";
@@ -41,11 +48,17 @@ class SpeechTask : public DatasetTask<data::AudioDataset> {
     return "Time runs to the right, pitch upwards. The redder, the more attention the moment gets.";
   }
 
+  onnx::Value build_graph(onnx::Graph& graph) override;
+  std::vector<nn::NamedTensor> graph_inputs(Part part, std::span<const int64_t> examples) const override;
+
  protected:
   /// A model for features of so many numbers a frame.
   virtual std::unique_ptr<nn::Module> make_model(int64_t bins, int64_t classes) = 0;
   /// `model` is what make_model made.
   virtual SpeechOutput forward(const nn::Module& model, const data::SpeechBatch& batch) const = 0;
+
+  /// The logits as nodes of an ONNX graph.
+  virtual onnx::Value emit(const nn::Module& model, const SpeechInputs& inputs) const;
 
   SpeechOptions& speech() { return speech_; }
 

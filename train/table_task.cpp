@@ -11,6 +11,7 @@
 #include "fovea/data/loader.h"
 #include "fovea/data/string_index.h"
 #include "fovea/data/text_dataset.h"
+#include "fovea/onnx/operations.h"
 #include "fovea/tensor/creation.h"
 #include "fovea/train/inference.h"
 
@@ -306,6 +307,39 @@ Explanation TableTask::explain(Part part, int64_t example, int32_t predicted) {
 std::string TableTask::colour_note() const {
   return with_text_ ? "The stronger the colour, the more attention the column or the token gets."
                     : "The stronger the colour, the more attention the column gets.";
+}
+
+onnx::Value TableTask::emit(const nn::Module&, const TableInputs&) const {
+  refuse("this model does not say how it is written as ONNX: its task has no emit()");
+}
+
+onnx::Value TableTask::build_graph(onnx::Graph& graph) {
+  using onnx::Element;
+  const int64_t numeric = columns_.numeric_columns(), categorical = columns_.categorical_columns();
+  TableInputs inputs;
+  if (numeric > 0) {
+    inputs.numbers = graph.input("numbers", Element::f32, {"batch", numeric}, "scaled as columns.json says");
+    inputs.missing = graph.input("missing", Element::boolean, {"batch", numeric}, "cells without a number");
+  }
+  if (categorical > 0) {
+    inputs.categories =
+        graph.input("categories", Element::i64, {"batch", categorical}, "ids by columns.json, each column's its own");
+  }
+  if (text_) {
+    inputs.tokens = graph.input("tokens", Element::i64, {"batch", "time"}, "ids by vocabulary.txt, 0 past the end");
+    inputs.lengths = graph.input("lengths", Element::i64, {"batch"}, "tokens of each text");
+    inputs.mask = onnx::before(inputs.lengths, onnx::size(inputs.tokens, 1));
+  }
+  return emit(*model_, inputs);
+}
+
+std::vector<nn::NamedTensor> TableTask::graph_inputs(Part part, std::span<const int64_t> examples) const {
+  const TableBatch rows = batch(at(part), examples);
+  std::vector<nn::NamedTensor> inputs{{"numbers", rows.numbers},       {"missing", rows.missing},
+                                      {"categories", rows.categories}, {"tokens", rows.tokens},
+                                      {"lengths", rows.lengths}};
+  std::erase_if(inputs, [](const nn::NamedTensor& each) { return !each.tensor.defined(); });
+  return inputs;
 }
 
 void TableTask::save(const std::string& folder) const {

@@ -30,6 +30,12 @@ struct TableOutput {
   Tensor token_weights;  // [batch, time]; undefined where there is no text
 };
 
+/// The inputs of such a model's ONNX graph, by the names of TableBatch; i64 stands for i32.
+struct TableInputs {
+  onnx::Value numbers, missing, categories, tokens, lengths;
+  onnx::Value mask;  // made of the lengths
+};
+
 /// What a model for a table has to know of it.
 struct TableShape {
   int64_t numeric = 0;                  // columns
@@ -81,6 +87,9 @@ class TableTask : public ClassifierTask {
   std::vector<double> unit_weights(Part part, int64_t example, int32_t predicted) override;
   Predictions without_units(Part part, int64_t example, const std::vector<std::vector<size_t>>& removed) override;
 
+  onnx::Value build_graph(onnx::Graph& graph) override;
+  std::vector<nn::NamedTensor> graph_inputs(Part part, std::span<const int64_t> examples) const override;
+
   void save(const std::string& folder) const override;
   void restore(const std::string& folder, data::Labels labels) override;
 
@@ -91,6 +100,8 @@ class TableTask : public ClassifierTask {
   virtual std::unique_ptr<nn::Module> make_model(const TableShape& shape) = 0;
   /// `model` is what make_model made.
   virtual TableOutput forward(const nn::Module& model, const TableBatch& batch) const = 0;
+  /// The logits as nodes of an ONNX graph.
+  virtual onnx::Value emit(const nn::Module& model, const TableInputs& inputs) const;
 
  private:
   struct Examples {

@@ -8,6 +8,7 @@
 #include "fovea/data/file_error.h"
 #include "fovea/data/loader.h"
 #include "fovea/data/string_index.h"
+#include "fovea/onnx/operations.h"
 #include "fovea/train/split.h"
 #include "fovea/train/streamed_text_stream.h"
 
@@ -282,6 +283,30 @@ std::unique_ptr<BatchStream> TextTask::stream(Part part, const StreamOptions& op
   auto loader = std::make_shared<data::DataLoader<TextBatch>>(sampler(examples, options), std::move(make));
   return std::make_unique<LoaderStream<TextBatch>>(
       std::move(loader), [this](const TextBatch& input) { return forward(*model_, input).logits; });
+}
+
+onnx::Value TextTask::emit(const nn::Module&, const TextInputs&) const {
+  refuse("this model does not say how it is written as ONNX: its task has no emit()");
+}
+
+onnx::Value TextTask::build_graph(onnx::Graph& graph) {
+  const bool sentences = layout() == TextLayout::sentences;
+  const std::vector<onnx::Size> each = sentences ? std::vector<onnx::Size>{"batch", "sentences"} : std::vector<onnx::Size>{"batch"};
+  std::vector<onnx::Size> all = each;
+  all.emplace_back(sentences ? "words" : "time");
+  TextInputs inputs;
+  inputs.tokens = graph.input("tokens", onnx::Element::i64, all, "ids by vocabulary.txt (its first line is 2; 1: any other token), 0 past the end");
+  inputs.lengths = graph.input("lengths", onnx::Element::i64, each,
+                               sentences ? "words of each sentence, 0 where there is none" : "tokens of each text");
+  inputs.mask = onnx::before(inputs.lengths, onnx::size(inputs.tokens, -1));
+  return emit(*model_, inputs);
+}
+
+std::vector<nn::NamedTensor> TextTask::graph_inputs(Part part, std::span<const int64_t> examples) const {
+  const data::EncodedTexts& texts = at(part).encoded;
+  const data::Batch padded = layout() == TextLayout::sentences ? data::make_sentence_batch(texts, {}, examples)
+                                                               : data::make_batch(texts.ids, {}, examples);
+  return {{"tokens", padded.tokens}, {"lengths", padded.lengths}};
 }
 
 void TextTask::save(const std::string& folder) const {

@@ -37,6 +37,13 @@ struct TextOutput {
   Tensor sentence_weights;  // by sentences: [batch, sentences]
 };
 
+/// The inputs of a text model's ONNX graph, padded side by side also for bags.
+struct TextInputs {
+  onnx::Value tokens;   // i64 [batch, time]; by sentences [batch, sentences, words]
+  onnx::Value lengths;  // i64 [batch]; by sentences [batch, sentences], 0 where there is none
+  onnx::Value mask;     // bool, as tokens: made of the lengths
+};
+
 /// How texts are read and what they become.
 struct TextOptions {
   data::TextColumns columns;
@@ -81,6 +88,9 @@ class TextTask : public ClassifierTask {
   std::vector<double> unit_weights(Part part, int64_t example, int32_t predicted) override;
   Predictions without_units(Part part, int64_t example, const std::vector<std::vector<size_t>>& removed) override;
 
+  onnx::Value build_graph(onnx::Graph& graph) override;
+  std::vector<nn::NamedTensor> graph_inputs(Part part, std::span<const int64_t> examples) const override;
+
   void save(const std::string& folder) const override;
   void restore(const std::string& folder, data::Labels labels) override;
 
@@ -90,6 +100,8 @@ class TextTask : public ClassifierTask {
   /// `model` is what make_model made.
   virtual TextOutput forward(const nn::Module& model, const TextBatch& batch) const = 0;
   virtual TextLayout layout() const = 0;
+  /// The logits as nodes of an ONNX graph.
+  virtual onnx::Value emit(const nn::Module& model, const TextInputs& inputs) const;
 
   TextOptions& text() { return text_; }
 

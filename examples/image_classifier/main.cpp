@@ -34,6 +34,9 @@ class ImageClassifier final : public train::ImageTask {
   train::ImageOutput forward(const nn::Module& model, const Tensor& images) const override {
     return static_cast<const ImageModel&>(model).forward(images);
   }
+  onnx::Value emit(const nn::Module& model, const onnx::Value& images) const override {
+    return static_cast<const ImageModel&>(model).emit(images);
+  }
 
  private:
   ModelOptions model_;

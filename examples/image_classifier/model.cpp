@@ -23,6 +23,10 @@ class ConvBlock final : public nn::Module {
     const Tensor y = relu(norm_.forward(conv_.forward(x)));
     return attention_ ? attention_->forward(y) : y;
   }
+  onnx::Value emit(const onnx::Value& x) const {
+    const onnx::Value y = relu(onnx::emit(norm_, onnx::emit(conv_, x)));
+    return attention_ ? onnx::emit(*attention_, y) : y;
+  }
 
  private:
   nn::Conv2d conv_;
@@ -48,6 +52,14 @@ class ConvEncoder final : public Encoder {
     for (size_t i = 0; i < blocks_.size(); ++i) {
       if (i > 0) x = max_pool2d(x, 2);
       x = blocks_[i]->forward(x);
+    }
+    return x;
+  }
+  onnx::Value emit(const onnx::Value& images) const override {
+    onnx::Value x = images;
+    for (size_t i = 0; i < blocks_.size(); ++i) {
+      if (i > 0) x = max_pool2d(x, 2);
+      x = blocks_[i]->emit(x);
     }
     return x;
   }
@@ -77,6 +89,11 @@ class PatchEncoder final : public Encoder {
     const Tensor patches = embedding_.forward(images).flatten(2).mT();
     const Tensor read = transformer_.forward(positions_.forward(patches));
     return read.mT().reshape({images.size(0), -1, rows_, columns_});
+  }
+  onnx::Value emit(const onnx::Value& images) const override {
+    const onnx::Value patches = permute(reshape(onnx::emit(embedding_, images), {0, 0, -1}), {0, 2, 1});
+    const onnx::Value read = onnx::emit(transformer_, onnx::emit(positions_, patches));
+    return reshape(permute(read, {0, 2, 1}), {0, -1, rows_, columns_});
   }
 
  private:
@@ -128,4 +145,9 @@ train::ImageOutput ImageModel::forward(const Tensor& images) const {
   const nn::Attended attended = attention_.forward_with_weights(places.flatten(2).mT());
   return {output_.forward(dropout_.forward(attended.read)),
           attended.weights.reshape({images.size(0), places.size(2), places.size(3)})};
+}
+
+onnx::Value ImageModel::emit(const onnx::Value& images) const {
+  const onnx::Value places = permute(reshape(encoder_->emit(images), {0, 0, -1}), {0, 2, 1});
+  return onnx::emit(output_, onnx::emit(attention_, places).read);
 }

@@ -23,6 +23,8 @@ struct ModelOptions {
 class Encoder : public fovea::nn::Module {
  public:
   virtual fovea::Tensor forward(const fovea::Tensor& images) const = 0;
+  /// The same as nodes of an ONNX graph.
+  virtual fovea::onnx::Value emit(const fovea::onnx::Value& images) const = 0;
 };
 
 /// An encoder looks at every place; attention weighs the places and sums them up; a linear layer names the class.
@@ -31,6 +33,7 @@ class ImageModel final : public fovea::nn::Module {
   ImageModel(const ModelOptions& options, const fovea::data::ImageForm& form, int64_t classes);
 
   fovea::train::ImageOutput forward(const fovea::Tensor& images) const;
+  fovea::onnx::Value emit(const fovea::onnx::Value& images) const;
 
  private:
   std::unique_ptr<Encoder> encoder_;

@@ -30,6 +30,9 @@ class MultimodalClassifier final : public train::TableTask {
   train::TableOutput forward(const nn::Module& model, const train::TableBatch& batch) const override {
     return static_cast<const MultimodalModel&>(model).forward(batch);
   }
+  onnx::Value emit(const nn::Module& model, const train::TableInputs& inputs) const override {
+    return static_cast<const MultimodalModel&>(model).emit(inputs);
+  }
 
  private:
   ModelOptions model_;

@@ -114,3 +114,21 @@ train::TableOutput MultimodalModel::forward(const train::TableBatch& batch) cons
   output.logits = output_.forward(dropout_.forward(concat(parts, -1)));
   return output;
 }
+
+onnx::Value MultimodalModel::emit(const train::TableInputs& inputs) const {
+  std::vector<onnx::Value> cells, parts;
+  if (numbers_) cells.push_back(onnx::emit(*numbers_, inputs.numbers, inputs.missing));
+  if (categories_) cells.push_back(onnx::emit(*categories_, inputs.categories));
+  onnx::Value table, words;
+  if (options_.uses_columns()) table = concat(cells, 1);
+  if (options_.uses_text()) words = onnx::emit(reader_, onnx::emit(words_, inputs.tokens), inputs.lengths).output;
+  if (options_.use == "both") {
+    const onnx::Value from_words = onnx::emit(columns_read_text_, table, words, words, inputs.mask);
+    const onnx::Value from_table = onnx::emit(text_reads_columns_, words, table, table);
+    table = onnx::emit(column_norm_, table + from_words);
+    words = onnx::emit(text_norm_, words + from_table);
+  }
+  if (options_.uses_columns()) parts.push_back(onnx::emit(column_attention_, table).read);
+  if (options_.uses_text()) parts.push_back(onnx::emit(text_attention_, words, inputs.mask).read);
+  return onnx::emit(output_, concat(parts, -1));
+}

@@ -27,6 +27,8 @@ class MultimodalModel final : public fovea::nn::Module {
   MultimodalModel(const ModelOptions& options, const fovea::train::TableShape& shape);
 
   fovea::train::TableOutput forward(const fovea::train::TableBatch& batch) const;
+  /// The same as nodes of an ONNX graph.
+  fovea::onnx::Value emit(const fovea::train::TableInputs& inputs) const;
 
  private:
   fovea::Tensor columns(const fovea::train::TableBatch& batch) const;

@@ -37,6 +37,9 @@ class SpeechClassifier final : public train::SpeechTask {
   train::SpeechOutput forward(const nn::Module& model, const data::SpeechBatch& batch) const override {
     return static_cast<const SpeechModel&>(model).forward(batch);
   }
+  onnx::Value emit(const nn::Module& model, const train::SpeechInputs& inputs) const override {
+    return static_cast<const SpeechModel&>(model).emit(inputs);
+  }
 
  private:
   ModelOptions model_;

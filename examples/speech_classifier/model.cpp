@@ -24,6 +24,11 @@ Tensor TimeBlock::forward(const Tensor& x, const Tensor& keep) const {
   return x.shape() == y.shape() ? x + y : y;  // around a block that keeps the form (He et al. 2016)
 }
 
+onnx::Value TimeBlock::emit(const onnx::Value& x, const onnx::Value& keep) const {
+  const onnx::Value y = relu(onnx::emit(norm_, onnx::emit(conv_, x))) * keep;
+  return conv_.weight.size(0) == conv_.weight.size(1) ? x + y : y;
+}
+
 SpeechModel::SpeechModel(const ModelOptions& options, int64_t bins, int64_t classes)
     : attention_(options.hidden), dropout_(options.dropout), output_(options.hidden, classes) {
   const bool recurrent = options.encoder == "gru";
@@ -52,4 +57,13 @@ train::SpeechOutput SpeechModel::forward(const data::SpeechBatch& batch) const {
   if (gru_) moments = gru_->forward(moments, batch.lengths).output;
   const nn::Attended attended = attention_.forward_with_weights(moments, batch.mask);
   return {output_.forward(dropout_.forward(attended.read)), attended.weights};
+}
+
+onnx::Value SpeechModel::emit(const train::SpeechInputs& inputs) const {
+  const onnx::Value keep = unsqueeze(cast(inputs.mask, onnx::Element::f32), {1});
+  onnx::Value x = permute(inputs.features, {0, 2, 1});
+  for (const auto& block : blocks_) x = block->emit(x, keep);
+  onnx::Value moments = permute(x, {0, 2, 1});
+  if (gru_) moments = onnx::emit(*gru_, moments, inputs.lengths).output;
+  return onnx::emit(output_, onnx::emit(attention_, moments, inputs.mask).read);
 }

@@ -24,6 +24,8 @@ class TimeBlock final : public fovea::nn::Module {
   TimeBlock(int64_t in, int64_t out, int64_t kernel, int64_t dilation);
   /// x [batch, in, time], keep f32 [batch, 1, time] -> [batch, out, time].
   fovea::Tensor forward(const fovea::Tensor& x, const fovea::Tensor& keep) const;
+  /// The same as nodes of an ONNX graph.
+  fovea::onnx::Value emit(const fovea::onnx::Value& x, const fovea::onnx::Value& keep) const;
 
  private:
   fovea::nn::Conv1d conv_;
@@ -37,6 +39,7 @@ class SpeechModel final : public fovea::nn::Module {
   SpeechModel(const ModelOptions& options, int64_t bins, int64_t classes);
 
   fovea::train::SpeechOutput forward(const fovea::data::SpeechBatch& batch) const;
+  fovea::onnx::Value emit(const fovea::train::SpeechInputs& inputs) const;
 
  private:
   std::vector<std::unique_ptr<TimeBlock>> blocks_;

@@ -37,6 +37,9 @@ class TabularClassifier final : public train::TableTask {
   train::TableOutput forward(const nn::Module& model, const train::TableBatch& batch) const override {
     return static_cast<const TableModel&>(model).forward(batch);
   }
+  onnx::Value emit(const nn::Module& model, const train::TableInputs& inputs) const override {
+    return static_cast<const TableModel&>(model).emit(inputs);
+  }
 
  private:
   ModelOptions model_;

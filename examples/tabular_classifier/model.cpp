@@ -79,3 +79,15 @@ train::TableOutput TableModel::forward(const train::TableBatch& batch) const {
       (read * (weights * static_cast<double>(columns)).unsqueeze(-1)).reshape({read.size(0), columns * options_.dim});
   return {output_.forward(dropout_.forward(relu(hidden_.forward(through)))), weights, {}};
 }
+
+onnx::Value TableModel::emit(const train::TableInputs& inputs) const {
+  std::vector<onnx::Value> tokens;
+  if (numbers_) tokens.push_back(onnx::emit(*numbers_, inputs.numbers, inputs.missing));
+  if (categories_) tokens.push_back(onnx::emit(*categories_, inputs.categories));
+  const onnx::Value read = onnx::emit(*encoder_, concat(tokens, 1));
+  const onnx::Value weights = onnx::emit(attention_, read).weights;
+  const int64_t width = hidden_.weight.size(1);
+  const double columns = static_cast<double>(width / options_.dim);
+  const onnx::Value through = reshape(read * unsqueeze(weights * columns, {-1}), {0, width});
+  return onnx::emit(output_, relu(onnx::emit(hidden_, through)));
+}

@@ -28,6 +28,11 @@ class Recurrent final : public Encoder {
     const int64_t last = made.h.size(0);
     return {made.output, concat({made.h.select(0, last - 2), made.h.select(0, last - 1)}, -1)};
   }
+  EncodedValues emit(const onnx::Value& embedded, const train::TextInputs& inputs, bool summary) const override {
+    const onnx::Recurrent made = onnx::emit(*layers_, embedded, inputs.lengths);
+    if (!summary) return {made.output, {}};
+    return {made.output, reshape(permute(made.h, {1, 0, 2}), {0, width()})};
+  }
   int64_t width() const override { return 2 * layers_->hidden(); }
 
  private:
@@ -51,6 +56,14 @@ class Convolution final : public Encoder {
     const Tensor states = relu(concat(parts, 1).transpose(1, 2));
     if (!summary) return {states, {}};
     return {states, amax(where(beside(batch.mask), states, 0.0), {1})};  // no feature is negative
+  }
+  EncodedValues emit(const onnx::Value& embedded, const train::TextInputs& inputs, bool summary) const override {
+    const onnx::Value x = permute(embedded, {0, 2, 1});
+    std::vector<onnx::Value> parts;
+    for (const nn::Conv1d& window : windows_) parts.push_back(first(onnx::emit(window, x), 2, size(x, 2)));
+    const onnx::Value states = relu(permute(concat(parts, 1), {0, 2, 1}));
+    if (!summary) return {states, {}};
+    return {states, amax(where(unsqueeze(inputs.mask, {-1}), states, 0), {1})};
   }
   int64_t width() const override { return features_ * static_cast<int64_t>(windows_.size()); }
 
@@ -86,6 +99,15 @@ class Transformer final : public Encoder {
     if (!summary) return {states, {}};
     const Tensor count = beside(batch.lengths).to(states.dtype());
     return {states, sum(where(beside(batch.mask), states, 0.0), {1}) / count};
+  }
+  EncodedValues emit(const onnx::Value& embedded, const train::TextInputs& inputs, bool summary) const override {
+    onnx::Value x = embedded;
+    if (positions_) x = onnx::emit(*positions_, x);
+    if (sinusoidal_) x = x + onnx::sinusoidal_positions(size(x, 1), width_) * 0.1;
+    const onnx::Value states = onnx::emit(layers_, x, inputs.mask);
+    if (!summary) return {states, {}};
+    const onnx::Value count = unsqueeze(cast(inputs.lengths, onnx::Element::f32), {-1});
+    return {states, sum(where(unsqueeze(inputs.mask, {-1}), states, 0), {1}) / count};
   }
   int64_t width() const override { return width_; }
 

@@ -12,10 +12,17 @@ struct Encoded {
   fovea::Tensor summary;  // [batch, width], where it was asked for: for a model without attention
 };
 
+/// The same in an ONNX graph.
+struct EncodedValues {
+  fovea::onnx::Value states, summary;
+};
+
 /// Reads embedded tokens [batch, time, embedding] in their order.
 class Encoder : public fovea::nn::Module {
  public:
   virtual Encoded read(const fovea::Tensor& embedded, const fovea::train::TextBatch& batch, bool summary) const = 0;
+  virtual EncodedValues emit(const fovea::onnx::Value& embedded, const fovea::train::TextInputs& inputs,
+                             bool summary) const = 0;
   virtual int64_t width() const = 0;
 };
 

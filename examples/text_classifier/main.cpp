@@ -26,6 +26,9 @@ class TextClassifier final : public train::TextTask {
   train::TextOutput forward(const nn::Module& model, const train::TextBatch& batch) const override {
     return static_cast<const TextModel&>(model).forward(batch);
   }
+  onnx::Value emit(const nn::Module& model, const train::TextInputs& inputs) const override {
+    return static_cast<const TextModel&>(model).emit(inputs);
+  }
   train::TextLayout layout() const override { return model_.layout(); }
 
  private:

@@ -73,3 +73,13 @@ train::TextOutput TextModel::forward(const train::TextBatch& batch) const {
   const nn::Attended read = attends ? attend(encoded.states, batch.mask) : nn::Attended{encoded.summary, {}};
   return {output_->forward(dropout_.forward(read.read)), read.weights, {}};
 }
+
+onnx::Value TextModel::emit(const train::TextInputs& inputs) const {
+  if (bag_) return onnx::emit(*output_, onnx::emit(*bag_, inputs.tokens, inputs.mask));
+
+  const onnx::Value embedded = onnx::emit(*embedding_, inputs.tokens);
+  if (document_) return onnx::emit(*output_, onnx::emit(*document_, embedded, inputs.lengths));
+  const auto [states, summary] = encoder_->emit(embedded, inputs, !attention_ && !heads_);
+  if (attention_) return onnx::emit(*output_, onnx::emit(*attention_, states, inputs.mask).read);
+  return onnx::emit(*output_, heads_ ? onnx::emit(*heads_, states, inputs.mask) : summary);
+}

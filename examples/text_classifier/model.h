@@ -16,6 +16,8 @@ class TextModel final : public fovea::nn::Module {
   TextModel(const ModelOptions& options, int64_t ids, int64_t classes);
 
   fovea::train::TextOutput forward(const fovea::train::TextBatch& batch) const;
+  /// The same as nodes of an ONNX graph.
+  fovea::onnx::Value emit(const fovea::train::TextInputs& inputs) const;
 
  private:
   fovea::Tensor drop_words(const fovea::Tensor& tokens) const;

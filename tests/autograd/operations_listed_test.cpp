@@ -22,7 +22,7 @@ const std::set<std::string> without_derivative{"operator<", "operator<=", "opera
 const std::set<std::string> no_operations{"record",     "gradcheck",     "gradgradcheck", "grad",
                                           "checkpoint", "differentiate", "clip_grad_norm", "grad_norm"};
 // Headers of helpers outside the graph.
-const std::set<std::string> internal_headers{"windows.h", "sparse_rows.h"};
+const std::set<std::string> internal_headers{"windows.h", "sparse_rows.h", "int8.h"};
 
 TEST(Operations, WithoutDerivativeRecordNothing) {
   const Tensor x = any_number({2, 3}).set_requires_grad();

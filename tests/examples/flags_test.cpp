@@ -66,6 +66,9 @@ const std::string folds =
 const std::string evaluate = "evaluate --model {}/all --data {}/data --device cpu --threads 1 --quiet --json";
 const std::string predict = "predict --model {}/all --explain --device cpu --threads 1 --quiet --json ";
 
+const std::string exports =
+    "export --model {}/all --onnx {}/all.onnx --data {}/data --int8 {}/int8 --device cpu --threads 1 --quiet --json";
+
 Uses uses_of(const std::string& trainer) {
   const auto demo = [](const std::string& file) {
     return Elsewhere{"demo", file, {"--out", "--device", "--threads", "--quiet", "--json"}};
@@ -82,14 +85,14 @@ Uses uses_of(const std::string& trainer) {
                       "train --train {}/data --out {}/sentences --encoder hierarchical --max-sentence 10 --drop 0.1 "
                       "--swap 0.1 --noise 0.1 --embedding 8 --hidden 4 --epochs 1",
                       evaluate + " --text text --label label", "evaluate --model {}/bare --data {}/data --no-header",
-                      predict + "lovely"},
+                      predict + "lovely", exports},
             .elsewhere = {demo("text_classifier_test.cpp")}};
   }
   if (trainer == "image") {
     return {.lines = {all + " --encoder transformer --attention none --patch 3 --layers 1 --heads 2 --channels 3 "
                             "--height 9 --width 12 --shift 0.1 --rotate 5 --scale 0.1 --crop 0.1 --flip --cutout 0.2 "
                             "--mixup 0.2 --hidden 8",
-                      folds + " --hidden 8 --stages 2", evaluate, predict + "{}/data[0:2]"},
+                      folds + " --hidden 8 --stages 2", evaluate, predict + "{}/data[0:2]", exports},
             .elsewhere = {demo("media_classifiers_test.cpp")}};
   }
   if (trainer == "speech") {
@@ -98,7 +101,7 @@ Uses uses_of(const std::string& trainer) {
                         "--hop 0.015 --shift 0.01 --noise 0.1 --frequency-masks 1 --frequency-width 0.3 "
                         "--time-masks 1 --time-width 0.3 --mels 12 --coefficients 6 --hidden 8 --layers 1",
                   folds + " --hidden 8 --layers 1 --kernel 3 --mels 12 --window 0.03 --hop 0.015",
-                  evaluate + " --label folder", predict + "{}/data[0:2]"},
+                  evaluate + " --label folder", predict + "{}/data[0:2]", exports},
         .elsewhere = {demo("media_classifiers_test.cpp")}};
   }
   if (trainer == "tabular") {
@@ -110,7 +113,7 @@ Uses uses_of(const std::string& trainer) {
                   "train --train {}/bare.csv --no-header --skip-lines 1 --out {}/bare "
                   "--dim 8 --heads 2 --epochs 1",
                   evaluate + " --label class", "evaluate --model {}/bare --data {}/bare.csv --no-header --skip-lines 1",
-                  predict + "0.5,0.5,red"},
+                  predict + "0.5,0.5,red", exports},
         .elsewhere = {demo("tabular_classifier_test.cpp")}};
   }
   if (trainer == "multimodal") {
@@ -122,7 +125,7 @@ Uses uses_of(const std::string& trainer) {
                       "--heads 2 --epochs 1",
                       evaluate + " --text note --label class",
                       "evaluate --model {}/bare --data {}/bare.csv --no-header --skip-lines 1",
-                      predict + R"({"x":0.5,"note":"red"})"},
+                      predict + R"({"x":0.5,"note":"red"})", exports},
             .elsewhere = {demo("multimodal_classifier_test.cpp")}};
   }
   const std::string model =

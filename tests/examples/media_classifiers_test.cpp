@@ -1,5 +1,5 @@
 // The classifiers of pictures and of recordings as their users run them.
-#include "media_classifiers.h"
+#include "exports.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -147,6 +147,8 @@ TEST_P(MediaClassifier, DemonstratesItself) {
       call({"demo", "--out", folder / "demo", "--device", "cpu", "--threads", "2", "--quiet", "--json"});
   ASSERT_EQ(done.status, 0) << done.error;
   EXPECT_GE(json_lines(done.out).back()["accuracy"], 0.9) << done.out;
+  expect_as_good_in_8_bits(kind.program, folder / "demo/model", folder / "demo/test");
+  if (!runs_elsewhere(kind.program, folder / "demo/model", folder / "demo/test")) GTEST_SKIP() << no_runtime;
 }
 
 INSTANTIATE_TEST_SUITE_P(Programs, MediaClassifier, testing::Values(pictures, recordings),

@@ -1,6 +1,6 @@
 #include <fmt/format.h>
 
-#include "examples/tables.h"
+#include "examples/exports.h"
 
 namespace fovea::test {
 namespace {
@@ -63,6 +63,9 @@ TEST_F(MultimodalClassifier, DemoNeedsBothTextAndColumns) {
   const Json accuracy = last_line(done.out);
   EXPECT_GT(accuracy["both"], accuracy["text"].get<double>() + 0.2);
   EXPECT_GT(accuracy["both"], accuracy["columns"].get<double>() + 0.2);
+  const std::string model = folder / "demo/both", test = folder / "demo/test.csv";
+  expect_as_good_in_8_bits(MULTIMODAL_CLASSIFIER, model, test);
+  if (!runs_elsewhere(MULTIMODAL_CLASSIFIER, model, test)) GTEST_SKIP() << no_runtime;
 }
 
 }  // namespace

@@ -2,7 +2,7 @@
 
 #include <csignal>
 
-#include "examples/tables.h"
+#include "examples/exports.h"
 
 namespace fovea::test {
 namespace {
@@ -186,6 +186,9 @@ TEST_F(TabularClassifier, DemoDecidesCheaperByCosts) {
   const Json result = last_line(done.out);
   EXPECT_GT(result["roc_auc"], 0.85);
   EXPECT_LT(result["cost_with_costs"], result["cost"]);
+  const std::string model = folder / "demo/plain", test = folder / "demo/test.csv";
+  expect_as_good_in_8_bits(TABULAR_CLASSIFIER, model, test);
+  if (!runs_elsewhere(TABULAR_CLASSIFIER, model, test)) GTEST_SKIP() << no_runtime;
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
 // Train, evaluate, predict and demo, end to end.
-#include "text_classifier.h"
+#include "exports.h"
 
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -151,6 +151,11 @@ TEST_F(TextClassifierTest, TheDemosAttentionBeatsItsBagOfWords) {
   EXPECT_LT(result["bag"], 0.8);
   EXPECT_GT(result["attention"], 0.95);
   EXPECT_TRUE(std::filesystem::exists(folder / "demo/attention/report.html"));
+  const std::string test = folder / "demo/test.csv";
+  for (const char* model : {"demo/bag", "demo/attention"}) {
+    expect_as_good_in_8_bits(TEXT_CLASSIFIER, folder / model, test);
+    if (!runs_elsewhere(TEXT_CLASSIFIER, folder / model, test)) GTEST_SKIP() << no_runtime;
+  }
 }
 
 }  // namespace

@@ -1,0 +1,183 @@
+#include <cmath>
+
+#include "fovea/autograd/matmul.h"
+#include "fovea/autograd/normalize.h"
+#include "fovea/autograd/pointwise.h"
+#include "fovea/nn/attention.h"
+#include "fovea/onnx/layers.h"
+
+namespace fovea::onnx {
+namespace {
+
+constexpr double lowest = -3.38e38;  // below every score, yet not so that it makes a NaN
+
+/// See nn::sparsemax, whose steps these are.
+Value sparsemax(const Value& x) {
+  Graph& graph = x.graph();
+  const Value centred = x - amax(x, {-1}, true);
+  const Value z = graph.nodes("TopK", {centred, size(x, -1)}, 2, {{"axis", int64_t{-1}}})[0];
+  const Value total = cumsum(z, -1);
+  const Value inside = z * (range(size(x, -1)) + 1) + 1 > total;
+  const Value count = sum(cast(inside, Element::f32), {-1}, true);
+  return relu(centred - (sum(where(inside, z, 0), {-1}, true) - 1) / count);
+}
+
+/// The scores of keys x [batch, time, dim] by a pool's query: [batch, time].
+Value pool_scores(const nn::AttentionPool& layer, const Value& x) {
+  Graph& graph = x.graph();
+  const auto against = [&](const Value& keys, const Tensor& query) {
+    return squeeze(matmul(keys, graph.constant(query.reshape({-1, 1}), "query")), {-1});
+  };
+  const Tensor& query = layer.query;
+  switch (layer.options().score) {
+    case nn::Score::additive:
+      return against(tanh(emit(*layer.key, x)), query);
+    case nn::Score::dot:
+      return against(x, query);
+    case nn::Score::scaled_dot:
+      return against(x, query * (1 / std::sqrt(static_cast<double>(query.size(0)))));
+    case nn::Score::bilinear:
+      return against(x, matmul(query.reshape({1, -1}), layer.weight));
+    case nn::Score::cosine: {
+      const Value length = graph.node("ReduceL2", {x}, {{"axes", std::vector<int64_t>{-1}}, {"keepdims", int64_t{1}}});
+      return against(x / maximum(length, 1e-8), l2_normalize(query, -1, 1e-8));
+    }
+    case nn::Score::location:
+      break;
+  }
+  raise<ValueError>({}, "onnx: {}: an AttentionPool with {} scores cannot be exported", layer.path(),
+                    name(layer.options().score));
+}
+
+/// What was read, through the gate where there is one.
+Value gated(const Value& read, const std::unique_ptr<nn::Linear>& gate) {
+  return gate ? read * sigmoid(emit(*gate, read)) : read;
+}
+
+}  // namespace
+
+Value attention_weights(const Value& scores, const Value& keep, nn::Weights weights) {
+  const auto kept = [&](const Value& x, double otherwise) { return keep.defined() ? where(keep, x, otherwise) : x; };
+  switch (weights) {
+    case nn::Weights::softmax:
+      return kept(softmax(kept(scores, lowest), -1), 0);
+    case nn::Weights::sparsemax:
+      return kept(sparsemax(kept(scores, lowest)), 0);
+    case nn::Weights::exp:
+      return kept(exp(scores), 0);
+    case nn::Weights::sum: {
+      const Value parts = kept(softplus(scores), 0), total = sum(parts, {-1}, true);
+      return parts / where(total > scores.graph().scalar(0), total, 1);
+    }
+    case nn::Weights::entmax15:
+      break;
+  }
+  raise<ValueError>({}, "onnx: attention with {} weights cannot be exported", name(weights));
+}
+
+Attended emit(const nn::AttentionPool& layer, const Value& x, const Value& keep) {
+  const Graph::Scope scope(x.graph(), layer);
+  const Value scores = pool_scores(layer, x) / layer.options().temperature;
+  const Value weights = attention_weights(scores, keep, layer.options().weights);
+  return {gated(squeeze(matmul(unsqueeze(weights, {1}), x), {1}), layer.gate), weights};
+}
+
+Value emit(const nn::MultiheadPool& layer, const Value& x, const Value& keep) {
+  Graph& graph = x.graph();
+  const Graph::Scope scope(graph, layer);
+  const int64_t heads = layer.query.size(0), d = layer.query.size(1);
+  const auto split = [&](const Value& y) { return permute(reshape(y, {0, 0, heads, d}), {0, 2, 1, 3}); };
+  const Tensor query = layer.query * (1 / std::sqrt(static_cast<double>(d)) / layer.options().temperature);
+  const Value scores = matmul(split(emit(layer.key, x)), graph.constant(query.unsqueeze(-1), "query"));
+  const Value weights = attention_weights(permute(scores, {0, 1, 3, 2}),
+                                          keep.defined() ? unsqueeze(keep, {1, 2}) : keep, layer.options().weights);
+  const Value read = matmul(weights, split(emit(layer.value, x)));  // [batch, heads, 1, d]
+  return gated(emit(layer.out, reshape(read, {0, heads * d})), layer.gate);
+}
+
+Value emit(const nn::HierarchicalAttention& layer, const Value& x, const Value& lengths) {
+  const Graph::Scope scope(x.graph(), layer);
+  const int64_t dim = 2 * layer.word_encoder.hidden(), width = layer.word_encoder.input();
+  const Value words = size(x, 2), sentences = size(x, 1);
+  const Value each = reshape(lengths, {-1});
+  const Value states = emit(layer.word_encoder, reshape(x, {-1, words, width}), each).output;
+  const Value vectors = emit(layer.word_pool, states, before(each, words)).read;
+  const Value there = sum(cast(cast(lengths, Element::boolean), Element::i64), {1});  // sentences with a word
+  const Value context = emit(layer.sentence_encoder, reshape(vectors, {-1, sentences, dim}), there).output;
+  return emit(layer.sentence_pool, context, before(there, sentences)).read;
+}
+
+Value emit(const nn::MultiheadAttention& layer, const Value& query, const Value& key, const Value& value,
+           const Value& keep) {
+  Graph& graph = query.graph();
+  const Graph::Scope scope(graph, layer);
+  const nn::MultiheadAttentionOptions& o = layer.options();
+  const int64_t heads = layer.heads(), dim = layer.out_proj->weight.size(0), d = dim / heads;
+  if (o.key_heads != heads || o.window > 0 || o.alibi) {
+    raise<ValueError>({}, "onnx: {}: MultiheadAttention with shared key heads, a window or ALiBi cannot be exported",
+                      layer.path());
+  }
+  const auto projected = [&](const Value& x, const char* name, const Tensor& own, int64_t part) {
+    const Tensor weight = own.defined() ? own : layer.in_proj_weight.slice(0, part * dim, (part + 1) * dim);
+    Value y = matmul(x, graph.constant(weight.mT(), fmt::format("{}_proj_weight_t", name)));
+    if (layer.in_proj_bias.defined()) {
+      y = y + graph.constant(layer.in_proj_bias.slice(0, part * dim, (part + 1) * dim),
+                             fmt::format("{}_proj_bias", name));
+    }
+    return permute(reshape(y, {0, 0, heads, d}), {0, 2, 1, 3});  // [batch, heads, time, d]
+  };
+  Value q = projected(query, "q", layer.q_proj_weight, 0), k = projected(key, "k", layer.k_proj_weight, 1);
+  const Value v = projected(value, "v", layer.v_proj_weight, 2);
+  if (o.rotary) {
+    q = rotary(q, d, o.rotary_base);
+    k = rotary(k, d, o.rotary_base);
+  }
+  const Value scores = matmul(q * (1 / std::sqrt(static_cast<double>(d))), permute(k, {0, 1, 3, 2}));
+  const Value weights =
+      attention_weights(scores, keep.defined() ? unsqueeze(keep, {1, 2}) : keep, nn::Weights::softmax);
+  const Value read = reshape(permute(matmul(weights, v), {0, 2, 1, 3}), {0, 0, dim});
+  return emit(*layer.out_proj, read);
+}
+
+namespace {
+
+Value activate(nn::FeedForward activation, const Value& x, int64_t half) {
+  switch (activation) {
+    case nn::FeedForward::relu:
+      return relu(x);
+    case nn::FeedForward::gelu:
+      return gelu(x);
+    case nn::FeedForward::silu:
+      return silu(x);
+    case nn::FeedForward::geglu:
+      return slice(x, -1, 0, half) * gelu(slice(x, -1, half));
+    case nn::FeedForward::swiglu:
+      return slice(x, -1, 0, half) * silu(slice(x, -1, half));
+  }
+  return {};
+}
+
+Value encoder_layer(const nn::TransformerEncoderLayer& layer, const Value& x, const Value& keep) {
+  const nn::TransformerOptions& o = layer.options();
+  const Graph::Scope scope(x.graph(), layer);
+  const auto attend = [&](const Value& y) { return emit(layer.self_attn, y, y, y, keep); };
+  const auto feed_forward = [&](const Value& y) {
+    return emit(layer.linear2, activate(o.activation, emit(layer.linear1, y), o.feedforward));
+  };
+  if (o.pre_norm) {
+    const Value y = x + attend(emit(layer.norm1, x));
+    return y + feed_forward(emit(layer.norm2, y));
+  }
+  const Value y = emit(layer.norm1, x + attend(x));
+  return emit(layer.norm2, y + feed_forward(y));
+}
+
+}  // namespace
+
+Value emit(const nn::TransformerEncoder& layer, const Value& x, const Value& keep) {
+  Value y = x;
+  for (const nn::TransformerEncoderLayer& each : layer.layers) y = encoder_layer(each, y, keep);
+  return layer.norm ? emit(*layer.norm, y) : y;
+}
+
+}  // namespace fovea::onnx

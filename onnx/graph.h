@@ -1,0 +1,118 @@
+#pragma once
+
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "fovea/nn/module.h"
+
+// Models as ONNX files (https://onnx.ai), which other runtimes run: opset 17, IR version 8. The format is protocol
+// buffers of a dozen small messages and is written by hand.
+namespace fovea::onnx {
+
+/// What a value's elements are; the numbers are ONNX's.
+enum class Element : uint8_t { f32 = 1, i32 = 6, i64 = 7, boolean = 9 };
+
+/// A size of an input or output: a number, or the name of one that differs from call to call.
+using Size = std::variant<int64_t, std::string>;
+
+class Graph;
+
+/// What an input holds, a node gives or a constant is.
+class Value {
+ public:
+  /// None: an optional input that is left out.
+  Value() = default;
+
+  bool defined() const { return graph_ != nullptr; }
+  const std::string& name() const { return name_; }
+  Graph& graph() const { return *graph_; }
+
+ private:
+  friend class Graph;
+  Value(Graph* graph, std::string name) : graph_(graph), name_(std::move(name)) {}
+
+  Graph* graph_ = nullptr;
+  std::string name_;
+};
+
+/// An operator's attribute: its type follows the value's.
+using Attribute =
+    std::pair<const char*, std::variant<int64_t, float, std::string, std::vector<int64_t>, std::vector<std::string>>>;
+
+/// What stands beside the graph in a file.
+struct ModelText {
+  std::string producer = "fovea";
+  std::string description = {};
+  std::map<std::string, std::string> metadata = {};
+};
+
+/// A graph while it is built. Nodes are added in the order in which they run.
+class Graph {
+ public:
+  explicit Graph(std::string name) : name_(std::move(name)) {}
+  Graph(const Graph&) = delete;
+  Graph& operator=(const Graph&) = delete;
+
+  Value input(std::string name, Element element, const std::vector<Size>& shape, std::string description = {});
+  /// The value will bear the name.
+  void output(std::string name, const Value& value, Element element, const std::vector<Size>& shape,
+              std::string description = {});
+
+  /// A tensor of the model's, of any device: f64 becomes f32. The name is made unique.
+  Value constant(const Tensor& tensor, std::string name = "constant");
+  /// i64 [n]: what shapes and axes are given by. Equal ones are one.
+  Value constant(const std::vector<int64_t>& values);
+  /// i64 [], where an operator wants a number; equal ones are one.
+  Value integer(int64_t value);
+  /// f32 []; equal ones are one.
+  Value scalar(double value);
+
+  /// The results of an operator's node, `outputs` of them.
+  std::vector<Value> nodes(std::string_view op, const std::vector<Value>& inputs, size_t outputs,
+                           const std::vector<Attribute>& attributes = {});
+  Value node(std::string_view op, const std::vector<Value>& inputs, const std::vector<Attribute>& attributes = {}) {
+    return nodes(op, inputs, 1, attributes)[0];
+  }
+
+  /// A module whose nodes come next: they bear its path in their names.
+  class Scope {
+   public:
+    Scope(Graph& graph, const nn::Module& module);
+    ~Scope() { graph_.scope_ = std::move(outer_); }
+    Scope(const Scope&) = delete;
+    Scope& operator=(const Scope&) = delete;
+
+   private:
+    Graph& graph_;
+    std::string outer_;
+  };
+
+  /// "tokens [batch, time], lengths [batch] -> probabilities [batch, 3]"
+  std::string signature() const { return fmt::format("{} -> {}", input_text_, output_text_); }
+
+  /// The bytes of the file. Throws ValueError where they are more than protocol buffers can hold (2 GiB).
+  std::string to_bytes(const ModelText& text, Caller caller = {}) const;
+
+ private:
+  std::string unique(std::string name);
+  Value add_constant(std::string name, Element element, const Shape& shape, std::string_view bytes);
+
+  std::string name_;
+  std::string scope_;
+  std::map<std::string, int64_t> taken_;                  // how often a name was asked for
+  std::map<std::vector<int64_t>, std::string> lists_;  // names of constants
+  std::map<int64_t, std::string> integers_;
+  std::map<double, std::string> scalars_;
+  std::string input_text_, output_text_;
+  std::string inputs_, outputs_, initializers_, nodes_;  // messages of the graph, one behind the other
+};
+
+/// A tensor as a file of its own, as ONNX's test data are: i32 becomes i64 where `wide`.
+std::string tensor_to_bytes(const std::string& name, const Tensor& tensor, bool wide);
+
+}  // namespace fovea::onnx

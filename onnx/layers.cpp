@@ -1,0 +1,169 @@
+#include "fovea/onnx/layers.h"
+
+#include <cmath>
+
+#include "fovea/autograd/pointwise.h"
+#include "fovea/tensor/creation.h"
+
+namespace fovea::onnx {
+namespace {
+
+/// Both sides of each axis padded alike.
+std::vector<int64_t> both_sides(const std::vector<int64_t>& padding) {
+  std::vector<int64_t> pads = padding;
+  pads.insert(pads.end(), padding.begin(), padding.end());
+  return pads;
+}
+
+struct ConvolutionForm {
+  std::vector<int64_t> stride, padding, dilation;
+  int64_t groups;
+};
+
+Value convolution(const Tensor& weight, const Tensor& bias, const Value& x, const ConvolutionForm& form) {
+  Graph& graph = x.graph();
+  std::vector<Value> inputs{x, graph.constant(weight, "weight")};
+  if (bias.defined()) inputs.push_back(graph.constant(bias, "bias"));
+  return graph.node("Conv", inputs,
+                    {{"strides", form.stride},
+                     {"pads", both_sides(form.padding)},
+                     {"dilations", form.dilation},
+                     {"group", form.groups}});
+}
+
+std::vector<int64_t> sides(const Extent& extent) { return {extent.height, extent.width}; }
+
+}  // namespace
+
+Value emit(const nn::Linear& layer, const Value& x) {
+  Graph& graph = x.graph();
+  const Graph::Scope scope(graph, layer);
+  const Value y = matmul(x, graph.constant(layer.weight.mT(), "weight_t"));
+  return layer.bias.defined() ? y + graph.constant(layer.bias, "bias") : y;
+}
+
+Value emit(const nn::Embedding& layer, const Value& index) {
+  Graph& graph = index.graph();
+  const Graph::Scope scope(graph, layer);
+  return gather(graph.constant(layer.weight, "weight"), index);
+}
+
+Value emit(const nn::EmbeddingBag& layer, const Value& index, const Value& keep) {
+  Graph& graph = index.graph();
+  const Graph::Scope scope(graph, layer);
+  if (layer.options().padding_index >= 0) {
+    raise<ValueError>({}, "onnx: an EmbeddingBag with a padding index; say by `keep` what belongs to a bag");
+  }
+  const Value kept = unsqueeze(cast(keep, Element::f32), {-1});
+  const Value total = sum(gather(graph.constant(layer.weight, "weight"), index) * kept, {1});
+  return layer.options().mode == nn::BagMode::sum ? total : total / maximum(sum(kept, {1}), 1);
+}
+
+Value emit(const nn::NumberEmbedding& layer, const Value& x, const Value& missing) {
+  Graph& graph = x.graph();
+  const Graph::Scope scope(graph, layer);
+  Value features = unsqueeze(x, {-1});
+  if (layer.options().knots > 1) {
+    const double segments = static_cast<double>(layer.options().knots - 1), range = layer.options().range;
+    const double width = 2 * range / segments;
+    const Value begins = graph.constant(arange(0, segments, 1) * width - range, "begins");
+    const Value part = (features - begins) / width;
+    features = concat({features, graph.node("Clip", {part, graph.scalar(0), graph.scalar(1)})}, -1);
+  }
+  // Column by column: [columns, batch, features] x [columns, features, dim].
+  const Value by_column = matmul(permute(features, {1, 0, 2}), graph.constant(layer.weight, "weight"));
+  const Value y = permute(by_column, {1, 0, 2}) + graph.constant(layer.bias, "bias");
+  return where(unsqueeze(missing, {-1}), graph.constant(layer.absent, "absent"), y);
+}
+
+Value emit(const nn::Conv1d& layer, const Value& x) {
+  const Graph::Scope scope(x.graph(), layer);
+  const nn::Conv1dLayerOptions& o = layer.options();
+  return convolution(layer.weight, layer.bias, x, {{o.stride}, {o.padding}, {o.dilation}, o.groups});
+}
+
+Value emit(const nn::Conv2d& layer, const Value& x) {
+  const Graph::Scope scope(x.graph(), layer);
+  const nn::Conv2dLayerOptions& o = layer.options();
+  return convolution(layer.weight, layer.bias, x, {sides(o.stride), sides(o.padding), sides(o.dilation), o.groups});
+}
+
+Value emit(const nn::BatchNorm& layer, const Value& x) {
+  Graph& graph = x.graph();
+  const Graph::Scope scope(graph, layer);
+  if (!layer.running_mean.defined()) raise<ValueError>({}, "onnx: a BatchNorm without running statistics");
+  const auto given = [&](const Tensor& tensor, const char* name, double otherwise) {
+    return graph.constant(tensor.defined() ? tensor : full(layer.running_mean.shape(), otherwise), name);
+  };
+  return graph.node("BatchNormalization",
+                    {x, given(layer.weight, "weight", 1), given(layer.bias, "bias", 0),
+                     graph.constant(layer.running_mean, "running_mean"),
+                     graph.constant(layer.running_var, "running_var")},
+                    {{"epsilon", static_cast<float>(layer.options().eps)}});
+}
+
+Value emit(const nn::LayerNorm& layer, const Value& x) {
+  Graph& graph = x.graph();
+  const Graph::Scope scope(graph, layer);
+  std::vector<Value> inputs{
+      x, graph.constant(layer.weight.defined() ? layer.weight : ones({layer.dim()}), "weight")};
+  if (layer.bias.defined()) inputs.push_back(graph.constant(layer.bias, "bias"));
+  return graph.node("LayerNormalization", inputs, {{"epsilon", static_cast<float>(layer.options().eps)}});
+}
+
+Value emit(const nn::LearnedPositions& layer, const Value& x) {
+  Graph& graph = x.graph();
+  const Graph::Scope scope(graph, layer);
+  return x + first(graph.constant(layer.weight, "weight"), 0, size(x, -2));
+}
+
+namespace {
+
+/// [time, count]: positions times the frequencies of the columns.
+Value angles(const Value& time, const std::vector<double>& frequencies) {
+  const Tensor row = from_vector(frequencies).to(f32);
+  return unsqueeze(range(time), {-1}) * time.graph().constant(row, "frequencies");
+}
+
+}  // namespace
+
+Value sinusoidal_positions(const Value& time, int64_t dim, double base) {
+  std::vector<double> frequencies, shift;
+  const double step = std::pow(base, -2 / static_cast<double>(dim));
+  for (int64_t i = 0; i < dim; ++i) {
+    frequencies.push_back(std::pow(step, static_cast<double>(i / 2)));
+    shift.push_back(static_cast<double>(i % 2));
+  }
+  Graph& graph = time.graph();
+  const Value angle = angles(time, frequencies);
+  const Value odd = cast(graph.constant(from_vector(shift).to(f32), "odd"), Element::boolean);
+  return where(odd, graph.node("Cos", {angle}), graph.node("Sin", {angle}));
+}
+
+Value rotary(const Value& x, int64_t d, double base) {
+  const int64_t half = d / 2;
+  std::vector<double> frequencies;
+  for (int64_t i = 0; i < half; ++i) {
+    frequencies.push_back(1 / std::pow(base, static_cast<double>(i) / static_cast<double>(half)));
+  }
+  Graph& graph = x.graph();
+  const Value angle = angles(size(x, -2), frequencies);
+  const Value cos = graph.node("Cos", {angle}), sin = graph.node("Sin", {angle});
+  const Value a = slice(x, -1, 0, half), b = slice(x, -1, half);
+  return concat({a * cos - b * sin, b * cos + a * sin}, -1);
+}
+
+Value emit(const nn::ChannelAttention& layer, const Value& x) {
+  const Graph::Scope scope(x.graph(), layer);
+  const Value hidden = relu(emit(layer.fc1, mean(x, {2, 3}))) + relu(emit(layer.fc1, amax(x, {2, 3})));
+  return x * unsqueeze(sigmoid(emit(layer.fc2, hidden)), {-2, -1});
+}
+
+Value emit(const nn::SpatialAttention& layer, const Value& x) {
+  const Graph::Scope scope(x.graph(), layer);
+  return x * sigmoid(emit(layer.conv, concat({mean(x, {1}, true), amax(x, {1}, true)}, 1)));
+}
+
+Value emit(const nn::CBAM& layer, const Value& x) { return emit(layer.spatial, emit(layer.channel, x)); }
+
+}  // namespace fovea::onnx
