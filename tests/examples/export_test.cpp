@@ -11,12 +11,14 @@ class Export : public testing::Test {
   TempFolder folder;
   std::string model = folder / "model", file = folder / "model.onnx";
   std::string texts = folder.write("train.csv", reviews(80)),
-              data = folder.write("test.csv", reviews(9, 8, 2) + "good,clean\nbad,it was awful and the room of the loud\n");
+              data = folder.write("test.csv", "label,text\ngood,clean\nbad,it was awful\ngood,and the room of the pool it was lovely\n" +
+                                          reviews(9, 8, 2).substr(sizeof "label,text"));
 
   void train(const Words& flags) const {
-    const Finished trained = classify(Words{"train", "--train", texts, "--out", model, "--epochs", "1", "--lr", "0.05",
-                                            "--quiet"} +
-                                      small + flags);
+    const Finished trained =
+        classify(Words{"train", "--train", texts, "--out", model, "--epochs", "1", "--lr", "0.01", "--embedding", "8",
+                       "--batch-size", "8", "--threads", "1", "--quiet"} +
+                 flags);
     ASSERT_EQ(trained.status, 0) << trained.error;
   }
   Finished export_to(const std::string& to, const Words& flags = {}) const {
@@ -56,14 +58,17 @@ class ExportedTrainer : public EveryTrainer {};
 
 TEST_P(ExportedTrainer, GivesTheSameElsewhere) {
   ASSERT_EQ(train(folder / "model", {"--epochs", "1", "--quiet"}).status, 0);
-  if (!runs_elsewhere(GetParam().program, folder / "model", data)) GTEST_SKIP() << no_runtime;
+  // The texts beside numbers are all of one length.
+  if (!runs_elsewhere(GetParam().program, folder / "model", data, GetParam().name.starts_with("multimodal"))) {
+    GTEST_SKIP() << no_runtime;
+  }
 }
 
 /// The classifiers, with flags for what their usual model lacks.
 std::vector<Trainer> exported_trainers() {
   std::vector<Trainer> all;
   for (const Trainer& trainer : trainers()) {
-    if (trainer.name == "language") continue;
+    if (trainer.name == "language" || trainer.name == "text") continue;
     all.push_back(trainer);
     const auto variant = [&](const std::string& name, const Words& flags) {
       all.push_back(trainer);

@@ -10,16 +10,19 @@
 // What the tests of `export` share.
 namespace fovea::test {
 
-/// Exports a model as ONNX with the first examples of `data` and runs it in onnxruntime. False where there is no Python
-/// with that; the test says so by GTEST_SKIP() << no_runtime.
-inline bool runs_elsewhere(const std::string& program, const std::string& model, const std::string& data) {
+/// Exports a model as ONNX with the first examples of `data` and runs it in onnxruntime; they must not be of one length
+/// unless `even`. False where there is no Python with that; the test says so by GTEST_SKIP() << no_runtime.
+inline bool runs_elsewhere(const std::string& program, const std::string& model, const std::string& data,
+                           bool even = false) {
   const std::string file = model + ".onnx";
   const Finished exported = run(program, {"export", "--model", model, "--onnx", file, "--data", data});
   EXPECT_EQ(exported.status, 0) << exported.error;
   if (exported.status != 0) return true;
   const char* given = std::getenv("FOVEA_PYTHON");
   const std::string python = given ? given : FOVEA_PYTHON;
-  const Finished compared = run("/usr/bin/env", {python, FOVEA_SOURCE_DIR "/tests/onnx/run.py", file});
+  Words call{python, FOVEA_SOURCE_DIR "/tests/onnx/run.py", file};
+  if (even) call.emplace_back("--even");
+  const Finished compared = run("/usr/bin/env", call);
   if (compared.status == 127 || compared.out.starts_with("skipped: ")) return false;
   EXPECT_EQ(compared.status, 0) << compared.out << compared.error;
   return true;
@@ -36,11 +39,12 @@ inline double tensor_bytes(const std::string& model) {
 }
 
 /// Exports a model with weights in 8 bits, which shall be small and tell the classes of `data` as well.
-inline void expect_as_good_in_8_bits(const std::string& program, const std::string& model, const std::string& data) {
+inline void expect_as_good_in_8_bits(const std::string& program, const std::string& model, const std::string& data,
+                                     double share = 0.3) {
   const std::string small = model + "_int8";
   const Finished exported = run(program, {"export", "--model", model, "--int8", small});
   ASSERT_EQ(exported.status, 0) << exported.error;
-  EXPECT_LT(tensor_bytes(small), 0.3 * tensor_bytes(model)) << exported.out;
+  EXPECT_LT(tensor_bytes(small), share * tensor_bytes(model)) << exported.out;
   const auto accuracy = [&](const std::string& folder) {
     const Finished done = run(program, {"evaluate", "--model", folder, "--data", data, "--quiet", "--json"});
     EXPECT_EQ(done.status, 0) << done.error;

@@ -46,7 +46,7 @@ class Message {
   std::vector<std::string> texts(int id) const {
     std::vector<std::string> found;
     for (const Field& field : fields_) {
-      if (field.id == id) found.emplace_back(field.bytes);
+      if (field.id == id) found.push_back(field.bytes);
     }
     return found;
   }
@@ -64,7 +64,7 @@ class Message {
   struct Field {
     int id;
     int64_t number;
-    std::string_view bytes;
+    std::string bytes;
   };
   template <class T>
   static T one(const std::vector<T>& found) {
