@@ -11,6 +11,7 @@ find_package(PNG REQUIRED)
 pkg_check_modules(KISSFFT REQUIRED IMPORTED_TARGET kissfft-float)  # f32, the default of its headers
 find_package(ICU REQUIRED COMPONENTS uc)
 find_package(Threads REQUIRED)
+pkg_check_modules(HTTPLIB IMPORTED_TARGET cpp-httplib)  # where it is absent, `serve` says so
 
 # Compile options of our own code only: they do not reach a user of the installed package.
 add_library(fovea_options INTERFACE)

@@ -16,6 +16,10 @@ target_include_directories(fovea PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/
 target_link_libraries(fovea PUBLIC fmt::fmt PRIVATE PkgConfig::OPENBLAS PkgConfig::HWY OpenMP::OpenMP_CXX
                                                  nlohmann_json::nlohmann_json CLI11::CLI11 ZLIB::ZLIB PNG::PNG PkgConfig::KISSFFT ICU::uc Threads::Threads)
 
+if(HTTPLIB_FOUND)
+  target_link_libraries(fovea PRIVATE PkgConfig::HTTPLIB)
+endif()
+
 install(TARGETS fovea EXPORT fovea-targets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
         ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(FILES include/fovea/fovea.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/fovea)

@@ -103,4 +103,10 @@ AudioDataset load_unlabelled_audio(std::span<const std::string> sources, AudioFo
   return set;
 }
 
+AudioDataset decode_audio(std::span<const std::string> files, AudioForm form) {
+  AudioDataset set{.form = form, .recordings = {}, .labels = {}, .names = {}};
+  for (const std::string& bytes : files) add(set, bytes, "recording");
+  return set;
+}
+
 }  // namespace fovea::data

@@ -42,4 +42,7 @@ AudioDataset load_audio(const std::string& source, AudioForm form = {});
 /// Reads recordings without labels: each source is a WAVE file, a folder or an archive.
 AudioDataset load_unlabelled_audio(std::span<const std::string> sources, AudioForm form = {});
 
+/// Recordings of WAVE files' bytes.
+AudioDataset decode_audio(std::span<const std::string> files, AudioForm form = {});
+
 }  // namespace fovea::data

@@ -29,7 +29,8 @@ class Collector {
            form.width);
     }
     const Image fitting = resize(with_channels(image, form.channels), form.height, form.width);
-    if (set_.pixels.size() + fitting.pixels.size() > most_set_pixels) fail(name, "more pictures than memory should hold");
+    if (set_.pixels.size() + fitting.pixels.size() > most_set_pixels)
+      fail(name, "more pictures than memory should hold");
     set_.pixels.insert(set_.pixels.end(), fitting.pixels.begin(), fitting.pixels.end());
     set_.names.push_back(std::move(name));
   }
@@ -105,6 +106,12 @@ ImageDataset load_unlabelled_images(std::span<const std::string> sources, ImageF
       add_array(parsed, load_image_array(parsed.path), collector);
     }
   }
+  return std::move(collector.set());
+}
+
+ImageDataset decode_images(std::span<const std::string> files, ImageForm form) {
+  Collector collector(form);
+  for (const std::string& bytes : files) collector.add(decode_png(bytes, "picture"), "picture");
   return std::move(collector.set());
 }
 

@@ -39,6 +39,9 @@ ImageDataset load_images(const std::string& source, ImageForm form = {});
 /// Reads pictures without labels: each source is a PNG file, a folder of them or an IDX or npy file.
 ImageDataset load_unlabelled_images(std::span<const std::string> sources, ImageForm form = {});
 
+/// Pictures of PNG files' bytes.
+ImageDataset decode_images(std::span<const std::string> files, ImageForm form = {});
+
 /// The class ids of examples. Throws DataError that names an example whose label is not in `labels`.
 std::vector<int32_t> label_ids(std::span<const std::string> example_labels, std::span<const std::string> example_names,
                                const Labels& labels);

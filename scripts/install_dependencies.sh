@@ -6,6 +6,7 @@ set -euo pipefail
 packages=(
   g++ cmake ninja-build pkg-config
   libopenblas-openmp-dev libhwy-dev libfmt-dev nlohmann-json3-dev libcli11-dev libicu-dev zlib1g-dev libpng-dev libkissfft-dev
+  libcpp-httplib-dev
   libgtest-dev libgmock-dev
   libvulkan-dev glslang-tools mesa-vulkan-drivers vulkan-validationlayers
   "$@"

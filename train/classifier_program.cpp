@@ -6,8 +6,10 @@
 #include <nlohmann/json.hpp>
 
 #include "fovea/train/export.h"
+#include "fovea/train/hyper_search.h"
 #include "fovea/train/inference.h"
 #include "fovea/train/prediction.h"
+#include "fovea/train/serving.h"
 #include "fovea/train/trained_model.h"
 #include "fovea/train/training_report.h"
 #include "fovea/train/training_session.h"
@@ -54,9 +56,11 @@ void ClassifierProgram::set_demo(std::string description, Demo demo) {
 int ClassifierProgram::run(int argc, const char* const* argv) const {
   CommandLine line(name_, description_);
   line.add(train_command());
+  line.add(search_command());
   line.add(evaluate_command());
   line.add(predict_command());
   line.add(export_command());
+  line.add(serve_command());
   if (demo_) line.add(demo_command());
   return line.run(argc, argv);
 }
@@ -95,6 +99,14 @@ Command ClassifierProgram::train_command() const {
           .description = "Learns from labelled examples and writes a model",
           .declare = [session](OptionTable& options) { session->declare(options); },
           .run = [session](OptionTable& options) { return session->run(options); }};
+}
+
+Command ClassifierProgram::search_command() const {
+  auto search = std::make_shared<HyperSearch>(name_, make_task_);
+  return {.name = "search",
+          .description = "Trains many models to find the best options, and keeps the best one",
+          .declare = [search](OptionTable& options) { search->declare(options); },
+          .run = [search](OptionTable& options) { return search->run(options); }};
 }
 
 Command ClassifierProgram::evaluate_command() const {
@@ -211,6 +223,36 @@ Command ClassifierProgram::export_command() const {
                   tell("int8_bytes", export_int8(state->model, program, trained, state->int8));
                 }
                 if (state->run.json) fmt::print("{}\n", bytes.dump());
+                return ExitStatus::success;
+              }};
+}
+
+Command ClassifierProgram::serve_command() const {
+  struct State {
+    std::string model;
+    ServingOptions serving;
+    RunOptions run;
+  };
+  auto state = std::make_shared<State>();
+  return {.name = "serve",
+          .description = "Predicts over HTTP: POST /predict, GET /model, GET /health",
+          .declare =
+              [state](OptionTable& options) {
+                options.group("Files");
+                options.add("model", &state->model, "folder that train wrote",
+                            {.placeholder = "DIR", .required = true, .configuration = false});
+                state->serving.declare(options);
+                state->run.declare(options);
+              },
+          .run =
+              [state, program = name_, make_task = make_task_](OptionTable&) {
+                TrainedModel trained = TrainedModel::load(state->model, program, make_task(), {}, state->run.apply());
+                const ServingCounts counts = serve(trained, program, state->serving, state->run);
+                if (!state->run.quiet) {
+                  fmt::print("stopped after {} requests with {} inputs in {} batches\n", counts.requests, counts.inputs,
+                             counts.batches);
+                }
+                if (state->run.json) fmt::print("{}\n", counts.to_json());
                 return ExitStatus::success;
               }};
 }

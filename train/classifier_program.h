@@ -11,7 +11,8 @@
 
 namespace fovea::train {
 
-/// A program around a ClassifierTask, with the commands train, evaluate, predict, export and, where one is given, demo:
+/// A program around a ClassifierTask, with the commands train, search, evaluate, predict, export, serve and, where
+/// one is given, demo:
 ///
 ///     int main(int argc, char** argv) {
 ///       train::ClassifierProgram program("text_classifier", "...", [] { return std::make_unique<TextClassifier>(); });
@@ -42,7 +43,9 @@ class ClassifierProgram {
   Command train_command() const;
   Command evaluate_command() const;
   Command predict_command() const;
+  Command search_command() const;
   Command export_command() const;
+  Command serve_command() const;
   Command demo_command() const;
 
   std::string name_;

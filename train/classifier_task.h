@@ -41,7 +41,11 @@ class ClassifierTask {
   /// Examples to predict, as the command line gives them: texts, or names of files, of which one may hold several
   /// examples. Returns what each example is called. Throws DataError.
   virtual std::vector<std::string> set_inputs(const std::vector<std::string>& inputs) = 0;
-  /// What an input is, in one word: "text", "file".
+  /// The same of what is in memory: texts, rows as JSON objects, or files' bytes. Throws DataError.
+  virtual void set_contents(std::span<const std::string> contents) { set_inputs({contents.begin(), contents.end()}); }
+  /// The media types of such bytes ("image/png"); none where an input is no file.
+  virtual std::vector<std::string> media_types() const { return {}; }
+  /// What an input is, in one word: "text", "row", "file".
   virtual std::string input_kind() const = 0;
 
   virtual const data::Labels& labels() const = 0;

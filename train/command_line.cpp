@@ -73,7 +73,8 @@ void add_option(CLI::App& app, const OptionTable::Option& option, std::vector<st
     added = app.add_option((option.rules.positional ? "" : "--") + option.name, words);
     added->option_text(placeholder(option));
     if (!option.rules.positional)
-      added->expected(1)->allow_extra_args(false)->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+      added->expected(1)->allow_extra_args(false)->multi_option_policy(
+          option.rules.repeated ? CLI::MultiOptionPolicy::TakeAll : CLI::MultiOptionPolicy::TakeLast);
   }
   added->description(describe(option));
   if (!option.group.empty() && !option.rules.positional) added->group(option.group);

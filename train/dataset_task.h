@@ -2,6 +2,7 @@
 
 #include <array>
 #include <memory>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -40,9 +41,10 @@ class DatasetTask : public ClassifierTask {
     at(Part::test) = labelled(std::make_shared<const Dataset>(read(path)));
   }
   std::vector<std::string> set_inputs(const std::vector<std::string>& inputs) override {
-    auto set = std::make_shared<const Dataset>(read_unlabelled(inputs));
-    at(Part::test) = {set, rows_of(*set), {}};
-    return set->names;
+    return predict_all(std::make_shared<const Dataset>(read_unlabelled(inputs)));
+  }
+  void set_contents(std::span<const std::string> contents) override {
+    predict_all(std::make_shared<const Dataset>(read_contents(contents)));
   }
   std::string input_kind() const override { return "file"; }
 
@@ -80,6 +82,8 @@ class DatasetTask : public ClassifierTask {
 
   virtual Dataset read(const std::string& source) const = 0;
   virtual Dataset read_unlabelled(const std::vector<std::string>& sources) const = 0;
+  /// The same of files' bytes.
+  virtual Dataset read_contents(std::span<const std::string> contents) const = 0;
   /// Takes from the training examples what all others must agree with.
   virtual void adopt_form(const Dataset& train) = 0;
 
@@ -87,6 +91,12 @@ class DatasetTask : public ClassifierTask {
   Examples& at(Part part) { return parts_[static_cast<size_t>(part)]; }
 
  private:
+  std::vector<std::string> predict_all(std::shared_ptr<const Dataset> set) {
+    std::vector<std::string> names = set->names;
+    std::vector<int64_t> rows = rows_of(*set);
+    at(Part::test) = {std::move(set), std::move(rows), {}};
+    return names;
+  }
   static std::vector<int64_t> rows_of(const Dataset& set) {
     std::vector<int64_t> rows;
     for (int64_t i = 0; i < set.size(); ++i) rows.push_back(i);

@@ -27,6 +27,7 @@ class ImageTask : public DatasetTask<data::ImageDataset> {
   void declare_data(OptionTable&) override {}
   void declare_model(OptionTable& options) override;
   std::string noun() const override { return "pictures"; }
+  std::vector<std::string> media_types() const override { return {"image/png"}; }
 
   nn::Module& build(Device device) override;
   std::unique_ptr<BatchStream> stream(Part part, const StreamOptions& options) override;
@@ -54,6 +55,9 @@ class ImageTask : public DatasetTask<data::ImageDataset> {
   data::ImageDataset read(const std::string& source) const override;
   data::ImageDataset read_unlabelled(const std::vector<std::string>& sources) const override {
     return data::load_unlabelled_images(sources, image_.form);
+  }
+  data::ImageDataset read_contents(std::span<const std::string> contents) const override {
+    return data::decode_images(contents, image_.form);
   }
   data::ImageBatch alone(Part part, int64_t example) const;
   void adopt_form(const data::ImageDataset& train) override { image_.form = train.form; }

@@ -88,7 +88,7 @@ Value from_words(const Option& option, const std::vector<std::string>& words, co
                           return word;
                         },
                         [&](std::vector<std::string>*) -> Value {
-                          if (option.rules.positional) return words;
+                          if (option.rules.positional || option.rules.repeated) return words;
                           std::vector<std::string> parts;
                           for (const std::string& each : words) {
                             for (std::string& part : split_at_commas(each)) parts.push_back(std::move(part));
@@ -172,6 +172,25 @@ void OptionTable::take_given(const OptionTable& other) {
     const Option* same = other.find(option.name);
     if (same && same->given) option.given = true;
   }
+}
+
+void OptionTable::copy_given(const OptionTable& other) {
+  for (Option& option : options_) {
+    const Option* same = other.find(option.name);
+    if (!same || !same->given) continue;
+    std::visit(
+        [&](auto* target) {
+          if (auto* const* value = std::get_if<decltype(target)>(&same->target)) {
+            *target = **value;
+            option.given = true;
+          }
+        },
+        option.target);
+  }
+}
+
+void OptionTable::check(const Option& option, const std::string& word, const std::string& what) {
+  static_cast<void>(from_words(option, {word}, what));
 }
 
 void OptionTable::assign(std::string_view name, const std::vector<std::string>& words) {

@@ -33,6 +33,7 @@ struct OptionRules {
   std::string default_text = {};  // what --help shows as the default; the variable's value where empty
   bool required = false;
   bool positional = false;  // an argument without a flag
+  bool repeated = false;    // of strings: one for each time that it is given, commas and all
   /// Whether it belongs to the configuration of a model; what only steers the run (threads, say) does not.
   bool configuration = true;
 };
@@ -68,6 +69,8 @@ class OptionTable {
 
   /// Takes note of what was given in a table of some of the same variables.
   void take_given(const OptionTable& other);
+  /// Takes what was given to options of the same name and kind, as if it were given here.
+  void copy_given(const OptionTable& other);
 
   /// Sets an option from the words of a command line (for a bool: one, "true" or "false"). Throws UsageError.
   void assign(std::string_view name, const std::vector<std::string>& words);
@@ -78,6 +81,9 @@ class OptionTable {
   /// was given already keeps its value. `source` names the text in errors. Throws DataError where it is not JSON,
   /// UsageError for an unknown name or a value that does not fit. Nothing is set then.
   void from_json(std::string_view text, const std::string& source);
+
+  /// Throws UsageError where a word is no value for the option; `what` names it in the message.
+  static void check(const Option& option, const std::string& word, const std::string& what);
 
   /// The value as --help and messages show it.
   static std::string text(const Option& option);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "fovea/train/base64.h"
 #include "fovea/train/report.h"
 
 namespace fovea::train {
@@ -57,18 +58,6 @@ data::Image heat_picture(const data::Image& picture, const AttentionGrid& grid) 
     for (size_t c = 0; c < 3; ++c) {
       out.pixels[c * plane + i] = static_cast<uint8_t>((1 - share) * base + share * colours[c] + 0.5);
     }
-  }
-  return out;
-}
-
-std::string base64(std::string_view bytes) {
-  constexpr std::string_view digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string out;
-  for (size_t i = 0; i < bytes.size(); i += 3) {
-    const size_t count = std::min<size_t>(3, bytes.size() - i);
-    uint32_t bits = 0;
-    for (size_t k = 0; k < 3; ++k) bits = bits << 8 | (k < count ? static_cast<uint8_t>(bytes[i + k]) : 0u);
-    for (size_t k = 0; k < 4; ++k) out += k <= count ? digits[bits >> (18 - 6 * k) & 63] : '=';
   }
   return out;
 }

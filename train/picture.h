@@ -29,7 +29,4 @@ std::string picture_html(const data::Image& picture, const std::string& descript
 /// For a terminal: two pixels a character, one above the other, in 24-bit colours.
 std::string picture_text(const data::Image& picture);
 
-/// RFC 4648.
-std::string base64(std::string_view bytes);
-
 }  // namespace fovea::train

@@ -36,24 +36,39 @@ void print_indented(std::string_view lines) {
 
 void print_prediction(TrainedModel& trained, const std::string& input, const Predictions& predictions, int64_t i,
                       const PredictionOptions& options) {
-  const int32_t best = predictions.best(i);
-  const std::span<const float> probabilities = predictions.of(i);
-  const data::Labels& labels = trained.task->labels();
-  const float probability = probabilities[static_cast<size_t>(best)];
-  const Explanation explanation = options.explain ? trained.task->explain(Part::test, i, best) : Explanation();
-  if (!options.json) {
-    fmt::print("{}\t{:.4f}\t{}\n", labels.name(best), probability, without_breaks(input));
-    print_indented(is_terminal(stdout) ? explanation.coloured : explanation.text);
+  if (options.json) {
+    Json object{{trained.task->input_kind(), input}};
+    object.update(Json::parse(prediction_json(trained, predictions, i, options.explain)));
+    fmt::print("{}\n", object.dump());
     return;
   }
-  Json object{{trained.task->input_kind(), input}, {"label", labels.name(best)}, {"probability", probability}};
-  Json& all = object["probabilities"] = Json::object();
-  for (int32_t c = 0; c < labels.size(); ++c) all[labels.name(c)] = probabilities[static_cast<size_t>(c)];
-  if (options.explain) object.update(Json::parse(explanation.json));
-  fmt::print("{}\n", object.dump());
+  const int32_t best = predictions.best(i);
+  fmt::print("{}\t{:.4f}\t{}\n", trained.task->labels().name(best), predictions.of(i)[static_cast<size_t>(best)],
+             without_breaks(input));
+  if (!options.explain) return;
+  const Explanation explanation = trained.task->explain(Part::test, i, best);
+  print_indented(is_terminal(stdout) ? explanation.coloured : explanation.text);
 }
 
 }  // namespace
+
+Predictions predictions_of(TrainedModel& trained) {
+  const auto data = trained.task->stream(Part::test, {.batch_size = 2 * trained.batch_size});
+  Predictions predictions = predict(*trained.model, *data);
+  predictions.decision = trained.decision;
+  return predictions;
+}
+
+std::string prediction_json(TrainedModel& trained, const Predictions& predictions, int64_t example, bool explain) {
+  const int32_t best = predictions.best(example);
+  const std::span<const float> probabilities = predictions.of(example);
+  const data::Labels& labels = trained.task->labels();
+  Json object{{"label", labels.name(best)}, {"probability", probabilities[static_cast<size_t>(best)]}};
+  Json& all = object["probabilities"] = Json::object();
+  for (int32_t c = 0; c < labels.size(); ++c) all[labels.name(c)] = probabilities[static_cast<size_t>(c)];
+  if (explain) object.update(Json::parse(trained.task->explain(Part::test, example, best).json));
+  return object.dump();
+}
 
 void predict_inputs(TrainedModel& trained, const std::vector<std::string>& inputs, const PredictionOptions& options) {
   for (size_t i = 0; i < inputs.size(); ++i) {
@@ -62,9 +77,7 @@ void predict_inputs(TrainedModel& trained, const std::vector<std::string>& input
     }
   }
   const std::vector<std::string> names = trained.task->set_inputs(inputs);
-  const auto data = trained.task->stream(Part::test, {.batch_size = 2 * trained.batch_size});
-  Predictions predictions = predict(*trained.model, *data);
-  predictions.decision = trained.decision;
+  const Predictions predictions = predictions_of(trained);
   for (size_t i = 0; i < names.size(); ++i) {
     print_prediction(trained, names[i], predictions, static_cast<int64_t>(i), options);
   }

@@ -12,6 +12,12 @@ struct PredictionOptions {
   bool json = false;
 };
 
+/// The predictions of the inputs that the task was given last.
+Predictions predictions_of(TrainedModel& trained);
+/// One of them as a JSON object: label, probability, probabilities by class; with `explain` also what the model looked
+/// at.
+std::string prediction_json(TrainedModel& trained, const Predictions& predictions, int64_t example, bool explain);
+
 /// Prints one line for each example of the inputs: class, probability, input; in JSON an object. With `explain` also what the model
 /// looked at. Throws DataError where an input is malformed.
 void predict_inputs(TrainedModel& trained, const std::vector<std::string>& inputs, const PredictionOptions& options);

@@ -50,15 +50,6 @@ th{color:var(--soft);font-weight:500}
 
 constexpr int64_t most_matrix_classes = 30;
 
-std::string facts_html(const Report& report) {
-  if (report.facts.empty()) return {};
-  std::string out = "<div class=\"facts\">\n";
-  for (const auto& [name, value] : report.facts) {
-    out += fmt::format("<div><span>{}</span>{}</div>\n", escape_html(name), escape_html(value));
-  }
-  return out + "</div>\n";
-}
-
 std::string curves_html(const std::vector<EpochRecord>& history) {
   if (history.empty()) return {};
   int64_t best = 0;
@@ -164,13 +155,25 @@ std::string escape_html(std::string_view text) {
   return out;
 }
 
-std::string to_html(const Report& report) {
-  std::string out = fmt::format(
+std::string facts_html(const std::vector<std::pair<std::string, std::string>>& facts) {
+  if (facts.empty()) return {};
+  std::string out = "<div class=\"facts\">\n";
+  for (const auto& [name, value] : facts) {
+    out += fmt::format("<div><span>{}</span>{}</div>\n", escape_html(name), escape_html(value));
+  }
+  return out + "</div>\n";
+}
+
+std::string page_html(const std::string& title, const std::string& body) {
+  return fmt::format(
       "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
       "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n<title>{0}</title>\n"
-      "<style>{1}</style>\n</head>\n<body>\n<h1>{0}</h1>\n",
-      escape_html(report.title), style);
-  out += facts_html(report) + curves_html(report.history);
+      "<style>{1}</style>\n</head>\n<body>\n<h1>{0}</h1>\n{2}</body>\n</html>\n",
+      escape_html(title), style, body);
+}
+
+std::string to_html(const Report& report) {
+  std::string out = facts_html(report.facts) + curves_html(report.history);
   if (report.evaluation) {
     const Evaluation& evaluation = *report.evaluation;
     out += fmt::format(
@@ -191,7 +194,7 @@ std::string to_html(const Report& report) {
     out +=
         fmt::format("<h2>{}</h2>\n<div class=\"example pieces\">{}</div>\n", escape_html(heading), escape_html(text));
   }
-  return out + "</body>\n</html>\n";
+  return page_html(report.title, out);
 }
 
 }  // namespace fovea::train

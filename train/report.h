@@ -40,6 +40,11 @@ struct Report {
 /// One self-contained page: no scripts, nothing loaded; for phones and desks, light and dark.
 std::string to_html(const Report& report);
 
+/// A page of the same look around `body`, which is HTML.
+std::string page_html(const std::string& title, const std::string& body);
+/// A few words and their values, side by side.
+std::string facts_html(const std::vector<std::pair<std::string, std::string>>& facts);
+
 /// With &, <, >, " and ' escaped.
 std::string escape_html(std::string_view text);
 

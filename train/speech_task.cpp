@@ -90,6 +90,10 @@ data::AudioDataset SpeechTask::read_unlabelled(const std::vector<std::string>& s
   return data::load_unlabelled_audio(sources, form());
 }
 
+data::AudioDataset SpeechTask::read_contents(std::span<const std::string> contents) const {
+  return data::decode_audio(contents, form());
+}
+
 void SpeechTask::adopt_form(const data::AudioDataset& train) {
   speech_.form.mel.rate = train.form.rate;
   speech_.label = data::name(train.form.label);
@@ -99,7 +103,8 @@ nn::Module& SpeechTask::build(Device device) {
   device_ = device;
   speech_.form.mfcc = speech_.features == "mfcc";
   // Without them their number does not matter.
-  if (!speech_.form.mfcc) speech_.form.mel.coefficients = std::min(speech_.form.mel.coefficients, speech_.form.mel.mels);
+  if (!speech_.form.mfcc)
+    speech_.form.mel.coefficients = std::min(speech_.form.mel.coefficients, speech_.form.mel.mels);
   if (speech_.form.mfcc && speech_.form.mel.coefficients > speech_.form.mel.mels) {
     refuse("--coefficients {} are more than --mels {}", speech_.form.mel.coefficients, speech_.form.mel.mels);
   }
@@ -126,7 +131,8 @@ std::unique_ptr<BatchStream> SpeechTask::stream(Part part, const StreamOptions& 
   data::BatchSampler sampler(std::move(lengths), sampling);
   const bool changes = part == Part::train && options.shuffle;
   auto loader = std::make_shared<data::DataLoader<data::SpeechBatch>>(
-      std::move(sampler), [this, &examples, changes, seed = options.seed](std::span<const int64_t> chosen, int64_t epoch) {
+      std::move(sampler),
+      [this, &examples, changes, seed = options.seed](std::span<const int64_t> chosen, int64_t epoch) {
         data::SpeechBatchOptions batching{.device = device_};
         if (changes) {
           batching.augment = speech_.augment;
@@ -185,8 +191,7 @@ Predictions SpeechTask::without_units(Part part, int64_t example, const std::vec
   batch.features = from_vector(variants, Shape{count, time, bins}, device_);
   batch.lengths = one.lengths.expand({count}).contiguous();
   batch.mask = one.mask.expand({count, time}).contiguous();
-  return {.classes = labels().size(),
-          .probabilities = softmax(forward(*model_, batch).logits, -1).to_vector<float>()};
+  return {.classes = labels().size(), .probabilities = softmax(forward(*model_, batch).logits, -1).to_vector<float>()};
 }
 
 onnx::Value SpeechTask::emit(const nn::Module&, const SpeechInputs&) const {

@@ -36,6 +36,9 @@ class SpeechTask : public DatasetTask<data::AudioDataset> {
   void declare_data(OptionTable& options) override;
   void declare_model(OptionTable& options) override;
   std::string noun() const override { return "recordings"; }
+  std::vector<std::string> media_types() const override {
+    return {"audio/wav", "audio/wave", "audio/x-wav", "audio/vnd.wave"};
+  }
 
   nn::Module& build(Device device) override;
   std::unique_ptr<BatchStream> stream(Part part, const StreamOptions& options) override;
@@ -65,6 +68,7 @@ class SpeechTask : public DatasetTask<data::AudioDataset> {
  private:
   data::AudioDataset read(const std::string& source) const override;
   data::AudioDataset read_unlabelled(const std::vector<std::string>& sources) const override;
+  data::AudioDataset read_contents(std::span<const std::string> contents) const override;
   data::SpeechBatch alone(Part part, int64_t example) const;
   void adopt_form(const data::AudioDataset& train) override;
   data::AudioForm form() const;

@@ -33,7 +33,7 @@ TrainedModel TrainedModel::load(const std::string& folder, const std::string& pr
   task->restore(folder, std::move(config.labels));
   nn::Module& model = task->build(device);
   load_weights(folder, model, config.run);
-  return {std::move(task), &model, training.batch_size, std::move(decision)};
+  return {std::move(task), &model, training.batch_size, std::move(decision), std::move(config.options)};
 }
 
 }  // namespace fovea::train

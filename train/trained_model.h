@@ -16,6 +16,7 @@ struct TrainedModel {
   nn::Module* model = nullptr;  // the task's
   int64_t batch_size = 32;
   Decision decision = {};
+  std::string options = "{}";  // the configuration that it was trained with, a JSON object
 
   /// Reads a folder. `given` holds options of the command line, which win over the folder's; they must be those of
   /// `task`. Throws DataError.

@@ -59,14 +59,10 @@ int TrainingSession::run(OptionTable& options) {
     checkpoint = load_checkpoint(checkpoint_path(out_));
     adopt_run(options, *checkpoint, out_);
   }
-  if (files_.train.empty()) refuse("--train is missing (--help tells more)");
+  settle(options);
   const int64_t folds = std::exchange(files_.folds, 0);
-  if (folds == 1) refuse("--folds: one fold leaves nothing to learn from");
-  if (folds > 0 && !files_.valid.empty()) refuse("--folds divides --train: it does not go with --valid");
-  task_->settle(options, training_);
   const Device device = run_.apply();
-  files_.seed = static_cast<uint64_t>(training_.seed);
-  task_->load_training(files_);
+  load();
   if (const int64_t all = task_->size(Part::train) + task_->size(Part::valid); all < folds) {
     data::fail(files_.train, "{} {} are too few for {} folds", all, task_->noun(), folds);
   }
@@ -83,6 +79,7 @@ int TrainingSession::run(OptionTable& options) {
   if (folds > 0) {
     const Ending ending = cross_validate(folds, name, device, results, progress);
     if (ending != Ending::complete) {
+      result_.ending = ending;
       progress.line(fmt::format("stopped in fold {}; the same command with --resume goes on", results.size() + 1));
       return ending == Ending::interrupted ? ExitStatus::interrupted : ExitStatus::success;
     }
@@ -146,6 +143,19 @@ int TrainingSession::run(OptionTable& options) {
   if (over) fs::remove(checkpoint_path(out_), ignored);
 
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  result_ = {.ending = ending,
+             .accuracy = evaluation.confusion.accuracy(),
+             .macro_f1 = evaluation.confusion.macro_f1(),
+             .loss = evaluation.loss,
+             .roc_auc = evaluation.probabilities.roc_auc,
+             .best_epoch = trainer.best_epoch(),
+             .seconds = seconds};
+  if (!results.empty()) {
+    result_.accuracy = over_folds(results, &FoldResult::accuracy).mean;
+    result_.macro_f1 = over_folds(results, &FoldResult::macro_f1).mean;
+    result_.loss = over_folds(results, &FoldResult::loss).mean;
+    result_.roc_auc = over_folds(results, &FoldResult::roc_auc).mean;
+  }
   if (!over) {
     progress.line(fmt::format("stopped behind step {}; the same command with --resume goes on", trainer.steps()));
   }
@@ -168,6 +178,21 @@ int TrainingSession::run(OptionTable& options) {
     fmt::print("{}\n", summary.dump());
   }
   return ending == Ending::interrupted ? ExitStatus::interrupted : ExitStatus::success;
+}
+
+void TrainingSession::settle(const OptionTable& options) {
+  if (files_.train.empty()) refuse("--train is missing (--help tells more)");
+  if (files_.folds == 1) refuse("--folds: one fold leaves nothing to learn from");
+  if (files_.folds > 0 && !files_.valid.empty()) refuse("--folds divides --train: it does not go with --valid");
+  task_->settle(options, training_);
+}
+
+uint64_t TrainingSession::load() {
+  files_.seed = static_cast<uint64_t>(training_.seed);
+  const int64_t folds = std::exchange(files_.folds, 0);
+  task_->load_training(files_);
+  files_.folds = folds;
+  return task_->fingerprint();
 }
 
 void TrainingSession::write_model(const nn::Module& model, const OptionTable& options, const std::string& run,

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -12,6 +13,18 @@
 
 namespace fovea::train {
 
+/// What a training run brought.
+struct TrainingResult {
+  Ending ending = Ending::complete;
+  // On held-out examples; of a cross-validation the means.
+  double accuracy = 0;
+  double macro_f1 = 0;
+  double loss = 0;
+  double roc_auc = std::numeric_limits<double>::quiet_NaN();
+  int64_t best_epoch = 0;
+  double seconds = 0;
+};
+
 /// The `train` command of a classifier: reads, trains, shows how it goes, writes the model's folder; goes on with an
 /// interrupted run.
 class TrainingSession {
@@ -23,6 +36,16 @@ class TrainingSession {
   /// Returns the exit status. Throws UsageError, DataError and what the device throws; until all input has been read
   /// nothing is written.
   int run(OptionTable& options);
+
+  /// What `run` begins with, for who wants to know whether it would: the options that hang on others; then the data,
+  /// whose fingerprint it returns. Throw as `run` does.
+  void settle(const OptionTable& options);
+  uint64_t load();
+
+  const TrainingOptions& training() const { return training_; }
+  bool has_held_out() const { return task_->size(Part::valid) > 0; }
+  /// Of `run`.
+  const TrainingResult& result() const { return result_; }
 
  private:
   Ending cross_validate(int64_t folds, const std::string& run, Device device, std::vector<FoldResult>& results,
@@ -40,6 +63,7 @@ class TrainingSession {
   TrainingOptions training_;
   DecisionOptions decision_;
   RunOptions run_;
+  TrainingResult result_;
 };
 
 }  // namespace fovea::train

@@ -64,12 +64,19 @@ const std::string folds =
     "train --train {}/data --hold-out 0.2 --folds 2 --resume --costs {}/costs.csv --threshold cost --epochs 1 "
     "--out {}/folds --quiet";
 const std::string evaluate = "evaluate --model {}/all --data {}/data --device cpu --threads 1 --quiet --json";
+const std::string search =
+    "search --train {}/data --out {}/search --trials 2 --method halving --factor 2 --vary lr=1e-3..1e-2:log "
+    "--space {}/space.json --epochs 2 --quiet";
 const std::string predict = "predict --model {}/all --explain --device cpu --threads 1 --quiet --json ";
 
 const std::string exports =
     "export --model {}/all --onnx {}/all.onnx --data {}/data --int8 {}/int8 --device cpu --threads 1 --quiet --json";
 
 Uses uses_of(const std::string& trainer) {
+  const Elsewhere serve{"serve",
+                        "serving_test.cpp",
+                        {"--model", "--host", "--port", "--batch-size", "--batch-wait", "--max-body", "--queue",
+                         "--connections", "--device", "--threads", "--quiet", "--json"}};
   const auto demo = [](const std::string& file) {
     return Elsewhere{"demo", file, {"--out", "--device", "--threads", "--quiet", "--json"}};
   };
@@ -84,16 +91,17 @@ Uses uses_of(const std::string& trainer) {
                       "--hidden 4 --epochs 1",
                       "train --train {}/data --out {}/sentences --encoder hierarchical --max-sentence 10 --drop 0.1 "
                       "--swap 0.1 --noise 0.1 --embedding 8 --hidden 4 --epochs 1",
-                      evaluate + " --text text --label label", "evaluate --model {}/bare --data {}/data --no-header",
-                      predict + "lovely", exports},
-            .elsewhere = {demo("text_classifier_test.cpp")}};
+                      search + " --embedding 8 --hidden 8", evaluate + " --text text --label label",
+                      "evaluate --model {}/bare --data {}/data --no-header", predict + "lovely", exports},
+            .elsewhere = {serve, demo("text_classifier_test.cpp")}};
   }
   if (trainer == "image") {
     return {.lines = {all + " --encoder transformer --attention none --patch 3 --layers 1 --heads 2 --channels 3 "
                             "--height 9 --width 12 --shift 0.1 --rotate 5 --scale 0.1 --crop 0.1 --flip --cutout 0.2 "
                             "--mixup 0.2 --hidden 8",
-                      folds + " --hidden 8 --stages 2", evaluate, predict + "{}/data[0:2]", exports},
-            .elsewhere = {demo("media_classifiers_test.cpp")}};
+                      folds + " --hidden 8 --stages 2", search + " --hidden 8 --stages 2", evaluate,
+                      predict + "{}/data[0:2]", exports},
+            .elsewhere = {serve, demo("media_classifiers_test.cpp")}};
   }
   if (trainer == "speech") {
     return {
@@ -101,20 +109,21 @@ Uses uses_of(const std::string& trainer) {
                         "--hop 0.015 --shift 0.01 --noise 0.1 --frequency-masks 1 --frequency-width 0.3 "
                         "--time-masks 1 --time-width 0.3 --mels 12 --coefficients 6 --hidden 8 --layers 1",
                   folds + " --hidden 8 --layers 1 --kernel 3 --mels 12 --window 0.03 --hop 0.015",
-                  evaluate + " --label folder", predict + "{}/data[0:2]", exports},
-        .elsewhere = {demo("media_classifiers_test.cpp")}};
+                  search + " --hidden 8 --layers 1 --mels 12", evaluate + " --label folder", predict + "{}/data[0:2]",
+                  exports},
+        .elsewhere = {serve, demo("media_classifiers_test.cpp")}};
   }
   if (trainer == "tabular") {
-    return {
-        .lines = {all + " --label class --dim 8 --heads 2 --layers 1 --feedforward 8 --hidden 8 --knots 2 "
-                        "--column-dropout 0.1 "
-                        "--noise 0.1 --drop z --numeric x,y --categorical colour --missing -,? --scale standard",
-                  folds + " --dim 8 --heads 2",
-                  "train --train {}/bare.csv --no-header --skip-lines 1 --out {}/bare "
-                  "--dim 8 --heads 2 --epochs 1",
-                  evaluate + " --label class", "evaluate --model {}/bare --data {}/bare.csv --no-header --skip-lines 1",
-                  predict + "0.5,0.5,red", exports},
-        .elsewhere = {demo("tabular_classifier_test.cpp")}};
+    return {.lines = {all + " --label class --dim 8 --heads 2 --layers 1 --feedforward 8 --hidden 8 --knots 2 "
+                            "--column-dropout 0.1 "
+                            "--noise 0.1 --drop z --numeric x,y --categorical colour --missing -,? --scale standard",
+                      folds + " --dim 8 --heads 2",
+                      "train --train {}/bare.csv --no-header --skip-lines 1 --out {}/bare "
+                      "--dim 8 --heads 2 --epochs 1",
+                      search + " --dim 8 --heads 2", evaluate + " --label class",
+                      "evaluate --model {}/bare --data {}/bare.csv --no-header --skip-lines 1", predict + "0.5,0.5,red",
+                      exports},
+            .elsewhere = {serve, demo("tabular_classifier_test.cpp")}};
   }
   if (trainer == "multimodal") {
     return {.lines = {all + " --text note --label class --use both --dim 8 --heads 2 --knots 2 --word-dropout 0.1 "
@@ -123,10 +132,10 @@ Uses uses_of(const std::string& trainer) {
                       folds + " --text note --dim 8 --heads 2",
                       "train --train {}/bare.csv --no-header --skip-lines 1 --text 2 --label 5 --out {}/bare --dim 8 "
                       "--heads 2 --epochs 1",
-                      evaluate + " --text note --label class",
+                      search + " --text note --dim 8 --heads 2", evaluate + " --text note --label class",
                       "evaluate --model {}/bare --data {}/bare.csv --no-header --skip-lines 1",
                       predict + R"({"x":0.5,"note":"red"})", exports},
-            .elsewhere = {demo("multimodal_classifier_test.cpp")}};
+            .elsewhere = {serve, demo("multimodal_classifier_test.cpp")}};
   }
   const std::string model =
       " --context 16 --dim 16 --layers 1 --heads 2 --feedforward 16 --positions learned --untied "
@@ -142,6 +151,7 @@ class EveryFlag : public EveryTrainer {
  protected:
   void SetUp() override {
     folder.write("two_epochs.json", "{\"epochs\": 2}");
+    folder.write("space.json", "{\"dropout\": [0.1, 0.2]}");
     const std::string classes = GetParam().classes;
     const std::string first = classes.substr(0, classes.find(',')), second = classes.substr(classes.find(',') + 1);
     folder.write("costs.csv", fmt::format("truth,{0},{1}\n{0},0,1\n{1},2,0\n", first, second));
@@ -187,6 +197,8 @@ TEST_P(EveryFlag, IsUsedByATest) {
   for (const std::string& command : commands) {
     Flags flags = flags_among(help_of(command, ""));
     flags.erase("--help");  // just used
+    // Its trials are training runs, whose options are declared by the same code.
+    if (command == "search") used[command].insert(used["train"].begin(), used["train"].end());
     EXPECT_EQ(used[command], flags) << command << ": the one is used, the other is there";
   }
 }

@@ -6,6 +6,7 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
+#include "fovea/train/base64.h"
 #include "fovea/train/picture.h"
 
 namespace fovea::train {
@@ -66,7 +67,14 @@ TEST(Base64, IsTheStandards) {
                                                        {"foob", "Zm9vYg=="},
                                                        {"\xff\xfe", "//4="},
                                                        {"foobar", "Zm9vYmFy"}};
-  for (const auto& [bytes, text] : known) EXPECT_EQ(base64(bytes), text);
+  for (const auto& [bytes, text] : known) {
+    EXPECT_EQ(base64(bytes), text);
+    EXPECT_EQ(from_base64(text), bytes);
+  }
+  EXPECT_EQ(from_base64("Zm8"), "fo") << "padding may be left out";
+  for (const char* wrong : {"Z", "Zg=", "Zg===", "Zm9v!", "Zm9v\n", "====", "Zm=v"}) {
+    EXPECT_EQ(from_base64(wrong), std::nullopt) << wrong;
+  }
 }
 
 const data::Image picture{1, 4, 4, std::vector<uint8_t>(16, 100)};

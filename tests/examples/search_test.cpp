@@ -1,0 +1,169 @@
+// Searches for options: the same seed finds the same model, however often it is killed.
+#include <csignal>
+#include <thread>
+
+#include "refusal.h"
+#include "trainers.h"
+
+namespace fovea::test {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+
+class Search : public testing::Test {
+ protected:
+  Words search_into(const std::string& out, const Words& flags = {}) const {
+    return Words{"search", "--train", data, "--out", folder / out, "--trials", "4", "--epochs", "3"} + model + flags;
+  }
+  /// The lines of search.jsonl without what takes another time each time.
+  std::vector<Json> records(const std::string& out) const {
+    std::istringstream lines(read_back(folder / (out + "/search.jsonl")));
+    std::vector<Json> all;
+    for (std::string line; std::getline(lines, line);) {
+      all.push_back(Json::parse(line));
+      all.back().erase("seconds");
+    }
+    return all;
+  }
+  std::string best(const std::string& out) const { return read_back(folder / (out + "/best/model.safetensors")); }
+
+  TempFolder folder;
+  std::string data = folder.write("train.csv", reviews(200));
+  const Words model{"--embedding", "8", "--hidden", "8", "--batch-size", "16", "--threads", "1"};
+  const Words vary{"--vary", "lr=1e-4..1e-1:log", "--vary", "encoder=gru,lstm"};
+};
+
+TEST_F(Search, TheSameSeedFindsTheSameModel) {
+  const Finished first = classify(search_into("a", vary + Words{"--json"}));
+  ASSERT_EQ(first.status, 0) << first.error;
+  ASSERT_EQ(classify(search_into("b", vary)).status, 0);
+  ASSERT_EQ(classify(search_into("c", vary + Words{"--seed", "2"})).status, 0);
+  ASSERT_EQ(records("a").size(), 5u);
+  EXPECT_EQ(records("a"), records("b"));
+  EXPECT_NE(records("a"), records("c"));
+  EXPECT_EQ(best("a"), best("b"));
+
+  const Json summary = last_line(first.out);
+  double highest = 0;
+  for (const Json& record : records("a")) highest = std::max(highest, record.value("accuracy", 0.0));
+  EXPECT_EQ(summary["accuracy"], highest);
+  EXPECT_EQ(summary["out"], folder / "a/best");
+  EXPECT_THAT(first.out, HasSubstr("best by accuracy: trial "));
+  // The model is one as train writes it, with the options that were found.
+  const Json config = Json::parse(read_back(folder / "a/best/config.json"));
+  EXPECT_EQ(config["options"]["encoder"], summary["options"]["encoder"]);
+  EXPECT_EQ(config["options"]["lr"], std::stod(summary["options"]["lr"].get<std::string>()));
+  EXPECT_EQ(classify({"evaluate", "--model", folder / "a/best", "--data", data}).status, 0);
+  EXPECT_TRUE(fs::exists(folder / "a/best/report.html"));
+  const std::string page = read_back(folder / "a/search.html");
+  for (const char* text : {"accuracy by lr", "accuracy by encoder", "prefers-color-scheme:dark", "best so far"}) {
+    EXPECT_THAT(page, HasSubstr(text));
+  }
+  EXPECT_EQ(page.find("<script"), std::string::npos);
+  for (const auto& entry : fs::directory_iterator(folder / "a")) {
+    EXPECT_EQ(entry.path().filename().string().find("trial_"), std::string::npos) << entry.path();
+  }
+}
+
+TEST_F(Search, HalvingGivesTheBestMoreEpochs) {
+  const Finished done = classify(search_into("a", vary + Words{"--method", "halving", "--factor", "2"}));
+  ASSERT_EQ(done.status, 0) << done.error;
+  const std::vector<Json> all = records("a");
+  ASSERT_EQ(all.size(), 1u + 4 + 2) << done.out;  // three epochs leave room for two rounds
+  std::vector<double> first, second;
+  for (size_t i = 1; i < all.size(); ++i) {
+    const bool last = i > 4;
+    EXPECT_EQ(all[i]["round"], last ? 2 : 1);
+    EXPECT_EQ(all[i]["epochs"], last ? 3 : 2);
+    if (!last) continue;
+    int better = 0;
+    for (size_t k = 1; k <= 4; ++k) better += all[k]["accuracy"] > all[all[i]["trial"].get<size_t>()]["accuracy"];
+    EXPECT_LT(better, 2) << "trial " << all[i]["trial"] << " was not among the better half";
+  }
+}
+
+TEST_F(Search, KilledItGoesOn) {
+  const Words flags = vary + Words{"--save-every", "2"};
+  ASSERT_EQ(classify(search_into("whole", flags)).status, 0);
+  int killed = 0;
+  for (int attempt = 0; attempt < 4; ++attempt) {
+    Program program(TEXT_CLASSIFIER, search_into("cut", flags + Words{"--resume"}));
+    // Somewhere in the trial after the next.
+    auto line = program.line();
+    while (line && !line->starts_with("trial ")) line = program.line();
+    std::this_thread::sleep_for(std::chrono::milliseconds(30 * attempt));
+    program.signal(SIGKILL);
+    killed += program.finish().status == 128 + SIGKILL;
+  }
+  EXPECT_GT(killed, 1);
+  const Finished last = classify(search_into("cut", flags + Words{"--resume"}));
+  ASSERT_EQ(last.status, 0) << last.error;
+  EXPECT_THAT(last.out, HasSubstr("going on behind trial"));
+  EXPECT_EQ(records("cut"), records("whole"));
+  EXPECT_EQ(best("cut"), best("whole"));
+  const Finished other = classify(search_into("cut", flags + Words{"--resume", "--label-smoothing", "0.1"}));
+  EXPECT_EQ(other.status, 2);
+  EXPECT_THAT(other.error, HasSubstr("--resume: "));
+  EXPECT_EQ(best("cut"), best("whole"));
+}
+
+TEST_F(Search, ControlCStopsItSoThatItGoesOn) {
+  ASSERT_EQ(classify(search_into("whole", vary)).status, 0);
+  Program program(TEXT_CLASSIFIER, search_into("cut", vary));
+  auto line = program.line();
+  while (line && !line->starts_with("trial 2/")) line = program.line();
+  program.signal(SIGINT);
+  const Finished stopped = program.finish();
+  if (stopped.status == 130) {
+    EXPECT_THAT(stopped.out, HasSubstr("stopped in trial "));
+  }
+  ASSERT_EQ(classify(search_into("cut", vary + Words{"--resume"})).status, 0);
+  EXPECT_EQ(best("cut"), best("whole"));
+}
+
+TEST_F(Search, ABadSpaceIsRefusedBeforeAnythingIsWritten) {
+  const auto refused = [&](const Words& flags, const std::string& error) {
+    expect_refused(TEXT_CLASSIFIER, search_into("out", flags), error, folder / "");
+  };
+  refused({"--vary", "speed=1..2"}, "text_classifier: --vary speed: there is no option --speed");
+  refused({"--vary", "lr=2..1"}, "text_classifier: --vary lr: 2 is not less than 1");
+  refused({"--vary", "hidden=2..4"}, "text_classifier: --vary hidden: --hidden is given, too");
+  refused({"--space", folder / "none.json"}, folder / "none.json: ");
+  refused({"--space", folder.write("space.json", "{\"lr\": [}")}, folder / "space.json:1: not valid JSON");
+  refused({"--space", folder.write("empty.json", "{}")}, "text_classifier: there is nothing to vary");
+  // Values that never go together.
+  refused({"--vary", "encoder=bag", "--vary", "attention=dot,cosine"}, "text_classifier: --");
+  refused({"--trials", "0"}, "text_classifier: --trials: 0");
+  refused({"--hold-out", "0"}, "text_classifier: a search needs examples to compare by");
+  refused({"--label", "none"}, data + ": ");
+}
+
+TEST_F(Search, WhatGoesTogetherIsFoundAndWhatFailsIsTold) {
+  // Heads must divide the width, and a learning rate of 1e6 ends in no number.
+  const Finished done = classify(search_into("a", {"--vary", "attention=multi_head", "--vary", "heads=1..16", "--vary",
+                                                   "lr=0.01,1e6", "--optimizer", "sgd", "--clip", "0"}));
+  ASSERT_EQ(done.status, 0) << done.error;
+  for (const Json& record : records("a")) {
+    if (!record.contains("options") || !record.contains("trial")) continue;
+    EXPECT_EQ(16 % std::stoi(record["options"]["heads"].get<std::string>()), 0);
+  }
+}
+
+TEST(SearchEveryTrainer, FindsAModelInItsUsualSpace) {
+  for (const Trainer& trainer : trainers()) {
+    if (trainer.name == "language") continue;
+    SCOPED_TRACE(trainer.name);
+    const TempFolder folder;
+    const Finished done =
+        run(trainer.program, {"search", "--train", trainer.write(folder), "--out", folder / "out", "--trials", "2",
+                              "--epochs", "1", "--threads", "1", trainer.name == "multimodal" ? "--text" : "--hold-out",
+                              trainer.name == "multimodal" ? "note" : "0.2"});
+    EXPECT_EQ(done.status, 0) << done.error;
+    EXPECT_TRUE(fs::exists(folder / "out/best/config.json"));
+    EXPECT_TRUE(fs::exists(folder / "out/search.html"));
+  }
+}
+
+}  // namespace
+}  // namespace fovea::test

@@ -1,0 +1,335 @@
+#include "fovea/train/hyper_search.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "fovea/data/file_error.h"
+#include "fovea/data/files.h"
+#include "fovea/train/command_line.h"
+#include "fovea/train/run_identity.h"
+
+namespace fovea::train {
+namespace {
+
+using Json = nlohmann::ordered_json;
+namespace fs = std::filesystem;
+
+constexpr int64_t most_attempts = 1000;  // to draw values that go together
+constexpr size_t most_table_rows = 10;
+
+template <class T>
+const T& value_of(const OptionTable& options, const char* name) {
+  return *std::get<T*>(options.find(name)->target);
+}
+
+std::string words_of(const SearchPoint& point) {
+  std::string out;
+  for (const auto& [name, word] : point) out += fmt::format("{}{} {}", out.empty() ? "" : ", ", name, word);
+  return out;
+}
+
+/// As they are typed.
+std::string flags_of(const SearchPoint& point) {
+  std::string out;
+  for (const auto& [name, word] : point) out += fmt::format("{}--{} {}", out.empty() ? "" : " ", name, word);
+  return out;
+}
+
+std::string trial_folder(const std::string& out, int64_t trial) {
+  return fs::path(out) / fmt::format("trial_{:03}", trial);
+}
+
+/// Removes what earlier trials left.
+void remove_trials(const std::string& out) {
+  std::vector<fs::path> left;
+  for (const auto& entry : fs::directory_iterator(out)) {
+    if (entry.is_directory() && entry.path().filename().string().starts_with("trial_")) left.push_back(entry.path());
+  }
+  for (const fs::path& path : left) fs::remove_all(path);
+}
+
+}  // namespace
+
+HyperSearch::HyperSearch(std::string program, MakeTask make_task)
+    : program_(std::move(program)),
+      make_task_(std::move(make_task)),
+      declared_{TrainingSession(program_, make_task_())} {}
+
+void HyperSearch::declare(OptionTable& options) {
+  options.group("Search");
+  options.add("trials", &trials_, "sets of options to try", {.min = 1, .max = 100000, .configuration = false});
+  options.add("method", &method_,
+              "random: all trials in full; halving: all for a few epochs, then the best of them for more, and so on",
+              {.choices = {"random", "halving"}, .configuration = false});
+  options.add("factor", &factor_, "of halving: how many trials one is left of, and how much longer it then learns",
+              {.min = 2, .max = 1000, .configuration = false});
+  options.add(
+      "vary", &vary_,
+      "an option and its values, as lr=1e-4..1e-2:log, hidden=32..256 or encoder=gru,lstm; may be given several "
+      "times",
+      {.placeholder = "OPTION=VALUES",
+       .default_text = "lr, dropout, weight-decay, batch-size, encoder and widths around their defaults",
+       .repeated = true,
+       .configuration = false});
+  options.add("space", &space_, "the same as a JSON object: {\"lr\": {\"min\": 1e-4, \"max\": 1e-2, \"log\": true}}",
+              {.placeholder = "FILE", .configuration = false});
+  declared_.session.declare(options);
+}
+
+SearchSpace HyperSearch::space_of(const OptionTable& options) const {
+  if (vary_.empty() && space_.empty()) return SearchSpace::usual(options);
+  SearchSpace space;
+  if (!space_.empty()) space.add_json(data::read_file(space_, size_t{1} << 20), space_, options);
+  for (const std::string& each : vary_) space.add(each, options);
+  return space;
+}
+
+std::unique_ptr<HyperSearch::Trial> HyperSearch::make_trial(const OptionTable& given, const SearchPoint& point) const {
+  auto trial = std::make_unique<Trial>(Trial{TrainingSession(program_, make_task_())});
+  trial->session.declare(trial->options);
+  trial->options.copy_given(given);
+  for (const auto& [name, word] : point) trial->options.assign(name, {word});
+  return trial;
+}
+
+void HyperSearch::draw_points(const OptionTable& options, const SearchSpace& space) {
+  const auto seed = static_cast<uint64_t>(value_of<int64_t>(options, "seed"));
+  for (int64_t number = 1; number <= trials_; ++number) {
+    for (int64_t attempt = 0;; ++attempt) {
+      SearchPoint point = space.draw(seed, number, attempt);
+      try {
+        const auto trial = make_trial(options, point);
+        trial->session.settle(trial->options);
+        metric_ = trial->session.training().monitor;
+        epochs_.push_back(trial->session.training().epochs);
+        points_.push_back(std::move(point));
+        break;
+      } catch (const UsageError&) {
+        // Values that do not go together are drawn anew; where none do, it is said why.
+        if (attempt + 1 >= most_attempts || space.ranges().empty()) throw;
+      }
+    }
+  }
+  rounds_ = method_ == "halving" ? halving_rounds(trials_, factor_, std::ranges::min(epochs_))
+                                 : std::vector<HalvingRound>{{trials_, 1}};
+}
+
+std::string HyperSearch::record_path() const { return fs::path(out_) / "search.jsonl"; }
+
+std::vector<SearchRecord> HyperSearch::read_records(const std::string& identity) const {
+  const std::string path = record_path();
+  std::vector<SearchRecord> records;
+  std::ifstream file(path);
+  std::string line;
+  if (!std::getline(file, line)) return records;
+  if (line != identity) {
+    refuse("--resume: {} is of a search with other options, other data or another space", path);
+  }
+  while (std::getline(file, line)) records.push_back(search_record_from_json(line));
+  return records;
+}
+
+void HyperSearch::write_records(const std::string& identity) const {
+  std::string text = identity + '\n';
+  for (const SearchRecord& record : records_) text += to_json(record) + '\n';
+  data::write_atomically(record_path(), text);
+}
+
+Ending HyperSearch::run_trial(const OptionTable& options, SearchRecord& record) const {
+  const auto trial = make_trial(options, record.point);
+  trial->options.assign("out", {trial_folder(out_, record.trial)});
+  trial->options.assign("epochs", {std::to_string(record.epochs)});
+  trial->options.assign("quiet", {"true"});
+  trial->options.assign("json", {"false"});
+  trial->options.assign("resume", {"true"});  // where the trial was cut
+  if (max_minutes_ > 0) trial->options.assign("max-minutes", {fmt::format("{:.6f}", std::max(minutes_left(), 1e-6))});
+  try {
+    trial->session.run(trial->options);
+  } catch (const UsageError& error) {
+    record.error = error.what();  // sizes that do not fit the data, a loss that is no longer a number
+    return Ending::complete;
+  }
+  const TrainingResult& result = trial->session.result();
+  record.accuracy = result.accuracy;
+  record.macro_f1 = result.macro_f1;
+  record.loss = result.loss;
+  record.roc_auc = result.roc_auc;
+  record.best_epoch = result.best_epoch;
+  record.seconds = result.seconds;
+  return result.ending;
+}
+
+double HyperSearch::minutes_left() const {
+  return max_minutes_ - std::chrono::duration<double, std::ratio<60>>(Clock::now() - start_).count();
+}
+
+std::vector<SearchRecord> HyperSearch::of_round(int64_t round) const {
+  std::vector<SearchRecord> records;
+  for (const SearchRecord& record : records_) {
+    if (record.round == round) records.push_back(record);
+  }
+  return ranked(std::move(records), metric_);
+}
+
+std::vector<int64_t> HyperSearch::contestants(int64_t round) const {
+  std::vector<int64_t> numbers;
+  const int64_t count = rounds_[static_cast<size_t>(round - 1)].trials;
+  if (round == 1) {
+    for (int64_t number = 1; number <= count; ++number) numbers.push_back(number);
+    return numbers;
+  }
+  const std::vector<SearchRecord> before = of_round(round - 1);
+  for (const SearchRecord& record : before) {
+    if (record.error.empty() && static_cast<int64_t>(numbers.size()) < count) numbers.push_back(record.trial);
+  }
+  std::sort(numbers.begin(), numbers.end());
+  return numbers;
+}
+
+void HyperSearch::keep_if_best(const SearchRecord& record) const {
+  const std::string folder = trial_folder(out_, record.trial), best = fs::path(out_) / "best";
+  const bool last = record.round == static_cast<int64_t>(rounds_.size());
+  const std::vector<SearchRecord> before = of_round(record.round);
+  const bool leads = before.empty() || record.score(metric_) > before.front().score(metric_);
+  if (last && leads && record.error.empty()) {
+    // Before it is recorded: a search that is killed in between does this trial once more.
+    fs::remove_all(best);
+    fs::rename(folder, best);
+  } else {
+    fs::remove_all(folder);
+  }
+}
+
+std::string HyperSearch::trial_line(const SearchRecord& record) const {
+  const HalvingRound& round = rounds_[static_cast<size_t>(record.round - 1)];
+  std::string line = fmt::format("trial {}/{}", record.trial, trials_);
+  if (rounds_.size() > 1) line += fmt::format("  round {}/{} of {} trials", record.round, rounds_.size(), round.trials);
+  if (!record.error.empty()) return fmt::format("{}  failed: {}  {}", line, record.error, words_of(record.point));
+  return fmt::format("{}  accuracy {:.4f}  macro F1 {:.4f}  loss {:.4f}  {} epoch{}, {:.1f} s  {}", line,
+                     record.accuracy, record.macro_f1, record.loss, record.epochs, record.epochs == 1 ? "" : "s",
+                     record.seconds, words_of(record.point));
+}
+
+std::string HyperSearch::table() const {
+  std::vector<std::vector<std::string>> rows{{"trial", "accuracy", "macro F1", "loss", "epochs", "seconds"}};
+  for (const auto& [name, word] : points_.front()) rows.front().push_back(name);
+  const std::vector<SearchRecord> last = of_round(static_cast<int64_t>(rounds_.size()));
+  for (size_t i = 0; i < std::min(last.size(), most_table_rows); ++i) {
+    const SearchRecord& record = last[i];
+    if (!record.error.empty()) continue;
+    std::vector<std::string> row{std::to_string(record.trial),           fmt::format("{:.4f}", record.accuracy),
+                                 fmt::format("{:.4f}", record.macro_f1), fmt::format("{:.4f}", record.loss),
+                                 std::to_string(record.epochs),          fmt::format("{:.1f}", record.seconds)};
+    for (const auto& [name, word] : record.point) row.push_back(word);
+    rows.push_back(std::move(row));
+  }
+  std::vector<size_t> widths(rows.front().size());
+  for (const auto& row : rows) {
+    for (size_t c = 0; c < row.size(); ++c) widths[c] = std::max(widths[c], row[c].size());
+  }
+  std::string out;
+  for (const auto& row : rows) {
+    for (size_t c = 0; c < row.size(); ++c) out += fmt::format("{}{:>{}}", c > 0 ? "  " : "", row[c], widths[c]);
+    out += '\n';
+  }
+  return out;
+}
+
+int HyperSearch::run(OptionTable& options) {
+  start_ = Clock::now();
+  out_ = value_of<std::string>(options, "out");
+  max_minutes_ = value_of<double>(options, "max-minutes");
+  const bool resume = value_of<bool>(options, "resume"), quiet = value_of<bool>(options, "quiet");
+  const SearchSpace space = space_of(options);
+  if (space.ranges().empty()) refuse("there is nothing to vary: --vary OPTION=VALUES names something");
+  draw_points(options, space);
+
+  uint64_t fingerprint = 0;
+  {
+    // What is wrong with the data is said before anything is written.
+    const auto first = make_trial(options, points_.front());
+    first->session.settle(first->options);
+    fingerprint = first->session.load();
+    if (!first->session.has_held_out() && value_of<int64_t>(options, "folds") == 0) {
+      refuse("a search needs examples to compare by: --valid FILE, --hold-out or --folds");
+    }
+  }
+  const auto given = make_trial(options, {});
+  const std::string identity = Json{{"program", program_},
+                                    {"method", method_},
+                                    {"trials", trials_},
+                                    {"factor", factor_},
+                                    {"space", Json::parse(space.describe())},
+                                    {"folds", value_of<int64_t>(options, "folds")},
+                                    {"options", Json::parse(given->options.to_json())},
+                                    {"data", fmt::format("{:016x}", fingerprint)}}
+                                   .dump();
+  prepare_folder(out_, true);
+  if (resume) {
+    records_ = read_records(identity);
+  } else {
+    remove_trials(out_);
+    fs::remove_all(fs::path(out_) / "best");
+  }
+  write_records(identity);
+  const auto say = [&](const std::string& text) {
+    if (quiet) return;
+    fmt::print("{}\n", text);
+    std::fflush(stdout);
+  };
+  if (!records_.empty()) say(fmt::format("going on behind trial {}", records_.back().trial));
+
+  for (int64_t round = 1; round <= static_cast<int64_t>(rounds_.size()); ++round) {
+    for (const int64_t number : contestants(round)) {
+      const bool done = std::any_of(records_.begin(), records_.end(), [&](const SearchRecord& record) {
+        return record.trial == number && record.round == round;
+      });
+      if (done) continue;
+      SearchRecord record{.trial = number, .round = round, .point = points_[static_cast<size_t>(number - 1)]};
+      record.epochs =
+          epochs_of_share(rounds_[static_cast<size_t>(round - 1)].share, epochs_[static_cast<size_t>(number - 1)]);
+      const bool time_left = max_minutes_ == 0 || minutes_left() > 0;
+      const Ending ending = time_left ? run_trial(options, record) : Ending::out_of_time;
+      if (ending == Ending::interrupted || ending == Ending::out_of_time) {
+        say(fmt::format("stopped in trial {}; the same command with --resume goes on", number));
+        return ending == Ending::interrupted ? ExitStatus::interrupted : ExitStatus::success;
+      }
+      keep_if_best(record);
+      records_.push_back(std::move(record));
+      write_records(identity);
+      say(trial_line(records_.back()));
+    }
+  }
+  return finish(options, space);
+}
+
+int HyperSearch::finish(const OptionTable& options, const SearchSpace& space) const {
+  const std::vector<SearchRecord> last = of_round(static_cast<int64_t>(rounds_.size()));
+  if (last.empty() || !last.front().error.empty()) {
+    refuse("no trial ended well; trial {}: {}", records_.back().trial, records_.back().error);
+  }
+  const SearchRecord& best = last.front();
+  const std::string report = fs::path(out_) / "search.html", model = fs::path(out_) / "best";
+  SearchReport page{.title = fmt::format("{} search: {}", program_, out_), .metric = metric_, .records = records_};
+  page.facts = {{"trials", std::to_string(trials_)}, {"method", method_}, {"best trial", std::to_string(best.trial)}};
+  for (const SearchRange& range : space.ranges()) page.facts.emplace_back(range.option, range.describe());
+  data::write_atomically(report, to_html(page));
+  if (!value_of<bool>(options, "quiet")) {
+    fmt::print("\n{}\nbest by {}: trial {}, accuracy {:.4f}, loss {:.4f}\n  {}\nmodel in {}, all trials in {}\n",
+               table(), metric_, best.trial, best.accuracy, best.loss, flags_of(best.point), model, report);
+  }
+  if (value_of<bool>(options, "json")) {
+    Json summary = Json::parse(to_json(best));
+    summary.update({{"trials", trials_}, {"runs", records_.size()}, {"monitor", metric_}, {"out", model}});
+    fmt::print("{}\n", summary.dump());
+  }
+  return ExitStatus::success;
+}
+
+}  // namespace fovea::train

@@ -1,0 +1,76 @@
+#include "fovea/train/search_record.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+namespace fovea::train {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct SearchMetric {
+  const char* name;
+  double SearchRecord::*value;
+};
+
+constexpr std::array search_metrics{
+    SearchMetric{"accuracy", &SearchRecord::accuracy}, SearchMetric{"macro_f1", &SearchRecord::macro_f1},
+    SearchMetric{"loss", &SearchRecord::loss}, SearchMetric{"roc_auc", &SearchRecord::roc_auc}};
+
+}  // namespace
+
+double SearchRecord::score(const std::string& metric) const {
+  for (const SearchMetric& each : search_metrics) {
+    const double value = this->*each.value;
+    if (metric == each.name && error.empty() && !std::isnan(value)) return metric == "loss" ? -value : value;
+  }
+  return -std::numeric_limits<double>::infinity();
+}
+
+std::string to_json(const SearchRecord& record) {
+  Json options = Json::object();
+  for (const auto& [name, word] : record.point) options[name] = word;
+  Json object{{"trial", record.trial}, {"round", record.round}, {"epochs", record.epochs}, {"options", options}};
+  for (const SearchMetric& each : search_metrics) {
+    if (!std::isnan(record.*each.value)) object[each.name] = record.*each.value;
+  }
+  object["best_epoch"] = record.best_epoch;
+  object["seconds"] = record.seconds;
+  if (!record.error.empty()) object["error"] = record.error;
+  return object.dump();
+}
+
+SearchRecord search_record_from_json(std::string_view text) {
+  try {
+    const Json object = Json::parse(text);
+    SearchRecord record{.trial = object.at("trial").get<int64_t>(),
+                        .round = object.at("round").get<int64_t>(),
+                        .epochs = object.at("epochs").get<int64_t>(),
+                        .best_epoch = object.at("best_epoch").get<int64_t>(),
+                        .seconds = object.at("seconds").get<double>(),
+                        .error = object.value("error", "")};
+    for (const auto& [name, word] : object.at("options").items()) {
+      record.point.emplace_back(name, word.get<std::string>());
+    }
+    for (const SearchMetric& each : search_metrics) {
+      record.*each.value = object.value(each.name, std::numeric_limits<double>::quiet_NaN());
+    }
+    return record;
+  } catch (const Json::exception& error) {
+    throw DataError(fmt::format("not a trial's result: {}", error.what()));
+  }
+}
+
+std::vector<SearchRecord> ranked(std::vector<SearchRecord> records, const std::string& metric) {
+  std::stable_sort(records.begin(), records.end(), [&](const SearchRecord& a, const SearchRecord& b) {
+    const double first = a.score(metric), second = b.score(metric);
+    return first != second ? first > second : a.trial < b.trial;
+  });
+  return records;
+}
+
+}  // namespace fovea::train
