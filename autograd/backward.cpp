@@ -4,6 +4,7 @@
 #include <array>
 #include <unordered_map>
 
+#include "fovea/autograd/autocast.h"
 #include "fovea/autograd/pointwise.h"
 #include "fovea/tensor/creation.h"
 
@@ -153,9 +154,10 @@ class Engine {
     }
   }
 
-  /// Notes that one more gradient will arrive at a leaf whose hooks wait for all of them.
+  /// Notes that one more gradient will arrive at a leaf whose hooks wait for all of them. A checkpoint's own pass gives
+  /// its gradients to the pass around it, where the hooks run.
   void await(const Tensor& leaf) {
-    if (leaf.impl()->leaf && !leaf.impl()->leaf->hooks.empty()) ++hooked_[leaf.impl()].awaited;
+    if (!strict_ && leaf.impl()->leaf && !leaf.impl()->leaf->hooks.empty()) ++hooked_[leaf.impl()].awaited;
   }
 
   /// `gradient` is undefined where an operation had none to give.
@@ -401,7 +403,9 @@ Tensor checkpoint(const std::function<Tensor(const std::vector<Tensor>&)>& funct
   const size_t given = inputs.size();
   return record(
       "checkpoint", std::vector<Tensor>{out}, std::span<const Tensor>(sources),
-      [function, sources, given, generator_before, caller](std::span<const Tensor> g, Needs needs) {
+      [function, sources, given, generator_before, precision = Autocast::product_dtype(),
+       caller](std::span<const Tensor> g, Needs needs) {
+        const Autocast as_before(precision);
         const bool recorded = grad_enabled();
         const Generator generator_now = std::exchange(default_generator(), generator_before);
         // Stand-ins for the inputs: cut off, or (to be differentiated again) recorded copies of the handles.

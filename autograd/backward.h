@@ -25,7 +25,8 @@ std::vector<Tensor> grad(const std::vector<Tensor>& outputs, const std::vector<T
 
 /// Runs `function` on `inputs` without keeping what it saves for the backward pass, and runs it again there (Chen et
 /// al. 2016, "Training deep nets with sublinear memory cost"). Every leaf that it uses and that wants a gradient must
-/// stand in `inputs` or `parameters`; AutogradError names the omission. Random numbers are drawn alike in both runs.
+/// stand in `inputs` or `parameters`; AutogradError names the omission. Both runs draw the same random numbers and
+/// compute in the same precision (see Autocast).
 Tensor checkpoint(const std::function<Tensor(const std::vector<Tensor>&)>& function, const std::vector<Tensor>& inputs,
                   const std::vector<Tensor>& parameters = {}, Caller caller = {});
 

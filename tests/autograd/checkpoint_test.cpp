@@ -55,6 +55,24 @@ TEST(Checkpoint, IsDifferentiableTwice) {
       x, w);
 }
 
+TEST(Checkpoint, HooksOfAParameterRunOnceOnItsWholeGradient) {
+  const Tensor x = test::random({2, 3}), w = test::random({3, 3}, {}, 2).set_requires_grad();
+  const auto layer = [](const Inputs& in) { return tanh(matmul(in[0], in[1])); };
+  sum(layer({layer({x, w}), w})).backward();
+  const Tensor whole = w.grad().clone();
+  Tensor(w).zero_grad();
+  int calls = 0;
+  const int64_t key = w.register_hook([&](const Tensor& gradient) {
+    ++calls;
+    EXPECT_CLOSE(gradient, whole);
+    return gradient * 2.0;
+  });
+  sum(checkpoint(layer, {checkpoint(layer, {x, w}), w})).backward();
+  EXPECT_EQ(calls, 1);
+  EXPECT_CLOSE(w.grad(), whole * 2.0);
+  w.remove_hook(key);
+}
+
 TEST(Checkpoint, Nests) {
   const Tensor x = test::random({2, 3}, {f64});
   EXPECT_GRADIENTS(
