@@ -39,14 +39,18 @@ void add_rows(const Tensor& table, const Tensor& index, const Tensor& values) {
   ++table.buffer()->version;
 }
 
-RowSparse add_up(const RowSparse& a, const RowSparse& b, const Tensor& parameter) {
-  const NoGrad off;
+RowSparse from_rows(const Tensor& index, const Tensor& values, const Tensor& parameter) {
   // Each row is a bag of one; the gradient of their sum is by distinct row.
-  const Tensor index = concat({row_index(a), row_index(b)}, 0);
-  const Tensor values = concat({row_values(a, parameter), row_values(b, parameter)}, 0);
-  const Tensor offsets = arange(0, static_cast<double>(a.count + b.count), 1, index.options());
+  const Tensor offsets = arange(0, static_cast<double>(index.numel()), 1, index.options());
   return parameter.backend().bag_backward(
       {.index = index.view(), .offsets = offsets.view(), .dout = values.view(), .skip = absent_row});
+}
+
+RowSparse add_up(const RowSparse& a, const RowSparse& b, const Tensor& parameter) {
+  const NoGrad off;
+  const Tensor index = concat({row_index(a), row_index(b)}, 0);
+  const Tensor values = concat({row_values(a, parameter), row_values(b, parameter)}, 0);
+  return from_rows(index, values, parameter);
 }
 
 Tensor to_dense(const RowSparse& gradient, const Tensor& parameter) {

@@ -14,6 +14,10 @@ Tensor gather_rows(const Tensor& table, const Tensor& index);
 /// table[index] += values, in place, but for an index of absent_row; the others are distinct.
 void add_rows(const Tensor& table, const Tensor& index, const Tensor& values);
 
+/// The gradient of a parameter whose rows `index` i32 [n] get `values` [n, width]: rows that stand there several times are
+/// added up, those of absent_row left out.
+RowSparse from_rows(const Tensor& index, const Tensor& values, const Tensor& parameter);
+
 /// The sum of two gradients of one parameter.
 RowSparse add_up(const RowSparse& a, const RowSparse& b, const Tensor& parameter);
 

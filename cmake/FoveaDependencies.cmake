@@ -12,6 +12,9 @@ pkg_check_modules(KISSFFT REQUIRED IMPORTED_TARGET kissfft-float)  # f32, the de
 find_package(ICU REQUIRED COMPONENTS uc)
 find_package(Threads REQUIRED)
 pkg_check_modules(HTTPLIB IMPORTED_TARGET cpp-httplib)  # where it is absent, `serve` says so
+if(FOVEA_MPI)
+  find_package(MPI QUIET COMPONENTS CXX)
+endif()
 
 # Compile options of our own code only: they do not reach a user of the installed package.
 add_library(fovea_options INTERFACE)

@@ -19,13 +19,20 @@ target_link_libraries(fovea PUBLIC fmt::fmt PRIVATE PkgConfig::OPENBLAS PkgConfi
 if(HTTPLIB_FOUND)
   target_link_libraries(fovea PRIVATE PkgConfig::HTTPLIB)
 endif()
+# The one part that needs MPI: a module that the library loads under mpirun, and only there.
+if(FOVEA_MPI AND MPI_CXX_FOUND)
+  add_library(fovea_mpi MODULE train/mpi/module.cpp)
+  target_link_libraries(fovea_mpi PRIVATE MPI::MPI_CXX fovea_options)
+  add_dependencies(fovea fovea_mpi)
+  install(TARGETS fovea_mpi LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+endif()
 
 install(TARGETS fovea EXPORT fovea-targets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
         ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(FILES include/fovea/fovea.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/fovea)
 foreach(layer backends tensor autograd nn data onnx train)
   install(DIRECTORY ${layer}/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/fovea/${layer} FILES_MATCHING PATTERN "*.h"
-          PATTERN cpu EXCLUDE PATTERN vulkan EXCLUDE)
+          PATTERN cpu EXCLUDE PATTERN vulkan EXCLUDE PATTERN mpi EXCLUDE)
 endforeach()
 install(EXPORT fovea-targets NAMESPACE fovea:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/fovea)
 configure_package_config_file(cmake/fovea-config.cmake.in ${PROJECT_BINARY_DIR}/fovea-config.cmake

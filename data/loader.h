@@ -60,6 +60,8 @@ class DataLoader {
   /// How many batches an epoch has.
   int64_t batches() const { return sampler_.batches(); }
   Position position() const { return position_; }
+  /// Whether the next batch is none of this rank's (see BatchSampler::is_stand_in).
+  bool is_stand_in() const { return position_.batch < batches() && sampler_.is_stand_in(position_.batch); }
   /// Goes to a position: the next loop runs from there to the end of that epoch. Throws ValueError.
   void seek(Position position, Caller caller = {}) {
     if (position.batch < 0 || position.batch > batches()) {

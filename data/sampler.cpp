@@ -58,6 +58,9 @@ BatchSampler::BatchSampler(int64_t examples, BatchSamplerOptions options, Caller
     raise<ValueError>(caller, "BatchSampler: {} examples in batches of {}, {} batches a bucket", examples,
                       options_.batch_size, options_.bucket_batches);
   }
+  if (options_.ranks < 1 || options_.rank < 0 || options_.rank >= options_.ranks || options_.parts < 1) {
+    raise<ValueError>(caller, "BatchSampler: rank {} of {}, {} parts", options_.rank, options_.ranks, options_.parts);
+  }
   if (!options_.balance.empty()) {
     if (!options_.shuffle || static_cast<int64_t>(options_.balance.size()) != examples) {
       raise<ValueError>(caller, "BatchSampler: {} classes to balance {} examples, {} shuffling",
@@ -80,13 +83,24 @@ BatchSampler::BatchSampler(std::vector<int64_t> lengths, BatchSamplerOptions opt
   arrange();
 }
 
-int64_t BatchSampler::batches() const { return static_cast<int64_t>(begins_.size()); }
+int64_t BatchSampler::batches() const { return static_cast<int64_t>(begins_.size()) * options_.parts; }
 
 std::span<const int64_t> BatchSampler::batch(int64_t i, Caller caller) const {
   if (i < 0 || i >= batches()) raise<IndexError>(caller, "BatchSampler: no batch {}; there are {}", i, batches());
-  const size_t begin = begins_[static_cast<size_t>(i)];
-  const size_t size = std::min(static_cast<size_t>(options_.batch_size), order_.size() - begin);
-  return std::span(order_).subspan(begin, size);
+  const std::span<const int64_t> own = slice(i);
+  return own.empty() ? std::span(own.data(), 1) : own;
+}
+
+bool BatchSampler::is_stand_in(int64_t i) const { return slice(i).empty(); }
+
+/// What of a batch this rank and part have; where that is nothing, it begins at an example of the batch.
+std::span<const int64_t> BatchSampler::slice(int64_t i) const {
+  const auto parts = static_cast<size_t>(options_.parts), slices = parts * static_cast<size_t>(options_.ranks);
+  const size_t place = static_cast<size_t>(i) / parts, begin = begins_[place],
+               size = std::min(static_cast<size_t>(options_.batch_size), order_.size() - begin),
+               number = static_cast<size_t>(options_.rank) * parts + static_cast<size_t>(i) % parts,
+               first = size * number / slices, last = size * (number + 1) / slices;
+  return std::span(order_).subspan(begin + std::min(first, size - 1), last - first);
 }
 
 void BatchSampler::set_epoch(int64_t epoch, Caller caller) {
@@ -118,6 +132,7 @@ void BatchSampler::arrange() {
         return lengths_[static_cast<size_t>(a)] < lengths_[static_cast<size_t>(b)];
       });
     }
+    if (options_.longest_first && !options_.shuffle) std::reverse(order_.begin(), order_.end());
   }
   begins_.clear();
   for (size_t begin = 0; begin < count; begin += size) {

@@ -23,6 +23,13 @@ struct BatchSamplerOptions {
   /// in all as there are: of a rare class some stand there several times, of a frequent one some not at all. With
   /// shuffle only.
   std::vector<int32_t> balance = {};
+  /// Which of so many processes this is that share each batch among them: it gets its part of it, of equal size but for
+  /// one example.
+  int64_t rank = 0;
+  int64_t ranks = 1;
+  /// Into how many batches, one after the other, its part of each batch is cut in turn.
+  int64_t parts = 1;
+  bool longest_first = false;  // without shuffling: the set goes from the longest to the shortest
 };
 
 /// Divides examples into batches, each epoch anew: the batches of an epoch depend on seed and epoch alone, so a run
@@ -38,6 +45,8 @@ class BatchSampler {
   int64_t batches() const;
   /// The examples of the epoch's i-th batch. Throws IndexError.
   std::span<const int64_t> batch(int64_t i, Caller caller = {}) const;
+  /// Whether that is nothing, where ranks or parts share a batch of fewer examples: batch(i) is an example of another's then, which must not count.
+  bool is_stand_in(int64_t i) const;
 
   int64_t epoch() const { return epoch_; }
   /// Throws ValueError where it is negative.
@@ -45,6 +54,7 @@ class BatchSampler {
 
  private:
   void arrange();
+  std::span<const int64_t> slice(int64_t i) const;
 
   int64_t examples_;
   std::vector<int64_t> lengths_;  // empty where they do not matter

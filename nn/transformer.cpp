@@ -1,5 +1,6 @@
 #include "fovea/nn/transformer.h"
 
+#include "fovea/autograd/backward.h"
 #include "fovea/autograd/pointwise.h"
 
 namespace fovea::nn {
@@ -184,7 +185,14 @@ Tensor TransformerEncoder::forward(const Tensor& x, const AttendOptions& options
   for (size_t i = 0; i < layers.size(); ++i) {
     AttendOptions own = options;
     own.cache = caches.empty() ? nullptr : &caches[i];
-    y = layers[i].forward(y, own, caller);
+    const TransformerEncoderLayer& layer = layers[i];
+    if (recompute && training() && grad_enabled() && !own.cache) {
+      y = autograd::checkpoint(
+          [&layer, own, caller](const std::vector<Tensor>& in) { return layer.forward(in[0], own, caller); }, {y},
+          layer.parameters(), caller);
+    } else {
+      y = layer.forward(y, own, caller);
+    }
   }
   return norm ? norm->forward(y, caller) : y;
 }

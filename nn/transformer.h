@@ -102,6 +102,9 @@ class TransformerEncoder : public Module {
 
   ModuleList<TransformerEncoderLayer> layers;
   std::unique_ptr<LayerNorm> norm;
+  /// Whether a layer keeps its input alone for the backward pass and runs again there (see autograd::checkpoint): less
+  /// memory, a third more to compute, the same gradients.
+  bool recompute = false;
 };
 
 /// Decoder layers one after the other, and with pre_norm a last norm.

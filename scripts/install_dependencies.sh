@@ -8,6 +8,7 @@ packages=(
   libopenblas-openmp-dev libhwy-dev libfmt-dev nlohmann-json3-dev libcli11-dev libicu-dev zlib1g-dev libpng-dev libkissfft-dev
   libcpp-httplib-dev
   libgtest-dev libgmock-dev
+  libopenmpi-dev openmpi-bin
   libvulkan-dev glslang-tools mesa-vulkan-drivers vulkan-validationlayers
   "$@"
 )

@@ -19,6 +19,7 @@ struct Outcome {
   Tensor labels;                  // i32 [batch]; undefined where they are not known
   Tensor targets;                 // what the loss takes in place of the labels; undefined: these. See cross_entropy
   std::vector<int64_t> examples;  // which ones they are
+  bool stand_in = false;          // they are another rank's, and must not count
 
   int64_t size() const { return static_cast<int64_t>(examples.size()); }
 };
@@ -29,10 +30,18 @@ struct StreamOptions {
   bool shuffle = false;   // anew each epoch
   bool balanced = false;  // with shuffle: as many examples of each class as of any other
   uint64_t seed = 0;
+  int64_t rank = 0;  // of so many processes that share each batch
+  int64_t ranks = 1;
+  int64_t parts = 1;           // into so many batches this one's share is cut
+  bool longest_first = false;  // without shuffle: the order of the examples
 
   /// For a sampler of examples of these classes.
   data::BatchSamplerOptions sampler(std::span<const int32_t> labels) const {
     data::BatchSamplerOptions options{.batch_size = batch_size, .shuffle = shuffle, .seed = seed};
+    options.rank = rank;
+    options.ranks = ranks;
+    options.parts = parts;
+    options.longest_first = longest_first;
     if (balanced && shuffle) options.balance.assign(labels.begin(), labels.end());
     return options;
   }
@@ -65,10 +74,11 @@ class LoaderStream final : public BatchStream {
   int64_t batches() const override { return loader_->batches(); }
   void seek(int64_t epoch, int64_t batch) override { loader_->seek({epoch, batch}); }
   std::optional<Outcome> next() override {
+    const bool stand_in = loader_->is_stand_in();
     std::optional<Batch> batch = loader_->next();
     if (!batch) return std::nullopt;
     Tensor logits = forward_(*batch);
-    Outcome outcome{std::move(logits), std::move(batch->labels), {}, std::move(batch->examples)};
+    Outcome outcome{std::move(logits), std::move(batch->labels), {}, std::move(batch->examples), stand_in};
     if constexpr (requires { batch->targets; }) outcome.targets = std::move(batch->targets);
     return outcome;
   }

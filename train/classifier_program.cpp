@@ -98,7 +98,8 @@ Command ClassifierProgram::train_command() const {
   return {.name = "train",
           .description = "Learns from labelled examples and writes a model",
           .declare = [session](OptionTable& options) { session->declare(options); },
-          .run = [session](OptionTable& options) { return session->run(options); }};
+          .run = [session](OptionTable& options) { return session->run(options); },
+          .ranks = true};
 }
 
 Command ClassifierProgram::search_command() const {

@@ -4,11 +4,14 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <exception>
 #include <new>
+#include <thread>
 
 #include "fovea/data/files.h"
+#include "fovea/train/process_group.h"
 
 namespace fovea::train {
 namespace {
@@ -143,6 +146,9 @@ int CommandLine::parse_and_run(int argc, const char* const* argv) {
     for (size_t k = 0; k < words[i].size(); ++k) {
       if (!words[i][k].empty()) table.assign(table.options()[k].name, words[i][k]);
     }
+    if (ProcessGroup::current() && !commands_[i].ranks) {
+      refuse("{} works in one process: start it without mpirun", commands_[i].name);
+    }
     read_config(table);
     check_required(table);
     return commands_[i].run(table);
@@ -155,12 +161,19 @@ int CommandLine::parse_and_run(int argc, const char* const* argv) {
 int CommandLine::run(int argc, const char* const* argv) {
   const auto complain = [&](const std::string& text, int status) {
     std::fflush(stdout);
-    fmt::print(stderr, "{}\n", one_line(text));
+    ProcessGroup* group = ProcessGroup::current();
+    const bool first = !group || group->first();
+    // Often all ranks have the same to say: then the first says it, and this one is ended.
+    if (!first) std::this_thread::sleep_for(std::chrono::seconds(1));
+    fmt::print(stderr, "{}{}\n", first ? "" : fmt::format("rank {}: ", group->rank()), one_line(text));
+    if (group) group->abandon(status);
     return status;
   };
   const auto from_program = [&](const std::string& what) { return fmt::format("{}: {}", program_, what); };
   try {
+    ProcessGroup* group = ProcessGroup::start();
     const int status = parse_and_run(argc, argv);
+    if (group) group->finish();
     if (std::fflush(stdout) != 0) return complain("standard output cannot be written", ExitStatus::bad_input);
     return status;
   } catch (const DataError& error) {

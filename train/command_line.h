@@ -23,11 +23,13 @@ struct Command {
   std::string description;
   std::function<void(OptionTable&)> declare;  // adds its options
   std::function<int(OptionTable&)> run;       // returns the exit status
+  bool ranks = false;                         // whether several processes of it work together under mpirun
 };
 
 /// A program with commands, `--help` for each, and `--config FILE` for each command that has an option of that name:
 /// the options of a JSON object, which flags override. A wrong flag, a bad file (UsageError, DataError, ValueError and
-/// the other errors of a user) end in one line on standard error and exit status 2; nothing escapes.
+/// the other errors of a user) end in one line on standard error and exit status 2; nothing escapes. Under mpirun the
+/// processes are a ProcessGroup, which the error of one ends.
 class CommandLine {
  public:
   CommandLine(std::string program, std::string description);

@@ -30,6 +30,20 @@ std::vector<int64_t> choose_examples(const ClassifierTask& task, Part part, cons
   return chosen;
 }
 
+/// The class probabilities without some of the units, in as few goes as memory allows.
+Predictions without(ClassifierTask& task, Part part, int64_t example, const std::vector<std::vector<size_t>>& removed) {
+  try {
+    return task.without_units(part, example, removed);
+  } catch (const OutOfMemoryError&) {
+    if (removed.size() < 2) throw;
+  }
+  const auto middle = removed.begin() + static_cast<ptrdiff_t>(removed.size() / 2);
+  Predictions first = without(task, part, example, {removed.begin(), middle});
+  const Predictions second = without(task, part, example, {middle, removed.end()});
+  first.probabilities.insert(first.probabilities.end(), second.probabilities.begin(), second.probabilities.end());
+  return first;
+}
+
 }  // namespace
 
 double DeletionCurves::score() const {
@@ -61,9 +75,9 @@ DeletionCurves test_deletion(ClassifierTask& task, Part part, const Predictions&
         removed.emplace_back(order.begin(), order.begin() + count);
       }
     }
-    const Predictions without = task.without_units(part, example, removed);
+    const Predictions variants = without(task, part, example, removed);
     for (size_t i = 0; i < removed.size(); ++i) {
-      const double p = without.of(static_cast<int64_t>(i))[static_cast<size_t>(truth)];
+      const double p = variants.of(static_cast<int64_t>(i))[static_cast<size_t>(truth)];
       if (i < points) {
         test.attended[i] += p;
       } else {

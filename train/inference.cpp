@@ -20,6 +20,10 @@ Evaluation evaluation_of(const Predictions& predictions, std::span<const int32_t
 }
 
 Evaluation evaluate(nn::Module& model, BatchStream& data, Caller caller) {
+  return evaluate(model, data, nullptr, caller);
+}
+
+Evaluation evaluate(nn::Module& model, BatchStream& data, ProcessGroup* group, Caller caller) {
   const Inference inference(model);
   Predictions predictions;
   std::vector<int32_t> truths;
@@ -28,11 +32,17 @@ Evaluation evaluate(nn::Module& model, BatchStream& data, Caller caller) {
   while (const std::optional<Outcome> outcome = data.next()) {
     if (!outcome->labels.defined()) raise<ValueError>(caller, "evaluate: the examples have no labels");
     predictions.classes = outcome->logits.size(-1);
+    if (outcome->stand_in) continue;
     const auto labels = outcome->labels.to_vector<int32_t>();
     const auto rows = softmax(outcome->logits, -1).to_vector<float>();
     loss_sum += cross_entropy(outcome->logits, outcome->labels).item() * static_cast<double>(labels.size());
     predictions.probabilities.insert(predictions.probabilities.end(), rows.begin(), rows.end());
     truths.insert(truths.end(), labels.begin(), labels.end());
+  }
+  if (group) {
+    predictions.probabilities = all_gather<float>(*group, predictions.probabilities);
+    truths = all_gather<int32_t>(*group, truths);
+    group->all_reduce(std::span(&loss_sum, 1));
   }
   if (truths.empty()) raise<ValueError>(caller, "evaluate: there are no examples");
   Evaluation evaluation = evaluation_of(predictions, truths, caller);

@@ -9,6 +9,7 @@
 #include "fovea/train/batch_stream.h"
 #include "fovea/train/decision.h"
 #include "fovea/train/metrics.h"
+#include "fovea/train/process_group.h"
 
 namespace fovea::train {
 
@@ -45,6 +46,8 @@ Evaluation evaluation_of(const Predictions& predictions, std::span<const int32_t
 
 /// Runs a stream of labelled examples through its model. Throws ValueError where there are no examples or no labels.
 Evaluation evaluate(nn::Module& model, BatchStream& data, Caller caller = {});
+/// The same in a group (null: alone), where the stream of each rank gives its part of each batch; all get the whole.
+Evaluation evaluate(nn::Module& model, BatchStream& data, ProcessGroup* group, Caller caller = {});
 Predictions predict(nn::Module& model, BatchStream& data);
 
 }  // namespace fovea::train

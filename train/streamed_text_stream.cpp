@@ -28,7 +28,9 @@ std::optional<Outcome> StreamedTextStream::next() {
   if (batch_ == batches()) return std::nullopt;
   const int64_t number = batch_ / batches_a_block_;
   load(number);
-  Outcome outcome = forward_(block_, sampler_->batch(batch_++ % batches_a_block_));
+  const int64_t place = batch_++ % batches_a_block_;
+  Outcome outcome = forward_(block_, sampler_->batch(place));
+  outcome.stand_in = sampler_->is_stand_in(place);
   for (int64_t& example : outcome.examples) example += number * batches_a_block_ * options_.batch_size;
   return outcome;
 }
@@ -43,6 +45,8 @@ void StreamedTextStream::load(int64_t number) {
   if (sampler_) return;
   data::BatchSamplerOptions sampling{.batch_size = options_.batch_size, .shuffle = options_.shuffle};
   sampling.seed = data::epoch_seed(options_.seed, number);
+  sampling.rank = options_.rank;
+  sampling.ranks = options_.ranks;
   sampler_ =
       by_length_ ? data::BatchSampler(block_.ids.lengths(), sampling) : data::BatchSampler(block_.ids.size(), sampling);
   sampler_->set_epoch(epoch_);

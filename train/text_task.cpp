@@ -76,9 +76,11 @@ void TextTask::settle(const OptionTable& options, TrainingOptions& training) {
   if (text_.stream && text_.augment.any()) {
     refuse("--drop, --swap and --noise need the texts in memory: they do not go with --stream");
   }
-  const OptionTable::Option* folds = options.find("folds");
-  if (text_.stream && folds && folds->given) {
-    refuse("--folds needs the texts in memory: it does not go with --stream");
+  for (const char* name : {"folds", "memory"}) {
+    const OptionTable::Option* option = options.find(name);
+    if (text_.stream && option && option->given) {
+      refuse("--{} needs the texts in memory: it does not go with --stream", name);
+    }
   }
   if (text_.stream && training.balance == "sampling") {
     refuse("--balance sampling needs the texts in memory: it does not go with --stream");

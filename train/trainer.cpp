@@ -49,15 +49,25 @@ Trainer::Trainer(nn::Module& model, nn::Optimizer& optimizer, TrainerOptions opt
       parameters_(model.parameters()),
       epoch_start_(Clock::now()) {
   if (options_.epochs < 1 || options_.patience < 0 || options_.save_every < 0 || options_.clip < 0 ||
-      options_.max_minutes < 0 || options_.accumulate < 1) {
-    raise<ValueError>(caller, "Trainer: epochs {}, patience {}, save_every {}, clip {}, max_minutes {}, accumulate {}",
-                      options_.epochs, options_.patience, options_.save_every, options_.clip, options_.max_minutes,
-                      options_.accumulate);
+      options_.max_minutes < 0 || options_.accumulate < 1 || options_.parts < 1) {
+    raise<ValueError>(
+        caller, "Trainer: epochs {}, patience {}, save_every {}, clip {}, max_minutes {}, accumulate {}, parts {}",
+        options_.epochs, options_.patience, options_.save_every, options_.clip, options_.max_minutes,
+        options_.accumulate, options_.parts);
   }
+  options_.accumulate *= options_.parts;
   const Autocast checked(options_.precision, caller);
   if (options_.precision == f16) scaler_.emplace();
+  if (options_.group) {
+    reducer_.emplace(*options_.group, parameters_);
+    seed_ = default_generator().seed;
+    for (const Tensor& buffer : model.buffers()) {
+      if (buffer.dtype() == f32) buffers_.push_back(buffer);
+    }
+  }
   for (size_t group = 0; group < optimizer.groups(); ++group) rates_.push_back(optimizer.lr(group));
   if (!options_.loss) {
+    if (options_.class_weights.defined()) weights_ = options_.class_weights.to_vector<double>();
     options_.loss = [weight = options_.class_weights, smoothing = options_.label_smoothing](const Tensor& logits,
                                                                                             const Tensor& labels) {
       return cross_entropy(logits, labels, {.weight = weight, .label_smoothing = smoothing});
@@ -67,6 +77,14 @@ Trainer::Trainer(nn::Module& model, nn::Optimizer& optimizer, TrainerOptions opt
 
 Ending Trainer::fit(BatchStream& train, BatchStream* valid, const TrainerEvents& events) {
   const InterruptGuard guard;
+  try {
+    return run(train, valid, events);
+  } catch (const RanksLostError& error) {
+    give_up(error);
+  }
+}
+
+Ending Trainer::run(BatchStream& train, BatchStream* valid, const TrainerEvents& events) {
   const auto start = Clock::now();
   auto watched = start;
   last_save_ = start;
@@ -75,11 +93,13 @@ Ending Trainer::fit(BatchStream& train, BatchStream* valid, const TrainerEvents&
   const nn::schedule::Curve curve =
       options_.schedule ? options_.schedule(steps_an_epoch * options_.epochs) : nn::schedule::constant();
   model_.train();
+  if (options_.group) check_agreement(hash_of_state(), "other options, data or weights than");
 
   Ending ending = Ending::complete;
   const auto must_stop = [&] {
-    if (InterruptGuard::requested()) ending = Ending::interrupted;
-    if (options_.max_minutes > 0 && seconds_since(start) > 60 * options_.max_minutes) ending = Ending::out_of_time;
+    late_ = options_.max_minutes > 0 && seconds_since(start) > 60 * options_.max_minutes;
+    if (options_.group ? must_end_ : InterruptGuard::requested()) ending = Ending::interrupted;
+    if (options_.group ? must_end_late_ : late_) ending = Ending::out_of_time;
     return ending != Ending::complete;
   };
   while (epoch_ < options_.epochs) {
@@ -112,27 +132,42 @@ Ending Trainer::fit(BatchStream& train, BatchStream* valid, const TrainerEvents&
   return ending;
 }
 
+/// What a batch counts beside others: its loss is a mean over examples, or over their classes' weights.
+double Trainer::weight_of(const Outcome& outcome) const {
+  if (outcome.stand_in) return 0;
+  if (weights_.empty() || outcome.targets.defined()) return static_cast<double>(outcome.labels.numel());
+  double sum = 0;
+  for (const int32_t label : outcome.labels.to_vector<int32_t>()) sum += weights_[static_cast<size_t>(label)];
+  return sum;
+}
+
 /// Makes a step of the next batches; false where none is left in the epoch.
 bool Trainer::train_step(BatchStream& train, int64_t batches, const nn::schedule::Curve& curve) {
+  if (options_.group) begin_shared_step();
   std::optional<Outcome> outcome = next(train);
-  if (!outcome) return false;
+  if (!outcome) {
+    boundary_.reset();
+    return false;
+  }
   for (size_t group = 0; group < rates_.size(); ++group) optimizer_.set_lr(group, curve(rates_[group], step_));
   optimizer_.zero_grad();
   const int64_t parts = std::min(options_.accumulate, batches - batch_);
-  if (parts <= 1) {
+  if (parts <= 1 && !reducer_) {
     backward(*outcome, 1);
     update(1);
   } else {
     // Of losses by example the sum is taken, and divided in the end: the last batch may be smaller.
-    double examples = 0;
+    double all = 0;
     for (int64_t part = 0; outcome; outcome = ++part < parts ? next(train) : std::nullopt) {
-      const auto size = static_cast<double>(outcome->labels.numel());
-      backward(*outcome, size);
-      examples += size;
+      const double weight = weight_of(*outcome);
+      if (reducer_ && part + 1 == parts) reducer_->start();
+      backward(*outcome, weight);
+      all += weight;
     }
-    update(examples);
+    update(all);
   }
   ++step_;
+  boundary_.reset();
   if (unread_.size() >= most_unread) read_losses();
   return true;
 }
@@ -147,13 +182,15 @@ void Trainer::backward(const Outcome& outcome, double weight) {
   const Tensor loss = options_.loss(outcome.logits, outcome.targets.defined() ? outcome.targets : outcome.labels);
   const Tensor weighted = weight == 1 ? loss : loss * weight;
   (scaler_ ? scaler_->scale(weighted) : weighted).backward();
+  ++batch_;
+  if (outcome.stand_in) return;
   const Tensor right = eq(argmax(outcome.logits.detach(), -1), outcome.labels);
   unread_.push_back({loss.detach(), sum(right.to(i32)), outcome.labels.numel()});
-  ++batch_;
 }
 
 /// Lets the optimizer make a step with the gradients that were added, divided by `weight`.
 void Trainer::update(double weight) {
+  if (reducer_) weight = share(weight);
   if (weight != 1) nn::scale_grad(parameters_, 1 / weight);
   if (scaler_) scaler_->unscale(parameters_);
   if (options_.clip > 0) nn::clip_grad_norm(parameters_, options_.clip);
@@ -166,15 +203,19 @@ void Trainer::update(double weight) {
 
 void Trainer::read_losses() {
   for (const Unread& unread : unread_) {
-    const double loss = unread.loss.item();
-    if (!std::isfinite(loss)) {
-      refuse("the loss became {} within the first {} steps; a lower --lr or --clip 1 may help", loss, step_);
-    }
-    loss_sum_ += loss * static_cast<double>(unread.examples);
-    correct_ += static_cast<int64_t>(unread.correct.item());
-    examples_ += unread.examples;
+    const auto examples = static_cast<double>(unread.examples);
+    count(unread.loss.item() * examples, unread.correct.item(), examples);
   }
   unread_.clear();
+}
+
+void Trainer::count(double loss_sum, double correct, double examples) {
+  if (!std::isfinite(loss_sum)) {
+    refuse("the loss became {} within the first {} steps; a lower --lr or --clip 1 may help", loss_sum, step_);
+  }
+  loss_sum_ += loss_sum;
+  correct_ += static_cast<int64_t>(correct);
+  examples_ += static_cast<int64_t>(examples);
 }
 
 void Trainer::end_epoch(BatchStream* valid, const TrainerEvents& events) {
@@ -187,7 +228,7 @@ void Trainer::end_epoch(BatchStream* valid, const TrainerEvents& events) {
                      .seconds = seconds,
                      .examples_per_second = seconds > 0 ? examples / seconds : 0};
   if (valid) {
-    const Evaluation evaluation = train::evaluate(model_, *valid);
+    const Evaluation evaluation = train::evaluate(model_, *valid, options_.group);
     record.valid_loss = evaluation.loss;
     record.valid_accuracy = evaluation.confusion.accuracy();
     record.valid_macro_f1 = evaluation.confusion.macro_f1();
@@ -196,6 +237,7 @@ void Trainer::end_epoch(BatchStream* valid, const TrainerEvents& events) {
     record.valid_calibration_error = metrics.calibration_error;
     record.valid_brier = metrics.brier;
   }
+  if (options_.group) check_agreement(hash_of_state(), "no longer the weights of");
   record.best = is_better(record);
   history_.push_back(record);
   ++epoch_;
@@ -235,11 +277,11 @@ bool Trainer::is_out_of_patience() const { return options_.patience > 0 && epoch
 
 ProgressState Trainer::progress(int64_t batches) const {
   const double seconds = seconds_of_epoch(), examples = static_cast<double>(std::max<int64_t>(examples_, 1));
-  const int64_t left = (options_.epochs - epoch_) * batches - batch_;
+  const int64_t left = (options_.epochs - epoch_) * batches - batch_, parts = options_.parts;
   return {.epoch = epoch_ + 1,
           .epochs = options_.epochs,
-          .step = batch_,
-          .steps = batches,
+          .step = batch_ / parts,
+          .steps = batches / parts,
           .loss = loss_sum_ / examples,
           .accuracy = static_cast<double>(correct_) / examples,
           .examples_per_second = seconds > 0 ? examples / seconds : 0,

@@ -12,8 +12,10 @@
 #include "fovea/nn/module.h"
 #include "fovea/nn/optimizer.h"
 #include "fovea/nn/schedule.h"
+#include "fovea/tensor/creation.h"
 #include "fovea/train/batch_stream.h"
 #include "fovea/train/checkpoint.h"
+#include "fovea/train/gradient_reducer.h"
 #include "fovea/train/history.h"
 #include "fovea/train/inference.h"
 #include "fovea/train/progress.h"
@@ -33,6 +35,7 @@ struct TrainerOptions {
   /// So many batches make a step: their gradients are those of one batch of all of their examples, where the loss is a mean
   /// over examples.
   int64_t accumulate = 1;
+  int64_t parts = 1;  // so many of the stream's batches make one: see StreamOptions::parts
   /// f16 or bf16: mixed precision (see Autocast), for f16 with the loss scaled (see nn::GradScaler).
   DType precision = f32;
   double label_smoothing = 0;  // of the default loss
@@ -45,6 +48,9 @@ struct TrainerOptions {
   std::string checkpoint = {};  // the file that makes the run resumable; empty: none
   int64_t save_every = 0;       // steps between checkpoints; 0: at the ends of epochs, as often as saving is cheap
   std::string run = {};         // see Checkpoint::run
+  /// The processes that train this model together, each with a part of every batch, which its streams give (see
+  /// StreamOptions::rank); must outlive the trainer. Only the first is to have a `checkpoint`. Null: this process alone.
+  ProcessGroup* group = nullptr;
 };
 
 /// What one who watches a run can see. Neither may change the model.
@@ -63,6 +69,9 @@ enum class Ending : uint8_t { complete, stopped_early, out_of_time, interrupted 
 ///     auto train = stream(train_loader, forward), valid = stream(valid_loader, forward);
 ///     Trainer trainer(model, optimizer, {.epochs = 10, .patience = 3, .clip = 1});
 ///     trainer.fit(train, &valid);
+///
+/// In a group every rank holds the same weights, bit for bit, and the same counts; a rank's random numbers (dropout)
+/// depend on seed, rank and step. What a module notes of its batches (BatchNorm) is averaged after each step.
 class Trainer {
  public:
   /// Model and optimizer must outlive it. The optimizer's learning rates are those that the schedule starts from.
@@ -73,7 +82,8 @@ class Trainer {
   void resume(const Checkpoint& checkpoint);
 
   /// Trains from where it stands to the end. Without `valid` the last epoch counts as the best. Ctrl-C finishes the
-  /// step and saves. Throws UsageError where the loss is no longer a number.
+  /// step and saves. Throws UsageError where the loss is no longer a number, and RanksLostError where another rank is
+  /// gone, once the last whole step is saved.
   Ending fit(BatchStream& train, BatchStream* valid = nullptr, const TrainerEvents& events = {});
 
   Evaluation evaluate(BatchStream& data, Caller caller = {}) { return train::evaluate(model_, data, caller); }
@@ -101,11 +111,14 @@ class Trainer {
     int64_t examples;
   };
 
+  Ending run(BatchStream& train, BatchStream* valid, const TrainerEvents& events);
+  double weight_of(const Outcome& outcome) const;
   bool train_step(BatchStream& train, int64_t batches, const nn::schedule::Curve& curve);
   std::optional<Outcome> next(BatchStream& train) const;
   void backward(const Outcome& outcome, double weight);
   void update(double weight);
   void read_losses();
+  void count(double loss_sum, double correct, double examples);
   void end_epoch(BatchStream* valid, const TrainerEvents& events);
   bool is_better(const EpochRecord& record) const;
   bool is_out_of_patience() const;
@@ -114,11 +127,20 @@ class Trainer {
   ProgressState progress(int64_t batches) const;
   double seconds_of_epoch() const;
 
+  // In a group (trainer_ranks.cpp).
+  void begin_shared_step();
+  double share(double weight);
+  void share_buffers(std::span<const double> sums);
+  uint64_t hash_of_state() const;
+  void check_agreement(uint64_t own, const char* what) const;
+  [[noreturn]] void give_up(const RanksLostError& error);
+
   nn::Module& model_;
   nn::Optimizer& optimizer_;
   TrainerOptions options_;
   std::vector<double> rates_;       // of the optimizer's groups, before the schedule
   std::vector<Tensor> parameters_;  // what is clipped
+  std::vector<double> weights_;     // of the classes, where the default loss has some
   std::optional<nn::GradScaler> scaler_;
 
   // Where the run stands: what a checkpoint holds.
@@ -138,6 +160,18 @@ class Trainer {
   Clock::time_point epoch_start_;
   Clock::time_point last_save_;
   double save_seconds_ = 0;  // how long the last save took
+
+  std::optional<GradientReducer> reducer_;  // in a group
+  std::vector<Tensor> buffers_;             // that the ranks average
+  uint64_t seed_ = 0;                       // of the ranks' random numbers
+  struct Boundary {
+    int64_t batch;
+    Generator random;
+  };
+  std::optional<Boundary> boundary_;  // where the step under way began
+  bool late_ = false;                 // this rank's time is over
+  bool must_end_ = false;             // so the ranks agreed: one was interrupted,
+  bool must_end_late_ = false;        // or its time is over
 };
 
 }  // namespace fovea::train

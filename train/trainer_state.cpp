@@ -15,7 +15,7 @@ Checkpoint Trainer::checkpoint() const {
   Json history = Json::array();
   for (const EpochRecord& record : history_) history.push_back(to_json(record));
   const Json state{{"epoch", epoch_},
-                   {"batch", batch_},
+                   {"batch", batch_ / options_.parts},
                    {"step", step_},
                    {"skipped", skipped_},
                    {"loss_scale", loss_scale()},
@@ -68,7 +68,7 @@ void Trainer::resume(const Checkpoint& checkpoint) {
     model_.load_state_dict(checkpoint.model);
     optimizer_.load_state_dict(checkpoint.optimizer);
     epoch_ = epoch;
-    batch_ = batch;
+    batch_ = batch * options_.parts;
     best_epoch_ = best_epoch;
     best_.clear();
     for (const auto& [name, tensor] : checkpoint.best) best_.emplace(name, tensor);

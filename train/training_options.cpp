@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <thread>
 
 #include "fovea/backends/soundness.h"
 #include "fovea/nn/optimizers.h"
@@ -36,7 +37,9 @@ void RunOptions::declare(OptionTable& options) {
 Device RunOptions::apply() const {
   const Device chosen = Device::parse(device);
   require_sound(chosen);
-  if (threads > 0) set_num_threads(static_cast<int>(threads));
+  // Processes on one machine share its cores.
+  const int share = static_cast<int>(std::max(1u, std::thread::hardware_concurrency())) / ProcessGroup::processes_here();
+  set_num_threads(threads > 0 ? static_cast<int>(threads) : std::clamp(share, 1, num_threads()));
   return chosen;
 }
 

@@ -5,8 +5,10 @@
 #include <chrono>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <tuple>
 #include <utility>
 
+#include "fovea/backends/memory_limit.h"
 #include "fovea/data/file_error.h"
 #include "fovea/data/files.h"
 #include "fovea/tensor/creation.h"
@@ -47,21 +49,41 @@ void TrainingSession::declare(OptionTable& options) {
   task_->declare_data(options);
   task_->declare_model(options);
   training_.declare(options);
+  options.add("rank-timeout", &rank_timeout_, "under mpirun: seconds that ranks wait for each other before the run ends",
+              {.min = 0.1, .max = 1e9, .configuration = false});
+  options.group("Memory");
+  options.add("memory", &memory_,
+              "most that tensors may take, such as 512MiB: batches are cut and encoder layers computed twice as needed",
+              {.placeholder = "SIZE", .default_text = "what there is", .configuration = false});
   decision_.declare(options);
   run_.declare(options);
 }
 
 int TrainingSession::run(OptionTable& options) {
   const auto start = std::chrono::steady_clock::now();
+  ProcessGroup* group = ProcessGroup::current();
+  const bool first = !group || group->first();  // alone writes and shows
   std::error_code ignored;
   std::optional<Checkpoint> checkpoint;
   if (training_.resume && fs::exists(checkpoint_path(out_), ignored)) {
     checkpoint = load_checkpoint(checkpoint_path(out_));
     adopt_run(options, *checkpoint, out_);
+    if (!memory_.empty()) checkpoint = Checkpoint{{}, {}, {}, checkpoint->state, checkpoint->run};
+  }
+  if (group) {
+    group->set_patience(rank_timeout_);
+    group->barrier();  // all have read the checkpoint before it is written anew
   }
   settle(options);
   const int64_t folds = std::exchange(files_.folds, 0);
+  const size_t memory = memory_.empty() ? 0 : parse_bytes(memory_);
+  if (folds > 0 && memory > 0) refuse("--folds does not go with --memory");
+  if (folds > 0 && group) refuse("--folds trains in one process: start it without mpirun");
+  if (group && training_.batch_size < group->size()) {
+    refuse("--batch-size {} is less than the {} ranks", training_.batch_size, group->size());
+  }
   const Device device = run_.apply();
+  set_memory_limit(device.kind, memory);
   load();
   if (const int64_t all = task_->size(Part::train) + task_->size(Part::valid); all < folds) {
     data::fail(files_.train, "{} {} are too few for {} folds", all, task_->noun(), folds);
@@ -72,9 +94,11 @@ int TrainingSession::run(OptionTable& options) {
   if (checkpoint) check_same_run(*checkpoint, identity.describe(), out_);
 
   task_->build(device);  // what no model can be made of is refused before anything is written
-  prepare_folder(out_, training_.resume);
-  if (!training_.resume) fs::remove(fs::path(out_) / "folds.jsonl", ignored);
-  Progress progress(Progress::style_for(stdout, run_.quiet));
+  if (first) prepare_folder(out_, training_.resume);
+  if (first && !training_.resume) fs::remove(fs::path(out_) / "folds.jsonl", ignored);
+  // mpirun gives each rank a terminal of its own, whatever reads its output.
+  Progress progress(first && group && !run_.quiet ? Progress::Style::lines
+                                                  : Progress::style_for(stdout, run_.quiet || !first));
   std::vector<FoldResult> results;
   if (folds > 0) {
     const Ending ending = cross_validate(folds, name, device, results, progress);
@@ -91,22 +115,37 @@ int TrainingSession::run(OptionTable& options) {
   nn::Module& model = task_->build(device);
   const auto optimizer = training_.make_optimizer(model);
   TrainerOptions trainer_options = training_.trainer();
-  trainer_options.checkpoint = checkpoint_path(out_);
+  if (first) trainer_options.checkpoint = checkpoint_path(out_);
+  trainer_options.group = group;
   trainer_options.run = identity.describe();
   trainer_options.class_weights = training_.class_weights(task_->class_counts(Part::train), device);
+  if (memory > 0) {
+    const bool resumes = checkpoint.has_value();
+    checkpoint.reset();  // the plan is that of the run's beginning
+    keep_within_memory(model, trainer_options, device, group, progress);
+    if (plan_) trainer_options.parts = plan_->parts;
+    if (resumes) checkpoint = load_checkpoint(checkpoint_path(out_));
+  }
   Trainer trainer(model, *optimizer, trainer_options);
   if (checkpoint) trainer.resume(*checkpoint);
   checkpoint.reset();
 
   const int64_t held_out = task_->size(Part::valid);
-  progress.line(fmt::format("{} {} of {} classes to learn from, {} to check; {} weights; {}, {} thread{}",
+  progress.line(fmt::format("{} {} of {} classes to learn from, {} to check; {} weights; {}, {} thread{}{}",
                             task_->size(Part::train), task_->noun(), task_->labels().size(), held_out,
                             short_count(static_cast<double>(model.parameter_count())), describe(device), num_threads(),
-                            num_threads() == 1 ? "" : "s"));
+                            num_threads() == 1 ? "" : "s",
+                            group ? fmt::format(" in each of {} ranks", group->size()) : ""));
   if (trainer.steps() > 0) progress.line(fmt::format("going on behind step {}", trainer.steps()));
 
-  const auto train = task_->stream(Part::train, training_.training_stream());
-  const auto valid = task_->stream(Part::valid, training_.inference_stream());
+  const auto train = task_->stream(Part::train, training_stream(group));
+  StreamOptions checked = inference_stream();
+  if (group) std::tie(checked.rank, checked.ranks) = std::pair(group->rank(), group->size());
+  const auto valid = task_->stream(Part::valid, checked);
+  if (!first) {
+    const Ending ending = trainer.fit(*train, held_out > 0 ? valid.get() : nullptr);
+    return ending == Ending::interrupted ? ExitStatus::interrupted : ExitStatus::success;
+  }
   TensorBoard board(out_, trainer.steps(), options);
   const TrainerEvents events{.progress = [&](const ProgressState& state) { progress.update(state); },
                              .epoch =
@@ -120,7 +159,7 @@ int TrainingSession::run(OptionTable& options) {
   progress.clear();
 
   const Part part = evaluated_part();
-  const auto evaluated = task_->stream(part, training_.inference_stream());
+  const auto evaluated = task_->stream(part, inference_stream());
   Predictions predictions = predict(model, *evaluated);
   predictions.decision = part == Part::valid ? decision_.decide(costs, predictions, truths_of(*task_, part))
                                              : decision_.decide(costs, {}, {});
@@ -166,6 +205,8 @@ int TrainingSession::run(OptionTable& options) {
                               predictions.decision.threshold()));
   }
   progress.line(fmt::format("model in {}, report in {}, {:.1f} s", out_, report, seconds));
+  const size_t peak = backend(device).memory().peak;
+  if (memory > 0) progress.line(fmt::format("tensors took {} at most", bytes_text(peak)));
   if (run_.json) {
     Json summary = Json::parse(to_json(evaluation, costs));
     summary.update({{"epochs", trainer.history().size()},
@@ -174,6 +215,9 @@ int TrainingSession::run(OptionTable& options) {
                     {"ending", train::name(ending)},
                     {"seconds", seconds},
                     {"out", out_}});
+    if (plan_) {
+      summary["memory"] = {{"bytes", memory}, {"peak", peak}, {"parts", plan_->parts}, {"recompute", plan_->recompute}};
+    }
     if (!results.empty()) summary["cross_validation"] = Json::parse(summary_json(results, costs.classes > 0));
     fmt::print("{}\n", summary.dump());
   }
@@ -193,6 +237,33 @@ uint64_t TrainingSession::load() {
   task_->load_training(files_);
   files_.folds = folds;
   return task_->fingerprint();
+}
+
+void TrainingSession::keep_within_memory(nn::Module& model, const TrainerOptions& trainer, Device device,
+                                         ProcessGroup* group, Progress& progress) {
+  const size_t budget = parse_bytes(memory_);
+  plan_ = plan_memory({.task = *task_,
+                       .model = model,
+                       .training = training_,
+                       .trainer = trainer,
+                       .device = device,
+                       .ranks = group ? group->size() : 1},
+                      budget);
+  if (group) group->broadcast(std::as_writable_bytes(std::span(&*plan_, 1)));
+  progress.line(plan_->describe(budget, training_));
+}
+
+StreamOptions TrainingSession::training_stream(const ProcessGroup* group) const {
+  StreamOptions stream = training_.training_stream();
+  if (plan_) stream.parts = plan_->parts;
+  if (group) std::tie(stream.rank, stream.ranks) = std::pair(group->rank(), group->size());
+  return stream;
+}
+
+StreamOptions TrainingSession::inference_stream() const {
+  StreamOptions stream = training_.inference_stream();
+  if (plan_) stream.batch_size = plan_->inference_size;
+  return stream;
 }
 
 void TrainingSession::write_model(const nn::Module& model, const OptionTable& options, const std::string& run,

@@ -8,6 +8,7 @@
 #include "fovea/train/classifier_task.h"
 #include "fovea/train/cross_validation.h"
 #include "fovea/train/decision_options.h"
+#include "fovea/train/memory_plan.h"
 #include "fovea/train/progress.h"
 #include "fovea/train/training_options.h"
 
@@ -52,6 +53,11 @@ class TrainingSession {
                         Progress& progress);
   void write_model(const nn::Module& model, const OptionTable& options, const std::string& run,
                    const Decision& decision) const;
+  /// Plans the memory of a run that is to keep within --memory, and says so.
+  void keep_within_memory(nn::Module& model, const TrainerOptions& trainer, Device device, ProcessGroup* group,
+                          Progress& progress);
+  StreamOptions training_stream(const ProcessGroup* group) const;
+  StreamOptions inference_stream() const;
   Part evaluated_part() const { return task_->size(Part::valid) > 0 ? Part::valid : Part::train; }
   std::string evaluated_on() const;
 
@@ -60,6 +66,9 @@ class TrainingSession {
   TrainingFiles files_;
   std::string out_;
   std::string config_;
+  std::string memory_;
+  std::optional<MemoryPlan> plan_;
+  double rank_timeout_ = 600;  // seconds
   TrainingOptions training_;
   DecisionOptions decision_;
   RunOptions run_;

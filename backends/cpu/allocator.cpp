@@ -8,6 +8,8 @@
 #include <cstdlib>
 #include <new>
 
+#include "fovea/backends/memory_limit.h"
+
 #if defined(__SANITIZE_ADDRESS__)
 #define FOVEA_ADDRESS_SANITIZER 1
 #elif defined(__has_feature)
@@ -199,20 +201,34 @@ void Allocator::recycle(Buffer* buffer) noexcept {
 Allocator::Block* Allocator::from_system(size_t capacity, bool small) {
   for (bool retry : {false, true}) {
     void* memory = nullptr;
-    if (capacity <= SIZE_MAX / 4)
+    const bool admitted = capacity <= SIZE_MAX / 4 && admit(header + capacity);
+    if (admitted)
       memory = small || !caching ? std::aligned_alloc(header, round_up(header + capacity, header))
                                  : map_pages(round_up(header + capacity, page));
     if (memory) return ::new (memory) Block(backend_, capacity, small);
+    if (admitted) held_ -= header + capacity;
     if (retry) break;
     // What is kept may be just what is missing.
     const size_t limit = limit_.load();
     set_limit(0);
     set_limit(limit);
   }
+  if (const size_t limit = memory_limit(Device::Kind::cpu)) {
+    raise<OutOfMemoryError>({}, "cpu: no memory for {} bytes ({} in use, {} allowed)", capacity, stats().live, limit);
+  }
   raise<OutOfMemoryError>({}, "cpu: no memory for {} bytes ({} in use)", capacity, stats().live);
 }
 
+/// Counts the bytes in unless they would exceed the limit.
+bool Allocator::admit(size_t bytes) {
+  const size_t limit = memory_limit(Device::Kind::cpu), held = held_.fetch_add(bytes) + bytes;
+  if (limit == 0 || held <= limit) return true;
+  held_ -= bytes;
+  return false;
+}
+
 void Allocator::to_system(Block* block) noexcept {
+  held_ -= header + block->bytes();
   if (block->small() || !caching) {
     std::free(block);
   } else {

@@ -51,7 +51,8 @@ class Allocator {
   static ThreadCache* enter_thread(Allocator& allocator);
 
   Block* from_system(size_t capacity, bool small);
-  static void to_system(Block* block) noexcept;
+  bool admit(size_t bytes);
+  void to_system(Block* block) noexcept;
   Block* take_small(int size_class, ThreadCache* cache);
   Block* take_large(size_t bytes);
   void give_shared(Block* block) noexcept;
@@ -66,6 +67,7 @@ class Allocator {
   Backend& backend_;
   std::atomic<size_t> limit_;
   std::atomic<size_t> thread_limit_;
+  std::atomic<size_t> held_{0};  // bytes of all blocks, kept or in use
 
   mutable std::mutex mutex_;  // guards all below
   std::array<FreeList, classes> small_;

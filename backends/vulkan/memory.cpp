@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "fovea/backends/memory_limit.h"
+
 namespace fovea::vulkan {
 namespace {
 
@@ -59,8 +61,9 @@ bool Memory::add_block(size_t size) {
   // would fill most of a block gets one of its own.
   const size_t usual = std::clamp(reserved_ / 4, 2 * mebibyte, 128 * mebibyte) / mebibyte * mebibyte;
   const size_t own = (size + mebibyte - 1) / mebibyte * mebibyte;
+  const size_t limit = memory_limit(Device::Kind::vulkan);
   for (const size_t bytes : {size > usual / 2 ? own : usual, size}) {
-    if (bytes > device_.physical().max_allocation) continue;
+    if (bytes > device_.physical().max_allocation || (limit > 0 && reserved_ + bytes > limit)) continue;
     if (auto memory = MemoryBlock::make(device_, MemoryUse::tensors, bytes)) {
       blocks_.push_back(std::make_unique<TensorBlock>(TensorBlock{std::move(memory), FreeRanges(bytes)}));
       reserved_ += bytes;

@@ -5,6 +5,7 @@
 
 #include "backends/array.h"
 #include "fovea/backends/cpu/allocator.h"
+#include "fovea/backends/memory_limit.h"
 
 namespace fovea::test {
 namespace {
@@ -121,6 +122,33 @@ TEST(Allocator, StandsManyThreadsAtOnce) {
 TEST(Allocator, SaysWhenThereIsNoMemory) {
   EXPECT_THROW(cpu().allocate(SIZE_MAX / 2), OutOfMemoryError);
   EXPECT_THROW(cpu().allocate(size_t{1} << 60), OutOfMemoryError);
+}
+
+TEST(Allocator, KeepsWithinALimit) {
+  const auto give_back = [] {
+    cpu().set_cache_limit(0);
+    cpu().set_cache_limit(size_t{1} << 30);
+  };
+  give_back();
+  const size_t live = cpu().memory().live, slack = size_t{1} << 20;
+  set_memory_limit(Device::Kind::cpu, live + (size_t{24} << 20) + slack);
+  {
+    const BufferRef first = cpu().allocate(size_t{16} << 20);
+    EXPECT_THROW(cpu().allocate(size_t{16} << 20), OutOfMemoryError);
+    const BufferRef second = cpu().allocate(size_t{7} << 20);
+  }
+  // What was given back is kept, but makes room where it is of no use.
+  const BufferRef other = cpu().allocate(size_t{22} << 20);
+  EXPECT_LE(cpu().memory().live, live + (size_t{24} << 20) + slack);
+  std::vector<BufferRef> small;
+  EXPECT_THROW(
+      {
+        for (int i = 0; i < 10000; ++i) small.push_back(cpu().allocate(1000));
+      },
+      OutOfMemoryError);
+  set_memory_limit(Device::Kind::cpu, 0);
+  EXPECT_TRUE(cpu().allocate(size_t{64} << 20));
+  give_back();
 }
 
 }  // namespace

@@ -193,5 +193,59 @@ TEST(BatchSampler, BalancesClasses) {
   EXPECT_THROW(BatchSampler(100, {.balance = classes}), ValueError);
 }
 
+TEST(BatchSampler, DividesEveryBatchAmongRanks) {
+  for (const int64_t ranks : {1, 2, 3, 5}) {
+    const BatchSampler whole(23, {.batch_size = 7, .seed = 4});
+    std::vector<Order> batches(static_cast<size_t>(whole.batches()));
+    for (int64_t rank = 0; rank < ranks; ++rank) {
+      const BatchSampler part(23, {.batch_size = 7, .seed = 4, .rank = rank, .ranks = ranks});
+      ASSERT_EQ(part.batches(), whole.batches());
+      for (int64_t i = 0; i < part.batches(); ++i) {
+        const Order slice(part.batch(i).begin(), part.batch(i).end());
+        if (part.is_stand_in(i)) {
+          ASSERT_EQ(slice.size(), 1u);
+          EXPECT_NE(std::count(whole.batch(i).begin(), whole.batch(i).end(), slice[0]), 0);
+          continue;
+        }
+        const auto size = static_cast<int64_t>(whole.batch(i).size()), own = static_cast<int64_t>(slice.size());
+        EXPECT_TRUE(own == size / ranks || own == (size + ranks - 1) / ranks) << own << " of " << size;
+        Order& all = batches[static_cast<size_t>(i)];
+        all.insert(all.end(), slice.begin(), slice.end());
+      }
+    }
+    EXPECT_EQ(batches, batches_of(whole)) << ranks;
+  }
+  // 22 = 3 * 7 + 1: the last batch has one example for three ranks.
+  int stand_ins = 0;
+  for (int64_t rank = 0; rank < 3; ++rank) {
+    stand_ins += BatchSampler(22, {.batch_size = 7, .rank = rank, .ranks = 3}).is_stand_in(3);
+  }
+  EXPECT_EQ(stand_ins, 2);
+  EXPECT_THROW(BatchSampler(5, {.rank = 2, .ranks = 2}), ValueError);
+}
+
+TEST(BatchSampler, CutsABatchIntoParts) {
+  const BatchSampler whole(22, {.batch_size = 7, .seed = 4});
+  for (const int64_t ranks : {1, 2}) {
+    std::vector<Order> batches(static_cast<size_t>(whole.batches()));
+    for (int64_t rank = 0; rank < ranks; ++rank) {
+      const BatchSampler cut(22, {.batch_size = 7, .seed = 4, .rank = rank, .ranks = ranks, .parts = 3});
+      ASSERT_EQ(cut.batches(), 3 * whole.batches());
+      for (int64_t i = 0; i < cut.batches(); ++i) {
+        if (cut.is_stand_in(i)) continue;
+        Order& all = batches[static_cast<size_t>(i / 3)];
+        all.insert(all.end(), cut.batch(i).begin(), cut.batch(i).end());
+      }
+    }
+    EXPECT_EQ(batches, batches_of(whole)) << ranks;
+  }
+  EXPECT_THROW(BatchSampler(5, {.parts = 0}), ValueError);
+}
+
+TEST(BatchSampler, BeginsWithTheLongestWhereAskedTo) {
+  const BatchSampler sampler(Order{3, 1, 9, 5, 7}, {.batch_size = 2, .shuffle = false, .longest_first = true});
+  EXPECT_EQ(batches_of(sampler), (std::vector<Order>{{2, 4}, {3, 0}, {1}}));
+}
+
 }  // namespace
 }  // namespace fovea::data

@@ -60,6 +60,8 @@ const std::string how =
     "--balance sampling --seed 3 --save-every 5 --max-minutes 5 --device cpu --threads 1 --quiet --json "
     "--config {}/two_epochs.json";
 const std::string all = "train --train {}/data --valid {}/data --out {}/all" + how;
+/// Those that the language model does not have.
+const std::string classifiers = all + " --memory 64MiB --rank-timeout 60";
 const std::string folds =
     "train --train {}/data --hold-out 0.2 --folds 2 --resume --costs {}/costs.csv --threshold cost --epochs 1 "
     "--out {}/folds --quiet";
@@ -81,42 +83,45 @@ Uses uses_of(const std::string& trainer) {
     return Elsewhere{"demo", file, {"--out", "--device", "--threads", "--quiet", "--json"}};
   };
   if (trainer == "text") {
-    return {.lines = {all + " --text text --label label --encoder gru --attention multi_head --weights sum --gate "
-                            "--embedding 8 --hidden 8 --layers 2 --heads 2 --word-dropout 0.1 --tokens char "
-                            "--vocabulary 100 --min-count 1 --max-length 50",
-                      folds + " --encoder bag --bigrams --bigram-buckets 4096",
-                      "train --train {}/data --out {}/stream --encoder transformer --positions rotary --embedding 8 "
-                      "--heads 2 --hidden 8 --layers 1 --stream --buffer 100 --epochs 1",
-                      "train --train {}/data --no-header --label 0 --text 1 --out {}/bare --encoder conv --kernels 2,3 "
-                      "--hidden 4 --epochs 1",
-                      "train --train {}/data --out {}/sentences --encoder hierarchical --max-sentence 10 --drop 0.1 "
-                      "--swap 0.1 --noise 0.1 --embedding 8 --hidden 4 --epochs 1",
-                      search + " --embedding 8 --hidden 8", evaluate + " --text text --label label",
-                      "evaluate --model {}/bare --data {}/data --no-header", predict + "lovely", exports},
-            .elsewhere = {serve, demo("text_classifier_test.cpp")}};
+    return {
+        .lines = {classifiers + " --text text --label label --encoder gru --attention multi_head --weights sum --gate "
+                                "--embedding 8 --hidden 8 --layers 2 --heads 2 --word-dropout 0.1 --tokens char "
+                                "--vocabulary 100 --min-count 1 --max-length 50",
+                  folds + " --encoder bag --bigrams --bigram-buckets 4096",
+                  "train --train {}/data --out {}/stream --encoder transformer --positions rotary --embedding 8 "
+                  "--heads 2 --hidden 8 --layers 1 --stream --buffer 100 --epochs 1",
+                  "train --train {}/data --no-header --label 0 --text 1 --out {}/bare --encoder conv --kernels 2,3 "
+                  "--hidden 4 --epochs 1",
+                  "train --train {}/data --out {}/sentences --encoder hierarchical --max-sentence 10 --drop 0.1 "
+                  "--swap 0.1 --noise 0.1 --embedding 8 --hidden 4 --epochs 1",
+                  search + " --embedding 8 --hidden 8", evaluate + " --text text --label label",
+                  "evaluate --model {}/bare --data {}/data --no-header", predict + "lovely", exports},
+        .elsewhere = {serve, demo("text_classifier_test.cpp")}};
   }
   if (trainer == "image") {
-    return {.lines = {all + " --encoder transformer --attention none --patch 3 --layers 1 --heads 2 --channels 3 "
-                            "--height 9 --width 12 --shift 0.1 --rotate 5 --scale 0.1 --crop 0.1 --flip --cutout 0.2 "
-                            "--mixup 0.2 --hidden 8",
+    return {.lines = {classifiers +
+                          " --encoder transformer --attention none --patch 3 --layers 1 --heads 2 --channels 3 "
+                          "--height 9 --width 12 --shift 0.1 --rotate 5 --scale 0.1 --crop 0.1 --flip --cutout 0.2 "
+                          "--mixup 0.2 --hidden 8",
                       folds + " --hidden 8 --stages 2", search + " --hidden 8 --stages 2", evaluate,
                       predict + "{}/data[0:2]", exports},
             .elsewhere = {serve, demo("media_classifiers_test.cpp")}};
   }
   if (trainer == "speech") {
-    return {
-        .lines = {all + " --label folder --encoder gru --rate 4000 --max-seconds 0.12 --features mfcc --window 0.03 "
-                        "--hop 0.015 --shift 0.01 --noise 0.1 --frequency-masks 1 --frequency-width 0.3 "
-                        "--time-masks 1 --time-width 0.3 --mels 12 --coefficients 6 --hidden 8 --layers 1",
-                  folds + " --hidden 8 --layers 1 --kernel 3 --mels 12 --window 0.03 --hop 0.015",
-                  search + " --hidden 8 --layers 1 --mels 12", evaluate + " --label folder", predict + "{}/data[0:2]",
-                  exports},
-        .elsewhere = {serve, demo("media_classifiers_test.cpp")}};
+    return {.lines = {classifiers +
+                          " --label folder --encoder gru --rate 4000 --max-seconds 0.12 --features mfcc --window 0.03 "
+                          "--hop 0.015 --shift 0.01 --noise 0.1 --frequency-masks 1 --frequency-width 0.3 "
+                          "--time-masks 1 --time-width 0.3 --mels 12 --coefficients 6 --hidden 8 --layers 1",
+                      folds + " --hidden 8 --layers 1 --kernel 3 --mels 12 --window 0.03 --hop 0.015",
+                      search + " --hidden 8 --layers 1 --mels 12", evaluate + " --label folder",
+                      predict + "{}/data[0:2]", exports},
+            .elsewhere = {serve, demo("media_classifiers_test.cpp")}};
   }
   if (trainer == "tabular") {
-    return {.lines = {all + " --label class --dim 8 --heads 2 --layers 1 --feedforward 8 --hidden 8 --knots 2 "
-                            "--column-dropout 0.1 "
-                            "--noise 0.1 --drop z --numeric x,y --categorical colour --missing -,? --scale standard",
+    return {.lines = {classifiers +
+                          " --label class --dim 8 --heads 2 --layers 1 --feedforward 8 --hidden 8 --knots 2 "
+                          "--column-dropout 0.1 "
+                          "--noise 0.1 --drop z --numeric x,y --categorical colour --missing -,? --scale standard",
                       folds + " --dim 8 --heads 2",
                       "train --train {}/bare.csv --no-header --skip-lines 1 --out {}/bare "
                       "--dim 8 --heads 2 --epochs 1",
@@ -126,16 +131,17 @@ Uses uses_of(const std::string& trainer) {
             .elsewhere = {serve, demo("tabular_classifier_test.cpp")}};
   }
   if (trainer == "multimodal") {
-    return {.lines = {all + " --text note --label class --use both --dim 8 --heads 2 --knots 2 --word-dropout 0.1 "
-                            "--column-dropout 0.1 --drop z --numeric x,y --categorical colour --missing -,? "
-                            "--scale standard --tokens char --vocabulary 50 --max-length 40",
-                      folds + " --text note --dim 8 --heads 2",
-                      "train --train {}/bare.csv --no-header --skip-lines 1 --text 2 --label 5 --out {}/bare --dim 8 "
-                      "--heads 2 --epochs 1",
-                      search + " --text note --dim 8 --heads 2", evaluate + " --text note --label class",
-                      "evaluate --model {}/bare --data {}/bare.csv --no-header --skip-lines 1",
-                      predict + R"({"x":0.5,"note":"red"})", exports},
-            .elsewhere = {serve, demo("multimodal_classifier_test.cpp")}};
+    return {
+        .lines = {classifiers + " --text note --label class --use both --dim 8 --heads 2 --knots 2 --word-dropout 0.1 "
+                                "--column-dropout 0.1 --drop z --numeric x,y --categorical colour --missing -,? "
+                                "--scale standard --tokens char --vocabulary 50 --max-length 40",
+                  folds + " --text note --dim 8 --heads 2",
+                  "train --train {}/bare.csv --no-header --skip-lines 1 --text 2 --label 5 --out {}/bare --dim 8 "
+                  "--heads 2 --epochs 1",
+                  search + " --text note --dim 8 --heads 2", evaluate + " --text note --label class",
+                  "evaluate --model {}/bare --data {}/bare.csv --no-header --skip-lines 1",
+                  predict + R"({"x":0.5,"note":"red"})", exports},
+        .elsewhere = {serve, demo("multimodal_classifier_test.cpp")}};
   }
   const std::string model =
       " --context 16 --dim 16 --layers 1 --heads 2 --feedforward 16 --positions learned --untied "

@@ -39,6 +39,7 @@ class Program {
   /// Memory that it holds now, in bytes.
   size_t resident_bytes() const;
   void signal(int number) const;
+  pid_t id() const { return id_; }
   /// Waits until it has ended.
   Finished finish();
 
