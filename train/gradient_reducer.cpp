@@ -1,6 +1,7 @@
 #include "fovea/train/gradient_reducer.h"
 
 #include <algorithm>
+#include <map>
 
 #include "fovea/autograd/graph.h"
 #include "fovea/autograd/sparse_rows.h"
@@ -99,15 +100,18 @@ void GradientReducer::finish(std::span<double> numbers) {
   settle_last();
   for (size_t i = 0; i < slots_.size(); ++i) fill(i);
 
-  // How many ranks have a dense gradient of each parameter, and how many one by rows.
-  const size_t count = slots_.size();
+  // With the numbers: how many ranks have a dense gradient of each parameter, and how many bytes of rows each rank has.
+  const size_t count = slots_.size(), ranks = static_cast<size_t>(group_.size());
+  const std::vector<std::byte> rows = packed_rows();
   std::vector<double> sums(numbers.begin(), numbers.end());
   for (const Slot& slot : slots_) sums.push_back(slot.parameter.grad().defined() ? 1 : 0);
-  for (const Slot& slot : slots_) sums.push_back(slot.parameter.sparse_grad() ? 1 : 0);
+  for (size_t rank = 0; rank < ranks; ++rank) {
+    sums.push_back(rank == static_cast<size_t>(group_.rank()) ? static_cast<double>(rows.size()) : 0);
+  }
   group_.all_reduce(sums);
   std::copy_n(sums.begin(), numbers.size(), numbers.begin());
   const std::span<const double> dense = std::span(sums).subspan(numbers.size(), count),
-                                sparse = std::span(sums).subspan(numbers.size() + count, count);
+                                sizes = std::span(sums).subspan(numbers.size() + count, ranks);
 
   std::vector<size_t> newcomers;
   for (size_t i = 0; i < count; ++i) {
@@ -115,9 +119,7 @@ void GradientReducer::finish(std::span<double> numbers) {
   }
   if (!newcomers.empty()) place(newcomers);
   for (const auto& bucket : buckets_) take_back(*bucket, dense);
-  for (size_t i = 0; i < count; ++i) {
-    if (sparse[i] > 0) exchange_rows(slots_[i]);
-  }
+  if (std::any_of(sizes.begin(), sizes.end(), [](double size) { return size > 0; })) exchange_rows(rows, sizes);
 }
 
 /// Gives parameters a place in new buckets, in the order in which rank 0 completed them, and sends those.
@@ -160,20 +162,55 @@ void GradientReducer::take_back(Bucket& bucket, std::span<const double> uses) {
   }
 }
 
-void GradientReducer::exchange_rows(Slot& slot) {
-  const Tensor& parameter = slot.parameter;
-  const RowSparse* own = parameter.sparse_grad();
-  std::vector<int32_t> index;
-  std::vector<float> values;
-  if (own && own->count > 0) {
-    index = autograd::row_index(*own).to_vector<int32_t>();
-    values = autograd::row_values(*own, parameter).to_vector<float>();
+/// The gradients by rows of this rank: for each its parameter, how many rows, which ones, their values.
+std::vector<std::byte> GradientReducer::packed_rows() const {
+  std::vector<std::byte> packed;
+  const auto pack = [&]<class T>(const std::vector<T>& values) {
+    const auto bytes = std::as_bytes(std::span(values));
+    packed.insert(packed.end(), bytes.begin(), bytes.end());
+  };
+  for (size_t i = 0; i < slots_.size(); ++i) {
+    const RowSparse* rows = slots_[i].parameter.sparse_grad();
+    if (!rows) continue;
+    pack(std::vector<int32_t>{static_cast<int32_t>(i), static_cast<int32_t>(rows->count)});
+    if (rows->count == 0) continue;
+    pack(autograd::row_index(*rows).to_vector<int32_t>());
+    pack(autograd::row_values(*rows, slots_[i].parameter).to_vector<float>());
   }
-  index = all_gather<int32_t>(group_, index);
-  values = all_gather<float>(group_, values);
-  const Shape shape{static_cast<int64_t>(index.size()), parameter.shape()[1]};
-  slot.parameter.set_sparse_grad(autograd::from_rows(from_vector(index, parameter.device()),
-                                                     from_vector(values, shape, parameter.device()), parameter));
+  return packed;
+}
+
+/// Gives every rank the rows of all, added up. `sizes` are the bytes of each rank.
+void GradientReducer::exchange_rows(std::span<const std::byte> own, std::span<const double> sizes) {
+  struct Rows {
+    std::vector<int32_t> index;
+    std::vector<float> values;
+  };
+  std::map<size_t, Rows> of_slots;
+  const std::vector<std::byte> all = group_.all_gather(own, std::vector<size_t>(sizes.begin(), sizes.end()));
+  std::span<const std::byte> left = all;
+  const auto unpack = [&]<class T>(std::vector<T>& values, size_t count) {
+    const size_t before = values.size();
+    values.resize(before + count);
+    const auto to = std::as_writable_bytes(std::span(values).subspan(before));
+    std::copy_n(left.begin(), to.size(), to.begin());
+    left = left.subspan(to.size());
+  };
+  while (!left.empty()) {
+    std::vector<int32_t> head;
+    unpack(head, 2);
+    const auto slot = static_cast<size_t>(head[0]), count = static_cast<size_t>(head[1]);
+    Rows& rows = of_slots[slot];
+    if (count == 0) continue;
+    unpack(rows.index, count);
+    unpack(rows.values, count * static_cast<size_t>(slots_[slot].parameter.shape()[1]));
+  }
+  for (const auto& [slot, rows] : of_slots) {
+    Tensor& parameter = slots_[slot].parameter;
+    const Shape shape{static_cast<int64_t>(rows.index.size()), parameter.shape()[1]};
+    parameter.set_sparse_grad(autograd::from_rows(from_vector(rows.index, parameter.device()),
+                                                  from_vector(rows.values, shape, parameter.device()), parameter));
+  }
 }
 
 }  // namespace fovea::train

@@ -57,7 +57,8 @@ class GradientReducer {
   void send();
   void place(const std::vector<size_t>& newcomers);
   void take_back(Bucket& bucket, std::span<const double> uses);
-  void exchange_rows(Slot& slot);
+  std::vector<std::byte> packed_rows() const;
+  void exchange_rows(std::span<const std::byte> own, std::span<const double> sizes);
 
   ProcessGroup& group_;
   size_t bucket_bytes_;

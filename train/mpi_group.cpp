@@ -84,19 +84,16 @@ class MpiGroup final : public ProcessGroup {
       bytes = bytes.subspan(count);
     }
   }
-  std::vector<std::byte> all_gather(std::span<const std::byte> own) override {
-    std::vector<double> sizes(static_cast<size_t>(size_));
-    sizes[static_cast<size_t>(rank_)] = static_cast<double>(own.size());
-    all_reduce(sizes);
+  std::vector<std::byte> all_gather(std::span<const std::byte> own, std::span<const size_t> sizes) override {
     std::vector<int> counts, begins;
-    double end = 0;
-    for (const double size : sizes) {
+    size_t end = 0;
+    for (const size_t size : sizes) {
       begins.push_back(static_cast<int>(end));
       counts.push_back(static_cast<int>(size));
       end += size;
       if (end > INT_MAX) throw Error("all_gather: the ranks have more than 2 GiB");
     }
-    std::vector<std::byte> all(static_cast<size_t>(end));
+    std::vector<std::byte> all(end);
     void* operation = nullptr;
     check(mpi_.all_gather(own.data(), static_cast<int64_t>(own.size()), all.data(), counts.data(), begins.data(),
                           &operation));
@@ -171,6 +168,13 @@ std::unique_ptr<ProcessGroup>& group_of_this_process() {
 }
 
 }  // namespace
+
+std::vector<std::byte> ProcessGroup::all_gather(std::span<const std::byte> own) {
+  std::vector<double> sizes(static_cast<size_t>(size()));
+  sizes[static_cast<size_t>(rank())] = static_cast<double>(own.size());
+  all_reduce(sizes);
+  return all_gather(own, std::vector<size_t>(sizes.begin(), sizes.end()));
+}
 
 void ProcessGroup::barrier() {
   double nothing = 0;

@@ -40,8 +40,9 @@ class ProcessGroup {
   virtual void all_reduce(std::span<double> values) = 0;
   /// Gives every rank the bytes of rank 0.
   virtual void broadcast(std::span<std::byte> bytes) = 0;
-  /// The bytes of all ranks, in their order; they may differ in number.
-  virtual std::vector<std::byte> all_gather(std::span<const std::byte> own) = 0;
+  /// The bytes of all ranks, in their order; they may differ in number, and all know `sizes`.
+  virtual std::vector<std::byte> all_gather(std::span<const std::byte> own, std::span<const size_t> sizes) = 0;
+  std::vector<std::byte> all_gather(std::span<const std::byte> own);
   /// Waits until all ranks have come here.
   void barrier();
 

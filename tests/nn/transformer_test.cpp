@@ -167,5 +167,30 @@ TEST_P(OnEveryDevice, TransformersAreTheSame) {
   for (size_t i = 0; i < want.size(); ++i) EXPECT_CLOSE(got[i], want[i], 1e-4, 1e-5) << i;
 }
 
+TEST(TransformerEncoder, GivesTheSameGradientsWhenLayersAreComputedTwice) {
+  for (const DType precision : {f32, bf16}) {
+    manual_seed(3);
+    nn::TransformerEncoder encoder(8, 2, 3, {.feedforward = 16, .dropout = 0.2, .pre_norm = true});
+    const Tensor x = random({2, 5, 8}).set_requires_grad();
+    const Tensor keep = from_vector(std::vector<bool>{true, true, true, true, true, true, true, true, false, false}, {2, 5});
+    const auto gradients = [&](bool recompute) {
+      encoder.recompute = recompute;
+      encoder.zero_grad();
+      Tensor(x).zero_grad();
+      manual_seed(7);
+      const Tensor loss = [&] {
+        const Autocast guard(precision);
+        return sum(square(encoder.forward(x, {.key_padding_keep = keep})));
+      }();
+      loss.backward();
+      std::vector<Tensor> found{loss.detach(), x.grad().clone()};
+      for (const Tensor& parameter : encoder.parameters()) found.push_back(parameter.grad().clone());
+      return found;
+    };
+    const std::vector<Tensor> once = gradients(false), twice = gradients(true);
+    for (size_t i = 0; i < once.size(); ++i) EXPECT_CLOSE(twice[i], once[i], 1e-5, 1e-6);
+  }
+}
+
 }  // namespace
 }  // namespace fovea::test

@@ -109,7 +109,9 @@ TEST(GradientReducer, SendsBucketsWhileTheBackwardPassRuns) {
     }
     void all_reduce(std::span<double>) override {}
     void broadcast(std::span<std::byte>) override {}
-    std::vector<std::byte> all_gather(std::span<const std::byte> own) override { return {own.begin(), own.end()}; }
+    std::vector<std::byte> all_gather(std::span<const std::byte> own, std::span<const size_t>) override {
+      return {own.begin(), own.end()};
+    }
     void set_patience(double) override {}
     void finish() override {}
     [[noreturn]] void abandon(int) override { std::abort(); }

@@ -38,10 +38,10 @@ class ThreadGroup final : public train::ProcessGroup {
     meeting_.place.arrive_and_wait();
   }
   void broadcast(std::span<std::byte> bytes) override {
-    const std::vector<std::byte> all = all_gather(bytes);
+    const std::vector<std::byte> all = all_gather(bytes, {});
     std::copy_n(all.begin(), bytes.size(), bytes.begin());
   }
-  std::vector<std::byte> all_gather(std::span<const std::byte> own) override {
+  std::vector<std::byte> all_gather(std::span<const std::byte> own, std::span<const size_t>) override {
     meeting_.bytes[static_cast<size_t>(rank_)] = own;
     meeting_.place.arrive_and_wait();
     std::vector<std::byte> all;

@@ -1,0 +1,78 @@
+// Training within --memory.
+#include <csignal>
+#include <nlohmann/json.hpp>
+
+#include "text_classifier.h"
+
+namespace fovea::test {
+namespace {
+
+using testing::HasSubstr;
+
+class Budget : public testing::Test {
+ protected:
+  Words train_into(const std::string& out, const Words& flags = {}) const {
+    return Words{"train",   "--train", file,    "--out",    folder / out, "--encoder", "transformer", "--heads",
+                 "4",       "--layers", "3",    "--embedding", "64",      "--hidden",  "128",         "--threads",
+                 "1",       "--batch-size", "64", "--dropout", "0",       "--patience", "0"} +
+           flags;
+  }
+
+  TempFolder folder;
+  std::string file = folder.write("train.csv", reviews(256, 60));
+};
+
+TEST_F(Budget, IsKeptAndLearnsTheSame) {
+  const Words flags{"--epochs", "1", "--optimizer", "sgd", "--json"};
+  const Finished whole = classify(train_into("whole", flags));
+  ASSERT_EQ(whole.status, 0) << whole.error;
+  double loss = 0;
+  int64_t most_parts = 1;
+  bool recomputed = false;
+  const auto summary_of = [](const Finished& done) {
+    return nlohmann::json::parse(done.out.substr(done.out.rfind("\n{") + 1));
+  };
+  loss = summary_of(whole)["loss"];
+  for (const int mebibytes : {200, 40, 12, 6}) {
+    const Finished done = classify(train_into("model", flags + Words{"--memory", std::to_string(mebibytes) + "MiB"}));
+    ASSERT_EQ(done.status, 0) << mebibytes << done.error;
+    const auto summary = summary_of(done);
+    const auto memory = summary["memory"];
+    EXPECT_EQ(memory["bytes"], int64_t{mebibytes} << 20);
+    EXPECT_LE(memory["peak"], memory["bytes"]) << "the allocator's peak";
+    EXPECT_NEAR(summary["loss"].get<double>(), loss, 1e-3) << mebibytes;
+    EXPECT_THAT(done.out, HasSubstr("within " + std::to_string(mebibytes) + " MiB: batches of 64"));
+    most_parts = std::max(most_parts, memory["parts"].get<int64_t>());
+    recomputed = recomputed || memory["recompute"].get<bool>();
+  }
+  EXPECT_GT(most_parts, 1);
+  EXPECT_TRUE(recomputed);
+}
+
+TEST_F(Budget, ThatIsTooSmallIsRefused) {
+  const Finished done = classify(train_into("model", {"--memory", "1MiB"}));
+  EXPECT_EQ(done.status, 2);
+  EXPECT_THAT(done.error, HasSubstr("text_classifier: "));
+  EXPECT_EQ(std::count(done.error.begin(), done.error.end(), '\n'), 1) << done.error;
+  EXPECT_THAT(classify(train_into("model", {"--memory", "much"})).error,
+              HasSubstr("--memory: \"much\" is no amount of memory such as 512MiB"));
+  EXPECT_THAT(classify(train_into("model", {"--memory", "1GiB", "--folds", "3"})).error,
+              HasSubstr("--folds does not go with --memory"));
+  EXPECT_THAT(classify(train_into("model", {"--memory", "1GiB", "--stream"})).error,
+              HasSubstr("--memory needs the texts in memory"));
+}
+
+TEST_F(Budget, IsKeptByARunThatGoesOn) {
+  const Words flags{"--epochs", "3", "--memory", "12MiB"};
+  ASSERT_EQ(classify(train_into("whole", flags)).status, 0);
+  Program cut(TEXT_CLASSIFIER, train_into("cut", flags));
+  for (auto line = cut.line(); line && !line->starts_with("epoch 1/"); line = cut.line()) continue;
+  cut.signal(SIGINT);
+  ASSERT_EQ(cut.finish().status, 130);
+  const Finished resumed = classify(train_into("cut", flags + Words{"--resume"}));
+  ASSERT_EQ(resumed.status, 0) << resumed.error;
+  EXPECT_EQ(read_back(folder / "cut/model.safetensors"), read_back(folder / "whole/model.safetensors"));
+}
+
+}  // namespace
+}  // namespace fovea::test
