@@ -23,9 +23,7 @@ namespace {
 
 constexpr int64_t least_rows = 64, least_columns = 32;  // below, rounding the input costs what the product saves
 
-const float* floats(const View& view) {
-  return reinterpret_cast<const float*>(view.buffer->host()) + view.offset;
-}
+const float* floats(const View& view) { return reinterpret_cast<const float*>(view.buffer->host()) + view.offset; }
 
 /// y = x W^T + b for ranges of the rows of x: the inputs are x and, where there is one, b.
 CustomKernel product(std::shared_ptr<const autograd::Int8Weight> weight) {
@@ -91,7 +89,7 @@ bool multiply_in_int8(const Tensor& weight, const Int8Rows& rows, Caller caller)
 
 Tensor autograd::int8_linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
   const TensorImpl& impl = *weight.impl();
-  if (!impl.leaf || !impl.leaf->int8 || grad_enabled()) return {};
+  if (!impl.leaf || !impl.leaf->int8 || grad_enabled() || weight.dtype() != f32) return {};
   if (impl.leaf->int8->version != impl.buffer->version || !impl.buffer->host()) return {};
   Shape shape = x.shape();
   shape[shape.rank() - 1] = weight.shape()[0];

@@ -121,8 +121,8 @@ Value emit(const nn::MultiheadAttention& layer, const Value& query, const Value&
     const Tensor weight = own.defined() ? own : layer.in_proj_weight.slice(0, part * dim, (part + 1) * dim);
     Value y = matmul(x, graph.constant(weight.mT(), fmt::format("{}_proj_weight_t", name)));
     if (layer.in_proj_bias.defined()) {
-      y = y + graph.constant(layer.in_proj_bias.slice(0, part * dim, (part + 1) * dim),
-                             fmt::format("{}_proj_bias", name));
+      y = y +
+          graph.constant(layer.in_proj_bias.slice(0, part * dim, (part + 1) * dim), fmt::format("{}_proj_bias", name));
     }
     return permute(reshape(y, {0, 0, heads, d}), {0, 2, 1, 3});  // [batch, heads, time, d]
   };

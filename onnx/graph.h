@@ -104,7 +104,7 @@ class Graph {
 
   std::string name_;
   std::string scope_;
-  std::map<std::string, int64_t> taken_;                  // how often a name was asked for
+  std::map<std::string, int64_t> taken_;               // how often a name was asked for
   std::map<std::vector<int64_t>, std::string> lists_;  // names of constants
   std::map<int64_t, std::string> integers_;
   std::map<double, std::string> scalars_;

@@ -95,18 +95,17 @@ Value emit(const nn::BatchNorm& layer, const Value& x) {
   const auto given = [&](const Tensor& tensor, const char* name, double otherwise) {
     return graph.constant(tensor.defined() ? tensor : full(layer.running_mean.shape(), otherwise), name);
   };
-  return graph.node("BatchNormalization",
-                    {x, given(layer.weight, "weight", 1), given(layer.bias, "bias", 0),
-                     graph.constant(layer.running_mean, "running_mean"),
-                     graph.constant(layer.running_var, "running_var")},
-                    {{"epsilon", static_cast<float>(layer.options().eps)}});
+  return graph.node(
+      "BatchNormalization",
+      {x, given(layer.weight, "weight", 1), given(layer.bias, "bias", 0),
+       graph.constant(layer.running_mean, "running_mean"), graph.constant(layer.running_var, "running_var")},
+      {{"epsilon", static_cast<float>(layer.options().eps)}});
 }
 
 Value emit(const nn::LayerNorm& layer, const Value& x) {
   Graph& graph = x.graph();
   const Graph::Scope scope(graph, layer);
-  std::vector<Value> inputs{
-      x, graph.constant(layer.weight.defined() ? layer.weight : ones({layer.dim()}), "weight")};
+  std::vector<Value> inputs{x, graph.constant(layer.weight.defined() ? layer.weight : ones({layer.dim()}), "weight")};
   if (layer.bias.defined()) inputs.push_back(graph.constant(layer.bias, "bias"));
   return graph.node("LayerNormalization", inputs, {{"epsilon", static_cast<float>(layer.options().eps)}});
 }

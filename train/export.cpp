@@ -55,9 +55,8 @@ Exported export_onnx(const std::string& folder, const std::string& program, Trai
   graph.output("probabilities", onnx::softmax(logits, -1), onnx::Element::f32, {"batch", config.labels.size()},
                "of each class, in the order of the metadata's `classes`");
   onnx::ModelText text{.description = "A classifier of " + trained.task->noun() + ", trained with Fovea."};
-  text.metadata = {{"program", program},
-                   {"classes", nlohmann::json(config.labels.names()).dump()},
-                   {"options", config.options}};
+  text.metadata = {
+      {"program", program}, {"classes", nlohmann::json(config.labels.names()).dump()}, {"options", config.options}};
   if (config.decision != "{}") text.metadata["decision"] = config.decision;
 
   const std::string data_folder = path + ".test_data_set_0";
@@ -72,10 +71,12 @@ Exported export_onnx(const std::string& folder, const std::string& program, Trai
   files.push_back({path, graph.to_bytes(text)});
   for (const File& file : files) data::write_atomically(file.path, file.bytes);
   const size_t bytes = files.back().bytes.size();
-  Exported written{{fmt::format("{}: {:.2f} MB, {}", path, static_cast<double>(bytes) / 1e6, graph.signature())}, bytes};
+  Exported written{{fmt::format("{}: {:.2f} MB, {}", path, static_cast<double>(bytes) / 1e6, graph.signature())},
+                   bytes};
   if (!data.empty()) {
     written.lines.push_back(fmt::format("{}: inputs and probabilities of {} {}", data_folder,
-                                std::min(trained.task->size(Part::test), trained.batch_size), trained.task->noun()));
+                                        std::min(trained.task->size(Part::test), trained.batch_size),
+                                        trained.task->noun()));
   }
   return written;
 }

@@ -47,7 +47,8 @@ std::unique_ptr<BatchStream> ImageTask::stream(Part part, const StreamOptions& o
   data::BatchSampler sampler(size(part), options.sampler(examples.classes()));
   const bool changes = part == Part::train && options.shuffle;
   auto loader = std::make_shared<data::DataLoader<data::ImageBatch>>(
-      std::move(sampler), [this, &examples, changes, seed = options.seed](std::span<const int64_t> chosen, int64_t epoch) {
+      std::move(sampler),
+      [this, &examples, changes, seed = options.seed](std::span<const int64_t> chosen, int64_t epoch) {
         data::ImageBatchOptions batching{.device = device_};
         if (changes) {
           batching.augment = image_.augment;
@@ -105,8 +106,7 @@ Predictions ImageTask::without_units(Part part, int64_t example, const std::vect
   }
   const auto count = static_cast<int64_t>(removed.size());
   const Tensor images = from_vector(variants, Shape{count, channels, height, width}, device_);
-  return {.classes = labels().size(),
-          .probabilities = softmax(forward(*model_, images).logits, -1).to_vector<float>()};
+  return {.classes = labels().size(), .probabilities = softmax(forward(*model_, images).logits, -1).to_vector<float>()};
 }
 
 onnx::Value ImageTask::emit(const nn::Module&, const onnx::Value&) const {

@@ -200,9 +200,8 @@ onnx::Value SpeechTask::emit(const nn::Module&, const SpeechInputs&) const {
 
 onnx::Value SpeechTask::build_graph(onnx::Graph& graph) {
   SpeechInputs inputs;
-  inputs.features =
-      graph.input("features", onnx::Element::f32, {"batch", "time", speech_.form.bins()},
-                  speech_.features + " of each frame, standardised over the recording, 0 past its end");
+  inputs.features = graph.input("features", onnx::Element::f32, {"batch", "time", speech_.form.bins()},
+                                speech_.features + " of each frame, standardised over the recording, 0 past its end");
   inputs.lengths = graph.input("lengths", onnx::Element::i64, {"batch"}, "frames of each recording");
   inputs.mask = onnx::before(inputs.lengths, onnx::size(inputs.features, 1));
   return emit(*model_, inputs);

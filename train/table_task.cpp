@@ -326,7 +326,8 @@ onnx::Value TableTask::build_graph(onnx::Graph& graph) {
         graph.input("categories", Element::i64, {"batch", categorical}, "ids by columns.json, each column's its own");
   }
   if (text_) {
-    inputs.tokens = graph.input("tokens", Element::i64, {"batch", "time"}, "ids by vocabulary.txt, 0 past the end");
+    inputs.tokens = graph.input("tokens", Element::i64, {"batch", "time"},
+                                "lines of vocabulary.txt, counted from 0 (1: any other token); 0 past the end");
     inputs.lengths = graph.input("lengths", Element::i64, {"batch"}, "tokens of each text");
     inputs.mask = onnx::before(inputs.lengths, onnx::size(inputs.tokens, 1));
   }
@@ -335,8 +336,10 @@ onnx::Value TableTask::build_graph(onnx::Graph& graph) {
 
 std::vector<nn::NamedTensor> TableTask::graph_inputs(Part part, std::span<const int64_t> examples) const {
   const TableBatch rows = batch(at(part), examples);
-  std::vector<nn::NamedTensor> inputs{{"numbers", rows.numbers},       {"missing", rows.missing},
-                                      {"categories", rows.categories}, {"tokens", rows.tokens},
+  std::vector<nn::NamedTensor> inputs{{"numbers", rows.numbers},
+                                      {"missing", rows.missing},
+                                      {"categories", rows.categories},
+                                      {"tokens", rows.tokens},
                                       {"lengths", rows.lengths}};
   std::erase_if(inputs, [](const nn::NamedTensor& each) { return !each.tensor.defined(); });
   return inputs;

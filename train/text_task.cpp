@@ -293,11 +293,15 @@ onnx::Value TextTask::emit(const nn::Module&, const TextInputs&) const {
 
 onnx::Value TextTask::build_graph(onnx::Graph& graph) {
   const bool sentences = layout() == TextLayout::sentences;
-  const std::vector<onnx::Size> each = sentences ? std::vector<onnx::Size>{"batch", "sentences"} : std::vector<onnx::Size>{"batch"};
+  const std::vector<onnx::Size> each =
+      sentences ? std::vector<onnx::Size>{"batch", "sentences"} : std::vector<onnx::Size>{"batch"};
   std::vector<onnx::Size> all = each;
   all.emplace_back(sentences ? "words" : "time");
   TextInputs inputs;
-  inputs.tokens = graph.input("tokens", onnx::Element::i64, all, "ids by vocabulary.txt (its first line is 2; 1: any other token), 0 past the end");
+  inputs.tokens =
+      graph.input("tokens", onnx::Element::i64, all,
+                  fmt::format("lines of vocabulary.txt, counted from 0 (1: any other token){}; 0 past the end",
+                              text_.bigrams ? fmt::format(", then {} buckets of pairs", text_.bigram_buckets) : ""));
   inputs.lengths = graph.input("lengths", onnx::Element::i64, each,
                                sentences ? "words of each sentence, 0 where there is none" : "tokens of each text");
   inputs.mask = onnx::before(inputs.lengths, onnx::size(inputs.tokens, -1));

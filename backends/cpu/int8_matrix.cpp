@@ -124,8 +124,8 @@ FOVEA_VNNI void sums(const Rounded& x, const uint8_t* w, int64_t blocks, int32_t
 }
 
 bool is_there() {
-  static const bool there = __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-                            __builtin_cpu_supports("avx512vnni");
+  static const bool there =
+      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni");
   return there;
 }
 

@@ -9,11 +9,11 @@
 struct ModelOptions {
   std::string encoder = "conv";
   std::string attention = "cbam";  // conv: within its stages
-  int64_t hidden = 64;  // numbers that describe a place at the end
-  int64_t stages = 3;   // conv: each but the first on half the size
-  int64_t patch = 4;    // transformer: side of a patch
-  int64_t layers = 3;   // transformer
-  int64_t heads = 4;    // transformer
+  int64_t hidden = 64;             // numbers that describe a place at the end
+  int64_t stages = 3;              // conv: each but the first on half the size
+  int64_t patch = 4;               // transformer: side of a patch
+  int64_t layers = 3;              // transformer
+  int64_t heads = 4;               // transformer
   double dropout = 0.2;
 
   void declare(fovea::train::OptionTable& options);

@@ -34,7 +34,8 @@ TEST(Int8, RefusesWhatHasNoNearestNumber) {
   EXPECT_ERROR(to_int8(zeros({})), "to_int8: a scalar has no rows (int8_test.cpp:");
   EXPECT_ERROR(to_int8(zeros({2}, {.dtype = f64})), "to_int8: needs f32, not f64; convert with .to(f32)");
   EXPECT_ERROR(to_int8(from_vector(std::vector<float>{1, INFINITY}, {1, 2})), "to_int8: inf among the numbers");
-  EXPECT_ERROR(multiply_in_int8(zeros({2, 3}), to_int8(zeros({3, 2}))), "multiply_in_int8: numbers of [3, 2] for a weight [2, 3]");
+  EXPECT_ERROR(multiply_in_int8(zeros({2, 3}), to_int8(zeros({3, 2}))),
+               "multiply_in_int8: numbers of [3, 2] for a weight [2, 3]");
 }
 
 /// What Int8Matrix promises, number by number.

@@ -19,7 +19,7 @@ const std::set<std::string> without_derivative{"operator<", "operator<=", "opera
                                                // Made of no tensor.
                                                "sinusoidal_positions", "alibi_bias"};
 // Functions of tensors that are no operations.
-const std::set<std::string> no_operations{"record",     "gradcheck",     "gradgradcheck", "grad",
+const std::set<std::string> no_operations{"record",     "gradcheck",     "gradgradcheck",  "grad",
                                           "checkpoint", "differentiate", "clip_grad_norm", "grad_norm"};
 // Headers of helpers outside the graph.
 const std::set<std::string> internal_headers{"windows.h", "sparse_rows.h", "int8.h"};

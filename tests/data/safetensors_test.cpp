@@ -86,6 +86,21 @@ TEST(Safetensors, WritesTheFormat) {
             file_of(header, std::string("\0\0\0\0\0\0\xf0\x3f\0\0\x80\x3f\0\0\x80\x3f\1", 17)));
 }
 
+TEST(Safetensors, WritesOtherDtypesAsTheyAre) {
+  const TempFolder folder;
+  const std::vector<int8_t> values{-128, 0, 127};
+  const std::map<std::string, StoredTensor> stored{{"a", {"I8", {3, 1}, std::as_bytes(std::span(values))}}};
+  save_safetensors(folder / "a", {{"b", ones({2})}}, {{"k", "v"}}, stored);
+  const SafetensorsFile file(folder / "a");
+  EXPECT_EQ(file.tensors().at("a").dtype, "I8");
+  EXPECT_EQ(file.tensors().at("a").shape, (Shape{3, 1}));
+  EXPECT_EQ(file.tensors().at("a").begin, 8u) << "before what needs to be aligned";
+  EXPECT_EQ(std::memcmp(file.bytes("a").data(), values.data(), 3), 0);
+  EXPECT_EQ(file.tensor("b").to_vector<float>(), (std::vector<float>{1, 1}));
+  EXPECT_EQ(file.metadata().at("k"), "v");
+  EXPECT_THROW(file.tensor("a"), DataError);
+}
+
 TEST(Safetensors, AnEmptySetIsAFile) {
   TempFolder folder;
   save_safetensors(folder / "a", {});

@@ -11,14 +11,15 @@ class Export : public testing::Test {
   TempFolder folder;
   std::string model = folder / "model", file = folder / "model.onnx";
   std::string texts = folder.write("train.csv", reviews(80)),
-              data = folder.write("test.csv", "label,text\ngood,clean\nbad,it was awful\ngood,and the room of the pool it was lovely\n" +
-                                          reviews(9, 8, 2).substr(sizeof "label,text"));
+              data = folder.write(
+                  "test.csv",
+                  "label,text\ngood,clean\nbad,it was awful\ngood,and the room of the pool it was lovely\n" +
+                      reviews(9, 8, 2).substr(sizeof "label,text"));
 
   void train(const Words& flags) const {
-    const Finished trained =
-        classify(Words{"train", "--train", texts, "--out", model, "--epochs", "1", "--lr", "0.01", "--embedding", "8",
-                       "--batch-size", "8", "--threads", "1", "--quiet"} +
-                 flags);
+    const Finished trained = classify(Words{"train", "--train", texts, "--out", model, "--epochs", "1", "--lr", "0.01",
+                                            "--embedding", "8", "--batch-size", "8", "--threads", "1", "--quiet"} +
+                                      flags);
     ASSERT_EQ(trained.status, 0) << trained.error;
   }
   Finished export_to(const std::string& to, const Words& flags = {}) const {

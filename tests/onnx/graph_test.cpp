@@ -208,20 +208,14 @@ TEST(OnnxLayers, ARecurrentLayerIsOneNodeForBothDirections) {
 TEST(OnnxLayers, RefuseWhatTheyCannotWrite) {
   Graph graph("g");
   const Value x = graph.input("x", Element::f32, {"batch", "time", 4});
-  const auto refusal = [](const auto& call) {
-    return data::testing::error_of<ValueError>(call);
-  };
-  EXPECT_THAT(refusal([&] {
-                emit(nn::AttentionPool(4, {.score = nn::Score::location, .length = 5}), x);
-              }),
+  const auto refusal = [](const auto& call) { return data::testing::error_of<ValueError>(call); };
+  EXPECT_THAT(refusal([&] { emit(nn::AttentionPool(4, {.score = nn::Score::location, .length = 5}), x); }),
               HasSubstr("an AttentionPool with location scores cannot be exported"));
   EXPECT_THAT(refusal([&] { emit(nn::AttentionPool(4, {.weights = nn::Weights::entmax15}), x); }),
               HasSubstr("attention with entmax15 weights cannot be exported"));
   EXPECT_THAT(refusal([&] { emit(nn::MultiheadAttention(4, 2, {.window = 3}), x, x, x); }),
               HasSubstr("cannot be exported"));
-  EXPECT_THAT(refusal([&] {
-                emit(nn::BatchNorm1d(4, {.running_statistics = false}), x);
-              }),
+  EXPECT_THAT(refusal([&] { emit(nn::BatchNorm1d(4, {.running_statistics = false}), x); }),
               HasSubstr("a BatchNorm without running statistics"));
   EXPECT_THAT(refusal([&] { emit(nn::EmbeddingBag(4, 2, {.padding_index = 0}), x, x); }),
               HasSubstr("an EmbeddingBag with a padding index"));
