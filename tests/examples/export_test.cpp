@@ -58,7 +58,7 @@ INSTANTIATE_TEST_SUITE_P(
 class ExportedTrainer : public EveryTrainer {};
 
 TEST_P(ExportedTrainer, GivesTheSameElsewhere) {
-  ASSERT_EQ(train(folder / "model", {"--epochs", "1", "--quiet"}).status, 0);
+  ASSERT_EQ(train(folder / "model", {"--epochs", "4", "--quiet"}).status, 0);
   // The texts beside numbers are all of one length.
   if (!runs_elsewhere(GetParam().program, folder / "model", data, GetParam().name.starts_with("multimodal"))) {
     GTEST_SKIP() << no_runtime;
