@@ -48,8 +48,9 @@ def run(path, even):
     assert list(inputs) == names, (list(inputs), names)
     _, expected = load(folder + "output_0.pb")
     assert len(json.loads(metadata["classes"])) == expected.shape[1]
-    # So that a wrong output would be seen: the examples differ, and no softmax hides it.
-    assert len(expected) > 1 and np.ptp(expected, axis=0).max() > 1e-3, expected
+    # So that a wrong output would be seen: no softmax hides it, and the examples differ by much more than what is allowed.
+    spread = np.ptp(expected, axis=0).max()
+    assert len(expected) > 1 and spread > 1e-5, expected
     assert ((expected > 1e-3) & (expected < 1 - 1e-3)).any(), expected
     if "lengths" in inputs and not even:
         assert len(set(map(str, inputs["lengths"]))) > 1, "all of one length"
@@ -64,7 +65,7 @@ def run(path, even):
         [got] = session.run(["probabilities"], alone(inputs, i))
         difference = max(difference, np.abs(got - expected[i : i + 1]).max())
     print(f"{path}: {difference:.2g}")
-    return difference < 1e-4
+    return difference < min(1e-4, spread / 20)
 
 
 even = "--even" in sys.argv
