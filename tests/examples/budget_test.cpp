@@ -12,14 +12,15 @@ using testing::HasSubstr;
 class Budget : public testing::Test {
  protected:
   Words train_into(const std::string& out, const Words& flags = {}) const {
-    return Words{"train",   "--train", file,    "--out",    folder / out, "--encoder", "transformer", "--heads",
-                 "4",       "--layers", "3",    "--embedding", "64",      "--hidden",  "128",         "--threads",
-                 "1",       "--batch-size", "64", "--dropout", "0",       "--patience", "0"} +
+    return Words{"train",       "--train",   file, "--out",      folder / out, "--encoder",
+                 "transformer", "--heads",   "4",  "--layers",   "3",          "--embedding",
+                 "32",          "--hidden",  "64", "--threads",  "1",          "--batch-size",
+                 "32",          "--dropout", "0",  "--patience", "0"} +
            flags;
   }
 
   TempFolder folder;
-  std::string file = folder.write("train.csv", reviews(256, 60));
+  std::string file = folder.write("train.csv", reviews(128, 40));
 };
 
 TEST_F(Budget, IsKeptAndLearnsTheSame) {
@@ -33,15 +34,15 @@ TEST_F(Budget, IsKeptAndLearnsTheSame) {
     return nlohmann::json::parse(done.out.substr(done.out.rfind("\n{") + 1));
   };
   loss = summary_of(whole)["loss"];
-  for (const int mebibytes : {200, 40, 12, 6}) {
-    const Finished done = classify(train_into("model", flags + Words{"--memory", std::to_string(mebibytes) + "MiB"}));
-    ASSERT_EQ(done.status, 0) << mebibytes << done.error;
+  for (const int kibibytes : {65536, 3072, 1792}) {
+    const Finished done = classify(train_into("model", flags + Words{"--memory", std::to_string(kibibytes) + "KiB"}));
+    ASSERT_EQ(done.status, 0) << kibibytes << done.error;
     const auto summary = summary_of(done);
     const auto memory = summary["memory"];
-    EXPECT_EQ(memory["bytes"], int64_t{mebibytes} << 20);
+    EXPECT_EQ(memory["bytes"], int64_t{kibibytes} << 10);
     EXPECT_LE(memory["peak"], memory["bytes"]) << "the allocator's peak";
-    EXPECT_NEAR(summary["loss"].get<double>(), loss, 1e-3) << mebibytes;
-    EXPECT_THAT(done.out, HasSubstr("within " + std::to_string(mebibytes) + " MiB: batches of 64"));
+    EXPECT_NEAR(summary["loss"].get<double>(), loss, 1e-3) << kibibytes;
+    EXPECT_THAT(done.out, HasSubstr("MiB: batches of 32 "));
     most_parts = std::max(most_parts, memory["parts"].get<int64_t>());
     recomputed = recomputed || memory["recompute"].get<bool>();
   }
@@ -50,7 +51,7 @@ TEST_F(Budget, IsKeptAndLearnsTheSame) {
 }
 
 TEST_F(Budget, ThatIsTooSmallIsRefused) {
-  const Finished done = classify(train_into("model", {"--memory", "1MiB"}));
+  const Finished done = classify(train_into("model", {"--memory", "512KiB"}));
   EXPECT_EQ(done.status, 2);
   EXPECT_THAT(done.error, HasSubstr("text_classifier: "));
   EXPECT_EQ(std::count(done.error.begin(), done.error.end(), '\n'), 1) << done.error;
@@ -63,7 +64,7 @@ TEST_F(Budget, ThatIsTooSmallIsRefused) {
 }
 
 TEST_F(Budget, IsKeptByARunThatGoesOn) {
-  const Words flags{"--epochs", "3", "--memory", "12MiB"};
+  const Words flags{"--epochs", "3", "--memory", "3MiB"};
   ASSERT_EQ(classify(train_into("whole", flags)).status, 0);
   Program cut(TEXT_CLASSIFIER, train_into("cut", flags));
   for (auto line = cut.line(); line && !line->starts_with("epoch 1/"); line = cut.line()) continue;
