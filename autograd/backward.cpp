@@ -403,8 +403,8 @@ Tensor checkpoint(const std::function<Tensor(const std::vector<Tensor>&)>& funct
   const size_t given = inputs.size();
   return record(
       "checkpoint", std::vector<Tensor>{out}, std::span<const Tensor>(sources),
-      [function, sources, given, generator_before, precision = Autocast::product_dtype(),
-       caller](std::span<const Tensor> g, Needs needs) {
+      [function, sources, given, generator_before, precision = Autocast::product_dtype(), caller](
+          std::span<const Tensor> g, Needs needs) {
         const Autocast as_before(precision);
         const bool recorded = grad_enabled();
         const Generator generator_now = std::exchange(default_generator(), generator_before);

@@ -13,11 +13,11 @@
 namespace fovea::train {
 namespace {
 
-constexpr double tried_share = 0.9;    // of the budget: what is tried must fit into it
-constexpr int64_t small_batch = 8;     // examples, below which computing layers twice is the lesser evil
-constexpr size_t cache_share = 4;      // a quarter of the budget may be kept for reuse
-constexpr int64_t steps_tried = 2;     // the second one meets the optimizer's state
-constexpr int64_t parts_tried = 2;     // the second one meets the gradients of the first
+constexpr double tried_share = 0.9;  // of the budget: what is tried must fit into it
+constexpr int64_t small_batch = 8;   // examples, below which computing layers twice is the lesser evil
+constexpr size_t cache_share = 4;    // a quarter of the budget may be kept for reuse
+constexpr int64_t steps_tried = 2;   // the second one meets the optimizer's state
+constexpr int64_t parts_tried = 2;   // the second one meets the gradients of the first
 
 /// A stream's first batch, again and again.
 class Repeated final : public BatchStream {
@@ -108,8 +108,8 @@ class Planner {
       set_recompute(run_.model, recompute);
     }
     if (size == 0) refuse_all();
-    const int64_t inferred = largest(run_.training.inference_stream().batch_size,
-                                     [&](int64_t examples) { return infers(examples); });
+    const int64_t inferred =
+        largest(run_.training.inference_stream().batch_size, [&](int64_t examples) { return infers(examples); });
     if (inferred == 0 || !resumes()) refuse_all();
     return {.parts = (whole + size - 1) / size, .recompute = recompute, .inference_size = inferred};
   }
@@ -205,8 +205,9 @@ size_t parse_bytes(const std::string& text) {
     const char* name;
     double bytes;
   };
-  static constexpr Unit units[] = {{"", 1},   {"B", 1},     {"KiB", 0x1p10}, {"MiB", 0x1p20}, {"GiB", 0x1p30},
-                                   {"K", 1e3}, {"KB", 1e3}, {"MB", 1e6},     {"GB", 1e9},     {"M", 1e6}, {"G", 1e9}};
+  static constexpr Unit units[] = {{"", 1},         {"B", 1},   {"KiB", 0x1p10}, {"MiB", 0x1p20},
+                                   {"GiB", 0x1p30}, {"K", 1e3}, {"KB", 1e3},     {"MB", 1e6},
+                                   {"GB", 1e9},     {"M", 1e6}, {"G", 1e9}};
   double number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   std::string_view unit(end, static_cast<size_t>(text.data() + text.size() - end));
@@ -233,7 +234,8 @@ std::string MemoryPlan::describe(size_t budget, const TrainingOptions& training)
   std::string text = fmt::format("within {}: batches of {}", bytes_text(budget), training.batch_size);
   text += parts > 1 ? fmt::format(" in {} parts", parts) : " as a whole";
   if (recompute) text += ", encoder layers computed twice";
-  return text + fmt::format(", products in {}; {} at a time where nothing is learned", training.precision, inference_size);
+  return text +
+         fmt::format(", products in {}; {} at a time where nothing is learned", training.precision, inference_size);
 }
 
 MemoryPlan plan_memory(const PlannedRun& run, size_t budget) { return Planner(run, budget).plan(); }

@@ -18,8 +18,8 @@ std::string bytes_text(size_t bytes);
 /// How a run keeps within its memory. None of it changes what is learned but for rounding, where no module notes
 /// something of its whole batch (BatchNorm).
 struct MemoryPlan {
-  int64_t parts = 1;          // into which each batch is cut, whose gradients are added up
-  bool recompute = false;     // encoder layers run again in the backward pass: see nn::TransformerEncoder
+  int64_t parts = 1;           // into which each batch is cut, whose gradients are added up
+  bool recompute = false;      // encoder layers run again in the backward pass: see nn::TransformerEncoder
   int64_t inference_size = 0;  // examples at once where nothing is learned
 
   /// For people.

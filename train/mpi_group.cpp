@@ -22,7 +22,7 @@ namespace {
 
 using MpiClock = std::chrono::steady_clock;
 
-constexpr double usual_patience = 600;    // seconds
+constexpr double usual_patience = 600;     // seconds
 constexpr double farewell_patience = 0.3;  // seconds, once this process was asked to end
 // At first it gives its core to whoever wants it; then it sleeps, so that where there are more processes than cores the
 // rank that it waits for gets on.

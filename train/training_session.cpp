@@ -49,7 +49,8 @@ void TrainingSession::declare(OptionTable& options) {
   task_->declare_data(options);
   task_->declare_model(options);
   training_.declare(options);
-  options.add("rank-timeout", &rank_timeout_, "under mpirun: seconds that ranks wait for each other before the run ends",
+  options.add("rank-timeout", &rank_timeout_,
+              "under mpirun: seconds that ranks wait for each other before the run ends",
               {.min = 0.1, .max = 1e9, .configuration = false});
   options.group("Memory");
   options.add("memory", &memory_,

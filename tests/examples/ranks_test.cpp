@@ -56,8 +56,8 @@ int lines_with(const std::string& text, const std::string& part) {
 class Ranks : public testing::Test {
  protected:
   Words train_into(const std::string& out, const Words& flags = {}) const {
-    return Words{"train", "--train", file, "--out", folder / out, "--embedding", "8", "--batch-size", "32", "--threads",
-                 "1"} +
+    return Words{"train", "--train",      file, "--out",     folder / out, "--embedding",
+                 "8",     "--batch-size", "32", "--threads", "1"} +
            flags;
   }
   static Words together(const Words& words) { return as_two + Words{TEXT_CLASSIFIER} + words; }
@@ -82,10 +82,11 @@ class Ranks : public testing::Test {
 
 TEST_F(Ranks, LearnTheModelOfOneProcess) {
   SKIP_WITHOUT_MPIRUN();
-  for (const Words& model : {Words{"--encoder", "bag", "--bigrams"}, Words{"--encoder", "gru", "--hidden", "8", "--accumulate", "2"},
-                             Words{"--encoder", "transformer", "--hidden", "8", "--heads", "2", "--layers", "1"}}) {
-    const Words flags = model + Words{"--epochs", "1", "--dropout", "0", "--word-dropout", "0", "--clip", "0.5",
-                                      "--optimizer", "sgd", "--lr", "0.1"};
+  for (const Words& model :
+       {Words{"--encoder", "bag", "--bigrams"}, Words{"--encoder", "gru", "--hidden", "8", "--accumulate", "2"},
+        Words{"--encoder", "transformer", "--hidden", "8", "--heads", "2", "--layers", "1"}}) {
+    const Words flags = model + Words{"--epochs", "1",   "--dropout",   "0",   "--word-dropout", "0",
+                                      "--clip",   "0.5", "--optimizer", "sgd", "--lr",           "0.1"};
     ASSERT_EQ(classify(train_into("alone", flags)).status, 0);
     const Finished done = train("both", flags);
     ASSERT_EQ(done.status, 0) << done.error;
@@ -167,9 +168,9 @@ TEST_F(Ranks, SayOnceWhatIsWrong) {
 // A library without the module beside it, as one that was built without MPI.
 TEST_F(Ranks, SayWhereMpiWasNotBuilt) {
   fs::copy_file(FOVEA_LIBRARY, folder / fs::path(FOVEA_LIBRARY).filename().string());
-  const Finished done = run("/usr/bin/env", Words{"OMPI_COMM_WORLD_SIZE=2", "LD_LIBRARY_PATH=" + (folder / ""),
-                                                  TEXT_CLASSIFIER} +
-                                                train_into("no"));
+  const Finished done =
+      run("/usr/bin/env",
+          Words{"OMPI_COMM_WORLD_SIZE=2", "LD_LIBRARY_PATH=" + (folder / ""), TEXT_CLASSIFIER} + train_into("no"));
   EXPECT_EQ(done.status, 2) << done.out;
   EXPECT_THAT(done.error, HasSubstr("started by mpirun, but Fovea was built without MPI"));
   EXPECT_FALSE(fs::exists(folder / "no"));

@@ -172,7 +172,8 @@ TEST(TransformerEncoder, GivesTheSameGradientsWhenLayersAreComputedTwice) {
     manual_seed(3);
     nn::TransformerEncoder encoder(8, 2, 3, {.feedforward = 16, .dropout = 0.2, .pre_norm = true});
     const Tensor x = random({2, 5, 8}).set_requires_grad();
-    const Tensor keep = from_vector(std::vector<bool>{true, true, true, true, true, true, true, true, false, false}, {2, 5});
+    const Tensor keep =
+        from_vector(std::vector<bool>{true, true, true, true, true, true, true, true, false, false}, {2, 5});
     const auto gradients = [&](bool recompute) {
       encoder.recompute = recompute;
       encoder.zero_grad();

@@ -114,12 +114,9 @@ class MemoryPlanTest : public ::testing::Test {
     trainer_options.keep_best = false;
     if (budget > 0) {
       backend(Device::cpu()).set_cache_limit(0);  // what other tests left
-      plan = plan_memory({.task = task,
-                          .model = model,
-                          .training = options,
-                          .trainer = trainer_options,
-                          .device = Device::cpu()},
-                         live() + budget);
+      plan = plan_memory(
+          {.task = task, .model = model, .training = options, .trainer = trainer_options, .device = Device::cpu()},
+          live() + budget);
     }
     trainer_options.parts = plan.parts;
     const auto optimizer = options.make_optimizer(model);

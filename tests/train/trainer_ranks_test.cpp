@@ -49,13 +49,12 @@ class TrainerRanks : public ::testing::Test {
       options.rank = group->rank();
       options.ranks = group->size();
     }
-    return data::DataLoader<Sample>(data::BatchSampler(examples, options.sampler({})),
-                                    [this](std::span<const int64_t> chosen) {
-                                      const std::vector<int32_t> rows(chosen.begin(), chosen.end());
-                                      const Tensor index = from_vector(rows);
-                                      return Sample{index_select(x, 0, index), index_select(labels, 0, index),
-                                                    {chosen.begin(), chosen.end()}};
-                                    });
+    return data::DataLoader<Sample>(
+        data::BatchSampler(examples, options.sampler({})), [this](std::span<const int64_t> chosen) {
+          const std::vector<int32_t> rows(chosen.begin(), chosen.end());
+          const Tensor index = from_vector(rows);
+          return Sample{index_select(x, 0, index), index_select(labels, 0, index), {chosen.begin(), chosen.end()}};
+        });
   }
 
   /// The weights after training from the same start, and what was noted of each epoch.
