@@ -93,7 +93,7 @@ def write(folder, small, data):
 def read(folder):
     count = 0
     for path in sorted(glob.glob(f"{folder}/*_cases.json")):
-        tokenizer = Tokenizer.from_file(path.replace("_cases", ""))
+        tokenizer = Tokenizer.from_file(path.replace("_cases.json", ".json"))
         with open(path, encoding="utf-8") as file:
             cases = json.load(file)
         for text, ids in zip(cases["texts"], cases["ids"]):
