@@ -36,6 +36,8 @@ class ClassifierTask {
 
   /// Reads the training examples, divided as divide() says, and the validation examples. Throws DataError.
   virtual void load_training(const TrainingFiles& files) = 0;
+  /// Sets defaults that hang on the training examples, once they are read, where the user gave none.
+  virtual void settle_on_data(const OptionTable&, TrainingOptions&) const {}
   /// Reads labelled examples to test on. Throws DataError.
   virtual void load_test(const std::string& path) = 0;
   /// Examples to predict, as the command line gives them: texts, or names of files, of which one may hold several

@@ -12,6 +12,7 @@
 #include "fovea/data/file_error.h"
 #include "fovea/data/files.h"
 #include "fovea/train/command_line.h"
+#include "fovea/train/interrupt.h"
 #include "fovea/train/run_identity.h"
 
 namespace fovea::train {
@@ -83,7 +84,20 @@ void HyperSearch::declare(OptionTable& options) {
 }
 
 SearchSpace HyperSearch::space_of(const OptionTable& options) const {
-  if (vary_.empty() && space_.empty()) return SearchSpace::usual(options);
+  if (vary_.empty() && space_.empty()) {
+    const auto fits = [&](const SearchPoint& point) {
+      try {
+        const auto trial = make_trial(options, point);
+        trial->session.settle(trial->options);
+        return true;
+      } catch (const UsageError&) {
+        return false;
+      }
+    };
+    const auto trial = make_trial(options, {});
+    trial->session.settle(trial->options);  // some defaults hang on what is given
+    return SearchSpace::usual(trial->options, fits);
+  }
   SearchSpace space;
   if (!space_.empty()) space.add_json(data::read_file(space_, size_t{1} << 20), space_, options);
   for (const std::string& each : vary_) space.add(each, options);
@@ -116,8 +130,6 @@ void HyperSearch::draw_points(const OptionTable& options, const SearchSpace& spa
       }
     }
   }
-  rounds_ = method_ == "halving" ? halving_rounds(trials_, factor_, std::ranges::min(epochs_))
-                                 : std::vector<HalvingRound>{{trials_, 1}};
 }
 
 std::string HyperSearch::record_path() const { return fs::path(out_) / "search.jsonl"; }
@@ -255,11 +267,15 @@ int HyperSearch::run(OptionTable& options) {
     // What is wrong with the data is said before anything is written.
     const auto first = make_trial(options, points_.front());
     first->session.settle(first->options);
-    fingerprint = first->session.load();
+    fingerprint = first->session.load(first->options);
+    // Those that hang on the data are the same for all.
+    std::replace(epochs_.begin(), epochs_.end(), int64_t{epochs_.front()}, first->session.training().epochs);
     if (!first->session.has_held_out() && value_of<int64_t>(options, "folds") == 0) {
       refuse("a search needs examples to compare by: --valid FILE, --hold-out or --folds");
     }
   }
+  rounds_ = method_ == "halving" ? halving_rounds(trials_, factor_, *std::min_element(epochs_.begin(), epochs_.end()))
+                                 : std::vector<HalvingRound>{{trials_, 1}};
   const auto given = make_trial(options, {});
   const std::string identity = Json{{"program", program_},
                                     {"method", method_},
@@ -285,6 +301,7 @@ int HyperSearch::run(OptionTable& options) {
   };
   if (!records_.empty()) say(fmt::format("going on behind trial {}", records_.back().trial));
 
+  const InterruptGuard interrupt;  // also between the trials
   for (int64_t round = 1; round <= static_cast<int64_t>(rounds_.size()); ++round) {
     for (const int64_t number : contestants(round)) {
       const bool done = std::any_of(records_.begin(), records_.end(), [&](const SearchRecord& record) {
@@ -295,7 +312,9 @@ int HyperSearch::run(OptionTable& options) {
       record.epochs =
           epochs_of_share(rounds_[static_cast<size_t>(round - 1)].share, epochs_[static_cast<size_t>(number - 1)]);
       const bool time_left = max_minutes_ == 0 || minutes_left() > 0;
-      const Ending ending = time_left ? run_trial(options, record) : Ending::out_of_time;
+      const Ending ending = InterruptGuard::requested() ? Ending::interrupted
+                            : time_left                 ? run_trial(options, record)
+                                                        : Ending::out_of_time;
       if (ending == Ending::interrupted || ending == Ending::out_of_time) {
         say(fmt::format("stopped in trial {}; the same command with --resume goes on", number));
         return ending == Ending::interrupted ? ExitStatus::interrupted : ExitStatus::success;

@@ -9,12 +9,14 @@ namespace {
 constexpr std::array signals{SIGINT, SIGTERM};
 volatile std::sig_atomic_t requested_flag = 0;
 std::array<struct sigaction, signals.size()> before;
+int guards = 0;
 
 extern "C" void on_signal(int) { requested_flag = 1; }
 
 }  // namespace
 
 InterruptGuard::InterruptGuard() {
+  if (guards++ > 0) return;
   requested_flag = 0;
   struct sigaction action {};
   action.sa_handler = on_signal;
@@ -24,6 +26,7 @@ InterruptGuard::InterruptGuard() {
 }
 
 InterruptGuard::~InterruptGuard() {
+  if (--guards > 0) return;
   for (size_t i = 0; i < signals.size(); ++i) sigaction(signals[i], &before[i], nullptr);
 }
 

@@ -103,8 +103,10 @@ std::optional<SearchRange> usual_range(const OptionTable::Option& option) {
   } else if (option.name == "dropout") {
     range.high = 0.6;
   } else if (option.name == "weight-decay") {
-    range.low = 1e-6;
-    range.high = 3e-2;
+    const double usual = *std::get<double*>(option.target);
+    if (usual <= 0) return std::nullopt;
+    range.low = usual / 10;
+    range.high = usual * 10;
     range.logarithmic = true;
   } else if (option.name == "batch-size") {
     range.values = around(*std::get<int64_t*>(option.target), option);
@@ -144,11 +146,15 @@ std::string SearchRange::describe() const {
   return fmt::format("{:g}..{:g}{}", low, high, logarithmic ? ":log" : "");
 }
 
-SearchSpace SearchSpace::usual(const OptionTable& options) {
+SearchSpace SearchSpace::usual(const OptionTable& options, const std::function<bool(const SearchPoint&)>& fits) {
   SearchSpace space;
   for (const OptionTable::Option& option : options.options()) {
     if (option.given || !option.rules.configuration) continue;
-    if (std::optional<SearchRange> range = usual_range(option)) space.ranges_.push_back(std::move(*range));
+    std::optional<SearchRange> range = usual_range(option);
+    if (!range) continue;
+    const bool listed = !range->values.empty();
+    std::erase_if(range->values, [&](const std::string& value) { return !fits({{option.name, value}}); });
+    if (!listed || range->values.size() > 1) space.ranges_.push_back(std::move(*range));
   }
   return space;
 }
@@ -179,7 +185,8 @@ void SearchSpace::add_json(const std::string& text, const std::string& source, c
 void SearchSpace::add(SearchRange range, const OptionTable& options, const std::string& what) {
   const OptionTable::Option* option = options.find(range.option);
   if (!option) refuse("{}: there is no option --{}", what, range.option);
-  if (!option->rules.configuration || std::ranges::find(never_varied, range.option) != std::end(never_varied)) {
+  if (!option->rules.configuration ||
+      std::find(std::begin(never_varied), std::end(never_varied), range.option) != std::end(never_varied)) {
     refuse("{}: --{} is nothing to search for", what, range.option);
   }
   if (option->given) refuse("{}: --{} is given, too", what, range.option);

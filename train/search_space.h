@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -30,9 +31,9 @@ using SearchPoint = std::vector<std::pair<std::string, std::string>>;
 
 class SearchSpace {
  public:
-  /// Ranges around the defaults of what usually matters: learning rate, dropout, weight decay, batch size, encoder, widths.
-  /// Options that were given are left out.
-  static SearchSpace usual(const OptionTable& options);
+  /// Ranges around the values of what usually matters: learning rate, dropout, weight decay where there is some, batch
+  /// size, encoder, widths. Options that were given are left out, and values that `fits` refuses when they stand alone.
+  static SearchSpace usual(const OptionTable& options, const std::function<bool(const SearchPoint&)>& fits);
 
   /// Adds "lr=1e-4..1e-2:log" or "encoder=gru,lstm". Throws UsageError: no such option, one that was given or that is no
   /// setting of the training, values that it does not take, an empty range.

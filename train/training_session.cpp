@@ -85,7 +85,7 @@ int TrainingSession::run(OptionTable& options) {
   }
   const Device device = run_.apply();
   set_memory_limit(device.kind, memory);
-  load();
+  load(options);
   if (const int64_t all = task_->size(Part::train) + task_->size(Part::valid); all < folds) {
     data::fail(files_.train, "{} {} are too few for {} folds", all, task_->noun(), folds);
   }
@@ -232,11 +232,12 @@ void TrainingSession::settle(const OptionTable& options) {
   task_->settle(options, training_);
 }
 
-uint64_t TrainingSession::load() {
+uint64_t TrainingSession::load(const OptionTable& options) {
   files_.seed = static_cast<uint64_t>(training_.seed);
   const int64_t folds = std::exchange(files_.folds, 0);
   task_->load_training(files_);
   files_.folds = folds;
+  task_->settle_on_data(options, training_);
   return task_->fingerprint();
 }
 

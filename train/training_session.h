@@ -41,7 +41,7 @@ class TrainingSession {
   /// What `run` begins with, for who wants to know whether it would: the options that hang on others; then the data,
   /// whose fingerprint it returns. Throw as `run` does.
   void settle(const OptionTable& options);
-  uint64_t load();
+  uint64_t load(const OptionTable& options);
 
   const TrainingOptions& training() const { return training_; }
   bool has_held_out() const { return task_->size(Part::valid) > 0; }

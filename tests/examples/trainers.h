@@ -44,6 +44,13 @@ inline std::vector<Trainer> trainers() {
   };
 }
 
+/// Those that classify.
+inline std::vector<Trainer> classifiers() {
+  std::vector<Trainer> all = trainers();
+  std::erase_if(all, [](const Trainer& trainer) { return trainer.name == "language"; });
+  return all;
+}
+
 /// A test of each of them.
 class EveryTrainer : public testing::TestWithParam<Trainer> {
  protected:
