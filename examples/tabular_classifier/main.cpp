@@ -18,7 +18,7 @@ class TabularClassifier final : public train::TableTask {
       train::refuse("--dim {} is no multiple of --heads {}", model_.dim, model_.heads);
     }
     if (!options.given("dropout")) training.dropout = model_.dropout;
-    if (!options.given("epochs")) training.epochs = 30;
+    if (!options.given("epochs")) training.epochs = most_epochs;
     // Of a small table's few rows held out the best epoch is mostly chance; with dropout and a falling learning rate the
     // last one is as good.
     if (!options.given("patience")) training.patience = 0;
@@ -28,6 +28,13 @@ class TabularClassifier final : public train::TableTask {
     if (!options.given("schedule")) training.schedule = "cosine";
     if (!options.given("monitor")) training.monitor = "loss";
     model_.dropout = training.dropout;
+  }
+  /// Later passes over few rows learn their noise: up to `few_rows` there are `least_epochs`, from `many_rows` on
+  /// `most_epochs`, in between a number in between.
+  void settle_on_data(const train::OptionTable& options, train::TrainingOptions& training) const override {
+    if (options.given("epochs")) return;
+    const int64_t more = std::clamp(size(train::Part::train), few_rows, many_rows) - few_rows;
+    training.epochs = least_epochs + (most_epochs - least_epochs) * more / (many_rows - few_rows);
   }
 
  protected:
@@ -42,6 +49,9 @@ class TabularClassifier final : public train::TableTask {
   }
 
  private:
+  static constexpr int64_t least_epochs = 12, most_epochs = 30;
+  static constexpr int64_t few_rows = 1000, many_rows = 1600;
+
   ModelOptions model_;
 };
 

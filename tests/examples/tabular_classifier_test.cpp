@@ -58,6 +58,20 @@ TEST_F(TabularClassifier, LearnsWhatNoColumnTellsAlone) {
   for (const char* part : {"Deletion test", "Calibration", "ROC", "colour=red"}) EXPECT_THAT(report, HasSubstr(part));
 }
 
+TEST_F(TabularClassifier, FewRowsAreReadInFewerPasses) {
+  const Words tiny{"--dim", "8", "--heads", "2", "--layers", "0", "--hidden", "8", "--batch-size", "512", "--quiet"};
+  const auto epochs = [&](const std::string& name, int count, const Words& flags = {}) -> int64_t {
+    const Words files{"train", "--train", folder.write(name + ".csv", rows(count, 3)), "--out", folder / name};
+    const Finished done = classify(files + tiny + flags);
+    EXPECT_EQ(done.status, 0) << done.error;
+    return Json::parse(read_back(folder / (name + "/config.json")))["options"]["epochs"];
+  };
+  EXPECT_EQ(epochs("few", 200, {"--hold-out", "0"}), 12);
+  EXPECT_EQ(epochs("some", 1300, {"--hold-out", "0"}), 21);
+  EXPECT_EQ(epochs("many", 1700, {"--hold-out", "0"}), 30);
+  EXPECT_EQ(epochs("chosen", 200, {"--epochs", "2"}), 2);
+}
+
 TEST_F(TabularClassifier, CrossValidatesAndGoesOnWhereItWasCut) {
   const Words flags{"--folds", "3", "--quiet", "--json", "--epochs", "25"};
   const Finished whole = classify(train_into("whole", flags));
