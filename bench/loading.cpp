@@ -80,6 +80,7 @@ std::vector<Workload> loading_workloads() {
                return train::Outcome{{}, std::move(batch.labels), {}, std::move(batch.examples)};
              });
          return {[=, epoch = int64_t{0}]() mutable {
+           static_cast<void>(learned);  // the stream refers to both
            static_cast<void>(streamed);
            stream->seek(epoch++, 0);
            while (stream->next()) continue;
