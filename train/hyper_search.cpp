@@ -13,6 +13,7 @@
 #include "fovea/data/files.h"
 #include "fovea/train/command_line.h"
 #include "fovea/train/interrupt.h"
+#include "fovea/train/process_group.h"
 #include "fovea/train/run_identity.h"
 
 namespace fovea::train {
@@ -254,6 +255,7 @@ std::string HyperSearch::table() const {
 }
 
 int HyperSearch::run(OptionTable& options) {
+  if (ProcessGroup::current()) refuse("search trains in one process: start it without mpirun");
   start_ = Clock::now();
   out_ = value_of<std::string>(options, "out");
   max_minutes_ = value_of<double>(options, "max-minutes");

@@ -105,7 +105,7 @@ TEST_F(BadInputTest, Flags) {
   expect({"--max-length", "-5"}, "--max-length: -5 is");
   expect_refused({"train", "--train", file}, "text_classifier: --out is missing");
   expect_refused({"train", "--out", folder / "out"}, "text_classifier: --train is missing");
-  expect_refused({}, "text_classifier: a command is missing: train, evaluate, predict, demo");
+  expect_refused({}, "text_classifier: a command is missing: train, search, evaluate, predict, export, serve, demo");
   expect_refused({"teach"}, "text_classifier: ");
   expect_refused(train + Words{"--config", folder / "none.json"}, "{}none.json: no such file");
   expect_refused(train + Words{"--config", folder.write("list.json", "[]")}, "text_classifier: {}list.json");
