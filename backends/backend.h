@@ -8,6 +8,7 @@
 
 #include "fovea/backends/dtype.h"
 #include "fovea/backends/error.h"
+#include "fovea/backends/format.h"
 #include "fovea/backends/program.h"
 #include "fovea/backends/shape.h"
 
@@ -473,14 +474,14 @@ void set_num_threads(int threads);
 }  // namespace fovea
 
 template <>
-struct fmt::formatter<fovea::Device> : fmt::formatter<std::string_view> {
+struct fmt::formatter<fovea::Device> : fovea::TextFormatter {
   auto format(fovea::Device device, fmt::format_context& context) const {
-    return fmt::formatter<std::string_view>::format(fovea::to_string(device), context);
+    return write(fovea::to_string(device), context);
   }
 };
 template <>
-struct fmt::formatter<fovea::DType> : fmt::formatter<std::string_view> {
+struct fmt::formatter<fovea::DType> : fovea::TextFormatter {
   auto format(fovea::DType dtype, fmt::format_context& context) const {
-    return fmt::formatter<std::string_view>::format(fovea::name(dtype), context);
+    return write(fovea::name(dtype), context);
   }
 };

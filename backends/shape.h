@@ -1,12 +1,12 @@
 #pragma once
 
-#include <fmt/format.h>
-
 #include <array>
 #include <cstdint>
 #include <initializer_list>
 #include <span>
 #include <string>
+
+#include "fovea/backends/format.h"
 
 namespace fovea {
 
@@ -92,8 +92,8 @@ std::string to_string(const Shape& shape);
 }  // namespace fovea
 
 template <>
-struct fmt::formatter<fovea::Shape> : fmt::formatter<std::string_view> {
+struct fmt::formatter<fovea::Shape> : fovea::TextFormatter {
   auto format(const fovea::Shape& shape, fmt::format_context& context) const {
-    return fmt::formatter<std::string_view>::format(fovea::to_string(shape), context);
+    return write(fovea::to_string(shape), context);
   }
 };

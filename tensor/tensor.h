@@ -1,7 +1,5 @@
 #pragma once
 
-#include <fmt/core.h>
-
 #include <functional>
 #include <iosfwd>
 #include <memory>
@@ -9,6 +7,7 @@
 #include <vector>
 
 #include "fovea/backends/backend.h"
+#include "fovea/backends/format.h"
 #include "fovea/tensor/pool.h"
 
 namespace fovea {
@@ -226,8 +225,8 @@ std::ostream& operator<<(std::ostream& stream, const Tensor& tensor);
 }  // namespace fovea
 
 template <>
-struct fmt::formatter<fovea::Tensor> : fmt::formatter<std::string_view> {
+struct fmt::formatter<fovea::Tensor> : fovea::TextFormatter {
   auto format(const fovea::Tensor& tensor, fmt::format_context& context) const {
-    return fmt::formatter<std::string_view>::format(fovea::to_string(tensor), context);
+    return write(fovea::to_string(tensor), context);
   }
 };

@@ -107,11 +107,10 @@ std::string deletion_html(const DeletionCurves& curves) {
              "<p class=\"soft\">The right class's probability as parts of the example are taken away, the most "
              "strongly "
              "coloured first or at random. The number is the mean distance of the curves: the greater, the more the "
-             "colours show what decides; 0 means that they are no better than chance.</p>\n<div class=\"charts\">\n",
+             "colours show what decides; 0 means that they are no better than chance.</p>\n<div class=\"charts "
+             "one\">\n",
              curves.score(), curves.examples) +
-         unit_chart_svg("Probability of the right class", "share taken away", "probability", {attended, random},
-                        false) +
-         "</div>\n";
+         unit_chart_svg("Right class", "share taken away", "probability", {attended, random}, false) + "</div>\n";
 }
 
 }  // namespace fovea::train
