@@ -4,6 +4,7 @@
 #include "fovea/autograd/autocast.h"
 #include "fovea/autograd/backward.h"
 #include "fovea/autograd/batch_norm.h"
+#include "fovea/autograd/capture.h"
 #include "fovea/autograd/convolution.h"
 #include "fovea/autograd/ctc.h"
 #include "fovea/autograd/elementwise.h"
