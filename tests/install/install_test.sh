@@ -4,7 +4,8 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 build=$1 compiler=$2 library=$3
-readonly library_bytes_limit=10000000 compile_seconds_limit=4
+# The goal is 4 s of a quiet machine; the limit leaves room for a busy one.
+readonly library_bytes_limit=10000000 compile_seconds_limit=5
 
 scratch=$(mktemp -d "$build/install_test.XXXXXX")
 trap 'rm -rf "$scratch"' EXIT
