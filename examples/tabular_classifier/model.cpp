@@ -18,7 +18,6 @@ void ModelOptions::declare(train::OptionTable& options) {
 
 TableModel::TableModel(const ModelOptions& options, const train::TableShape& shape)
     : options_(options),
-      numeric_(shape.numeric),
       attention_(options.dim),
       hidden_(options.dim * shape.columns(), options.hidden),
       dropout_(options.dropout),

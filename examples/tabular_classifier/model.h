@@ -35,7 +35,6 @@ class TableModel final : public fovea::nn::Module {
   fovea::Tensor columns(const fovea::train::TableBatch& batch) const;
 
   ModelOptions options_;
-  int64_t numeric_;
   fovea::Tensor first_ids_;  // of the categorical columns
   std::unique_ptr<fovea::nn::NumberEmbedding> numbers_;
   std::unique_ptr<fovea::nn::Embedding> categories_;

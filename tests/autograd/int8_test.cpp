@@ -1,5 +1,8 @@
 #include "fovea/autograd/int8.h"
 
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
 #include <cmath>
 #include <limits>
 

@@ -20,7 +20,8 @@ TEST(Tensor, IsAHandleThatShares) {
   const Tensor c = std::move(b);
   EXPECT_FALSE(b.defined());
   EXPECT_TRUE(c.defined());
-  a = a;
+  const Tensor& same = a;
+  a = same;
   EXPECT_TRUE(a.defined());
 }
 
