@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "fovea/autograd/losses.h"
+#include "fovea/autograd/reductions.h"
 #include "fovea/nn/linear.h"
 #include "fovea/nn/optimizers.h"
 #include "fovea/tensor/creation.h"

@@ -1,5 +1,7 @@
 #include <malloc.h>
 
+#include <cmath>
+
 #include "vulkan_training/models.h"
 
 // Memory that does not grow: over many steps of different shapes, and with the square of a sequence's length.
