@@ -71,7 +71,8 @@ TEST_F(TrainerTest, AccumulatedGradientsAreThoseOfTheLargeBatch) {
   // 22 points: batches of 12 and 10, or of 4, 4, 4 and 4, 4, 2.
   const Tensor large = train(12, {.epochs = 3, .clip = 0.4}, 1, steps(6));
   EXPECT_CLOSE(train(4, {.epochs = 3, .clip = 0.4, .accumulate = 3}, 1, steps(6)), large, 1e-6, 1e-6);
-  EXPECT_CLOSE(train(4, {.epochs = 3, .clip = 0.4, .accumulate = 3, .precision = bf16}, 1, steps(6)), large, 5e-2, 5e-2);
+  EXPECT_CLOSE(train(4, {.epochs = 3, .clip = 0.4, .accumulate = 3, .precision = bf16}, 1, steps(6)), large, 5e-2,
+               5e-2);
   // Fewer batches than are to be taken together.
   EXPECT_CLOSE(train(4, {.epochs = 2, .accumulate = 100}, 1, steps(2)), train(22, {.epochs = 2}), 1e-6, 1e-6);
 }
