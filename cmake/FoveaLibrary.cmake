@@ -16,8 +16,6 @@ target_include_directories(fovea PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/
 target_link_libraries(fovea PUBLIC fmt::fmt PRIVATE PkgConfig::OPENBLAS PkgConfig::HWY OpenMP::OpenMP_CXX
                                                  nlohmann_json::nlohmann_json CLI11::CLI11 ZLIB::ZLIB PNG::PNG PkgConfig::KISSFFT ICU::uc Threads::Threads)
 
-# Its own functions are bound when it is linked, not by name each time that a program starts.
-target_link_options(fovea PRIVATE -Wl,-Bsymbolic-functions)
 if(HTTPLIB_FOUND)
   target_link_libraries(fovea PRIVATE PkgConfig::HTTPLIB)
 endif()
