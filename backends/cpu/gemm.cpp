@@ -8,6 +8,7 @@
 
 #include "fovea/backends/cpu/skinny.h"
 #include "fovea/backends/cpu/threads.h"
+#include "fovea/backends/cpu/tile_product.h"
 
 namespace fovea::cpu {
 namespace {
@@ -74,6 +75,9 @@ void multiply(int64_t m, int64_t n, int64_t k, Matrix<T> a, Matrix<T> b, T* c, i
   }
   if (is_skinny(m, n, k)) return skinny_product(m, n, k, a, b, c, stride, 1, accumulate);
   if (is_skinny(n, m, k)) return skinny_product(n, m, k, b.transposed(), a.transposed(), c, 1, stride, accumulate);
+  if constexpr (sizeof(T) == 4) {
+    if (has_tile_product()) return tile_product(m, n, k, a, b, c, stride, accumulate);
+  }
   // Lengths that overflow OpenBLAS's 32-bit sizes go in parts.
   constexpr int64_t most = int64_t{1} << 30;
   for (int64_t i = 0; i < m; i += most) {
@@ -87,7 +91,7 @@ void multiply(int64_t m, int64_t n, int64_t k, Matrix<T> a, Matrix<T> b, T* c, i
 
 template <class T>
 void multiply_blocks(int64_t m, int64_t n, int64_t k, Matrix<T> a, Matrix<T> b, T* c, int64_t stride, bool accumulate) {
-  const Blocks block = cut_product(m, n, k);
+  const Blocks block = cut_product(m, n, k, dtype_of<T>);
   const int64_t across = n ? (n + block.columns - 1) / block.columns : 0;
   const int64_t down = m ? (m + block.rows - 1) / block.rows : 0;
   parallel_for(down * across, 1, [&](int64_t begin, int64_t end) {
@@ -101,21 +105,28 @@ void multiply_blocks(int64_t m, int64_t n, int64_t k, Matrix<T> a, Matrix<T> b, 
 
 }  // namespace
 
-Blocks cut_product(int64_t m, int64_t n, int64_t k) {
+Blocks cut_product(int64_t m, int64_t n, int64_t k, DType dtype) {
   const auto rounded = [](int64_t size, int64_t parts) { return ((size + parts - 1) / parts + 15) / 16 * 16; };
+  // A last block that another kernel would take, or none at all.
+  const auto leaves_too_few = [](int64_t size, int64_t block, int64_t parts) {
+    return parts > 1 && size - block * (parts - 1) <= skinny_rows;
+  };
   const double rows = static_cast<double>(m), columns = static_cast<double>(n);
   // Costs per unit of depth, in multiply-adds; packing an element of an operand takes as long as a dozen of them.
   const auto cost = [&](double down, double across) { return rows * columns + 12 * (down * columns + across * rows); };
   const double whole = cost(1, 1), work = rows * columns * static_cast<double>(k);
+  // OpenBLAS adds in an order that depends on the block's size, so its blocks must not depend on the threads.
+  const bool by_threads = dtype == DType::f32 && has_tile_product();
+  const int64_t most = by_threads ? (num_threads() > 1 ? 2 * num_threads() : 1) : 64;
   Blocks best{m, n};
-  for (int64_t pieces = 2; pieces <= 64 && work >= static_cast<double>(pieces * product_grain); pieces *= 2) {
+  for (int64_t pieces = 2; pieces <= most && work >= static_cast<double>(pieces * product_grain); pieces *= 2) {
     // Ever more pieces, as long as packing parts of the operands several times stays cheap.
     double least = whole * (pieces <= 16 ? 1.12 : 1.04);
     Blocks found{0, 0};
     for (int64_t down = 1; down <= pieces; down *= 2) {
       const int64_t across = pieces / down;
       const Blocks blocks{rounded(m, down), rounded(n, across)};
-      if (blocks.rows * (down - 1) >= m || blocks.columns * (across - 1) >= n) continue;
+      if (leaves_too_few(m, blocks.rows, down) || leaves_too_few(n, blocks.columns, across)) continue;
       const double price = cost(static_cast<double>(down), static_cast<double>(across));
       if (price > least) continue;
       least = price;

@@ -2,6 +2,8 @@
 
 #include <cstdint>
 
+#include "fovea/backends/dtype.h"
+
 namespace fovea::cpu {
 
 /// A matrix operand by strides: element (i, j) stands at data[i * row + j * column].
@@ -23,12 +25,12 @@ void gemm(int64_t m, int64_t n, int64_t k, Matrix<float> a, Matrix<float> b, flo
 void gemm(int64_t m, int64_t n, int64_t k, Matrix<double> a, Matrix<double> b, double* c, int64_t stride,
           bool accumulate);
 
-/// The size of the blocks that a product is cut into, by shape alone, so that its result does not depend on the number
-/// of threads.
+/// The size of the blocks that a product of f32 or f64 is cut into, such that its result does not depend on the number of
+/// threads.
 struct Blocks {
   int64_t rows, columns;
 };
-Blocks cut_product(int64_t m, int64_t n, int64_t k);
+Blocks cut_product(int64_t m, int64_t n, int64_t k, DType dtype);
 /// Multiply-adds that are worth a thread's attention: about 10 us.
 inline constexpr int64_t product_grain = int64_t{3} << 18;
 

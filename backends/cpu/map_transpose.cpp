@@ -5,28 +5,13 @@
 #define HWY_TARGET_INCLUDE "fovea/backends/cpu/map_transpose.cpp"
 #include "hwy/foreach_target.h"
 // After foreach_target.h.
+#include "fovea/backends/cpu/transpose-inl.h"
 #include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace fovea::cpu::HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
-
-#if HWY_TARGET != HWY_SCALAR
-/// Rows 0, 4, 8, ... of a column of 4 by 4 squares, side by side.
-template <class D>
-HWY_INLINE hn::Vec<D> GatherBlocks(D d, const uint32_t* from, int64_t stride) {
-  if constexpr (hn::MaxLanes(D()) <= 4) {
-    return hn::LoadU(d, from);
-  } else {
-    const hn::Half<D> half;
-    const auto low = GatherBlocks(half, from, stride);
-    const auto high = GatherBlocks(half, from + stride * static_cast<int64_t>(hn::MaxLanes(D()) / 2), stride);
-    return hn::Combine(d, high, low);
-  }
-}
-
-#endif
 
 /// The transpose of 16 by 16 words, four columns at a time: 4 by 4 squares within each 128 bits of a vector.
 void Transpose32(const uint32_t* from, int64_t from_stride, uint32_t* to, int64_t to_stride) {
@@ -36,24 +21,10 @@ void Transpose32(const uint32_t* from, int64_t from_stride, uint32_t* to, int64_
   }
 #else
   const hn::CappedTag<uint32_t, 16> d;
-  const hn::Repartition<uint64_t, decltype(d)> d64;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   for (int64_t column = 0; column < 16; column += 4) {
     for (int64_t row = 0; row < 16; row += lanes) {
-      const uint32_t* corner = from + row * from_stride + column;
-      const auto r0 = GatherBlocks(d, corner, from_stride);
-      const auto r1 = GatherBlocks(d, corner + from_stride, from_stride);
-      const auto r2 = GatherBlocks(d, corner + 2 * from_stride, from_stride);
-      const auto r3 = GatherBlocks(d, corner + 3 * from_stride, from_stride);
-      const auto low01 = hn::BitCast(d64, hn::InterleaveLower(d, r0, r1));
-      const auto low23 = hn::BitCast(d64, hn::InterleaveLower(d, r2, r3));
-      const auto high01 = hn::BitCast(d64, hn::InterleaveUpper(d, r0, r1));
-      const auto high23 = hn::BitCast(d64, hn::InterleaveUpper(d, r2, r3));
-      uint32_t* out = to + column * to_stride + row;
-      hn::StoreU(hn::BitCast(d, hn::InterleaveLower(d64, low01, low23)), d, out);
-      hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(d64, low01, low23)), d, out + to_stride);
-      hn::StoreU(hn::BitCast(d, hn::InterleaveLower(d64, high01, high23)), d, out + 2 * to_stride);
-      hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(d64, high01, high23)), d, out + 3 * to_stride);
+      TransposeFourColumns(d, from + row * from_stride + column, from_stride, to + column * to_stride + row, to_stride);
     }
   }
 #endif

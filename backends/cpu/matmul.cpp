@@ -90,7 +90,7 @@ void multiply(const MatmulCall& call) {
   }
   const T* bias = call.bias ? call.bias->data<T>() : nullptr;
   const int64_t bias_stride = call.bias ? call.bias->strides[0] : 0;
-  const Blocks block = cut_product(p.m, p.n, p.k);
+  const Blocks block = cut_product(p.m, p.n, p.k, out.dtype);
   const int64_t down = (p.m + block.rows - 1) / block.rows, across = (p.n + block.columns - 1) / block.columns;
   const int64_t work = std::max<int64_t>(block.rows * block.columns * std::max<int64_t>(p.k, 1), 1);
   parallel_for(

@@ -13,12 +13,10 @@
 
 #include "fovea/backends/cpu/gates-inl.h"
 #include "fovea/backends/cpu/recurrent_cells-inl.h"
+#include "fovea/backends/cpu/tiles-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace fovea::cpu::HWY_NAMESPACE {
-
-// Registers to spare decide how many rows share one load of the weights.
-constexpr bool many_registers = HWY_TARGET <= HWY_AVX3 || HWY_ARCH_ARM_A64;
 
 template <RecurrentKind kind>
 struct Shape {
@@ -30,49 +28,6 @@ struct Shape {
 };
 constexpr int back_vectors = 2;
 constexpr int back_rows = many_registers ? 8 : 4;
-
-// out[r][v] = start[r][v] + sum over k of x[r][k] * panel[k][v]: R rows by V vectors held in registers.
-template <int R, int V, class D, class T = hn::TFromD<D>>
-HWY_INLINE void multiply_tile(D d, const T* HWY_RESTRICT x, int64_t stride, const T* HWY_RESTRICT panel, int64_t depth,
-                              const T* start, int64_t start_stride, T* out, int64_t out_stride) {
-  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-  hn::Vec<D> sums[R][V];
-#pragma GCC unroll 8
-  for (int r = 0; r < R; ++r) {
-#pragma GCC unroll 8
-    for (int v = 0; v < V; ++v) sums[r][v] = hn::Load(d, start + r * start_stride + v * lanes);
-  }
-  for (int64_t k = 0; k < depth; ++k, panel += V * lanes) {
-    hn::Vec<D> w[V];
-#pragma GCC unroll 8
-    for (int v = 0; v < V; ++v) w[v] = hn::Load(d, panel + v * lanes);
-#pragma GCC unroll 8
-    for (int r = 0; r < R; ++r) {
-      const auto value = hn::Set(d, x[r * stride + k]);
-#pragma GCC unroll 8
-      for (int v = 0; v < V; ++v) sums[r][v] = hn::MulAdd(value, w[v], sums[r][v]);
-    }
-  }
-#pragma GCC unroll 8
-  for (int r = 0; r < R; ++r) {
-#pragma GCC unroll 8
-    for (int v = 0; v < V; ++v) hn::Store(sums[r][v], d, out + r * out_stride + v * lanes);
-  }
-}
-
-// Calls tile(integral_constant<R>, first) over `rows` rows in steps of Most, then of 4, 2 and 1.
-template <int Most, class F>
-HWY_INLINE void each_tile(int64_t rows, F tile) {
-  int64_t row = 0;
-  for (; rows - row >= Most; row += Most) tile(std::integral_constant<int, Most>{}, row);
-  if constexpr (Most > 4) {
-    for (; rows - row >= 4; row += 4) tile(std::integral_constant<int, 4>{}, row);
-  }
-  if constexpr (Most > 2) {
-    for (; rows - row >= 2; row += 2) tile(std::integral_constant<int, 2>{}, row);
-  }
-  for (; row < rows; ++row) tile(std::integral_constant<int, 1>{}, row);
-}
 
 template <class D>
 int64_t padded(D d, int64_t hidden, int64_t vectors = 1) {
@@ -116,7 +71,7 @@ void forward(const RecurrentForward<T>& pass, const RecurrentRows& rows) {
     const int64_t stride = S::vectors * lanes;
     for (int64_t column = 0; column < hidden; column += S::units * lanes) {
       each_tile<S::rows>(running, [&]<int R>(std::integral_constant<int, R>, int64_t first) HWY_ATTR {
-        multiply_tile<R, S::vectors>(d, now + first * width, width, panel, hidden, bias, 0,
+        multiply_tile<R, S::vectors>(d, StridedRows<R, T>(now + first * width, width), panel, hidden, bias, 0,
                                      sums.data() + first * stride, stride);
       });
       for (int64_t u = 0; u < S::units; ++u) {
@@ -190,7 +145,8 @@ void backward(const RecurrentBackward<T>& pass, const RecurrentRows& rows, T* db
     for (int64_t column = 0; column < hidden; column += back_vectors * lanes) {
       each_tile<back_rows>(running, [&]<int R>(std::integral_constant<int, R>, int64_t first) HWY_ATTR {
         T* to = dh + first * width + column;
-        multiply_tile<R, back_vectors>(d, gradients.data() + first * depth, depth, panel, depth, to, width, to, width);
+        multiply_tile<R, back_vectors>(d, StridedRows<R, T>(gradients.data() + first * depth, depth), panel, depth, to,
+                                       width, to, width);
       });
       panel += back_vectors * lanes * depth;
     }
