@@ -19,8 +19,8 @@ struct Moments {
 template <class V>
 Moments<V> norm_row(const V* x, const V* weight, const V* bias, V* y, int64_t n, V eps, bool rms) {
   const V count = static_cast<V>(n), mean = rms ? V(0) : sum(x, n) / count;
-  const V rstd = 1 / std::sqrt(centre(x, mean, y, n) / count + eps);
-  scale(y, rstd, weight, bias, n);
+  const V rstd = 1 / std::sqrt(sum_squares(x, mean, n) / count + eps);
+  scale(x, mean, rstd, weight, bias, y, n);
   return {mean, rstd};
 }
 

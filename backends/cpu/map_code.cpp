@@ -66,7 +66,8 @@ std::optional<Second> second_of(Op op, int position) {
 
 constexpr uint16_t none = 0xffff;
 
-/// How values flow through a program.
+/// How values flow through a program that is computed in T.
+template <class T>
 struct Flow {
   explicit Flow(const Program& program) : code(program.code), uses(code.size(), 0), fused_into(code.size(), none) {
     std::vector<bool> live(code.size(), false);
@@ -87,7 +88,8 @@ struct Flow {
   bool needed(size_t i) const { return uses[i] > 0; }
   bool is_leaf(size_t i) const { return arity(code[i].op) == 0; }
 
-  /// The values that the kernel call of instruction i reads: with a fused first one, its operands and the other of i.
+  /// The values that the kernel call of instruction i reads: with a fused first one, its operands and the other of i, if
+  /// it has one.
   std::vector<uint16_t> reads(size_t i) const {
     const Instruction& instruction = code[i];
     std::vector<uint16_t> values;
@@ -95,7 +97,9 @@ struct Flow {
       const uint16_t operand = instruction.operands[k];
       if (fused_into[operand] != i) continue;
       const Instruction& first = code[operand];
-      return {first.operands[0], first.operands[first.op == Op::square ? 0 : 1], instruction.operands[1 - k]};
+      values = {first.operands[0], first.operands[first.op == Op::square ? 0 : 1]};
+      if (arity(instruction.op) == 2) values.push_back(instruction.operands[1 - k]);
+      return values;
     }
     for (int k = 0; k < arity(instruction.op); ++k) values.push_back(instruction.operands[k]);
     return values;
@@ -105,6 +109,17 @@ struct Flow {
   std::vector<int> uses;
   std::vector<uint16_t> fused_into;  // the only user, which computes this value too
 
+  /// The kernel that computes instruction i together with its operand number k; null where there is none.
+  Kernel fused_kernel(size_t operand, size_t i, int k) const {
+    const auto first = first_of(code[operand].op);
+    if (!first) return nullptr;
+    if (arity(code[i].op) == 1) {
+      return *first == First::mul ? kernels<T>().of_product[static_cast<int>(code[i].op)] : nullptr;
+    }
+    const auto second = second_of(code[i].op, k);
+    return second ? kernels<T>().pair[static_cast<int>(*first)][static_cast<int>(*second)] : nullptr;
+  }
+
  private:
   void pair() {
     std::vector<bool> paired(code.size(), false);
@@ -112,7 +127,7 @@ struct Flow {
       if (!needed(i)) continue;
       for (int k = 0; k < arity(code[i].op) && !paired[i]; ++k) {
         const uint16_t operand = code[i].operands[k];
-        if (uses[operand] != 1 || paired[operand] || !first_of(code[operand].op) || !second_of(code[i].op, k)) continue;
+        if (uses[operand] != 1 || paired[operand] || !fused_kernel(operand, i, k)) continue;
         fused_into[operand] = static_cast<uint16_t>(i);
         paired[i] = true;
       }
@@ -121,14 +136,11 @@ struct Flow {
 };
 
 template <class T>
-Kernel kernel_of(const Flow& flow, size_t i) {
+Kernel kernel_of(const Flow<T>& flow, size_t i) {
   const Instruction& instruction = flow.code[i];
   for (int k = 0; k < arity(instruction.op); ++k) {
     const uint16_t operand = instruction.operands[k];
-    if (flow.fused_into[operand] != i) continue;
-    const First first = *first_of(flow.code[operand].op);
-    const Second second = *second_of(instruction.op, k);
-    return kernels<T>().pair[static_cast<int>(first)][static_cast<int>(second)];
+    if (flow.fused_into[operand] == i) return flow.fused_kernel(operand, i, k);
   }
   return kernels<T>().op[static_cast<int>(instruction.op)];
 }
@@ -138,7 +150,7 @@ Kernel kernel_of(const Flow& flow, size_t i) {
 template <class T>
 Code<T>::Code(const Program& program) : input_used(static_cast<size_t>(program.inputs), false) {
   const std::vector<Instruction>& code = program.code;
-  const Flow flow(program);
+  const Flow<T> flow(program);
 
   // Operands of leaves.
   std::vector<uint16_t> place(code.size(), none);

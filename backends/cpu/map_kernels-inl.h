@@ -223,6 +223,16 @@ struct Apply2 {
   }
 };
 
+// A function takes long enough for what it reads to arrive meanwhile, which a product on its own would wait for.
+template <Op op>
+struct ApplyToProduct {
+  template <class D, class V>
+  HWY_INLINE V operator()(D d, V a, V b, V) const {
+    const V product = hn::Mul(a, b);
+    return Apply<op>(d, product, product, product);
+  }
+};
+
 constexpr int Arity(Op op) { return op >= Op::select ? 3 : op >= Op::add ? 2 : 1; }
 
 template <class T, Op op>
@@ -313,12 +323,27 @@ void ConvertAll(const void* from, void* to, int64_t n) {
   for (int64_t i = 0; i < n; ++i) out[i] = convert<To>(in[i]);
 }
 
+template <class T, Op op>
+void RunOfProduct(const Step& step, const Operand* operands, int64_t n) {
+  ForVectors<T, 2>(step, operands, n, ApplyToProduct<op>{});
+}
+
+template <class T, Op op>
+constexpr Kernel OfProduct() {
+  if constexpr (std::is_same_v<T, float> && IsFunction(op) && Arity(op) == 1) {
+    return RunOfProduct<T, op>;
+  } else {
+    return nullptr;
+  }
+}
+
 template <class T, int... ops, int... pairs>
 KernelSet MakeKernels(std::integer_sequence<int, ops...>, std::integer_sequence<int, pairs...>) {
   KernelSet set{};
   ((set.op[ops] =
         Arity(static_cast<Op>(ops)) && ops > static_cast<int>(Op::constant) ? Run<T, static_cast<Op>(ops)> : nullptr),
    ...);
+  ((set.of_product[ops] = OfProduct<T, static_cast<Op>(ops)>()), ...);
   ((set.pair[pairs / 4][pairs % 4] = RunPair<T, pairs>), ...);
   set.copy = Copy<T>;
   set.fold_run[static_cast<int>(Combine::sum)] = RunFold<T, Combine::sum>;

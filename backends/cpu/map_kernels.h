@@ -47,8 +47,9 @@ enum class Second : uint8_t { add, sub, from, mul };  // from: c - (a first b)
 
 /// The kernels of one compute type T on this machine.
 struct KernelSet {
-  Kernel op[op_count];  // by Op; null for leaves
-  Kernel pair[3][4];    // by First and Second
+  Kernel op[op_count];          // by Op; null for leaves
+  Kernel pair[3][4];            // by First and Second
+  Kernel of_product[op_count];  // op(a b) in one kernel, by Op; null where it would not be faster
   Kernel copy;
   FoldRun fold_run[3];  // by Combine
   FoldRows fold_rows[3];

@@ -13,6 +13,7 @@
 // After foreach_target.h.
 #include "fovea/backends/cpu/math-inl.h"
 #include "fovea/backends/cpu/math_lanes-inl.h"
+#include "hwy/cache_control.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace fovea::cpu::HWY_NAMESPACE {
@@ -61,49 +62,49 @@ T DotOf(const T* x, const T* y, int64_t n) {
 }
 
 template <class T>
-T CentreOf(const T* x, T shift, T* y, int64_t n) {
+T SquaresOf(const T* x, T shift, int64_t n) {
   const hn::ScalableTag<T> d;
   const auto by = hn::Set(d, shift);
   const auto term = [&](int64_t i) HWY_ATTR {
     const auto v = hn::Sub(hn::LoadU(d, x + i), by);
-    hn::StoreU(v, d, y + i);
     return hn::Mul(v, v);
   };
   const auto last = [&](int64_t i, int64_t rest) HWY_ATTR {
     const auto v = hn::Sub(LoadFirst(d, x + i, rest), by);
-    StoreFirst(d, v, y + i, rest);
     return hn::IfThenElseZero(hn::FirstN(d, static_cast<size_t>(rest)), hn::Mul(v, v));
   };
   return Total(d, n, term, last);
 }
 
 template <class T>
-void ScaleOf(T* y, T scale, const T* weight, const T* bias, int64_t n) {
+void ScaleOf(const T* x, T shift, T scale, const T* weight, const T* bias, T* y, int64_t n) {
   const hn::ScalableTag<T> d;
   const auto width = static_cast<int64_t>(hn::Lanes(d));
-  const auto by = hn::Set(d, scale);
+  const auto by = hn::Set(d, scale), from = hn::Set(d, shift);
   int64_t i = 0;
   for (; i + width <= n; i += width) {
-    auto v = hn::Mul(hn::LoadU(d, y + i), by);
+    hwy::Prefetch(x + n + i);  // rows come one after the other, and a machine foresees none beyond a page
+    auto v = hn::Mul(hn::Sub(hn::LoadU(d, x + i), from), by);
     if (weight) v = hn::Mul(v, hn::LoadU(d, weight + i));
     if (bias) v = hn::Add(v, hn::LoadU(d, bias + i));
     hn::StoreU(v, d, y + i);
   }
   if (const int64_t rest = n - i; rest > 0) {
-    auto v = hn::Mul(LoadFirst(d, y + i, rest), by);
+    auto v = hn::Mul(hn::Sub(LoadFirst(d, x + i, rest), from), by);
     if (weight) v = hn::Mul(v, LoadFirst(d, weight + i, rest));
     if (bias) v = hn::Add(v, LoadFirst(d, bias + i, rest));
     StoreFirst(d, v, y + i, rest);
   }
 }
 
-float Centre32(const float* x, float shift, float* y, int64_t n) { return CentreOf(x, shift, y, n); }
-double Centre64(const double* x, double shift, double* y, int64_t n) { return CentreOf(x, shift, y, n); }
-void Scale32(float* y, float scale, const float* weight, const float* bias, int64_t n) {
-  ScaleOf(y, scale, weight, bias, n);
+float Squares32(const float* x, float shift, int64_t n) { return SquaresOf(x, shift, n); }
+double Squares64(const double* x, double shift, int64_t n) { return SquaresOf(x, shift, n); }
+void Scale32(const float* x, float shift, float scale, const float* weight, const float* bias, float* y, int64_t n) {
+  ScaleOf(x, shift, scale, weight, bias, y, n);
 }
-void Scale64(double* y, double scale, const double* weight, const double* bias, int64_t n) {
-  ScaleOf(y, scale, weight, bias, n);
+void Scale64(const double* x, double shift, double scale, const double* weight, const double* bias, double* y,
+             int64_t n) {
+  ScaleOf(x, shift, scale, weight, bias, y, n);
 }
 float Dot32(const float* x, const float* y, int64_t n) { return DotOf(x, y, n); }
 double Dot64(const double* x, const double* y, int64_t n) { return DotOf(x, y, n); }
@@ -118,8 +119,8 @@ namespace {
 HWY_EXPORT(ExpSum);
 HWY_EXPORT(Dot32);
 HWY_EXPORT(Dot64);
-HWY_EXPORT(Centre32);
-HWY_EXPORT(Centre64);
+HWY_EXPORT(Squares32);
+HWY_EXPORT(Squares64);
 HWY_EXPORT(Scale32);
 HWY_EXPORT(Scale64);
 
@@ -194,17 +195,13 @@ double sum(const double* x, int64_t n) { return total(x, n); }
 float dot(const float* x, const float* y, int64_t n) { return HWY_DYNAMIC_DISPATCH(Dot32)(x, y, n); }
 double dot(const double* x, const double* y, int64_t n) { return HWY_DYNAMIC_DISPATCH(Dot64)(x, y, n); }
 
-float centre(const float* x, float shift, float* y, int64_t n) {
-  return HWY_DYNAMIC_DISPATCH(Centre32)(x, shift, y, n);
+float sum_squares(const float* x, float shift, int64_t n) { return HWY_DYNAMIC_DISPATCH(Squares32)(x, shift, n); }
+double sum_squares(const double* x, double shift, int64_t n) { return HWY_DYNAMIC_DISPATCH(Squares64)(x, shift, n); }
+void scale(const float* x, float shift, float by, const float* weight, const float* bias, float* y, int64_t n) {
+  HWY_DYNAMIC_DISPATCH(Scale32)(x, shift, by, weight, bias, y, n);
 }
-double centre(const double* x, double shift, double* y, int64_t n) {
-  return HWY_DYNAMIC_DISPATCH(Centre64)(x, shift, y, n);
-}
-void scale(float* y, float by, const float* weight, const float* bias, int64_t n) {
-  HWY_DYNAMIC_DISPATCH(Scale32)(y, by, weight, bias, n);
-}
-void scale(double* y, double by, const double* weight, const double* bias, int64_t n) {
-  HWY_DYNAMIC_DISPATCH(Scale64)(y, by, weight, bias, n);
+void scale(const double* x, double shift, double by, const double* weight, const double* bias, double* y, int64_t n) {
+  HWY_DYNAMIC_DISPATCH(Scale64)(x, shift, by, weight, bias, y, n);
 }
 
 }  // namespace fovea::cpu

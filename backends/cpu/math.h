@@ -33,11 +33,11 @@ double sum(const double* x, int64_t n);
 float dot(const float* x, const float* y, int64_t n);
 double dot(const double* x, const double* y, int64_t n);
 
-/// y = x - shift; the sum of its squares.
-float centre(const float* x, float shift, float* y, int64_t n);
-double centre(const double* x, double shift, double* y, int64_t n);
-/// y = y * by * weight + bias, in one pass; weight and bias may be null.
-void scale(float* y, float by, const float* weight, const float* bias, int64_t n);
-void scale(double* y, double by, const double* weight, const double* bias, int64_t n);
+/// The sum of the squares of x - shift.
+float sum_squares(const float* x, float shift, int64_t n);
+double sum_squares(const double* x, double shift, int64_t n);
+/// y = (x - shift) * by * weight + bias, in one pass; weight and bias may be null.
+void scale(const float* x, float shift, float by, const float* weight, const float* bias, float* y, int64_t n);
+void scale(const double* x, double shift, double by, const double* weight, const double* bias, double* y, int64_t n);
 
 }  // namespace fovea::cpu

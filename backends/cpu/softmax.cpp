@@ -17,7 +17,7 @@ void softmax_row(const V* x, V* y, int64_t n, bool log) {
     for (int64_t i = 0; i < n; ++i) y[i] = x[i] - lse;
   } else {
     const V total = exp_shifted(x, shift, y, n);
-    scale(y, 1 / total, nullptr, nullptr, n);
+    scale(y, V(0), 1 / total, nullptr, nullptr, y, n);
   }
 }
 

@@ -62,9 +62,8 @@ void pack_rows(int64_t rows, int64_t depth, Matrix<float> from, float* to) {
     }
     return;
   }
-  each_tile<most_rows>(rows, [&]<int R>(std::integral_constant<int, R>, int64_t row) HWY_ATTR {
-    pack_tile<R>(depth, from.at(row, 0), to + row * depth);
-  });
+  each_tile<most_rows>(rows, [&]<int R>(std::integral_constant<int, R>, int64_t row)
+                                 HWY_ATTR { pack_tile<R>(depth, from.at(row, 0), to + row * depth); });
 }
 
 // Panels [depth, panel_width] one behind the other; the last is a vector narrower where that holds its columns, and
