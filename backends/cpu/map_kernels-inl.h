@@ -144,9 +144,10 @@ HWY_INLINE V Apply(D d, V a, [[maybe_unused]] V b, [[maybe_unused]] V c) {
     if constexpr (op == Op::sqrt) return hn::Sqrt(a);
     if constexpr (op == Op::rsqrt) return hn::Div(hn::Set(d, 1), hn::Sqrt(a));
     if constexpr (op == Op::reciprocal) return hn::Div(hn::Set(d, 1), a);
-    if constexpr (op == Op::floor) return hn::Floor(a);
-    if constexpr (op == Op::ceil) return hn::Ceil(a);
-    if constexpr (op == Op::round) return hn::Round(a);
+    // Rounding to zero keeps the sign, which Highway's scalars lose.
+    if constexpr (op == Op::floor) return hn::CopySign(hn::Floor(a), a);
+    if constexpr (op == Op::ceil) return hn::CopySign(hn::Ceil(a), a);
+    if constexpr (op == Op::round) return hn::CopySign(hn::Round(a), a);
     if constexpr (op == Op::div) return hn::Div(a, b);
     if constexpr (op == Op::le) return Truth(d, hn::Le(a, b));
     if constexpr (op == Op::ge) return Truth(d, hn::Ge(a, b));

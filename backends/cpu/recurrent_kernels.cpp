@@ -192,8 +192,8 @@ void backward_f64(const RecurrentBackward<double>& pass, const RecurrentRows& ro
 }
 
 RecurrentLayout layout_of(size_t element) {
-  const auto bytes = static_cast<int64_t>(hn::Lanes(hn::ScalableTag<uint8_t>()));
-  return {bytes / static_cast<int64_t>(element), 2, back_vectors};
+  const size_t lanes = element == 8 ? hn::Lanes(hn::ScalableTag<double>()) : hn::Lanes(hn::ScalableTag<float>());
+  return {static_cast<int64_t>(lanes), 2, back_vectors};
 }
 
 }  // namespace fovea::cpu::HWY_NAMESPACE

@@ -1,5 +1,7 @@
 #include "fovea/backends/cpu/math.h"
 
+#include <hwy/highway.h>
+
 #include <bit>
 #include <cmath>
 #include <limits>
@@ -99,9 +101,12 @@ TEST_P(Functions, AreAccurateInF32) {
   const Array x = all_sorts(), y = test::make(x.view.shape);
   apply(GetParam().op, f32, {&x.view}, y);
   double worst = 0;
+  // Better targets have lower bits. Without fused multiply-adds polynomials round more often.
+  const bool fused = (hwy::SupportedTargets() & (HWY_SSE4 - 1)) != 0;
+  const double most = GetParam().most_ulps == 1 && !fused ? 1.1 : GetParam().most_ulps;
   for (int64_t i = 0; i < x.numel(); ++i) {
     const double error = ulps(y.data<float>()[i], GetParam().exact(x.get(i)));
-    ASSERT_LE(error, GetParam().most_ulps) << name(GetParam().op) << " of " << x.get(i) << " is " << y.get(i);
+    ASSERT_LE(error, most) << name(GetParam().op) << " of " << x.get(i) << " is " << y.get(i);
     worst = std::max(worst, error);
   }
   RecordProperty("worst_ulps", fmt::format("{:.3f}", worst));

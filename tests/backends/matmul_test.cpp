@@ -96,6 +96,25 @@ TEST(Matmul, SkinnyShapesOfEveryLayoutEqualTheDefinition) {
   }
 }
 
+// Longer than the blocks that operands are packed in, with an edge on every side; rows a page apart among them.
+TEST(Matmul, ProductsOfSeveralBlocksEqualTheDefinition) {
+  for (const auto& [m, n, k] : {std::tuple{101, 530, 650}, {25, 37, 1024}, {200, 16, 700}, {97, 1040, 33}}) {
+    for (Layout la : {Layout::dense, Layout::transposed}) {
+      for (Layout lb : {Layout::dense, Layout::transposed}) {
+        for (bool accumulate : {false, true}) {
+          const Array a = noise({m, k}, 1, f32, la), b = noise({k, n}, 2, f32, lb);
+          const Array out = full({m, n}, 3, f32, Layout::padded);
+          cpu().matmul({.a = a, .b = b, .out = out, .accumulate = accumulate});
+          SCOPED_TRACE(fmt::format("{} x {} x {}, layouts {} {}", m, n, k, int(la), int(lb)));
+          std::vector<double> want = naive(a, b, {m, n});
+          for (double& x : want) x += accumulate ? 3 : 0;
+          expect_close(out.values(), want, 4 * tolerance(f32));
+        }
+      }
+    }
+  }
+}
+
 TEST(Matmul, BroadcastsAndFoldsBatchAxes) {
   struct Case {
     Shape a, b, out;
@@ -173,7 +192,8 @@ TEST(Matmul, AddsBiasAndOutAndActivates) {
 }
 
 TEST(Matmul, GivesTheSameBytesOnAnyNumberOfThreads) {
-  for (const auto& [m, n, k] : {std::tuple{32, 384, 128}, {512, 512, 512}, {2000, 30, 64}, {1, 4000, 400}}) {
+  for (const auto& [m, n, k] :
+       {std::tuple{32, 384, 128}, {512, 512, 512}, {515, 390, 900}, {2000, 30, 64}, {1, 4000, 400}}) {
     const Array a = noise({m, k}, 1), b = noise({k, n}, 2, f32, Layout::transposed);
     expect_same_bytes_on_any_threads([&, m = m, n = n] {
       const Array out = make({m, n});
