@@ -1,11 +1,18 @@
-// Times single kernels with Google Benchmark: products at the sizes that models have, elementwise functions, row
-// kernels, and what one small operation costs with its graph.
+// Times single kernels with Google Benchmark: products at the sizes that models have beside those of OpenBLAS and, where it
+// is installed, oneDNN; elementwise functions, row kernels, and what one small operation costs with its graph.
 //
 //     build/release/bench/kernels --benchmark_filter=product --benchmark_repetitions=5
 
 #include <benchmark/benchmark.h>
+#include <cblas.h>
+#include <omp.h>
+
+#include <array>
 
 #include "fovea/fovea.h"
+#ifdef FOVEA_ONEDNN
+#include <oneapi/dnnl/dnnl.h>
+#endif
 
 namespace {
 
@@ -17,24 +24,53 @@ void rates(benchmark::State& state, double operations, double bytes) {
   if (bytes > 0) state.counters["GB/s"] = Counter(bytes * 1e-9, Counter::kIsIterationInvariantRate);
 }
 
-void product(benchmark::State& state) {
+float* floats(const Tensor& x) { return x.view().data<float>(); }
+
+/// c [m, n] = a [m, k] times the transpose of b [n, k]: a layer's product.
+void product(benchmark::State& state, void (*multiply)(const Tensor& a, const Tensor& b)) {
   const NoGrad off;
   const int64_t m = state.range(0), n = state.range(1), k = state.range(2);
+  const int threads = num_threads();
+  set_num_threads(static_cast<int>(state.range(3)));
+  omp_set_num_threads(num_threads());
   const Tensor a = randn({m, k}), b = randn({n, k});
-  for (auto _ : state) benchmark::DoNotOptimize(matmul(a, b.mT()));
+  for (auto _ : state) multiply(a, b);
   rates(state, 2.0 * static_cast<double>(m * n * k), 0);
+  set_num_threads(threads);
 }
-BENCHMARK(product)
-    ->ArgNames({"m", "n", "k"})
-    ->Args({1, 384, 128})
-    ->Args({32, 384, 128})
-    ->Args({128, 512, 784})
-    ->Args({2048, 384, 128})
-    ->Args({2048, 512, 128})
-    ->Args({2048, 128, 512})
-    ->Args({4096, 1024, 256})
-    ->Args({4096, 256, 1024})
-    ->UseRealTime();
+
+void products(benchmark::internal::Benchmark* bench) {
+  bench->ArgNames({"m", "n", "k", "threads"})->UseRealTime();
+  for (const int64_t threads : {1, 2}) {
+    for (const auto& [m, n, k] : {std::array<int64_t, 3>{1, 384, 128},
+                                  {32, 384, 128},
+                                  {128, 512, 784},
+                                  {2048, 384, 128},
+                                  {2048, 512, 128},
+                                  {2048, 128, 512},
+                                  {4096, 1024, 256},
+                                  {4096, 256, 1024},
+                                  {2048, 2048, 2048}})
+      bench->Args({m, n, k, threads});
+  }
+}
+BENCHMARK_CAPTURE(product, fovea, [](const Tensor& a, const Tensor& b) {
+  benchmark::DoNotOptimize(matmul(a, b.mT()));
+})->Apply(products);
+BENCHMARK_CAPTURE(product, openblas, [](const Tensor& a, const Tensor& b) {
+  const Tensor c = empty({a.size(0), b.size(0)});
+  const auto m = static_cast<blasint>(a.size(0)), n = static_cast<blasint>(b.size(0)),
+             k = static_cast<blasint>(a.size(1));
+  cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, m, n, k, 1, floats(a), k, floats(b), k, 0,
+              floats(c), n);
+})->Apply(products);
+#ifdef FOVEA_ONEDNN
+BENCHMARK_CAPTURE(product, onednn, [](const Tensor& a, const Tensor& b) {
+  const Tensor c = empty({a.size(0), b.size(0)});
+  dnnl_sgemm('N', 'T', a.size(0), b.size(0), a.size(1), 1, floats(a), a.size(1), floats(b), a.size(1), 0,
+             floats(c), b.size(0));
+})->Apply(products);
+#endif
 
 void elementwise(benchmark::State& state, Tensor (*f)(const Tensor&)) {
   const NoGrad off;

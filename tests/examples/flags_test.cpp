@@ -12,12 +12,6 @@ namespace {
 
 using Flags = std::set<std::string>;
 
-/// The words of a line, between its spaces.
-Words words_of(const std::string& line) {
-  std::istringstream in(line);
-  return {std::istream_iterator<std::string>(in), std::istream_iterator<std::string>()};
-}
-
 Flags flags_among(const Words& words) {
   Flags flags;
   for (const std::string& word : words) {
@@ -61,7 +55,7 @@ const std::string how =
     "--config {}/two_epochs.json";
 const std::string all = "train --train {}/data --valid {}/data --out {}/all" + how;
 /// Those that the language model does not have.
-const std::string classifiers = all + " --memory 64MiB --rank-timeout 60";
+const std::string of_classifiers = all + " --memory 64MiB --rank-timeout 60";
 const std::string folds =
     "train --train {}/data --hold-out 0.2 --folds 2 --resume --costs {}/costs.csv --threshold cost --epochs 1 "
     "--out {}/folds --quiet";
@@ -83,23 +77,23 @@ Uses uses_of(const std::string& trainer) {
     return Elsewhere{"demo", file, {"--out", "--device", "--threads", "--quiet", "--json"}};
   };
   if (trainer == "text") {
-    return {
-        .lines = {classifiers + " --text text --label label --encoder gru --attention multi_head --weights sum --gate "
-                                "--embedding 8 --hidden 8 --layers 2 --heads 2 --word-dropout 0.1 --tokens char "
-                                "--vocabulary 100 --min-count 1 --max-length 50",
-                  folds + " --encoder bag --bigrams --bigram-buckets 4096",
-                  "train --train {}/data --out {}/stream --encoder transformer --positions rotary --embedding 8 "
-                  "--heads 2 --hidden 8 --layers 1 --stream --buffer 100 --epochs 1",
-                  "train --train {}/data --no-header --label 0 --text 1 --out {}/bare --encoder conv --kernels 2,3 "
-                  "--hidden 4 --epochs 1",
-                  "train --train {}/data --out {}/sentences --encoder hierarchical --max-sentence 10 --drop 0.1 "
-                  "--swap 0.1 --noise 0.1 --embedding 8 --hidden 4 --epochs 1",
-                  search + " --embedding 8 --hidden 8", evaluate + " --text text --label label",
-                  "evaluate --model {}/bare --data {}/data --no-header", predict + "lovely", exports},
-        .elsewhere = {serve, demo("text_classifier_test.cpp")}};
+    return {.lines = {of_classifiers +
+                          " --text text --label label --encoder gru --attention multi_head --weights sum --gate "
+                          "--embedding 8 --hidden 8 --layers 2 --heads 2 --word-dropout 0.1 --tokens char "
+                          "--vocabulary 100 --min-count 1 --max-length 50",
+                      folds + " --encoder bag --bigrams --bigram-buckets 4096",
+                      "train --train {}/data --out {}/stream --encoder transformer --positions rotary --embedding 8 "
+                      "--heads 2 --hidden 8 --layers 1 --stream --buffer 100 --epochs 1",
+                      "train --train {}/data --no-header --label 0 --text 1 --out {}/bare --encoder conv --kernels 2,3 "
+                      "--hidden 4 --epochs 1",
+                      "train --train {}/data --out {}/sentences --encoder hierarchical --max-sentence 10 --drop 0.1 "
+                      "--swap 0.1 --noise 0.1 --embedding 8 --hidden 4 --epochs 1",
+                      search + " --embedding 8 --hidden 8", evaluate + " --text text --label label",
+                      "evaluate --model {}/bare --data {}/data --no-header", predict + "lovely", exports},
+            .elsewhere = {serve, demo("text_classifier_test.cpp")}};
   }
   if (trainer == "image") {
-    return {.lines = {classifiers +
+    return {.lines = {of_classifiers +
                           " --encoder transformer --attention none --patch 3 --layers 1 --heads 2 --channels 3 "
                           "--height 9 --width 12 --shift 0.1 --rotate 5 --scale 0.1 --crop 0.1 --flip --cutout 0.2 "
                           "--mixup 0.2 --hidden 8",
@@ -108,7 +102,7 @@ Uses uses_of(const std::string& trainer) {
             .elsewhere = {serve, demo("media_classifiers_test.cpp")}};
   }
   if (trainer == "speech") {
-    return {.lines = {classifiers +
+    return {.lines = {of_classifiers +
                           " --label folder --encoder gru --rate 4000 --max-seconds 0.12 --features mfcc --window 0.03 "
                           "--hop 0.015 --shift 0.01 --noise 0.1 --frequency-masks 1 --frequency-width 0.3 "
                           "--time-masks 1 --time-width 0.3 --mels 12 --coefficients 6 --hidden 8 --layers 1",
@@ -118,7 +112,7 @@ Uses uses_of(const std::string& trainer) {
             .elsewhere = {serve, demo("media_classifiers_test.cpp")}};
   }
   if (trainer == "tabular") {
-    return {.lines = {classifiers +
+    return {.lines = {of_classifiers +
                           " --label class --dim 8 --heads 2 --layers 1 --feedforward 8 --hidden 8 --knots 2 "
                           "--column-dropout 0.1 "
                           "--noise 0.1 --drop z --numeric x,y --categorical colour --missing -,? --scale standard",
@@ -131,17 +125,17 @@ Uses uses_of(const std::string& trainer) {
             .elsewhere = {serve, demo("tabular_classifier_test.cpp")}};
   }
   if (trainer == "multimodal") {
-    return {
-        .lines = {classifiers + " --text note --label class --use both --dim 8 --heads 2 --knots 2 --word-dropout 0.1 "
-                                "--column-dropout 0.1 --drop z --numeric x,y --categorical colour --missing -,? "
-                                "--scale standard --tokens char --vocabulary 50 --max-length 40",
-                  folds + " --text note --dim 8 --heads 2",
-                  "train --train {}/bare.csv --no-header --skip-lines 1 --text 2 --label 5 --out {}/bare --dim 8 "
-                  "--heads 2 --epochs 1",
-                  search + " --text note --dim 8 --heads 2", evaluate + " --text note --label class",
-                  "evaluate --model {}/bare --data {}/bare.csv --no-header --skip-lines 1",
-                  predict + R"({"x":0.5,"note":"red"})", exports},
-        .elsewhere = {serve, demo("multimodal_classifier_test.cpp")}};
+    return {.lines = {of_classifiers +
+                          " --text note --label class --use both --dim 8 --heads 2 --knots 2 --word-dropout 0.1 "
+                          "--column-dropout 0.1 --drop z --numeric x,y --categorical colour --missing -,? "
+                          "--scale standard --tokens char --vocabulary 50 --max-length 40",
+                      folds + " --text note --dim 8 --heads 2",
+                      "train --train {}/bare.csv --no-header --skip-lines 1 --text 2 --label 5 --out {}/bare --dim 8 "
+                      "--heads 2 --epochs 1",
+                      search + " --text note --dim 8 --heads 2", evaluate + " --text note --label class",
+                      "evaluate --model {}/bare --data {}/bare.csv --no-header --skip-lines 1",
+                      predict + R"({"x":0.5,"note":"red"})", exports},
+            .elsewhere = {serve, demo("multimodal_classifier_test.cpp")}};
   }
   const std::string model =
       " --context 16 --dim 16 --layers 1 --heads 2 --feedforward 16 --positions learned --untied "

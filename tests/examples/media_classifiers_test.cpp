@@ -25,12 +25,6 @@ std::vector<Json> json_lines(const std::string& text) {
   return lines;
 }
 
-/// The words of a line, between its spaces.
-Words words_of(const std::string& line) {
-  std::istringstream in(line);
-  return {std::istream_iterator<std::string>(in), std::istream_iterator<std::string>()};
-}
-
 class MediaClassifier : public testing::TestWithParam<Kind (*)()> {
  protected:
   Finished call(const Words& arguments) const { return run(kind.program, arguments); }

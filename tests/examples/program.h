@@ -3,8 +3,10 @@
 #include <sys/types.h>
 
 #include <cstdio>
+#include <iterator>
 #include <memory>
 #include <optional>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -12,6 +14,12 @@ namespace fovea::test {
 
 /// A program's arguments.
 using Words = std::vector<std::string>;
+
+/// The words of a line, between its spaces.
+inline Words words_of(const std::string& line) {
+  std::istringstream in(line);
+  return {std::istream_iterator<std::string>(in), std::istream_iterator<std::string>()};
+}
 
 inline Words operator+(Words words, const Words& more) {
   words.insert(words.end(), more.begin(), more.end());
