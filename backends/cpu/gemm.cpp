@@ -73,9 +73,9 @@ void multiply(int64_t m, int64_t n, int64_t k, Matrix<T> a, Matrix<T> b, T* c, i
     for (int64_t i = 0; i < m && !accumulate; ++i) std::fill_n(c + i * stride, n, T(0));
     return;
   }
-  if (is_skinny(m, n, k)) return skinny_product(m, n, k, a, b, c, stride, 1, accumulate);
-  if (is_skinny(n, m, k)) return skinny_product(n, m, k, b.transposed(), a.transposed(), c, 1, stride, accumulate);
   if constexpr (sizeof(T) == 4) {
+    if (is_skinny(m, n, k)) return skinny_product(m, n, k, a, b, c, stride, 1, accumulate);
+    if (is_skinny(n, m, k)) return skinny_product(n, m, k, b.transposed(), a.transposed(), c, 1, stride, accumulate);
     if (has_tile_product()) return tile_product(m, n, k, a, b, c, stride, accumulate);
   }
   // Lengths that overflow OpenBLAS's 32-bit sizes go in parts.

@@ -119,20 +119,8 @@ void dots_f32(int64_t rows, int64_t columns, int64_t depth, const float* x, int6
     dot_form<R>(columns, depth, x, x_row, y, y_column, out, out_row, out_column, accumulate);
   });
 }
-void dots_f64(int64_t rows, int64_t columns, int64_t depth, const double* x, int64_t x_row, const double* y,
-              int64_t y_column, double* out, int64_t out_row, int64_t out_column, bool accumulate) {
-  visit_rows(rows, [&]<int R>(std::integral_constant<int, R>) {
-    dot_form<R>(columns, depth, x, x_row, y, y_column, out, out_row, out_column, accumulate);
-  });
-}
 void rows_f32(int64_t rows, int64_t columns, int64_t depth, const float* x, int64_t x_row, const float* y,
               int64_t y_row, float* out, int64_t out_row) {
-  visit_rows(rows, [&]<int R>(std::integral_constant<int, R>) {
-    row_form<R>(columns, depth, x, x_row, y, y_row, out, out_row);
-  });
-}
-void rows_f64(int64_t rows, int64_t columns, int64_t depth, const double* x, int64_t x_row, const double* y,
-              int64_t y_row, double* out, int64_t out_row) {
   visit_rows(rows, [&]<int R>(std::integral_constant<int, R>) {
     row_form<R>(columns, depth, x, x_row, y, y_row, out, out_row);
   });
@@ -145,51 +133,34 @@ HWY_AFTER_NAMESPACE();
 namespace fovea::cpu {
 
 HWY_EXPORT(dots_f32);
-HWY_EXPORT(dots_f64);
 HWY_EXPORT(rows_f32);
-HWY_EXPORT(rows_f64);
 
-namespace {
-
-template <class T, class Dots, class Rows>
-void product(int64_t rows, int64_t columns, int64_t depth, Matrix<T> x, Matrix<T> y, T* out, int64_t out_row,
-             int64_t out_column, bool accumulate, Dots dots, Rows add_rows) {
-  Scratch<T> dense;
+void skinny_product(int64_t rows, int64_t columns, int64_t depth, Matrix<float> x, Matrix<float> y, float* out,
+                    int64_t out_row, int64_t out_column, bool accumulate) {
+  Scratch<float> dense;
   if (x.column != 1 && depth > 1) {
-    dense = Scratch<T>(rows * depth);
+    dense = Scratch<float>(rows * depth);
     for (int64_t r = 0; r < rows; ++r) {
       for (int64_t k = 0; k < depth; ++k) dense[r * depth + k] = x.data[r * x.row + k * x.column];
     }
     x = {dense.data(), depth, 1};
   }
   if ((y.row == 1 || depth <= 1) && (y.column != 1 || columns <= 1))
-    return dots(rows, columns, depth, x.data, x.row, y.data, y.column, out, out_row, out_column, accumulate);
+    return HWY_DYNAMIC_DISPATCH(dots_f32)(rows, columns, depth, x.data, x.row, y.data, y.column, out, out_row,
+                                          out_column, accumulate);
   if (out_column == 1) {
-    for (int64_t r = 0; r < rows && !accumulate; ++r) std::fill_n(out + r * out_row, columns, T(0));
-    return add_rows(rows, columns, depth, x.data, x.row, y.data, y.row, out, out_row);
+    for (int64_t r = 0; r < rows && !accumulate; ++r) std::fill_n(out + r * out_row, columns, 0.0f);
+    return HWY_DYNAMIC_DISPATCH(rows_f32)(rows, columns, depth, x.data, x.row, y.data, y.row, out, out_row);
   }
-  const Scratch<T> sums(rows * columns);
-  std::fill_n(sums.data(), rows * columns, T(0));
-  add_rows(rows, columns, depth, x.data, x.row, y.data, y.row, sums.data(), columns);
+  const Scratch<float> sums(rows * columns);
+  std::fill_n(sums.data(), rows * columns, 0.0f);
+  HWY_DYNAMIC_DISPATCH(rows_f32)(rows, columns, depth, x.data, x.row, y.data, y.row, sums.data(), columns);
   for (int64_t r = 0; r < rows; ++r) {
     for (int64_t j = 0; j < columns; ++j) {
-      T& to = out[r * out_row + j * out_column];
+      float& to = out[r * out_row + j * out_column];
       to = accumulate ? to + sums[r * columns + j] : sums[r * columns + j];
     }
   }
-}
-
-}  // namespace
-
-void skinny_product(int64_t rows, int64_t columns, int64_t depth, Matrix<float> x, Matrix<float> y, float* out,
-                    int64_t out_row, int64_t out_column, bool accumulate) {
-  product(rows, columns, depth, x, y, out, out_row, out_column, accumulate, HWY_DYNAMIC_DISPATCH(dots_f32),
-          HWY_DYNAMIC_DISPATCH(rows_f32));
-}
-void skinny_product(int64_t rows, int64_t columns, int64_t depth, Matrix<double> x, Matrix<double> y, double* out,
-                    int64_t out_row, int64_t out_column, bool accumulate) {
-  product(rows, columns, depth, x, y, out, out_row, out_column, accumulate, HWY_DYNAMIC_DISPATCH(dots_f64),
-          HWY_DYNAMIC_DISPATCH(rows_f64));
 }
 
 }  // namespace fovea::cpu

@@ -11,7 +11,5 @@ inline constexpr int64_t skinny_rows = 4;
 /// and y [depth, columns], where rows <= skinny_rows and one axis of y is dense. One thread.
 void skinny_product(int64_t rows, int64_t columns, int64_t depth, Matrix<float> x, Matrix<float> y, float* out,
                     int64_t out_row, int64_t out_column, bool accumulate);
-void skinny_product(int64_t rows, int64_t columns, int64_t depth, Matrix<double> x, Matrix<double> y, double* out,
-                    int64_t out_row, int64_t out_column, bool accumulate);
 
 }  // namespace fovea::cpu
