@@ -16,15 +16,21 @@ target_include_directories(fovea PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/
 target_link_libraries(fovea PUBLIC fmt::fmt PRIVATE PkgConfig::OPENBLAS PkgConfig::HWY OpenMP::OpenMP_CXX
                                                  nlohmann_json::nlohmann_json CLI11::CLI11 ZLIB::ZLIB PNG::PNG PkgConfig::KISSFFT ICU::uc Threads::Threads)
 
+# fovea_module(NAME LIBRARY): what only some programs need, in a file of its own, which the library loads when it is asked
+# for (see train/library_module.h). Neither needs anything of the other, so that only the module is linked to LIBRARY.
+function(fovea_module name library)
+  add_library(fovea_${name} MODULE train/${name}/module.cpp)
+  fovea_optimize(fovea_${name} 1)
+  target_include_directories(fovea_${name} PRIVATE ${PROJECT_BINARY_DIR}/include/train)
+  target_link_libraries(fovea_${name} PRIVATE ${library} fovea_options)
+  add_dependencies(fovea fovea_${name})
+  install(TARGETS fovea_${name} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+endfunction()
 if(HTTPLIB_FOUND)
-  target_link_libraries(fovea PRIVATE PkgConfig::HTTPLIB)
+  fovea_module(http PkgConfig::HTTPLIB)
 endif()
-# The one part that needs MPI: a module that the library loads under mpirun, and only there.
 if(FOVEA_MPI AND MPI_CXX_FOUND)
-  add_library(fovea_mpi MODULE train/mpi/module.cpp)
-  target_link_libraries(fovea_mpi PRIVATE MPI::MPI_CXX fovea_options)
-  add_dependencies(fovea fovea_mpi)
-  install(TARGETS fovea_mpi LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+  fovea_module(mpi MPI::MPI_CXX)
 endif()
 
 install(TARGETS fovea EXPORT fovea-targets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
@@ -32,7 +38,7 @@ install(TARGETS fovea EXPORT fovea-targets LIBRARY DESTINATION ${CMAKE_INSTALL_L
 install(FILES include/fovea/fovea.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/fovea)
 foreach(layer backends tensor autograd nn data onnx train)
   install(DIRECTORY ${layer}/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/fovea/${layer} FILES_MATCHING PATTERN "*.h"
-          PATTERN cpu EXCLUDE PATTERN vulkan EXCLUDE PATTERN mpi EXCLUDE)
+          PATTERN cpu EXCLUDE PATTERN vulkan EXCLUDE PATTERN mpi EXCLUDE PATTERN http EXCLUDE)
 endforeach()
 install(EXPORT fovea-targets NAMESPACE fovea:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/fovea)
 configure_package_config_file(cmake/fovea-config.cmake.in ${PROJECT_BINARY_DIR}/fovea-config.cmake

@@ -5,7 +5,7 @@
 #include <memory>
 #include <string>
 
-// The one door to the HTTP library: nothing else knows it.
+// The one door to the HTTP library, which only the module behind it knows.
 namespace fovea::train {
 
 struct HttpRequest {
@@ -30,26 +30,23 @@ struct HttpServerOptions {
 };
 
 /// Answers requests of HTTP 1.1 by threads of its own, whatever the path; unreadable ones by status and a JSON object
-/// with the member "error".
+/// with the member "error". Stops when it is destroyed.
 class HttpServer {
  public:
   /// Called by many threads at once. What it throws is answered by 500.
   using Handler = std::function<HttpResponse(const HttpRequest&)>;
 
   /// Listens from here on. Throws UsageError where it cannot, or where the build has no HTTP library.
-  HttpServer(const HttpServerOptions& options, Handler handler);
+  static std::unique_ptr<HttpServer> start(const HttpServerOptions& options, Handler handler);
+
+  HttpServer() = default;
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;
-  /// Stops.
-  ~HttpServer();
+  virtual ~HttpServer() = default;
 
-  int64_t port() const;
+  virtual int64_t port() const = 0;
   /// Takes no more requests and waits until those that have come are answered.
-  void stop();
-
- private:
-  struct Impl;
-  std::unique_ptr<Impl> impl_;
+  virtual void stop() = 0;
 };
 
 /// The JSON object that tells of an error.

@@ -1,4 +1,3 @@
-#include <dlfcn.h>
 #include <fmt/format.h>
 #include <sched.h>
 #include <unistd.h>
@@ -7,11 +6,11 @@
 #include <chrono>
 #include <climits>
 #include <cstdlib>
-#include <filesystem>
 #include <string>
 #include <thread>
 
 #include "fovea/train/interrupt.h"
+#include "fovea/train/library_module.h"
 #include "fovea/train/mpi/functions.h"
 #include "fovea/train/options.h"
 #include "fovea/train/process_group.h"
@@ -36,30 +35,22 @@ int number_in(const char* name) {
   return text ? std::atoi(text) : 0;
 }
 
-/// The file of the module: beside the library, else wherever the system looks.
-const MpiFunctions& load_module() {
-  Dl_info own{};
-  dladdr(reinterpret_cast<const void*>(&load_module), &own);
-  const std::string name = "libfovea_mpi.so";
-  void* module = nullptr;
-  if (own.dli_fname) {
-    const std::string beside = std::filesystem::path(own.dli_fname).parent_path() / name;
-    module = dlopen(beside.c_str(), RTLD_NOW | RTLD_GLOBAL);  // Open MPI's own modules look for its symbols
-  }
-  if (!module) module = dlopen(name.c_str(), RTLD_NOW | RTLD_GLOBAL);
-  void* found = module ? dlsym(module, mpi_functions_name) : nullptr;
+const MpiFunctions& load_mpi() {
+  const std::string module = "libfovea_mpi.so";
+  // Open MPI's own modules look for its symbols.
+  void* found = load_library_module(module, mpi_functions_name, ModuleScope::everybodys);
   if (!found) {
     refuse(
         "started by mpirun, but Fovea was built without MPI ({} is not there): install libopenmpi-dev and build again, "
         "or start it alone",
-        name);
+        module);
   }
   return *reinterpret_cast<GetMpiFunctions>(found)();
 }
 
 class MpiGroup final : public ProcessGroup {
  public:
-  MpiGroup() : mpi_(load_module()) { check(mpi_.start(&rank_, &size_)); }
+  MpiGroup() : mpi_(load_mpi()) { check(mpi_.start(&rank_, &size_)); }
 
   int rank() const override { return rank_; }
   int size() const override { return size_; }

@@ -154,15 +154,16 @@ ServingCounts serve(TrainedModel& trained, const std::string& program, const Ser
                     const RunOptions& run) {
   const InterruptGuard interrupt;
   PredictionService service(trained, program, run.device, options);
-  HttpServer server(options.http, [&](const HttpRequest& request) { return service.respond(request); });
+  const auto server =
+      HttpServer::start(options.http, [&](const HttpRequest& request) { return service.respond(request); });
   if (!run.quiet) {
-    fmt::print("listening at http://{}:{}\n", options.http.host, server.port());
+    fmt::print("listening at http://{}:{}\n", options.http.host, server->port());
     std::fflush(stdout);
   }
   while (!InterruptGuard::requested()) service.work(patience);
   std::atomic<bool> stopped = false;
   std::thread stopping([&] {
-    server.stop();
+    server->stop();
     stopped = true;
   });
   while (!stopped) service.work(patience);

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "fovea/data/safetensors.h"
+#include "lone_library.h"
 #include "support/expect.h"
 #include "trainers.h"
 
@@ -165,12 +166,8 @@ TEST_F(Ranks, SayOnceWhatIsWrong) {
   EXPECT_EQ(lines_with(prediction.error, "predict works in one process: start it without mpirun"), 1);
 }
 
-// A library without the module beside it, as one that was built without MPI.
 TEST_F(Ranks, SayWhereMpiWasNotBuilt) {
-  fs::copy_file(FOVEA_LIBRARY, folder / fs::path(FOVEA_LIBRARY).filename().string());
-  const Finished done =
-      run("/usr/bin/env",
-          Words{"OMPI_COMM_WORLD_SIZE=2", "LD_LIBRARY_PATH=" + (folder / ""), TEXT_CLASSIFIER} + train_into("no"));
+  const Finished done = LoneLibrary().run(TEXT_CLASSIFIER, train_into("no"), {"OMPI_COMM_WORLD_SIZE=2"});
   EXPECT_EQ(done.status, 2) << done.out;
   EXPECT_THAT(done.error, HasSubstr("started by mpirun, but Fovea was built without MPI"));
   EXPECT_FALSE(fs::exists(folder / "no"));

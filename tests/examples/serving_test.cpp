@@ -6,6 +6,7 @@
 
 #include "fovea/train/base64.h"
 #include "http_client.h"
+#include "lone_library.h"
 #include "refusal.h"
 #include "trainers.h"
 
@@ -54,18 +55,14 @@ void expect_close(const Json& a, const Json& b, const std::string& where = "") {
   }
 }
 
+#define SKIP_WITHOUT_HTTP() \
+  if (!FOVEA_SERVES) GTEST_SKIP() << "skipped: cpp-httplib (libcpp-httplib-dev) is not installed"
+
 class Serving : public EveryTrainer {
  protected:
   void SetUp() override {
+    SKIP_WITHOUT_HTTP();
     ASSERT_EQ(train(model, {"--epochs", "2", "--quiet"}).status, 0);
-    try {
-      Server trial(GetParam().program, model);
-    } catch (const std::runtime_error& error) {
-      if (std::string(error.what()).find("cannot serve") != std::string::npos) {
-        GTEST_SKIP() << "skipped: cpp-httplib is not installed";
-      }
-      throw;
-    }
   }
 
   /// Some inputs as the command line takes them ...
@@ -304,41 +301,59 @@ TEST_P(Serving, TakesAFileAsItIs) {
 
 INSTANTIATE_TEST_SUITE_P(Trainers, Serving, testing::ValuesIn(classifiers()), name_of);
 
-TEST(ServingRefusal, IsOneLineAndNothingListens) {
+class ServingRefusal : public testing::Test {
+ protected:
+  void SetUp() override {
+    const std::string data = folder.write("train.csv", reviews(60));
+    ASSERT_EQ(classify(Words{"train", "--train", data, "--out", model, "--epochs", "1", "--quiet"} + small).status, 0);
+  }
+
   const TempFolder folder;
-  const std::string data = folder.write("train.csv", reviews(60)), model = folder / "model";
-  ASSERT_EQ(classify(Words{"train", "--train", data, "--out", model, "--epochs", "1", "--quiet"} + small).status, 0);
+  const std::string model = folder / "model";
+};
+
+TEST_F(ServingRefusal, IsOneLineAndNothingListens) {
+  SKIP_WITHOUT_HTTP();
   expect_refused(TEXT_CLASSIFIER, {"serve", "--model", folder / "none"}, folder / "none: there is no such folder",
                  folder / "");
   expect_refused(TEXT_CLASSIFIER, {"serve", "--model", model, "--port", "70000"},
                  "text_classifier: --port: 70000 is not between 0 and 65535", folder / "");
-  try {
-    Server first(TEXT_CLASSIFIER, model);
-    expect_refused(
-        TEXT_CLASSIFIER, {"serve", "--model", model, "--port", std::to_string(first.port)},
-        fmt::format("text_classifier: cannot listen at 127.0.0.1 port {}: Address already in use", first.port),
-        folder / "");
-    first.signal(SIGTERM);
-    EXPECT_EQ(first.finish().status, 0);
-    Program quiet(TEXT_CLASSIFIER, {"serve", "--model", model, "--host", "127.0.0.1", "--port",
-                                    std::to_string(first.port), "--device", "cpu", "--connections", "1", "--quiet"});
-    const auto listens = [&] {
-      try {
-        return ask(first.port, "GET", "/health").status == 200;
-      } catch (const std::runtime_error&) {
-        return false;
-      }
-    };
-    while (!listens()) std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    quiet.signal(SIGINT);
-    const Finished done = quiet.finish();
-    EXPECT_EQ(done.out + done.error, "");
-    expect_refused(TEXT_CLASSIFIER, {"serve", "--model", model, "--host", "no.such.host.invalid", "--port", "0"},
-                   "text_classifier: cannot listen at no.such.host.invalid port 0: ", folder / "");
-  } catch (const std::runtime_error& error) {
-    if (std::string(error.what()).find("cannot serve") == std::string::npos) throw;
-    GTEST_SKIP() << "skipped: cpp-httplib is not installed";
-  }
+  Server first(TEXT_CLASSIFIER, model);
+  expect_refused(TEXT_CLASSIFIER, {"serve", "--model", model, "--port", std::to_string(first.port)},
+                 fmt::format("text_classifier: cannot listen at 127.0.0.1 port {}: Address already in use", first.port),
+                 folder / "");
+  first.signal(SIGTERM);
+  EXPECT_EQ(first.finish().status, 0);
+  Program quiet(TEXT_CLASSIFIER, {"serve", "--model", model, "--host", "127.0.0.1", "--port",
+                                  std::to_string(first.port), "--device", "cpu", "--connections", "1", "--quiet"});
+  const auto listens = [&] {
+    try {
+      return ask(first.port, "GET", "/health").status == 200;
+    } catch (const std::runtime_error&) {
+      return false;
+    }
+  };
+  while (!listens()) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  quiet.signal(SIGINT);
+  const Finished done = quiet.finish();
+  EXPECT_EQ(done.out + done.error, "");
+  expect_refused(TEXT_CLASSIFIER, {"serve", "--model", model, "--host", "no.such.host.invalid", "--port", "0"},
+                 "text_classifier: cannot listen at no.such.host.invalid port 0: ", folder / "");
+}
+
+// As where the library was built without the HTTP library, or this is no longer there.
+TEST_F(ServingRefusal, SaysWhereTheModuleIsMissingOrBroken) {
+  const LoneLibrary library;
+  const Words serve{"serve", "--model", model, "--port", "0"};
+  const Finished missing = library.run(TEXT_CLASSIFIER, serve);
+  EXPECT_EQ(missing.status, 2);
+  EXPECT_EQ(missing.error,
+            "text_classifier: this build cannot serve: it was made without the library cpp-httplib "
+            "(libfovea_http.so is not there): install libcpp-httplib-dev and build again\n");
+  const std::string module = library.folder.write("libfovea_http.so", "not a library");
+  const Finished broken = library.run(TEXT_CLASSIFIER, serve);
+  EXPECT_EQ(broken.status, 2);
+  EXPECT_EQ(broken.error, "text_classifier: " + module + ": file too short\n");
 }
 
 }  // namespace

@@ -30,6 +30,12 @@ cmake --build "$scratch/build" >"$scratch/build.log" 2>&1 || { cat "$scratch/bui
 
 "$scratch/build/program" "$scratch/model.safetensors"
 
+# What only modules need is theirs alone.
+if ldd "$library" | grep -E 'httplib|ssl|brotli|libmpi'; then exit 1; fi
+for module in "$build"/libfovea_*.so; do
+  [ ! -e "$module" ] || find "$scratch/prefix" -name "${module##*/}" | grep .
+done
+
 strip --strip-unneeded -o "$scratch/stripped" "$library"
 bytes=$(stat -c %s "$scratch/stripped")
 echo "stripped library: $bytes bytes (limit $library_bytes_limit)"
