@@ -1,7 +1,6 @@
 #pragma once
 
 #include <functional>
-#include <memory>
 #include <string>
 #include <vector>
 
@@ -20,7 +19,6 @@ namespace fovea::train {
 ///     }
 class ClassifierProgram {
  public:
-  using MakeTask = std::function<std::unique_ptr<ClassifierTask>()>;
   /// Shows the program at work on data that it makes in `folder`; returns the exit status.
   using Demo = std::function<int(const ClassifierProgram& program, const std::string& folder, const RunOptions& run)>;
 
@@ -41,11 +39,7 @@ class ClassifierProgram {
 
  private:
   Command train_command() const;
-  Command evaluate_command() const;
-  Command predict_command() const;
   Command search_command() const;
-  Command export_command() const;
-  Command serve_command() const;
   Command demo_command() const;
 
   std::string name_;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -89,5 +90,8 @@ class ClassifierTask {
   /// Reads that back and takes the classes. Throws DataError.
   virtual void restore(const std::string& folder, data::Labels labels) = 0;
 };
+
+/// Makes tasks of one kind.
+using MakeTask = std::function<std::unique_ptr<ClassifierTask>()>;
 
 }  // namespace fovea::train

@@ -2,7 +2,6 @@
 
 #include <chrono>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -16,8 +15,6 @@ namespace fovea::train {
 /// keeps the best model. Trials differ in nothing but these options: seed and division of the data are the same.
 class HyperSearch {
  public:
-  using MakeTask = std::function<std::unique_ptr<ClassifierTask>()>;
-
   HyperSearch(std::string program, MakeTask make_task);
 
   void declare(OptionTable& options);

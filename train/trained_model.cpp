@@ -14,11 +14,11 @@ TrainedModel TrainedModel::load(const std::string& folder, const std::string& pr
   TrainingOptions training;
   double hold_out = 0;
   OptionTable options;
-  options.add("hold-out", &hold_out, "");
   task->declare_data(options);
+  options.take_given(given);
+  options.add("hold-out", &hold_out, "");
   task->declare_model(options);
   training.declare(options);
-  options.take_given(given);
   try {
     options.from_json(config.options, config_path(folder));
   } catch (const UsageError& error) {

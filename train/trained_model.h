@@ -18,8 +18,8 @@ struct TrainedModel {
   Decision decision = {};
   std::string options = "{}";  // the configuration that it was trained with, a JSON object
 
-  /// Reads a folder. `given` holds options of the command line, which win over the folder's; they must be those of
-  /// `task`. Throws DataError.
+  /// Reads a folder. How data is read is `given` by the command line's options, of `task` itself, else by the folder's.
+  /// Throws DataError.
   static TrainedModel load(const std::string& folder, const std::string& program, std::unique_ptr<ClassifierTask> task,
                            const OptionTable& given, Device device);
 };
