@@ -39,6 +39,13 @@ CustomKernel product(std::shared_ptr<const autograd::Int8Weight> weight) {
           .grain = 32};
 }
 
+/// The least bf16 that is not below a positive number.
+float up_to_bf16(float x) {
+  BFloat16 near(x);
+  if (static_cast<float>(near) < x) ++near.bits;
+  return static_cast<float>(near);
+}
+
 }  // namespace
 
 Int8Rows to_int8(const Tensor& x, Caller caller) {
@@ -55,7 +62,7 @@ Int8Rows to_int8(const Tensor& x, Caller caller) {
       if (!std::isfinite(value)) raise<ValueError>(caller, "to_int8: {} among the numbers", value);
       greatest = std::max(greatest, std::fabs(value));
     }
-    const float scale = greatest > 1e-36f ? greatest / 127 : 0;
+    const float scale = greatest > 1e-36f ? up_to_bf16(greatest / 127) : 0;
     out.scales.push_back(scale);
     for (const float value : row) {
       out.values.push_back(static_cast<int8_t>(scale > 0 ? std::lrint(value / scale) : 0));

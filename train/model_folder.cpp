@@ -33,12 +33,12 @@ bool is_scale(const data::SafetensorsFile& file, const std::string& name) {
 Int8Rows read_int8(const std::string& path, const data::SafetensorsFile& file, const std::string& name) {
   const auto& info = file.tensors().at(name);
   const auto scale = file.tensors().find(name + scale_suffix);
-  if (info.shape.rank() == 0 || scale == file.tensors().end() || scale->second.dtype != "F32" ||
+  if (info.shape.rank() == 0 || scale == file.tensors().end() || scale->second.dtype != "BF16" ||
       scale->second.shape != Shape{info.shape[0]}) {
-    data::fail(path, "tensor {} is I8 and has no F32 {} for each of its rows", data::in_quotes(name), scale_suffix);
+    data::fail(path, "tensor {} is I8 and has no BF16 {} for each of its rows", data::in_quotes(name), scale_suffix);
   }
   const auto* bytes = reinterpret_cast<const int8_t*>(file.bytes(name).data());
-  Int8Rows rows{info.shape, {}, file.tensor(scale->first).to_vector<float>()};
+  Int8Rows rows{info.shape, {}, file.tensor(scale->first).to(f32).to_vector<float>()};
   rows.values.assign(bytes, bytes + info.shape.numel());
   return rows;
 }
@@ -113,7 +113,7 @@ void save_int8_weights(const std::string& folder, const nn::Module& model, const
     if (tensor.dtype() != f32 || tensor.rank() < 2 || tensor.numel() < least_row * tensor.size(0)) continue;
     Int8Rows& rows = small[name] = to_int8(tensor);
     state.erase(name);
-    state[name + scale_suffix] = from_vector(rows.scales);
+    state[name + scale_suffix] = from_vector(rows.scales).to(bf16);  // which holds them
   }
   std::map<std::string, data::StoredTensor> stored;
   for (const auto& [name, rows] : small) stored[name] = {"I8", rows.shape, std::as_bytes(std::span(rows.values))};

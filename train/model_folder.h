@@ -30,7 +30,7 @@ ModelConfig load_config(const std::string& folder, const std::string& trainer);
 /// Writes model.safetensors. Throws DataError.
 void save_weights(const std::string& folder, const nn::Module& model, const std::string& run);
 /// The same in 8 bits: each f32 parameter of two axes or more whose rows hold at least 8 numbers as I8 beside
-/// `NAME.scale`, F32, a scale a row; all else as it is. Throws DataError, ValueError where a parameter is not finite.
+/// `NAME.scale`, BF16, a scale a row; all else as it is. Throws DataError, ValueError where a parameter is not finite.
 void save_int8_weights(const std::string& folder, const nn::Module& model, const std::string& run);
 /// Weights in 8 bits become f32, and on the CPU those of layers that multiply by them stay in 8 bits, too, where that
 /// pays (see multiply_in_int8). Throws DataError where the weights are absent, of another run, or of another model.

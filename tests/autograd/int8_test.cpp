@@ -8,6 +8,7 @@
 
 #include "fovea/autograd/graph.h"
 #include "fovea/autograd/matmul.h"
+#include "fovea/autograd/pointwise.h"
 #include "fovea/backends/int8_matrix.h"
 #include "fovea/tensor/creation.h"
 #include "support/expect.h"
@@ -22,9 +23,25 @@ using ::testing::HasSubstr;
 TEST(Int8, RoundsEachRowByItsGreatestNumber) {
   const Int8Rows rows = to_int8(from_vector(std::vector<float>{127, -63.6f, 0, -1, 0.25f, 1, 0, 0, 0}, {3, 3}));
   EXPECT_EQ(rows.shape, (Shape{3, 3}));
-  EXPECT_THAT(rows.values, ElementsAre(127, -64, 0, -127, 32, 127, 0, 0, 0));
-  EXPECT_THAT(rows.scales, ElementsAre(1, 1.0f / 127, 0));
-  EXPECT_THAT(from_int8(rows).to_vector<float>(), ElementsAre(127, -64, 0, -1, 32.0f / 127, 1, 0, 0, 0));
+  const float scale = 0x1.04p-7f;  // the least of bf16 from 1/127 on
+  EXPECT_THAT(rows.values, ElementsAre(127, -64, 0, -126, 32, 126, 0, 0, 0));
+  EXPECT_THAT(rows.scales, ElementsAre(1, scale, 0));
+  EXPECT_THAT(from_int8(rows).to_vector<float>(),
+              ElementsAre(127, -64, 0, -126 * scale, 32 * scale, 126 * scale, 0, 0, 0));
+}
+
+TEST(Int8, HalfAStepIsTheMostThatANumberIsOff) {
+  for (const float size : {1e-30f, 1.0f, 3e38f}) {
+    const Tensor x = (rand({200, 9}) * 2 - 1) * size;
+    const Int8Rows rows = to_int8(x);
+    const auto exact = x.to_vector<float>(), near = from_int8(rows).to_vector<float>();
+    for (size_t i = 0; i < exact.size(); ++i) {
+      const float scale = rows.scales[i / 9];
+      EXPECT_EQ(static_cast<float>(BFloat16(scale)), scale);
+      EXPECT_LE(std::fabs(exact[i] - near[i]), 0.5001f * scale);
+      EXPECT_LE(std::abs(rows.values[i]), 127);
+    }
+  }
 }
 
 TEST(Int8, TakesAnyNumberOfAxesAndNoRows) {

@@ -39,12 +39,11 @@ inline double tensor_bytes(const std::string& model) {
 }
 
 /// Exports a model with weights in 8 bits, which shall be small and tell the classes of `data` as well.
-inline void expect_as_good_in_8_bits(const std::string& program, const std::string& model, const std::string& data,
-                                     double share = 0.3) {
+inline void expect_as_good_in_8_bits(const std::string& program, const std::string& model, const std::string& data) {
   const std::string small = model + "_int8";
   const Finished exported = run(program, {"export", "--model", model, "--int8", small});
   ASSERT_EQ(exported.status, 0) << exported.error;
-  EXPECT_LT(tensor_bytes(small), share * tensor_bytes(model)) << exported.out;
+  EXPECT_LT(tensor_bytes(small), 0.3 * tensor_bytes(model)) << exported.out;
   const auto accuracy = [&](const std::string& folder) {
     const Finished done = run(program, {"evaluate", "--model", folder, "--data", data, "--quiet", "--json"});
     EXPECT_EQ(done.status, 0) << done.error;

@@ -354,12 +354,12 @@ TEST_F(MalformedFiles, SafetensorsOf8Bits) {
   const Finished done = run(TEXT_CLASSIFIER, {"export", "--model", folder / "model", "--int8", folder / "small"});
   ASSERT_EQ(done.status, 0) << done.error;
   const std::string good = read_back(folder / "small/model.safetensors");
-  const std::string what = ": tensor \"embedding.weight\" is I8 and has no F32 .scale for each of its rows";
+  const std::string what = ": tensor \"embedding.weight\" is I8 and has no BF16 .scale for each of its rows";
   const auto with = [&](const std::string& from, const std::string& to) { return replaced(good, from, to); };
   expect_model_refused(
       TEXT_CLASSIFIER, "model.safetensors", {"text"},
       {{with("embedding.weight.scale", "embedding.weight.scald"), what},
-       {with("\"embedding.weight.scale\":{\"dtype\":\"F32\"", "\"embedding.weight.scale\":{\"dtype\":\"I32\""), what},
+       {with("\"embedding.weight.scale\":{\"dtype\":\"BF16\"", "\"embedding.weight.scale\":{ \"dtype\":\"F16\""), what},
        {with("\"dtype\":\"I8\"", "\"dtype\":\"U8\""), ": tensor "}});
 }
 
