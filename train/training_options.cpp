@@ -38,7 +38,8 @@ Device RunOptions::apply() const {
   const Device chosen = Device::parse(device);
   require_sound(chosen);
   // Processes on one machine share its cores.
-  const int share = static_cast<int>(std::max(1u, std::thread::hardware_concurrency())) / ProcessGroup::processes_here();
+  const int share =
+      static_cast<int>(std::max(1u, std::thread::hardware_concurrency())) / ProcessGroup::processes_here();
   set_num_threads(threads > 0 ? static_cast<int>(threads) : std::clamp(share, 1, num_threads()));
   return chosen;
 }
@@ -50,7 +51,8 @@ std::string describe(Device device) {
 
 void TrainingOptions::declare(OptionTable& options) {
   options.group("Training");
-  options.add("epochs", &epochs, "passes over the data, at most", {.min = 1, .max = largest});
+  options.add("epochs", &epochs, "passes over the data, at most",
+              {.min = 1, .max = largest, .default_text = epochs_text});
   options.add("batch-size", &batch_size, "examples a step", {.min = 1, .max = largest});
   options.add("accumulate", &accumulate, "batches whose gradients make a step together", {.min = 1, .max = largest});
   options.add("precision", &precision, "in which matrix products are computed in training; f16 also scales the loss",

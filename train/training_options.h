@@ -33,6 +33,7 @@ std::string describe(Device device);
 struct TrainingOptions {
   int64_t seed = 1;
   int64_t epochs = 10;
+  std::string epochs_text = {};  // what --help says of a default that hangs on the data
   int64_t batch_size = 32;
   int64_t accumulate = 1;
   std::string precision = "f32";

@@ -13,20 +13,24 @@ class TabularClassifier final : public train::TableTask {
     TableTask::declare_model(options);
   }
 
-  void settle(const train::OptionTable& options, train::TrainingOptions& training) override {
+  void set_defaults(train::TrainingOptions& training) const override {
+    training.dropout = model_.dropout;
+    training.epochs = most_epochs;
+    training.epochs_text = fmt::format("{} up to {} training rows, {} from {} on, between them a number in between",
+                                       least_epochs, few_rows, most_epochs, many_rows);
+    // Of a small table's few rows held out the best epoch is mostly chance; with dropout and a falling learning rate the
+    // last one is as good.
+    training.patience = 0;
+    training.keep = "last";
+    training.optimizer = "adamw";
+    training.weight_decay = 0.05;
+    training.schedule = "cosine";
+    training.monitor = "loss";
+  }
+  void settle(const train::OptionTable&, train::TrainingOptions& training) override {
     if (model_.dim % model_.heads != 0) {
       train::refuse("--dim {} is no multiple of --heads {}", model_.dim, model_.heads);
     }
-    if (!options.given("dropout")) training.dropout = model_.dropout;
-    if (!options.given("epochs")) training.epochs = most_epochs;
-    // Of a small table's few rows held out the best epoch is mostly chance; with dropout and a falling learning rate the
-    // last one is as good.
-    if (!options.given("patience")) training.patience = 0;
-    if (!options.given("keep")) training.keep = "last";
-    if (!options.given("optimizer")) training.optimizer = "adamw";
-    if (!options.given("weight-decay")) training.weight_decay = 0.05;
-    if (!options.given("schedule")) training.schedule = "cosine";
-    if (!options.given("monitor")) training.monitor = "loss";
     model_.dropout = training.dropout;
   }
   /// Later passes over few rows learn their noise: up to `few_rows` there are `least_epochs`, from `many_rows` on

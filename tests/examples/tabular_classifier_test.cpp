@@ -177,6 +177,16 @@ TEST_F(TabularClassifier, ABadInputIsOneLineAndLeavesNothingBehind) {
   }
 }
 
+TEST_F(TabularClassifier, HelpTellsOfItsOwnDefaults) {
+  std::string help = classify({"train", "--help"}).out;
+  std::istringstream words(help);
+  help.clear();
+  for (std::string word; words >> word;) help += word + ' ';
+  EXPECT_THAT(help, HasSubstr("--epochs N passes over the data, at most [12 up to 1000 training rows, 30 from 1600 on, "
+                              "between them a number in between] "));
+  EXPECT_THAT(help, HasSubstr("[adamw]"));
+}
+
 TEST_F(TabularClassifier, ABadRowIsOneLine) {
   ASSERT_EQ(classify(train_into("model", {"--epochs", "1", "--quiet"})).status, 0);
   const auto error = [&](const std::string& row) {
