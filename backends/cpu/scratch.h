@@ -1,5 +1,8 @@
 #pragma once
 
+#include <memory>
+#include <new>
+
 #include "fovea/backends/backend.h"
 #include "fovea/backends/factories.h"
 
@@ -18,5 +21,26 @@ class Scratch {
  private:
   BufferRef buffer_;
 };
+
+/// Uninitialised room for `count` floats, aligned for vectors, that stays with the calling thread until it asks again. For
+/// packing operands: how much that takes has a bound, and no memory limit of tensors should depend on which threads pack at
+/// the same time.
+inline float* thread_room(int64_t count) {
+  constexpr std::align_val_t alignment{64};
+  struct Free {
+    void operator()(float* room) const { ::operator delete(room, alignment); }
+  };
+  struct Room {
+    std::unique_ptr<float, Free> data;
+    int64_t size = 0;
+  };
+  thread_local Room room;
+  if (room.size < count) {
+    room = {};
+    room.data.reset(static_cast<float*>(::operator new(static_cast<size_t>(count) * sizeof(float), alignment)));
+    room.size = count;
+  }
+  return room.data.get();
+}
 
 }  // namespace fovea::cpu

@@ -140,8 +140,8 @@ void multiply_f32(int64_t m, int64_t n, int64_t k, Matrix<float> a, Matrix<float
   const int64_t block = round_up((k + parts - 1) / parts, 4);
   const bool direct = is_readable_as_it_lies(a);
   const int64_t panels_size = block * round_up(std::min(n, most_columns), lanes);
-  const Scratch<float> room(panels_size + most_rows * panel_width + (direct ? 0 : block * std::min(m, group_rows)));
-  float *panels = room.data(), *edge = panels + panels_size, *packed = edge + most_rows * panel_width;
+  float* panels = thread_room(panels_size + most_rows * panel_width + (direct ? 0 : block * std::min(m, group_rows)));
+  float *edge = panels + panels_size, *packed = edge + most_rows * panel_width;
   for (int64_t column = 0; column < n; column += most_columns) {
     const int64_t columns = std::min(most_columns, n - column);
     for (int64_t p = 0; p < k; p += block) {

@@ -1,11 +1,11 @@
 // The classifiers of pictures and of recordings as their users run them.
 #include "exports.h"
+#include "json.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <iterator>
-#include <nlohmann/json.hpp>
 #include <sstream>
 
 namespace fovea::test {
@@ -14,7 +14,6 @@ namespace {
 using testing::HasSubstr;
 using testing::Not;
 using testing::StartsWith;
-using Json = nlohmann::json;
 
 std::vector<Json> json_lines(const std::string& text) {
   std::vector<Json> lines;

@@ -7,7 +7,7 @@ namespace {
 
 using testing::HasSubstr;
 
-Finished classify(const Words& arguments) { return run(MULTIMODAL_CLASSIFIER, arguments); }
+Finished classify_offers(const Words& arguments) { return run(MULTIMODAL_CLASSIFIER, arguments); }
 
 class MultimodalClassifier : public testing::Test {
  protected:
@@ -24,10 +24,10 @@ class MultimodalClassifier : public testing::Test {
 
 TEST_F(MultimodalClassifier, SavesExplainsAndSeesWhatItIsToldTo) {
   for (const char* use : {"both", "text", "columns"}) {
-    ASSERT_EQ(classify(train_into(use, {"--use", use, "--epochs", "2"})).status, 0);
-    EXPECT_EQ(classify({"evaluate", "--model", folder / use, "--data", other, "--quiet"}).status, 0);
-    const Finished told = classify({"predict", "--model", folder / use, "--explain", "--json",
-                                    "0.5,0.5,-,3,\"it is red, they say\"", R"({"x": 1, "note": "blue"})"});
+    ASSERT_EQ(classify_offers(train_into(use, {"--use", use, "--epochs", "2"})).status, 0);
+    EXPECT_EQ(classify_offers({"evaluate", "--model", folder / use, "--data", other, "--quiet"}).status, 0);
+    const Finished told = classify_offers({"predict", "--model", folder / use, "--explain", "--json",
+                                           "0.5,0.5,-,3,\"it is red, they say\"", R"({"x": 1, "note": "blue"})"});
     ASSERT_EQ(told.status, 0) << told.error;
     const Json first = Json::parse(told.out.substr(0, told.out.find('\n')));
     double sum = 0;
@@ -44,7 +44,7 @@ TEST_F(MultimodalClassifier, SavesExplainsAndSeesWhatItIsToldTo) {
 TEST_F(MultimodalClassifier, ABadInputIsOneLineAndLeavesNothingBehind) {
   const auto error = [&](const std::string& content, const Words& flags) {
     const std::string path = folder.write("bad.csv", content);
-    const Finished done = classify(with({"train", "--train", path, "--out", folder / "nothing"}, flags));
+    const Finished done = classify_offers(with({"train", "--train", path, "--out", folder / "nothing"}, flags));
     EXPECT_EQ(done.status, 2);
     EXPECT_EQ(std::count(done.error.begin(), done.error.end(), '\n'), 1) << done.error;
     EXPECT_FALSE(std::filesystem::exists(folder / "nothing"));
@@ -58,7 +58,7 @@ TEST_F(MultimodalClassifier, ABadInputIsOneLineAndLeavesNothingBehind) {
 
 TEST_F(MultimodalClassifier, DemoNeedsBothTextAndColumns) {
   const Finished done =
-      classify({"demo", "--out", folder / "demo", "--device", "cpu", "--threads", "2", "--quiet", "--json"});
+      classify_offers({"demo", "--out", folder / "demo", "--device", "cpu", "--threads", "2", "--quiet", "--json"});
   ASSERT_EQ(done.status, 0) << done.error;
   const Json accuracy = last_line(done.out);
   EXPECT_GT(accuracy["both"], accuracy["text"].get<double>() + 0.2);

@@ -1,10 +1,10 @@
 #pragma once
 
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
 #include "data/temp_folder.h"
+#include "json.h"
 #include "program.h"
 
 // What the tests of the classifiers of tables share.
@@ -12,18 +12,11 @@ namespace fovea::test {
 
 using data::testing::read_back;
 using data::testing::TempFolder;
-using Json = nlohmann::json;
 using Words = std::vector<std::string>;
 
 inline Words with(Words words, const Words& more) {
   words.insert(words.end(), more.begin(), more.end());
   return words;
-}
-
-/// The JSON object on the last line of a program's output.
-inline Json last_line(const std::string& out) {
-  const size_t end = out.find_last_not_of('\n'), begin = out.rfind('\n', end);
-  return Json::parse(out.substr(begin == std::string::npos ? 0 : begin + 1));
 }
 
 /// Rows whose class is whether x and y have one sign, as the colour says: "same" ones are red, and blue ones the other way

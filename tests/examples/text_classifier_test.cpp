@@ -1,7 +1,7 @@
 // Train, evaluate, predict and demo, end to end.
 #include "exports.h"
+#include "json.h"
 
-#include <nlohmann/json.hpp>
 #include <sstream>
 
 namespace fovea::test {
@@ -10,12 +10,6 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsSupersetOf;
-using Json = nlohmann::json;
-
-Json last_line(const std::string& out) {
-  const size_t end = out.find_last_not_of('\n');
-  return Json::parse(out.substr(out.rfind('\n', end) + 1));
-}
 
 std::vector<std::string> lines_of(const std::string& text) {
   std::vector<std::string> lines;
