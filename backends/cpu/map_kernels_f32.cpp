@@ -1,4 +1,4 @@
-#include "fovea/backends/cpu/math_targets.h"
+#include "fovea/backends/cpu/simd_targets.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "fovea/backends/cpu/map_kernels_f32.cpp"
@@ -15,12 +15,14 @@ KernelSet KernelsF32() { return MakeKernels<float>(); }
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
+#include "fovea/backends/cpu/simd.h"
+
 namespace fovea::cpu {
 
-HWY_EXPORT(KernelsF32);
+FOVEA_VERSIONS(KernelsF32);
 
 const KernelSet& kernels_f32() {
-  static const KernelSet set = HWY_DYNAMIC_DISPATCH(KernelsF32)();
+  static const KernelSet set = FOVEA_DISPATCH(KernelsF32)();
   return set;
 }
 

@@ -1,4 +1,4 @@
-#include "fovea/backends/cpu/math_targets.h"
+#include "fovea/backends/cpu/simd_targets.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "fovea/backends/cpu/map_kernels_f64.cpp"
@@ -15,12 +15,14 @@ KernelSet KernelsF64() { return MakeKernels<double>(); }
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
+#include "fovea/backends/cpu/simd.h"
+
 namespace fovea::cpu {
 
-HWY_EXPORT(KernelsF64);
+FOVEA_VERSIONS(KernelsF64);
 
 const KernelSet& kernels_f64() {
-  static const KernelSet set = HWY_DYNAMIC_DISPATCH(KernelsF64)();
+  static const KernelSet set = FOVEA_DISPATCH(KernelsF64)();
   return set;
 }
 

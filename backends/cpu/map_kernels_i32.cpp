@@ -1,4 +1,4 @@
-#include "fovea/backends/cpu/math_targets.h"
+#include "fovea/backends/cpu/simd_targets.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "fovea/backends/cpu/map_kernels_i32.cpp"
@@ -15,12 +15,14 @@ KernelSet KernelsI32() { return MakeKernels<int32_t>(); }
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
+#include "fovea/backends/cpu/simd.h"
+
 namespace fovea::cpu {
 
-HWY_EXPORT(KernelsI32);
+FOVEA_VERSIONS(KernelsI32);
 
 const KernelSet& kernels_i32() {
-  static const KernelSet set = HWY_DYNAMIC_DISPATCH(KernelsI32)();
+  static const KernelSet set = FOVEA_DISPATCH(KernelsI32)();
   return set;
 }
 

@@ -1,5 +1,5 @@
 #include "fovea/backends/cpu/map_copy.h"
-#include "fovea/backends/cpu/math_targets.h"
+#include "fovea/backends/cpu/simd_targets.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "fovea/backends/cpu/map_transpose.cpp"
@@ -34,10 +34,12 @@ void Transpose32(const uint32_t* from, int64_t from_stride, uint32_t* to, int64_
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
+#include "fovea/backends/cpu/simd.h"
+
 namespace fovea::cpu {
 namespace {
 
-HWY_EXPORT(Transpose32);
+FOVEA_VERSIONS(Transpose32);
 
 template <class T>
 void plain_transpose(const T* from, int64_t from_stride, T* to, int64_t to_stride) {
@@ -56,7 +58,7 @@ void transpose_square(const uint16_t* from, int64_t from_stride, uint16_t* to, i
   plain_transpose(from, from_stride, to, to_stride);
 }
 void transpose_square(const uint32_t* from, int64_t from_stride, uint32_t* to, int64_t to_stride) {
-  HWY_DYNAMIC_DISPATCH(Transpose32)(from, from_stride, to, to_stride);
+  FOVEA_DISPATCH(Transpose32)(from, from_stride, to, to_stride);
 }
 void transpose_square(const uint64_t* from, int64_t from_stride, uint64_t* to, int64_t to_stride) {
   plain_transpose(from, from_stride, to, to_stride);

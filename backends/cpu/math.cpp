@@ -5,7 +5,7 @@
 #include <limits>
 
 #include "fovea/backends/cpu/map_kernels.h"
-#include "fovea/backends/cpu/math_targets.h"
+#include "fovea/backends/cpu/simd_targets.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "fovea/backends/cpu/math.cpp"
@@ -113,16 +113,18 @@ double Dot64(const double* x, const double* y, int64_t n) { return DotOf(x, y, n
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
+#include "fovea/backends/cpu/simd.h"
+
 namespace fovea::cpu {
 namespace {
 
-HWY_EXPORT(ExpSum);
-HWY_EXPORT(Dot32);
-HWY_EXPORT(Dot64);
-HWY_EXPORT(Squares32);
-HWY_EXPORT(Squares64);
-HWY_EXPORT(Scale32);
-HWY_EXPORT(Scale64);
+FOVEA_VERSIONS(ExpSum);
+FOVEA_VERSIONS(Dot32);
+FOVEA_VERSIONS(Dot64);
+FOVEA_VERSIONS(Squares32);
+FOVEA_VERSIONS(Squares64);
+FOVEA_VERSIONS(Scale32);
+FOVEA_VERSIONS(Scale64);
 
 template <class T>
 void apply(Op op, const T* x, T* y, int64_t n) {
@@ -174,14 +176,12 @@ void sigmoid(const double* x, double* y, int64_t n) { apply(Op::sigmoid, x, y, n
 void erf(const float* x, float* y, int64_t n) { apply(Op::erf, x, y, n); }
 void erf(const double* x, double* y, int64_t n) { apply(Op::erf, x, y, n); }
 
-float exp_shifted(const float* x, float shift, float* y, int64_t n) {
-  return HWY_DYNAMIC_DISPATCH(ExpSum)(x, shift, y, n);
-}
+float exp_shifted(const float* x, float shift, float* y, int64_t n) { return FOVEA_DISPATCH(ExpSum)(x, shift, y, n); }
 double exp_shifted(const double* x, double shift, double* y, int64_t n) {
   for (int64_t i = 0; i < n; ++i) y[i] = std::exp(x[i] - shift);
   return sum(y, n);
 }
-float sum_exp(const float* x, float shift, int64_t n) { return HWY_DYNAMIC_DISPATCH(ExpSum)(x, shift, nullptr, n); }
+float sum_exp(const float* x, float shift, int64_t n) { return FOVEA_DISPATCH(ExpSum)(x, shift, nullptr, n); }
 double sum_exp(const double* x, double shift, int64_t n) {
   double partial[4] = {};
   for (int64_t i = 0; i < n; ++i) partial[i % 4] += std::exp(x[i] - shift);
@@ -192,16 +192,16 @@ float maximum(const float* x, int64_t n) { return greatest(x, n); }
 double maximum(const double* x, int64_t n) { return greatest(x, n); }
 float sum(const float* x, int64_t n) { return total(x, n); }
 double sum(const double* x, int64_t n) { return total(x, n); }
-float dot(const float* x, const float* y, int64_t n) { return HWY_DYNAMIC_DISPATCH(Dot32)(x, y, n); }
-double dot(const double* x, const double* y, int64_t n) { return HWY_DYNAMIC_DISPATCH(Dot64)(x, y, n); }
+float dot(const float* x, const float* y, int64_t n) { return FOVEA_DISPATCH(Dot32)(x, y, n); }
+double dot(const double* x, const double* y, int64_t n) { return FOVEA_DISPATCH(Dot64)(x, y, n); }
 
-float sum_squares(const float* x, float shift, int64_t n) { return HWY_DYNAMIC_DISPATCH(Squares32)(x, shift, n); }
-double sum_squares(const double* x, double shift, int64_t n) { return HWY_DYNAMIC_DISPATCH(Squares64)(x, shift, n); }
+float sum_squares(const float* x, float shift, int64_t n) { return FOVEA_DISPATCH(Squares32)(x, shift, n); }
+double sum_squares(const double* x, double shift, int64_t n) { return FOVEA_DISPATCH(Squares64)(x, shift, n); }
 void scale(const float* x, float shift, float by, const float* weight, const float* bias, float* y, int64_t n) {
-  HWY_DYNAMIC_DISPATCH(Scale32)(x, shift, by, weight, bias, y, n);
+  FOVEA_DISPATCH(Scale32)(x, shift, by, weight, bias, y, n);
 }
 void scale(const double* x, double shift, double by, const double* weight, const double* bias, double* y, int64_t n) {
-  HWY_DYNAMIC_DISPATCH(Scale64)(x, shift, by, weight, bias, y, n);
+  FOVEA_DISPATCH(Scale64)(x, shift, by, weight, bias, y, n);
 }
 
 }  // namespace fovea::cpu

@@ -24,9 +24,8 @@ class Batch {
     const auto length = [&](int64_t b) { return lengths ? lengths->data<int32_t>()[b * step] : time; };
     std::iota(order_.data(), order_.data() + count_, 0);
     if (lengths) {
-      std::sort(order_.data(), order_.data() + count_, [&](int64_t a, int64_t b) {
-        return length(a) != length(b) ? length(a) > length(b) : a < b;
-      });
+      std::sort(order_.data(), order_.data() + count_,
+                [&](int64_t a, int64_t b) { return length(a) != length(b) ? length(a) > length(b) : a < b; });
     }
     for (int64_t i = 0; i < count_; ++i) length_[i] = length(order_[i]);
   }

@@ -4,8 +4,8 @@
 #include <cstring>
 
 #include "fovea/backends/cpu/scratch.h"
+#include "fovea/backends/cpu/simd_targets.h"
 
-#define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_AVX3_DL | HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128)
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "fovea/backends/cpu/recurrent_kernels.cpp"
 #include <hwy/foreach_target.h>
@@ -200,13 +200,15 @@ RecurrentLayout layout_of(size_t element) {
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
+#include "fovea/backends/cpu/simd.h"
+
 namespace fovea::cpu {
 
-HWY_EXPORT(forward_f32);
-HWY_EXPORT(forward_f64);
-HWY_EXPORT(backward_f32);
-HWY_EXPORT(backward_f64);
-HWY_EXPORT(layout_of);
+FOVEA_VERSIONS(forward_f32);
+FOVEA_VERSIONS(forward_f64);
+FOVEA_VERSIONS(backward_f32);
+FOVEA_VERSIONS(backward_f64);
+FOVEA_VERSIONS(layout_of);
 
 template <class T>
 void place_rows(const RecurrentForward<T>& pass, const RecurrentRows& rows, const CellStates<T>& states, int64_t step,
@@ -228,18 +230,18 @@ template void place_rows(const RecurrentForward<float>&, const RecurrentRows&, c
 template void place_rows(const RecurrentForward<double>&, const RecurrentRows&, const CellStates<double>&, int64_t,
                          int64_t, CellRow<double>*);
 
-RecurrentLayout recurrent_layout(size_t element) { return HWY_DYNAMIC_DISPATCH(layout_of)(element); }
+RecurrentLayout recurrent_layout(size_t element) { return FOVEA_DISPATCH(layout_of)(element); }
 void run_forward(const RecurrentForward<float>& pass, const RecurrentRows& rows) {
-  HWY_DYNAMIC_DISPATCH(forward_f32)(pass, rows);
+  FOVEA_DISPATCH(forward_f32)(pass, rows);
 }
 void run_forward(const RecurrentForward<double>& pass, const RecurrentRows& rows) {
-  HWY_DYNAMIC_DISPATCH(forward_f64)(pass, rows);
+  FOVEA_DISPATCH(forward_f64)(pass, rows);
 }
 void run_backward(const RecurrentBackward<float>& pass, const RecurrentRows& rows, float* dbias) {
-  HWY_DYNAMIC_DISPATCH(backward_f32)(pass, rows, dbias);
+  FOVEA_DISPATCH(backward_f32)(pass, rows, dbias);
 }
 void run_backward(const RecurrentBackward<double>& pass, const RecurrentRows& rows, double* dbias) {
-  HWY_DYNAMIC_DISPATCH(backward_f64)(pass, rows, dbias);
+  FOVEA_DISPATCH(backward_f64)(pass, rows, dbias);
 }
 
 }  // namespace fovea::cpu

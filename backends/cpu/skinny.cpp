@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "fovea/backends/cpu/scratch.h"
+#include "fovea/backends/cpu/simd_targets.h"
 
-#define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_AVX3_DL | HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128)
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "fovea/backends/cpu/skinny.cpp"
 #include <hwy/foreach_target.h>
@@ -130,10 +130,12 @@ void rows_f32(int64_t rows, int64_t columns, int64_t depth, const float* x, int6
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
+#include "fovea/backends/cpu/simd.h"
+
 namespace fovea::cpu {
 
-HWY_EXPORT(dots_f32);
-HWY_EXPORT(rows_f32);
+FOVEA_VERSIONS(dots_f32);
+FOVEA_VERSIONS(rows_f32);
 
 void skinny_product(int64_t rows, int64_t columns, int64_t depth, Matrix<float> x, Matrix<float> y, float* out,
                     int64_t out_row, int64_t out_column, bool accumulate) {
@@ -146,15 +148,15 @@ void skinny_product(int64_t rows, int64_t columns, int64_t depth, Matrix<float> 
     x = {dense.data(), depth, 1};
   }
   if ((y.row == 1 || depth <= 1) && (y.column != 1 || columns <= 1))
-    return HWY_DYNAMIC_DISPATCH(dots_f32)(rows, columns, depth, x.data, x.row, y.data, y.column, out, out_row,
-                                          out_column, accumulate);
+    return FOVEA_DISPATCH(dots_f32)(rows, columns, depth, x.data, x.row, y.data, y.column, out, out_row, out_column,
+                                    accumulate);
   if (out_column == 1) {
     for (int64_t r = 0; r < rows && !accumulate; ++r) std::fill_n(out + r * out_row, columns, 0.0f);
-    return HWY_DYNAMIC_DISPATCH(rows_f32)(rows, columns, depth, x.data, x.row, y.data, y.row, out, out_row);
+    return FOVEA_DISPATCH(rows_f32)(rows, columns, depth, x.data, x.row, y.data, y.row, out, out_row);
   }
   const Scratch<float> sums(rows * columns);
   std::fill_n(sums.data(), rows * columns, 0.0f);
-  HWY_DYNAMIC_DISPATCH(rows_f32)(rows, columns, depth, x.data, x.row, y.data, y.row, sums.data(), columns);
+  FOVEA_DISPATCH(rows_f32)(rows, columns, depth, x.data, x.row, y.data, y.row, sums.data(), columns);
   for (int64_t r = 0; r < rows; ++r) {
     for (int64_t j = 0; j < columns; ++j) {
       float& to = out[r * out_row + j * out_column];

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
-#include "fovea/backends/cpu/math_targets.h"
 #include "fovea/backends/cpu/scratch.h"
+#include "fovea/backends/cpu/simd_targets.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "fovea/backends/cpu/tile_product.cpp"
@@ -176,19 +176,21 @@ bool are_vectors_wide() { return false; }
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
+#include "fovea/backends/cpu/simd.h"
+
 namespace fovea::cpu {
 
-HWY_EXPORT(multiply_f32);
-HWY_EXPORT(are_vectors_wide);
+FOVEA_VERSIONS(multiply_f32);
+FOVEA_VERSIONS(are_vectors_wide);
 
 bool has_tile_product() {
-  static const bool wide = HWY_DYNAMIC_DISPATCH(are_vectors_wide)();
+  static const bool wide = FOVEA_DISPATCH(are_vectors_wide)();
   return wide;
 }
 
 void tile_product(int64_t m, int64_t n, int64_t k, Matrix<float> a, Matrix<float> b, float* c, int64_t stride,
                   bool accumulate) {
-  HWY_DYNAMIC_DISPATCH(multiply_f32)(m, n, k, a, b, c, stride, accumulate);
+  FOVEA_DISPATCH(multiply_f32)(m, n, k, a, b, c, stride, accumulate);
 }
 
 }  // namespace fovea::cpu

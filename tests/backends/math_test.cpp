@@ -1,12 +1,11 @@
 #include "fovea/backends/cpu/math.h"
 
-#include <hwy/highway.h>
-
 #include <bit>
 #include <cmath>
 #include <limits>
 
 #include "backends/array.h"
+#include "fovea/backends/cpu/simd.h"
 
 namespace fovea {
 namespace {
@@ -102,7 +101,7 @@ TEST_P(Functions, AreAccurateInF32) {
   apply(GetParam().op, f32, {&x.view}, y);
   double worst = 0;
   // Better targets have lower bits. Without fused multiply-adds polynomials round more often.
-  const bool fused = (hwy::SupportedTargets() & (HWY_SSE4 - 1)) != 0;
+  const bool fused = (cpu::simd_targets() & (HWY_SSE4 - 1)) != 0;
   const double most = GetParam().most_ulps == 1 && !fused ? 1.1 : GetParam().most_ulps;
   for (int64_t i = 0; i < x.numel(); ++i) {
     const double error = ulps(y.data<float>()[i], GetParam().exact(x.get(i)));

@@ -1,5 +1,6 @@
+#include "fovea/backends/cpu/simd.h"
+
 #include <gtest/gtest.h>
-#include <hwy/highway.h>
 
 #include <cstdlib>
 #include <string_view>
@@ -18,7 +19,7 @@ int64_t wanted_targets() {
 // Before the first kernel runs.
 const bool is_limited = [] {
   if (const int64_t targets = wanted_targets()) {
-    hwy::SetSupportedTargetsForTest(targets & hwy::SupportedTargets());
+    cpu::limit_simd_targets(targets);
     return true;
   }
   return false;
@@ -26,7 +27,7 @@ const bool is_limited = [] {
 
 TEST(Simd, RunsOnTheInstructionsThatWereAskedFor) {
   if (!is_limited) GTEST_SKIP() << "skipped: FOVEA_TEST_SIMD is not set";
-  EXPECT_EQ(hwy::SupportedTargets() & ~wanted_targets(), 0);
+  EXPECT_EQ(cpu::simd_targets() & ~wanted_targets(), 0);
 }
 
 }  // namespace
