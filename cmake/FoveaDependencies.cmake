@@ -24,6 +24,10 @@ target_compile_options(fovea_options INTERFACE -Wall -Wextra -Wpedantic -Wno-unk
 if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
   target_compile_options(fovea_options INTERFACE -Wno-array-bounds -Wno-restrict -Wno-stringop-overflow)
 endif()
+# With sanitizers it sees uninitialised values in std::regex.
+if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND FOVEA_SANITIZE)
+  target_compile_options(fovea_options INTERFACE -Wno-maybe-uninitialized)
+endif()
 if(FOVEA_WERROR)
   target_compile_options(fovea_options INTERFACE -Werror)
 endif()
