@@ -48,9 +48,10 @@ run_memcheck() {
   local name
   for name in tensor autograd; do
     echo "memcheck: $name"
+    # The test of a million nodes takes minutes here, and its time is what it tests.
     VK_DRIVER_FILES=/nowhere VK_ICD_FILENAMES=/nowhere \
       valgrind --quiet --error-exitcode=1 --leak-check=full --errors-for-leak-kinds=definite,indirect \
-      "build/release/tests/${name}_test" --gtest_brief=1
+      "build/release/tests/${name}_test" --gtest_brief=1 --gtest_filter=-Graph.HoldsAMillionNodes*
   done
 }
 
