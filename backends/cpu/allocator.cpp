@@ -292,7 +292,8 @@ Allocator::Block* Allocator::take_large(size_t bytes) {
       return block;
     }
     ++misses_;
-    large_.reserve(++large_count_);  // giving a block back must not fail
+    // Giving a block back must not fail.
+    if (++large_count_ > large_.capacity()) large_.reserve(2 * large_count_);
   }
   if (!caching || bytes > SIZE_MAX / 8) return from_system(bytes, false);
   // Sizes in eighths of a power of two, so that lengths that vary a little find each other's blocks.
