@@ -105,8 +105,8 @@ Tensor Tensor::slice(int axis, int64_t start, int64_t end, int64_t step, Caller 
   const int64_t last = std::max(first, bound(end));
   Shape sizes = shape();
   Strides steps = strides();
-  sizes[a] = (last - first + step - 1) / step;
-  steps[a] *= step;
+  sizes[a] = last > first ? (last - first - 1) / step + 1 : 0;
+  if (sizes[a] > 1) steps[a] *= step;  // or it may be any number
   const int64_t offset = view().offset + (sizes[a] > 0 ? first * strides()[a] : 0);
   return record(
       "slice", raw::window(*this, sizes, steps, offset), {*this},
@@ -118,7 +118,7 @@ Tensor slice_scatter(const Tensor& x, const Shape& shape, int axis, int64_t star
   Tensor out = zeros(shape, x.options());
   Strides steps = out.strides();
   const int64_t offset = x.shape()[axis] > 0 ? start * steps[axis] : 0;
-  steps[axis] *= step;
+  if (x.shape()[axis] > 1) steps[axis] *= step;
   raw::copy(x, raw::window(out, x.shape(), steps, offset));
   const int64_t end = start + (x.shape()[axis] - 1) * step + 1;
   return record(
