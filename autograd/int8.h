@@ -16,8 +16,8 @@ struct Int8Rows {
 };
 
 /// The nearest such tensor to an f32 one of one axis or more, of those whose scales bf16 holds: 2 bytes a row are enough,
-/// since a scale that is rounded up by less than a hundredth makes all steps of its row longer by no more. Throws ShapeError, DTypeError, ValueError where a number is
-/// not finite.
+/// since a scale that is rounded up by less than a hundredth makes all steps of its row longer by no more. Throws
+/// ShapeError, DTypeError, ValueError where a number is not finite.
 Int8Rows to_int8(const Tensor& x, Caller caller = {});
 Tensor from_int8(const Int8Rows& x);
 

@@ -30,13 +30,14 @@ float* floats(const Tensor& x) { return x.view().data<float>(); }
 void product(benchmark::State& state, void (*multiply)(const Tensor& a, const Tensor& b)) {
   const NoGrad off;
   const int64_t m = state.range(0), n = state.range(1), k = state.range(2);
-  const int threads = num_threads();
+  const int threads = num_threads(), of_openmp = omp_get_max_threads();
   set_num_threads(static_cast<int>(state.range(3)));
   omp_set_num_threads(num_threads());
   const Tensor a = randn({m, k}), b = randn({n, k});
   for (auto _ : state) multiply(a, b);
   rates(state, 2.0 * static_cast<double>(m * n * k), 0);
   set_num_threads(threads);
+  omp_set_num_threads(of_openmp);
 }
 
 void products(benchmark::internal::Benchmark* bench) {
@@ -61,14 +62,13 @@ BENCHMARK_CAPTURE(product, openblas, [](const Tensor& a, const Tensor& b) {
   const Tensor c = empty({a.size(0), b.size(0)});
   const auto m = static_cast<blasint>(a.size(0)), n = static_cast<blasint>(b.size(0)),
              k = static_cast<blasint>(a.size(1));
-  cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, m, n, k, 1, floats(a), k, floats(b), k, 0,
-              floats(c), n);
+  cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, m, n, k, 1, floats(a), k, floats(b), k, 0, floats(c), n);
 })->Apply(products);
 #ifdef FOVEA_ONEDNN
 BENCHMARK_CAPTURE(product, onednn, [](const Tensor& a, const Tensor& b) {
   const Tensor c = empty({a.size(0), b.size(0)});
-  dnnl_sgemm('N', 'T', a.size(0), b.size(0), a.size(1), 1, floats(a), a.size(1), floats(b), a.size(1), 0,
-             floats(c), b.size(0));
+  dnnl_sgemm('N', 'T', a.size(0), b.size(0), a.size(1), 1, floats(a), a.size(1), floats(b), a.size(1), 0, floats(c),
+             b.size(0));
 })->Apply(products);
 #endif
 

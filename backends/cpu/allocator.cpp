@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <new>
 
+#include "fovea/backends/cpu/round_up.h"
 #include "fovea/backends/memory_limit.h"
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -24,8 +25,6 @@ namespace {
 constexpr size_t header = 64;
 constexpr size_t page = 4096;
 constexpr size_t huge_page = size_t{2} << 20;
-
-size_t round_up(size_t value, size_t unit) { return (value + unit - 1) / unit * unit; }
 
 // The owner alone writes these counters, others read them: no read-modify-write is needed.
 template <class T>

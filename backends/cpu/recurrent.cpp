@@ -5,13 +5,12 @@
 #include "fovea/backends/cpu/gemm.h"
 #include "fovea/backends/cpu/kernels.h"
 #include "fovea/backends/cpu/recurrent_kernels.h"
+#include "fovea/backends/cpu/round_up.h"
 #include "fovea/backends/cpu/scratch.h"
 #include "fovea/backends/cpu/threads.h"
 
 namespace fovea::cpu {
 namespace {
-
-int64_t round_up(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
 
 // The sequences from the longest to the shortest, in blocks that do not depend on the number of threads. A row's result
 // does not depend on its block.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "fovea/backends/cpu/round_up.h"
 #include "fovea/backends/cpu/scratch.h"
 #include "fovea/backends/cpu/simd_targets.h"
 
@@ -31,8 +32,7 @@ constexpr int back_rows = many_registers ? 8 : 4;
 
 template <class D>
 int64_t padded(D d, int64_t hidden, int64_t vectors = 1) {
-  const int64_t unit = static_cast<int64_t>(hn::Lanes(d)) * vectors;
-  return (hidden + unit - 1) / unit * unit;
+  return round_up(hidden, static_cast<int64_t>(hn::Lanes(d)) * vectors);
 }
 
 template <RecurrentKind kind, class T>

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "fovea/backends/cpu/round_up.h"
 #include "fovea/backends/cpu/scratch.h"
 #include "fovea/backends/cpu/simd_targets.h"
 
@@ -27,8 +28,6 @@ constexpr int most_rows = many_registers ? 12 : 6;
 // Blocks of the right operand and groups of rows of the left one stay in the second-level cache, a tile's rows in the
 // first.
 constexpr int64_t most_depth = 320, most_columns = 512, group_rows = 8 * most_rows;
-
-int64_t round_up(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
 
 // to [depth, R] = the transpose of from [R, depth].
 template <int R>
