@@ -57,8 +57,7 @@ class CapturedStep {
 template <class F>
 class Captured {
  public:
-  Captured(F function, CaptureOptions options, Caller caller)
-      : step_(wrap(std::move(function)), options, caller) {}
+  Captured(F function, CaptureOptions options, Caller caller) : step_(wrap(std::move(function)), options, caller) {}
 
   template <class... Arguments>
   auto operator()(const Arguments&... arguments) {

@@ -481,7 +481,5 @@ struct fmt::formatter<fovea::Device> : fovea::TextFormatter {
 };
 template <>
 struct fmt::formatter<fovea::DType> : fovea::TextFormatter {
-  auto format(fovea::DType dtype, fmt::format_context& context) const {
-    return write(fovea::name(dtype), context);
-  }
+  auto format(fovea::DType dtype, fmt::format_context& context) const { return write(fovea::name(dtype), context); }
 };

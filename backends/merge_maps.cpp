@@ -61,7 +61,8 @@ class Merger {
         return true;
       }
       // `from` has to move down past this one.
-      if (meet(from.writes, into.reads) || meet(from.writes, into.writes) || meet(from.reads, into.writes)) return false;
+      if (meet(from.writes, into.reads) || meet(from.writes, into.writes) || meet(from.reads, into.writes))
+        return false;
     }
     return false;
   }
@@ -99,8 +100,7 @@ class Merger {
 
   void merge(size_t i, size_t j) {
     const RecordedMap &a = *step_.calls[i].map, &b = *step_.calls[j].map;
-    auto made = std::make_unique<RecordedMap>(
-        RecordedMap{nullptr, a.compute, a.space, a.inputs, {}, a.scalars});
+    auto made = std::make_unique<RecordedMap>(RecordedMap{nullptr, a.compute, a.space, a.inputs, {}, a.scalars});
     made->scalars.insert(made->scalars.end(), b.scalars.begin(), b.scalars.end());
     Program program;
     program.name = a.program->name + "+" + b.program->name;

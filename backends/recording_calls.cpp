@@ -10,13 +10,16 @@ void RecordingKernels::matmul(const MatmulCall& c) {
   const View* out = c.accumulate ? updates(c.out) : writes(c.out);
   note("matmul", {static_cast<double>(c.activation), static_cast<double>(c.accumulate)},
        [a = reads(c.a), b = reads(c.b), out, bias = reads(c.bias), activation = c.activation,
-        accumulate = c.accumulate](Backend& on) { on.matmul({*a, *b, *out, bias, activation, accumulate}); });
+        accumulate = c.accumulate](Backend& on) {
+         on.matmul({*a, *b, *out, bias, activation, accumulate});
+       });
 }
 
 void RecordingKernels::softmax(const SoftmaxCall& c) {
   device_->softmax(c);
-  note("softmax", {static_cast<double>(c.log)},
-       [x = reads(c.x), out = writes(c.out), log = c.log](Backend& on) { on.softmax({*x, *out, log}); });
+  note("softmax", {static_cast<double>(c.log)}, [x = reads(c.x), out = writes(c.out), log = c.log](Backend& on) {
+    on.softmax({*x, *out, log});
+  });
 }
 
 void RecordingKernels::softmax_backward(const SoftmaxBackwardCall& c) {
@@ -31,8 +34,9 @@ void RecordingKernels::layer_norm(const LayerNormCall& c) {
   device_->layer_norm(c);
   note("layer_norm", {c.eps, static_cast<double>(c.rms)},
        [x = reads(c.x), weight = reads(c.weight), bias = reads(c.bias), y = writes(c.y), mean = writes(c.mean),
-        rstd = writes(c.rstd), eps = c.eps,
-        rms = c.rms](Backend& on) { on.layer_norm({*x, weight, bias, *y, mean, *rstd, eps, rms}); });
+        rstd = writes(c.rstd), eps = c.eps, rms = c.rms](Backend& on) {
+         on.layer_norm({*x, weight, bias, *y, mean, *rstd, eps, rms});
+       });
 }
 
 void RecordingKernels::layer_norm_backward(const LayerNormBackwardCall& c) {
@@ -67,21 +71,27 @@ void RecordingKernels::gather(const GatherCall& c) {
   device_->gather(c);
   note("gather", {static_cast<double>(c.axis), static_cast<double>(c.rows)},
        [source = reads(c.source), index = reads(c.index), out = writes(c.out), axis = c.axis,
-        rows = c.rows](Backend& on) { on.gather({*source, *index, *out, axis, rows}); });
+        rows = c.rows](Backend& on) {
+         on.gather({*source, *index, *out, axis, rows});
+       });
 }
 
 void RecordingKernels::scatter_add(const ScatterAddCall& c) {
   device_->scatter_add(c);
   note("scatter_add", {static_cast<double>(c.axis), static_cast<double>(c.rows), static_cast<double>(c.skip)},
        [source = reads(c.source), index = reads(c.index), out = updates(c.out), axis = c.axis, rows = c.rows,
-        skip = c.skip](Backend& on) { on.scatter_add({*source, *index, *out, axis, rows, skip}); });
+        skip = c.skip](Backend& on) {
+         on.scatter_add({*source, *index, *out, axis, rows, skip});
+       });
 }
 
 void RecordingKernels::bag(const BagCall& c) {
   device_->bag(c);
   note("bag", {static_cast<double>(c.mean)},
        [table = reads(c.table), index = reads(c.index), offsets = reads(c.offsets), out = writes(c.out),
-        mean = c.mean](Backend& on) { on.bag({*table, *index, *offsets, *out, mean}); });
+        mean = c.mean](Backend& on) {
+         on.bag({*table, *index, *offsets, *out, mean});
+       });
 }
 
 // How many rows it gives depends on the values of its index, so that they are allocated anew in each run.
@@ -99,7 +109,9 @@ void RecordingKernels::scan(const ScanCall& c) {
   device_->scan(c);
   note("scan", {static_cast<double>(c.product), static_cast<double>(c.reverse), static_cast<double>(c.exclusive)},
        [x = reads(c.x), out = writes(c.out), product = c.product, reverse = c.reverse,
-        exclusive = c.exclusive](Backend& on) { on.scan({*x, *out, product, reverse, exclusive}); });
+        exclusive = c.exclusive](Backend& on) {
+         on.scan({*x, *out, product, reverse, exclusive});
+       });
 }
 
 void RecordingKernels::arg_reduce(const ArgReduceCall& c) {
@@ -112,9 +124,11 @@ void RecordingKernels::arg_reduce(const ArgReduceCall& c) {
 
 void RecordingKernels::sort(const SortCall& c) {
   device_->sort(c);
-  note("sort", {static_cast<double>(c.descending)},
-       [x = reads(c.x), values = writes(c.values), indices = writes(c.indices), descending = c.descending](
-           Backend& on) { on.sort({*x, *values, *indices, descending}); });
+  note(
+      "sort", {static_cast<double>(c.descending)},
+      [x = reads(c.x), values = writes(c.values), indices = writes(c.indices), descending = c.descending](Backend& on) {
+        on.sort({*x, *values, *indices, descending});
+      });
 }
 
 void RecordingKernels::random(const RandomCall& c) {
@@ -139,8 +153,8 @@ struct RecordingKernels::Recurrent {
 
 RecordingKernels::Recurrent RecordingKernels::recurrent_views(const RecurrentCall& c, bool forward) {
   const auto made = [&](const View* view) { return !view ? nullptr : forward ? writes(*view) : reads(*view); };
-  return {c.kind,        reads(c.projected), reads(c.weight_hh), reads(c.bias_hh), reads(c.lengths), reads(c.h0),
-          reads(c.c0),   c.reverse,          made(&c.output),    made(&c.h_last),  made(c.c_last),   made(c.reserve)};
+  return {c.kind,      reads(c.projected), reads(c.weight_hh), reads(c.bias_hh), reads(c.lengths), reads(c.h0),
+          reads(c.c0), c.reverse,          made(&c.output),    made(&c.h_last),  made(c.c_last),   made(c.reserve)};
 }
 
 void RecordingKernels::recurrent(const RecurrentCall& c) {
@@ -180,14 +194,18 @@ void RecordingKernels::pool(const PoolCall& c) {
   device_->pool(c);
   note("pool", {static_cast<double>(c.kernel[0]), static_cast<double>(c.kernel[1])},
        [x = reads(c.x), out = writes(c.out), index = writes(c.index), height = c.kernel[0], width = c.kernel[1],
-        steps = c.steps](Backend& on) { on.pool({*x, *out, index, {height, width}, steps}); });
+        steps = c.steps](Backend& on) {
+         on.pool({*x, *out, index, {height, width}, steps});
+       });
 }
 
 void RecordingKernels::pool_backward(const PoolBackwardCall& c) {
   device_->pool_backward(c);
   note("pool_backward", {static_cast<double>(c.kernel[0]), static_cast<double>(c.kernel[1])},
        [dout = reads(c.dout), index = reads(c.index), dx = writes(c.dx), height = c.kernel[0], width = c.kernel[1],
-        steps = c.steps](Backend& on) { on.pool_backward({*dout, index, *dx, {height, width}, steps}); });
+        steps = c.steps](Backend& on) {
+         on.pool_backward({*dout, index, *dx, {height, width}, steps});
+       });
 }
 
 struct RecordingKernels::Attention {
@@ -200,24 +218,25 @@ struct RecordingKernels::Attention {
   uint64_t from;
 
   AttentionCall call() const {
-    return {*q,     *k,      *v,   *out, *lse,    bias,    keep,
-            scale,  causal,  offset, window, dropout, start->seed, start->offset + from};
+    return {*q,    *k,     *v,     *out,   *lse,    bias,        keep,
+            scale, causal, offset, window, dropout, start->seed, start->offset + from};
   }
 };
 
 RecordingKernels::Attention RecordingKernels::attention_views(const AttentionCall& c, bool forward) {
   const auto made = [&](const View& view) { return forward ? writes(view) : reads(view); };
   const int64_t numbers = c.q.shape[0] * c.q.shape[1] * c.q.shape[2] * c.k.shape[2];
-  return {reads(c.q), reads(c.k),    reads(c.v), made(c.out), made(c.lse), reads(c.bias), reads(c.keep),
-          c.scale,    c.causal,      c.offset,   c.window,    c.dropout,   random_,
-          c.dropout > 0 ? draw("attention", c.seed, c.counter, numbers) : 0};
+  const uint64_t from = c.dropout > 0 ? draw("attention", c.seed, c.counter, numbers) : 0;
+  return {reads(c.q), reads(c.k), reads(c.v), made(c.out), made(c.lse), reads(c.bias), reads(c.keep),
+          c.scale,    c.causal,   c.offset,   c.window,    c.dropout,   random_,       from};
 }
 
 void RecordingKernels::attention(const AttentionCall& c) {
   Attention views = attention_views(c, true);
   device_->attention(c);
-  note("attention", {c.scale, static_cast<double>(c.causal), static_cast<double>(c.offset),
-                     static_cast<double>(c.window), c.dropout, static_cast<double>(views.from)},
+  note("attention",
+       {c.scale, static_cast<double>(c.causal), static_cast<double>(c.offset), static_cast<double>(c.window), c.dropout,
+        static_cast<double>(views.from)},
        [views](Backend& on) { on.attention(views.call()); });
 }
 

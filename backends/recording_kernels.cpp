@@ -177,8 +177,9 @@ void RecordingKernels::custom(const CustomCall& call, Device device) {
   for (const View* x : call.outputs) out.push_back(updates(*x));
   note(call.kernel.name, {},
        [kernel = call.kernel, in = std::move(in), out = std::move(out),
-        numbers = std::vector<double>(call.numbers.begin(), call.numbers.end()), items = call.items,
-        device](Backend&) { launch({kernel, in, out, numbers, items}, device); });
+        numbers = std::vector<double>(call.numbers.begin(), call.numbers.end()), items = call.items, device](Backend&) {
+         launch({kernel, in, out, numbers, items}, device);
+       });
 }
 
 void RecordingKernels::map(const MapCall& call) {

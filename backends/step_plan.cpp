@@ -37,7 +37,8 @@ size_t drop_dead_calls(RecordedStep& step) {
   std::vector<bool> live(step.calls.size(), false);
   for (size_t i = step.calls.size(); i-- > 0;) {
     const RecordedCall& call = step.calls[i];
-    live[i] = call.lasting || std::any_of(call.writes.begin(), call.writes.end(), [&](uint32_t b) { return wanted[b]; });
+    live[i] =
+        call.lasting || std::any_of(call.writes.begin(), call.writes.end(), [&](uint32_t b) { return wanted[b]; });
     if (!live[i]) continue;
     for (uint32_t b : call.reads) wanted[b] = true;
   }

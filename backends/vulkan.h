@@ -12,18 +12,18 @@ namespace fovea {
 /// One physical device, as its driver describes it.
 struct VulkanDevice {
   std::string name;
-  std::string type;     // discrete, integrated, virtual, cpu or other
-  std::string driver;   // "llvmpipe Mesa 22.3.6 (LLVM 15.0.6)"
-  std::string api;      // "1.3.230"
-  uint64_t memory = 0;  // bytes of its largest local heap
+  std::string type;                 // discrete, integrated, virtual, cpu or other
+  std::string driver;               // "llvmpipe Mesa 22.3.6 (LLVM 15.0.6)"
+  std::string api;                  // "1.3.230"
+  uint64_t memory = 0;              // bytes of its largest local heap
   uint64_t largest_allocation = 0;  // bytes
   uint32_t shared_memory = 0;       // bytes that a workgroup shares
   uint32_t workgroup_threads = 0;   // at most
   uint32_t subgroup = 0;            // threads that run in step
   std::string cooperative_f16;      // "16 x 16 x 16", or why there is none: "none: it lacks ..."
   std::string cooperative_bf16;
-  int index = -1;       // N of "vulkan:N", -1 for an unfit one
-  std::string unfit;    // what it lacks, empty for a fit one
+  int index = -1;     // N of "vulkan:N", -1 for an unfit one
+  std::string unfit;  // what it lacks, empty for a fit one
 };
 
 struct VulkanDevices {

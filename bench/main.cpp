@@ -50,8 +50,8 @@ void measure(const bench::Workload& workload, Device device, int steps, bool cap
   fmt::print(
       "{{\"workload\": \"{}\", \"ms\": {:.4f}, \"min_ms\": {:.4f}, \"runs\": {}, \"device\": \"{}\", "
       "\"threads\": {}, \"capture\": {}, \"peak_mib\": {}, \"tensor_mib\": {:.2f}, \"held_mib\": {:.2f}}}\n",
-      workload.name, times[times.size() / 2], times.front(), times.size(), device, num_threads(), captured,
-      peak_mib(), mebibytes(memory.peak), mebibytes(memory.live + memory.cached));
+      workload.name, times[times.size() / 2], times.front(), times.size(), device, num_threads(), captured, peak_mib(),
+      mebibytes(memory.peak), mebibytes(memory.live + memory.cached));
   std::fflush(stdout);
 }
 

@@ -111,7 +111,7 @@ struct ConvolutionalClassifier : nn::Sequential {
 /// Zero gradients, forward, cross entropy, backward, update.
 template <class Model, class Optimizer>
 Prepared training(std::shared_ptr<Model> model, std::shared_ptr<Optimizer> optimizer, const Tensor& x,
-                               int64_t classes) {
+                  int64_t classes) {
   const Tensor y = randint(0, classes, {x.size(0)}).to(x.device());
   const auto step = [=] {
     optimizer->zero_grad();

@@ -63,7 +63,8 @@ class RowValues {
   explicit RowValues(const View& view) : bytes_(view.buffer->host()), offset_(view.offset), dtype_(view.dtype) {}
 
   V get(int64_t i) const {
-    return visit_floating("rows", dtype_, [&]<class T>(T) { return static_cast<V>(static_cast<Compute<T>>(at<T>(i))); });
+    return visit_floating("rows", dtype_,
+                          [&]<class T>(T) { return static_cast<V>(static_cast<Compute<T>>(at<T>(i))); });
   }
   void set(int64_t i, V value) const {
     visit_floating("rows", dtype_, [&]<class T>(T) { at<T>(i) = T(static_cast<Compute<T>>(value)); });

@@ -175,8 +175,8 @@ void launch_matmul(Engine& engine, const MatmulCall& call, const MatmulPlan& pla
                      aligned(stored.out, stored.out_step, 4, parts > 1 ? size_of(f32) : size_of(call.out.dtype));
   const Push push = make_push(stored, chunk, (parts > 1 ? partial_sums : epilogue) | (fours ? writes_fours : 0));
   const uint32_t out_type = parts > 1 ? static_cast<uint32_t>(f32) : type;
-  const Shader shader = shader_of(engine, plan, variant, call.a.dtype, out_type,
-                                  parts > 1 ? Activation::none : call.activation);
+  const Shader shader =
+      shader_of(engine, plan, variant, call.a.dtype, out_type, parts > 1 ? Activation::none : call.activation);
   engine.launch({.code = shader.code,
                  .constants = shader.constants,
                  .name = "matmul",

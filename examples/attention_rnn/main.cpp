@@ -59,12 +59,13 @@ int main() {
              accuracy(model, tokens, labels));
 
   fmt::print("\nattention weights of one sequence\n");
-  for (const auto score : {nn::Score::dot, nn::Score::scaled_dot, nn::Score::cosine, nn::Score::bilinear,
-                           nn::Score::additive}) {
+  for (const auto score :
+       {nn::Score::dot, nn::Score::scaled_dot, nn::Score::cosine, nn::Score::bilinear, nn::Score::additive}) {
     for (const auto weights : {nn::Weights::softmax, nn::Weights::sum, nn::Weights::exp}) {
       const Model shown({.score = score, .weights = weights});
       fmt::print("{:10} {:8}", nn::name(score), nn::name(weights));
-      for (double weight : shown.attend(tokens.slice(0, 0, 1)).weights.to_vector<double>()) fmt::print(" {:.3f}", weight);
+      for (double weight : shown.attend(tokens.slice(0, 0, 1)).weights.to_vector<double>())
+        fmt::print(" {:.3f}", weight);
       fmt::print("\n");
     }
   }

@@ -93,5 +93,6 @@ std::optional<train::Outcome> Windows::next() {
   ++batch_;
   const auto rows = static_cast<int64_t>(at.size());
   const Tensor logits = model_.forward(from_vector(seen, {rows, time}, device_));
-  return train::Outcome{logits.reshape({rows * time, logits.size(2)}), from_vector(follow, {rows * time}, device_), {}, {}};
+  return train::Outcome{
+      logits.reshape({rows * time, logits.size(2)}), from_vector(follow, {rows * time}, device_), {}, {}};
 }

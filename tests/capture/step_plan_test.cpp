@@ -30,8 +30,8 @@ TEST(PlanRooms, RoomsInUseAtOnceNeverOverlap) {
       EXPECT_LE(rooms[i].offset + rooms[i].bytes, total);
       for (size_t j = 0; j < i; ++j) {
         const bool meet = rooms[i].first <= rooms[j].last && rooms[j].first <= rooms[i].last;
-        const bool apart = rooms[i].offset + rooms[i].bytes <= rooms[j].offset ||
-                           rooms[j].offset + rooms[j].bytes <= rooms[i].offset;
+        const bool apart =
+            rooms[i].offset + rooms[i].bytes <= rooms[j].offset || rooms[j].offset + rooms[j].bytes <= rooms[i].offset;
         EXPECT_TRUE(!meet || apart || rooms[i].bytes == 0 || rooms[j].bytes == 0);
       }
     }

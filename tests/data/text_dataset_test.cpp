@@ -34,7 +34,9 @@ TEST(TextDataset, FindsItsColumns) {
 TEST(TextDataset, RefusesToTellTheLabelInTheText) {
   TempFolder folder;
   const std::string path = folder.write("a.csv", "a,b,c\nx,y,z\n");
-  EXPECT_EQ(testing::error_of([&] { load_text_dataset(path, {{"a", "b"}, "b"}); }),
+  EXPECT_EQ(testing::error_of([&] {
+              load_text_dataset(path, {{"a", "b"}, "b"});
+            }),
             "a.csv: column \"b\" cannot be both text and label");
 }
 

@@ -85,7 +85,8 @@ TEST(InPlace, RefusesWhatDoesNotFit) {
   EXPECT_ERROR(
       x.select(0, 0).expand({4, 3}).copy_(ones({4, 3})),
       "copy_: cannot write into [4, 3] with strides [0, 1]: elements repeat; clone it first (in_place_test.cpp:");
-  EXPECT_ERROR(zeros({2}, {i32}).mul_(0.5), "mul_: 0.5 is no i32 number, as the i32 tensor asks for; convert it with .to(f32) (in_place");
+  EXPECT_ERROR(zeros({2}, {i32}).mul_(0.5),
+               "mul_: 0.5 is no i32 number, as the i32 tensor asks for; convert it with .to(f32) (in_place");
 }
 
 TEST(InPlace, RefusesTensorsWhoseGradientIsRecorded) {
