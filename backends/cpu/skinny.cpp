@@ -16,10 +16,10 @@ namespace fovea::cpu::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
 // C columns of y, each dense along k, times R dense rows of x.
-template <int R, int C, class T>
-HWY_INLINE void dot_tile(int64_t depth, const T* x, int64_t x_row, const T* y, int64_t y_column, T* out,
+template <int R, int C>
+HWY_INLINE void dot_tile(int64_t depth, const float* x, int64_t x_row, const float* y, int64_t y_column, float* out,
                          int64_t out_row, int64_t out_column, bool accumulate) {
-  const hn::ScalableTag<T> d;
+  const hn::ScalableTag<float> d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   hn::Vec<decltype(d)> sums[R][C];
 #pragma GCC unroll 4
@@ -41,17 +41,17 @@ HWY_INLINE void dot_tile(int64_t depth, const T* x, int64_t x_row, const T* y, i
   }
   for (int r = 0; r < R; ++r) {
     for (int c = 0; c < C; ++c) {
-      T sum = hn::GetLane(hn::SumOfLanes(d, sums[r][c]));
+      float sum = hn::GetLane(hn::SumOfLanes(d, sums[r][c]));
       for (int64_t rest = k; rest < depth; ++rest) sum += x[r * x_row + rest] * y[c * y_column + rest];
-      T& to = out[r * out_row + c * out_column];
+      float& to = out[r * out_row + c * out_column];
       to = accumulate ? to + sum : sum;
     }
   }
 }
 
-template <int R, class T>
-void dot_form(int64_t columns, int64_t depth, const T* x, int64_t x_row, const T* y, int64_t y_column, T* out,
-              int64_t out_row, int64_t out_column, bool accumulate) {
+template <int R>
+void dot_form(int64_t columns, int64_t depth, const float* x, int64_t x_row, const float* y, int64_t y_column,
+              float* out, int64_t out_row, int64_t out_column, bool accumulate) {
   int64_t c = 0;
   for (; c + 4 <= columns; c += 4)
     dot_tile<R, 4>(depth, x, x_row, y + c * y_column, y_column, out + c * out_column, out_row, out_column, accumulate);
@@ -60,10 +60,10 @@ void dot_form(int64_t columns, int64_t depth, const T* x, int64_t x_row, const T
 }
 
 // Adds P rows of y, dense along the columns, times P columns of x to the R rows of out.
-template <int R, int P, class T>
-HWY_INLINE void add_rows(int64_t columns, const T* x, int64_t x_row, const T* HWY_RESTRICT y, int64_t y_row,
-                         T* HWY_RESTRICT out, int64_t out_row) {
-  const hn::ScalableTag<T> d;
+template <int R, int P>
+HWY_INLINE void add_rows(int64_t columns, const float* x, int64_t x_row, const float* HWY_RESTRICT y, int64_t y_row,
+                         float* HWY_RESTRICT out, int64_t out_row) {
+  const hn::ScalableTag<float> d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   int64_t j = 0;
   for (; j + lanes <= columns; j += lanes) {
@@ -85,11 +85,11 @@ HWY_INLINE void add_rows(int64_t columns, const T* x, int64_t x_row, const T* HW
   }
 }
 
-template <int R, class T>
-void row_form(int64_t columns, int64_t depth, const T* x, int64_t x_row, const T* y, int64_t y_row, T* out,
+template <int R>
+void row_form(int64_t columns, int64_t depth, const float* x, int64_t x_row, const float* y, int64_t y_row, float* out,
               int64_t out_row) {
   // A strip of the output that stays in the first-level cache.
-  constexpr int64_t strip = 4096 / sizeof(T) * 2 / R;
+  constexpr int64_t strip = 4096 / sizeof(float) * 2 / R;
   for (int64_t j = 0; j < columns; j += strip) {
     const int64_t here = std::min(strip, columns - j);
     int64_t k = 0;
