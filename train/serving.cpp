@@ -29,8 +29,10 @@ void ServingOptions::declare(OptionTable& options) {
               {.min = 0, .max = 65535, .configuration = false});
   options.add("batch-size", &batch_size, "inputs that are worked on together, whoever sent them",
               {.min = 1, .max = 1e6, .configuration = false});
-  options.add("batch-wait", &batch_wait, "milliseconds that an input waits for others to come",
-              {.min = 0, .max = 1e6, .configuration = false});
+  options.add(
+      "batch-wait", &batch_wait,
+      "milliseconds that an input waits for others to come; those that came while the model worked go together anyway",
+      {.min = 0, .max = 1e6, .configuration = false});
   options.add("max-body", &http.max_body, "bytes of a request, at most",
               {.min = 1, .max = 1e12, .configuration = false});
   options.add("queue", &queue, "inputs that may wait; further ones are refused",

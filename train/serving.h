@@ -16,7 +16,7 @@ namespace fovea::train {
 struct ServingOptions {
   HttpServerOptions http;
   int64_t batch_size = 32;
-  double batch_wait = 5;  // milliseconds
+  double batch_wait = 0;  // milliseconds
   int64_t queue = 1024;   // inputs
 
   void declare(OptionTable& options);
