@@ -63,6 +63,8 @@ struct Function {
   double (*exact)(double);
 };
 
+void PrintTo(const Function& function, std::ostream* stream) { *stream << name(function.op); }
+
 const Function functions[] = {
     {Op::exp, 1, [](double x) { return std::exp(x); }},
     {Op::expm1, 2, [](double x) { return std::expm1(x); }},

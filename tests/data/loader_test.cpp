@@ -8,6 +8,11 @@
 #include <stdexcept>
 
 namespace fovea::data {
+
+static void PrintTo(const DataLoaderOptions& options, std::ostream* stream) {
+  *stream << options.workers << " workers, " << options.prefetch << " batches ahead";
+}
+
 namespace {
 
 using Examples = std::vector<int64_t>;

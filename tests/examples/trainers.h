@@ -18,6 +18,9 @@ struct Trainer {
   std::string classes = {};                                    // the names of both
 };
 
+/// How a test's name shows one.
+inline void PrintTo(const Trainer& trainer, std::ostream* stream) { *stream << trainer.name; }
+
 inline std::vector<Trainer> trainers() {
   const auto media = [](const Kind& kind) {
     return [kind](const TempFolder& folder) { return kind.write(folder, "train", 80, 1); };
