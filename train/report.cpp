@@ -25,8 +25,7 @@ h1{font-size:1.5rem;margin:.2rem 0 1rem}h2{font-size:1.15rem;margin:2rem 0 .6rem
 .facts div{background:var(--card);border-radius:.5rem;padding:.5rem .7rem;overflow-wrap:anywhere}
 .facts span{display:block;color:var(--soft);font-size:.8rem}
 .charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,20rem),1fr));gap:.6rem}
-.charts.one{max-width:28rem}
-.chart{width:100%;height:auto;background:var(--card);border-radius:.5rem}
+.chart{width:100%;max-width:30rem;height:auto;background:var(--card);border-radius:.5rem}
 .chart .title{font-size:12px;fill:var(--text);font-weight:600}.chart .tick{font-size:11px;fill:var(--soft)}
 .chart .end{text-anchor:end}.chart .mid{text-anchor:middle}.chart .grid{stroke:var(--line)}
 .chart .mark{stroke:var(--soft);stroke-dasharray:3 3}.chart path{fill:none;stroke-width:2}

@@ -105,10 +105,9 @@ std::string deletion_html(const DeletionCurves& curves) {
   return fmt::format(
              "<h2>How far to believe the colours</h2>\n<p>Deletion test <b>{:.3f}</b> on {} examples.</p>\n"
              "<p class=\"soft\">The right class's probability as parts of the example are taken away, the most "
-             "strongly "
-             "coloured first or at random. The number is the mean distance of the curves: the greater, the more the "
-             "colours show what decides; 0 means that they are no better than chance.</p>\n<div class=\"charts "
-             "one\">\n",
+             "strongly coloured first or at random. The number is the mean distance of the curves: the greater, the "
+             "more the colours show what decides; 0 means that they are no better than chance.</p>\n"
+             "<div class=\"charts\">\n",
              curves.score(), curves.examples) +
          unit_chart_svg("Right class", "share taken away", "probability", {attended, random}, false) + "</div>\n";
 }

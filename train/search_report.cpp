@@ -158,8 +158,8 @@ std::string to_html(const SearchReport& report) {
     each.values.push_back(value);
     so_far.values.push_back(leader);
   }
-  body += "<h2>The search</h2>\n<p class=\"soft\">" + escape_html(report.metric) +
-          " in the order in which the trials ran.</p>\n<div class=\"charts\">\n" +
+  body += "<h2>The search</h2>\n<p class=\"soft\">The " + escape_html(report.metric) +
+          " of the trials in the order in which they ran.</p>\n<div class=\"charts\">\n" +
           chart_svg(report.metric, {each, so_far}, 0) + "</div>\n";
   body +=
       "<h2>What made the difference</h2>\n<p class=\"soft\">A dot a trial, as far as it came; the large one is the "
