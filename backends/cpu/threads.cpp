@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <exception>
 #include <mutex>
 #include <system_error>
@@ -53,12 +54,19 @@ void relax() {
 #endif
 }
 
-/// Waits until `value` is no longer `old`: awake for a moment, since most waits are short, then asleep.
+/// Waits until `value` is no longer `old`: awake for a moment, since most waits are short; then for as long as it may take
+/// to wake a sleeper where the machine is virtual, giving way to whoever wants the core; then asleep.
 int wait_for_change(const std::atomic<int>& value, int old) {
+  using Clock = std::chrono::steady_clock;
   constexpr int moment = 2000;  // some 30 to 100 us
+  constexpr std::chrono::milliseconds patience{2};
   for (int i = 0; i < moment; ++i) {
     if (const int now = value.load(std::memory_order_acquire); now != old) return now;
     relax();
+  }
+  for (const auto end = Clock::now() + patience; Clock::now() < end;) {
+    if (const int now = value.load(std::memory_order_acquire); now != old) return now;
+    std::this_thread::yield();
   }
   value.wait(old, std::memory_order_acquire);
   return value.load(std::memory_order_acquire);
