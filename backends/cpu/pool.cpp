@@ -1,11 +1,88 @@
 #include <algorithm>
+#include <limits>
 #include <type_traits>
 
 #include "fovea/backends/cpu/elements.h"
 #include "fovea/backends/cpu/kernels.h"
+#include "fovea/backends/cpu/scratch.h"
+#include "fovea/backends/cpu/simd_targets.h"
 #include "fovea/backends/cpu/threads.h"
 
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "fovea/backends/cpu/pool.cpp"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#ifndef FOVEA_BACKENDS_CPU_POOL_WINDOWS
+#define FOVEA_BACKENDS_CPU_POOL_WINDOWS
 namespace fovea::cpu {
+
+/// Windows of one row of results: `height` rows of `width` elements, each window `stride` further on, in rows `pitch` apart.
+struct Windows {
+  const float* x;
+  int64_t pitch, height, width, stride;
+  int32_t first, row;  // places in the image of x's first element, and how far apart those of two rows are
+  int32_t least;       // of the places that a row has
+};
+
+/// The columns behind a row's last that greatest_of_windows may read, and results that it may write.
+constexpr int64_t most_lanes = 64;
+
+}  // namespace fovea::cpu
+#endif
+
+HWY_BEFORE_NAMESPACE();
+namespace fovea::cpu::HWY_NAMESPACE {
+
+namespace hn = hwy::HWY_NAMESPACE;
+
+// The greatest of each window and its place in the image. NaN is the greatest; the first of equals wins, and the window's
+// first place within the image where all are -infinity.
+template <int Stride>
+void greatest_of(const Windows& w, int64_t results, float* out, int32_t* index) {
+  const hn::ScalableTag<float> d;
+  const hn::RebindToSigned<decltype(d)> di;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  for (int64_t j = 0; j < results; j += lanes) {
+    const auto start =
+        hn::Add(hn::Set(di, w.first + static_cast<int32_t>(j * Stride)), hn::Mul(hn::Iota(di, 0), hn::Set(di, Stride)));
+    auto greatest = hn::Set(d, -std::numeric_limits<float>::infinity());
+    auto place = hn::Max(start, hn::Set(di, w.least));
+    for (int64_t p = 0; p < w.height; ++p) {
+      const float* x = w.x + p * w.pitch + j * Stride;
+      auto here = hn::Add(start, hn::Set(di, static_cast<int32_t>(p) * w.row));
+      for (int64_t q = 0; q < w.width; ++q) {
+        auto value = hn::LoadU(d, x + q);
+        if constexpr (Stride == 2) {
+          hn::Vec<decltype(d)> between;
+          hn::LoadInterleaved2(d, x + q, value, between);
+        }
+        const auto wins = hn::Or(hn::Gt(value, greatest), hn::AndNot(hn::IsNaN(greatest), hn::IsNaN(value)));
+        greatest = hn::IfThenElse(wins, value, greatest);
+        place = hn::IfThenElse(hn::RebindMask(di, wins), here, place);
+        here = hn::Add(here, hn::Set(di, 1));
+      }
+    }
+    hn::StoreU(greatest, d, out + j);
+    hn::StoreU(place, di, index + j);
+  }
+}
+
+void greatest_of_windows(const Windows& w, int64_t results, float* out, int32_t* index) {
+  if (w.stride == 1) return greatest_of<1>(w, results, out, index);
+  greatest_of<2>(w, results, out, index);
+}
+
+}  // namespace fovea::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+#include "fovea/backends/cpu/simd.h"
+
+namespace fovea::cpu {
+
+FOVEA_VERSIONS(greatest_of_windows);
+
 namespace {
 
 // Where the windows of one row of results meet the image: for each place (p, q) in a window, in the order of reading, calls
@@ -69,6 +146,52 @@ void mean_of_row(const PoolCall& call, const T* __restrict x, int64_t row, T* __
   for (int64_t j = 0; j < results; ++j) out[j] *= share;
 }
 
+/// Max pooling of f32 whose windows move by one or two columns: their rows are copied between columns of -infinity, so that
+/// every window is whole.
+class VectorPool {
+ public:
+  static bool takes(const PoolCall& call) {
+    return call.index && call.x.dtype == DType::f32 && call.steps.stride[1] <= 2;
+  }
+
+  explicit VectorPool(const PoolCall& call)
+      : call_(call),
+        padding_(call.steps.padding[1]),
+        pitch_(call.x.shape[3] + 2 * padding_ + 2 * most_lanes),
+        rows_(call.kernel[0] * pitch_),
+        out_(call.out.shape[3] + most_lanes),
+        index_(call.out.shape[3] + most_lanes) {
+    std::fill_n(rows_.data(), call.kernel[0] * pitch_, -std::numeric_limits<float>::infinity());
+  }
+
+  void plane(const float* x, float* out, int32_t* index) {
+    const int64_t height = call_.x.shape[2], width = call_.x.shape[3], results = call_.out.shape[3];
+    for (int64_t row = 0; row < call_.out.shape[2]; ++row, out += results, index += results) {
+      const int64_t first = row * call_.steps.stride[0] - call_.steps.padding[0];
+      const int64_t top = std::max<int64_t>(first, 0), bottom = std::min(first + call_.kernel[0], height);
+      for (int64_t i = top; i < bottom; ++i)
+        std::copy_n(x + i * width, width, rows_.data() + (i - top) * pitch_ + padding_);
+      const Windows windows{.x = rows_.data(),
+                            .pitch = pitch_,
+                            .height = bottom - top,
+                            .width = call_.kernel[1],
+                            .stride = call_.steps.stride[1],
+                            .first = static_cast<int32_t>(top * width - padding_),
+                            .row = static_cast<int32_t>(width),
+                            .least = static_cast<int32_t>(top * width)};
+      FOVEA_DISPATCH(greatest_of_windows)(windows, results, out_.data(), index_.data());
+      std::copy_n(out_.data(), results, out);
+      std::copy_n(index_.data(), results, index);
+    }
+  }
+
+ private:
+  const PoolCall& call_;
+  int64_t padding_, pitch_;
+  Scratch<float> rows_, out_;
+  Scratch<int32_t> index_;
+};
+
 template <class T>
 void pool_plane(const PoolCall& call, const T* x, T* out, int32_t* index) {
   const int64_t results = call.out.shape[3];
@@ -109,6 +232,14 @@ void visit(const char* kernel, DType dtype, F f) {
 void pool(const PoolCall& call) {
   const int64_t planes = call.x.shape[0] * call.x.shape[1];
   const int64_t size = call.x.shape[2] * call.x.shape[3], positions = call.out.shape[2] * call.out.shape[3];
+  if (VectorPool::takes(call)) {
+    return parallel_for(planes, rows_per_chunk(size), [&](int64_t begin, int64_t end) {
+      VectorPool pool(call);
+      for (int64_t plane = begin; plane < end; ++plane)
+        pool.plane(call.x.data<float>() + plane * size, call.out.data<float>() + plane * positions,
+                   call.index->data<int32_t>() + plane * positions);
+    });
+  }
   visit("pool", call.x.dtype, [&]<class T>(T) {
     parallel_for(planes, rows_per_chunk(size), [&](int64_t begin, int64_t end) {
       for (int64_t plane = begin; plane < end; ++plane) {
@@ -134,3 +265,4 @@ void pool_backward(const PoolBackwardCall& call) {
 }
 
 }  // namespace fovea::cpu
+#endif
