@@ -100,7 +100,7 @@ Tensor pool(const char* name, const Tensor& given, int space, Extent kernel, Poo
   }
   Tensor y;
   if (f.planes() == 0) {
-    y = zeros(f.y, x.options());
+    y = x.reshape(f.y);  // as empty as x, and recorded
   } else {
     y = greatest_of ? greatest(name, f, x, caller) : means(name, f, x, caller);
   }

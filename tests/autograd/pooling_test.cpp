@@ -25,6 +25,9 @@ const std::vector<PoolingCase>& pooling_cases() {
       {{1, 2, 7, 7}, 3, {.stride = 2, .padding = 1}},
       {{2, 1, 9, 5}, {4, 3}, {.stride = {3, 1}, .padding = {2, 0}}},
       {{3, 2, 5, 5}, 5, {}},
+      {{1, 2, 5, 75}, {3, 5}, {.stride = {1, 2}, .padding = {1, 2}}},
+      {{2, 1, 3, 70}, {2, 3}, {.stride = 1, .padding = {0, 1}}},
+      {{1, 1, 4, 35}, {1, 2}, {}},
       {{1, 1, 1, 1}, 1, {}},
       {{0, 2, 4, 4}, 2, {}},
   };
@@ -90,6 +93,26 @@ TEST(Pooling, WindowsGiveWhatTheKernelsGive) {
     EXPECT_CLOSE(means_by_windows(f, x), out) << to_string(c.x);
     x.backend().pool_backward({g.view(), nullptr, dx.view(), {f.kernel[0], f.kernel[1]}, f.steps});
     EXPECT_CLOSE(spread_by_windows(f, g), dx) << to_string(c.x);
+  }
+}
+
+TEST(Pooling, ShortFloatsFindTheSamePlaces) {
+  // Of few values, so that there are equals, and of the special ones.
+  const double some[] = {
+      1, 2, NAN, -std::numeric_limits<double>::infinity(), -std::numeric_limits<double>::infinity(), 0, -0.0};
+  for (const PoolingCase& c : pooling_cases()) {
+    std::vector<double> values;
+    for (int64_t i = 0; i < c.x.numel(); ++i) values.push_back(some[static_cast<size_t>(i * i * 31 % 97 + i / 3) % 7]);
+    const auto places = [&](DType dtype) {
+      Tensor x = from_vector(values, c.x).to(dtype).set_requires_grad();
+      const Tensor y = max_pool2d(x, c.kernel, c.options);
+      // Weights that differ tell the places of the results from each other.
+      y.backward(arange(1, static_cast<double>(y.numel()) + 1, 1, {dtype, {}}).reshape(y.shape()));
+      return std::pair(y.detach().to(f64), x.grad().to(f64));
+    };
+    const auto expected = places(f64), got = places(f32);
+    EXPECT_CLOSE(got.first, expected.first) << to_string(c.x);
+    EXPECT_CLOSE(got.second, expected.second) << to_string(c.x);
   }
 }
 
