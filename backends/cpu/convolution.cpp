@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cstring>
 
 #include "fovea/backends/cpu/elements.h"
 #include "fovea/backends/cpu/gemm.h"
@@ -8,6 +9,18 @@
 
 namespace fovea::cpu {
 namespace {
+
+// Rows of an image are too short to call memcpy for.
+template <class T>
+void copy_row(const T* from, int64_t n, T* to) {
+  constexpr int64_t step = 16 / sizeof(T);
+  if (n < step) {
+    for (int64_t j = 0; j < n; ++j) to[j] = from[j];
+    return;
+  }
+  for (int64_t j = 0; j + step <= n; j += step) std::memcpy(to + j, from + j, 16);
+  std::memcpy(to + n - step, from + n - step, 16);
+}
 
 // Convolution by columns: what each tap of the kernel reads at each output position, so that the rest is a matrix
 // product. Columns are made for a few rows of one image at a time, small enough to stay in the cache.
@@ -177,7 +190,7 @@ class Convolution {
             std::fill_n(to + end, out_width_ - end, T(0));
             const T* from = image + row * width_ + source_column(0, q);
             if (stride == 1) {
-              std::copy(from + begin, from + end, to + begin);
+              copy_row(from + begin, end - begin, to + begin);
             } else {
               for (int64_t j = begin; j < end; ++j) to[j] = from[j * stride];
             }
@@ -189,7 +202,7 @@ class Convolution {
   }
 
   // The adjoint of columns_of.
-  void add_columns(const T* from, int64_t count, int64_t first, int64_t last, T* x) const {
+  void add_columns(const T* __restrict from, int64_t count, int64_t first, int64_t last, T* __restrict x) const {
     const int64_t stride = steps_.stride[1];
     for (int64_t c = 0; c < count; ++c) {
       for (int64_t p = 0; p < kernel_height_; ++p) {
