@@ -30,26 +30,22 @@ HWY_INLINE V Polynomial(D d, V x, hn::TFromD<D> first, Rest... rest) {
   }
 }
 
+/// Where either operand is NaN, vector instructions for Max and Min give the second or NaN; what Highway has in their stead
+/// does not.
+constexpr bool max_keeps_nan = HWY_TARGET != HWY_SCALAR && HWY_TARGET != HWY_EMU128;
+
 /// The lesser of x and `limit`; NaN stays NaN.
 template <class D, class V>
 HWY_INLINE V AtMost(D d, hn::TFromD<D> limit, V x) {
   const V bound = hn::Set(d, limit);
-#if HWY_TARGET == HWY_SCALAR
-  return hn::IfThenElse(hn::Gt(x, bound), bound, x);
-#else
-  return hn::Min(bound, x);  // where either is NaN, vector instructions give the second or NaN
-#endif
+  return max_keeps_nan ? hn::Min(bound, x) : hn::IfThenElse(hn::Gt(x, bound), bound, x);
 }
 
 /// The greater of x and `limit`; NaN stays NaN.
 template <class D, class V>
 HWY_INLINE V AtLeast(D d, hn::TFromD<D> limit, V x) {
   const V bound = hn::Set(d, limit);
-#if HWY_TARGET == HWY_SCALAR
-  return hn::IfThenElse(hn::Lt(x, bound), bound, x);
-#else
-  return hn::Max(bound, x);
-#endif
+  return max_keeps_nan ? hn::Max(bound, x) : hn::IfThenElse(hn::Lt(x, bound), bound, x);
 }
 
 /// Calls `function` for the lanes of x (and y) that `lanes` selects, keeping the others of `result`.
