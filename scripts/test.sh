@@ -56,7 +56,7 @@ run_memcheck() {
 }
 
 run_fuzz() {
-  scripts/install_dependencies.sh clang libclang-rt-dev || { skip "Clang with libFuzzer is not installed"; return; }
+  scripts/install_dependencies.sh clang libclang-rt-dev libomp-dev || { skip "Clang with libFuzzer is not installed"; return; }
   scripts/build.sh fuzz "${core[@]}" -- --target fuzzers
   ctest --preset fuzz -j "$(nproc)"
 }
