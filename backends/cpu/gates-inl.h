@@ -6,7 +6,8 @@
 #define FOVEA_CPU_GATES_INL_H_
 #endif
 
-#include <hwy/highway.h>
+#include "fovea/backends/cpu/bounds-inl.h"
+#include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace fovea::cpu::HWY_NAMESPACE {
@@ -49,22 +50,18 @@ HWY_INLINE ExpParts<V> exp_parts(D d, V x) {
   return {hn::BitCast(d, exponent), hn::MulAdd(hn::Mul(r, r), p, r)};
 }
 
-// Between -most and most; NaN stays, being the second operand of Min and Max.
+// Between -most and most; NaN stays.
 template <class D, class V = hn::Vec<D>>
-HWY_INLINE V clamp([[maybe_unused]] D d, V x, V most) {
-  const V inside = hn::Min(most, hn::Max(hn::Neg(most), x));
-#if HWY_TARGET == HWY_EMU128 || HWY_TARGET == HWY_SCALAR
-  return hn::IfThenElse(hn::IsNaN(x), x, inside);
-#else
-  return inside;
-#endif
+HWY_INLINE V clamp(D d, V x, hn::TFromD<D> most) {
+  return AtMost(d, most, AtLeast(d, -most, x));
 }
 
 /// 1 / (1 + exp(-x)); NaN for NaN.
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V sigmoid(D d, V x) {
   using T = hn::TFromD<D>;
-  const V one = hn::Set(d, static_cast<T>(1)), most = hn::Set(d, static_cast<T>(sizeof(T) == 8 ? 708 : 87));
+  const V one = hn::Set(d, static_cast<T>(1));
+  constexpr T most = sizeof(T) == 8 ? 708 : 87;
   const auto [scale, tail] = exp_parts(d, clamp(d, hn::Neg(x), most));
   return hn::Div(one, hn::Add(one, hn::MulAdd(scale, tail, scale)));
 }
@@ -73,7 +70,8 @@ HWY_INLINE V sigmoid(D d, V x) {
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V tanh(D d, V x) {
   using T = hn::TFromD<D>;
-  const V one = hn::Set(d, static_cast<T>(1)), most = hn::Set(d, static_cast<T>(sizeof(T) == 8 ? 44 : 20));
+  const V one = hn::Set(d, static_cast<T>(1));
+  constexpr T most = sizeof(T) == 8 ? 44 : 20;
   const auto [scale, tail] = exp_parts(d, clamp(d, hn::Add(x, x), most));
   const V less_one = hn::MulAdd(scale, tail, hn::Sub(scale, one));
   return hn::Div(less_one, hn::Add(less_one, hn::Set(d, static_cast<T>(2))));

@@ -13,6 +13,7 @@
 #include <cmath>
 #include <cstdint>
 
+#include "fovea/backends/cpu/bounds-inl.h"
 #include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -28,24 +29,6 @@ HWY_INLINE V Polynomial(D d, V x, hn::TFromD<D> first, Rest... rest) {
   } else {
     return hn::MulAdd(Polynomial(d, x, rest...), x, hn::Set(d, first));
   }
-}
-
-/// Where either operand is NaN, vector instructions for Max and Min give the second or NaN; what Highway has in their stead
-/// does not.
-constexpr bool max_keeps_nan = HWY_TARGET != HWY_SCALAR && HWY_TARGET != HWY_EMU128;
-
-/// The lesser of x and `limit`; NaN stays NaN.
-template <class D, class V>
-HWY_INLINE V AtMost(D d, hn::TFromD<D> limit, V x) {
-  const V bound = hn::Set(d, limit);
-  return max_keeps_nan ? hn::Min(bound, x) : hn::IfThenElse(hn::Gt(x, bound), bound, x);
-}
-
-/// The greater of x and `limit`; NaN stays NaN.
-template <class D, class V>
-HWY_INLINE V AtLeast(D d, hn::TFromD<D> limit, V x) {
-  const V bound = hn::Set(d, limit);
-  return max_keeps_nan ? hn::Max(bound, x) : hn::IfThenElse(hn::Lt(x, bound), bound, x);
 }
 
 /// Calls `function` for the lanes of x (and y) that `lanes` selects, keeping the others of `result`.
