@@ -19,7 +19,7 @@ function(fovea_unity target)
 endfunction()
 
 # fovea_optimize(TARGET LEVEL)
-# For programs that call the library and compute little themselves: more than LEVEL would only cost time to compile.
+# For programs and layers that compute little themselves: more than LEVEL would only cost time to compile.
 function(fovea_optimize target level)
   if(FOVEA_UNITY)
     target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O${level}>)

@@ -1,3 +1,5 @@
+// Integers are counts and places, which AVX2 moves as fast as memory does.
+#define HWY_DISABLED_TARGETS (FOVEA_DISABLED_TARGETS | HWY_AVX3)
 #include "fovea/backends/cpu/simd_targets.h"
 
 #undef HWY_TARGET_INCLUDE
