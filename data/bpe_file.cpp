@@ -5,6 +5,7 @@
 #include "fovea/data/bpe.h"
 #include "fovea/data/file_error.h"
 #include "fovea/data/files.h"
+#include "fovea/data/parse_json.h"
 #include "fovea/data/utf8.h"
 
 // tokenizer.json, the format of the `tokenizers` package (https://github.com/huggingface/tokenizers), of the BPE kind.
@@ -149,21 +150,13 @@ std::vector<AddedToken> added_of(const Reader& reader, const Json& list, bool no
   return out;
 }
 
-Json parse(const std::string& path, std::string_view text) {
-  try {
-    return Json::parse(text.begin(), text.end());
-  } catch (const Json::parse_error& error) {
-    fail_not_json(path, text, error.byte);
-  }
-}
-
 }  // namespace
 
 BpeTokenizer BpeTokenizer::load(const std::string& path) {
   const Reader reader(path);
   const std::string text = read_file(path, most_bytes);
   if (const size_t bad = find_invalid_utf8(text); bad != std::string::npos) fail(path, "byte {} is not UTF-8", bad + 1);
-  const Json whole = parse(path, text);
+  const Json whole = parse_json<Json>(path, text);
   const Json& model = whole.is_object() ? Reader::member(whole, "model") : whole;
   if (!whole.is_object() || !model.is_object()) fail(path, "not a tokenizer: it has no model");
   // Older files do not name the kind.

@@ -9,6 +9,7 @@
 
 #include "fovea/data/file_error.h"
 #include "fovea/data/files.h"
+#include "fovea/data/parse_json.h"
 
 namespace fovea::data {
 namespace {
@@ -139,7 +140,7 @@ TableEncoder TableEncoder::load(const std::string& path) {
   TableEncoder encoder;
   const std::string text = read_file(path, size_t{1} << 28);
   try {
-    const Json object = Json::parse(text);
+    const Json object = parse_json<Json>(path, text);
     encoder.missing_ = object.at("missing").get<std::vector<std::string>>();
     for (const Json& entry : object.at("columns")) {
       Column column{.name = entry.at("name").get<std::string>(), .numeric = entry.at("kind") == "numeric"};
@@ -152,8 +153,6 @@ TableEncoder TableEncoder::load(const std::string& path) {
       }
       encoder.columns_.push_back(std::move(column));
     }
-  } catch (const Json::parse_error& error) {
-    fail_not_json(path, text, error.byte);
   } catch (const Json::exception&) {
     fail(path, "not the columns of a model");
   } catch (const ValueError&) {

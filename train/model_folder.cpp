@@ -8,6 +8,7 @@
 #include "fovea/autograd/int8.h"
 #include "fovea/data/file_error.h"
 #include "fovea/data/files.h"
+#include "fovea/data/parse_json.h"
 #include "fovea/data/safetensors.h"
 #include "fovea/nn/linear.h"
 #include "fovea/nn/multihead_attention.h"
@@ -82,7 +83,7 @@ ModelConfig load_config(const std::string& folder, const std::string& trainer) {
   if (!std::filesystem::exists(path, error)) data::fail(folder, "no model: it has no config.json");
   const std::string text = data::read_file(path, size_t{1} << 26);
   try {
-    const Json object = Json::parse(text);
+    const Json object = data::parse_json<Json>(path, text);
     if (object.value("format", "") != format_name) data::fail(path, "not the configuration of a model");
     const auto made_by = object.at("trainer").get<std::string>();
     if (made_by != trainer) data::fail(path, "a model of {}, not of {}", made_by, trainer);
@@ -93,8 +94,6 @@ ModelConfig load_config(const std::string& folder, const std::string& trainer) {
             .labels = data::Labels::in_order(names),
             .run = object.at("run").get<std::string>(),
             .decision = object.value("decision", Json::object()).dump()};
-  } catch (const Json::parse_error& error) {
-    data::fail_not_json(path, text, error.byte);
   } catch (const Json::exception&) {
     data::fail(path, "not the configuration of a model");
   } catch (const ValueError&) {

@@ -7,7 +7,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "fovea/data/file_error.h"
+#include "fovea/data/parse_json.h"
 
 namespace fovea::train {
 namespace {
@@ -135,14 +135,6 @@ Value from_member(const Option& option, const Json& member, const std::string& w
                     option.target);
 }
 
-Json parse_json(std::string_view text, const std::string& source) {
-  try {
-    return Json::parse(text.begin(), text.end());
-  } catch (const Json::parse_error& error) {
-    data::fail_not_json(source, text, error.byte);
-  }
-}
-
 }  // namespace
 
 void OptionTable::add(std::string name, Target target, std::string help, OptionRules rules, Caller caller) {
@@ -209,7 +201,7 @@ std::string OptionTable::to_json() const {
 }
 
 void OptionTable::from_json(std::string_view text, const std::string& source) {
-  const Json whole = parse_json(text, source);
+  const Json whole = data::parse_json<Json>(source, text);
   if (!whole.is_object()) refuse("{}: not a JSON object", source);
   const Json& object = whole.contains("options") && whole["options"].is_object() ? whole["options"] : whole;
   std::vector<std::pair<Option*, Value>> changes;

@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "fovea/data/file_error.h"
+#include "fovea/data/parse_json.h"
 
 namespace fovea::train {
 namespace {
@@ -169,12 +170,7 @@ void SearchSpace::add(const std::string& text, const OptionTable& options) {
 }
 
 void SearchSpace::add_json(const std::string& text, const std::string& source, const OptionTable& options) {
-  Json object;
-  try {
-    object = Json::parse(text);
-  } catch (const Json::parse_error& error) {
-    data::fail_not_json(source, text, error.byte);
-  }
+  const Json object = data::parse_json<Json>(source, text);
   if (!object.is_object()) refuse("{}: not a JSON object", source);
   for (const auto& [name, member] : object.items()) {
     const std::string what = fmt::format("{}: {}", source, name);

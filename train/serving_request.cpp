@@ -25,6 +25,8 @@ Json parsed(const std::string& body) {
   } catch (const Json::parse_error& error) {
     if (body.empty()) refuse_request(400, "the body is empty; {{\"input\": ...}} is expected");
     refuse_request(400, "the body is not valid JSON: byte {}", error.byte);
+  } catch (const Json::out_of_range&) {
+    refuse_request(400, "the body holds a number that is too large");
   }
 }
 

@@ -111,6 +111,7 @@ TEST(Bpe, RefusesFilesThatAreNoTokenizers) {
   EXPECT_EQ(model(R"("vocab":{"a":0,"b":1,"ab":2},"merges":[["a","b"]])"), "");
   EXPECT_EQ(error(""), "t.json:1: not valid JSON");
   EXPECT_EQ(error("{"), "t.json:1: not valid JSON");
+  EXPECT_EQ(error("[1e999]"), "t.json: it holds a number that is too large");
   EXPECT_EQ(error("\"\xff\""), "t.json: byte 2 is not UTF-8");
   EXPECT_EQ(error("[]"), "t.json: not a tokenizer: it has no model");
   EXPECT_EQ(error("{}"), "t.json: not a tokenizer: it has no model");

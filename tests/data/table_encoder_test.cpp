@@ -91,6 +91,8 @@ TEST(TableEncoder, SurvivesItsFile) {
     EXPECT_EQ(again.ids(), encoder.ids());
   }
   EXPECT_EQ(error_of([&] { TableEncoder::load(folder.write("c.json", "{\n,")); }), "c.json:2: not valid JSON");
+  EXPECT_EQ(error_of([&] { TableEncoder::load(folder.write("c.json", "[1e999]")); }),
+            "c.json: it holds a number that is too large");
   for (const char* bad : {"[]", R"({"missing": []})", R"({"missing": [], "columns": [{"name": 1}]})"}) {
     EXPECT_EQ(error_of([&] { TableEncoder::load(folder.write("c.json", bad)); }), "c.json: not the columns of a model");
   }

@@ -110,6 +110,8 @@ TEST_F(BadInputTest, Flags) {
   expect_refused(train + Words{"--config", folder / "none.json"}, "{}none.json: no such file");
   expect_refused(train + Words{"--config", folder.write("list.json", "[]")}, "text_classifier: {}list.json");
   expect_refused(train + Words{"--config", folder.write("cut.json", "{\"epochs\": ")}, "{}cut.json:1: not valid JSON");
+  expect_refused(train + Words{"--config", folder.write("far.json", "{\"lr\": 1e999}")},
+                 "{}far.json: it holds a number that is too large");
   expect_refused(train + Words{"--config", folder.write("unknown.json", "{\"epoch\": 3}")},
                  "text_classifier: {}unknown.json: unknown option \"epoch\"");
   expect_refused(train + Words{"--config", folder.write("value.json", "{\"epochs\": \"many\"}")},

@@ -393,6 +393,7 @@ TEST_F(MalformedFiles, TokenizerJson) {
           {"", ":1: not valid JSON"},
           {good.substr(0, good.rfind('}')), ":" + std::to_string(lines) + ": not valid JSON"},
           {"{\n\"model\": {,\n", ":2: not valid JSON"},
+          {"[1e999]", ": it holds a number that is too large"},
           {"[]", ": not a tokenizer: it has no model"},
           {"{\"model\": 1}", ": not a tokenizer: it has no model"},
           {with("\"BPE\"", "\"Unigram\""), ": a tokenizer of the kind \"Unigram\"; BPE is supported"},
@@ -422,6 +423,7 @@ TEST_F(MalformedFiles, ConfigJson) {
       {
           {"", ":1: not valid JSON"},
           {good.substr(0, good.rfind('}')), ":" + std::to_string(lines) + ": not valid JSON"},
+          {"[1e999]", ": it holds a number that is too large"},
           {"[]", ": not the configuration of a model"},
           {"{\"model_type\": \"bert\"}", ": not the configuration of a model"},
           {with("fovea model 1", "fovea model 9"), ": not the configuration of a model"},
@@ -463,6 +465,7 @@ TEST_F(MalformedFiles, ColumnsJson) {
                        {
                            {"", ":1: not valid JSON"},
                            {first_half(good), ":"},
+                           {"[1e999]", ": it holds a number that is too large"},
                            {"{}", ": not the columns of a model"},
                            {replaced(good, "\"name\"", "\"nam\""), ": not the columns of a model"},
                            {replaced(good, "\"scale\": [", "\"scale\": [\"x\","), ": not the columns of a model"},

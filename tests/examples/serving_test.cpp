@@ -174,6 +174,7 @@ TEST_P(Serving, WhatIsWrongIsSaidAndTheNextOneIsServed) {
       {"", 400, "the body is empty"},
       {"{\"input\": ", 400, "the body is not valid JSON: byte 1"},
       {"\xff", 400, "the body is not valid JSON: byte 1"},
+      {R"({"input": 1e999})", 400, "the body holds a number that is too large"},
       {"[1]", 400, "the body is an array, not an object"},
       {"{}", 400, R"(the body needs "input" or "inputs")"},
       {R"({"input": 1, "inputs": [1]})", 400, "one of the two"},

@@ -116,6 +116,7 @@ TEST(SearchSpaceTest, RefusesWhatCannotBeSearched) {
 
   EXPECT_EQ(options.json_refusal("[1]"), "space.json: not a JSON object");
   EXPECT_EQ(options.json_refusal("{\n\"lr\": }"), "space.json:2: not valid JSON");
+  EXPECT_EQ(options.json_refusal("{\"lr\": 1e999}"), "space.json: it holds a number that is too large");
   EXPECT_EQ(options.json_refusal(R"({"lr": 3})"), "space.json: lr: 3 is neither an array of values nor min and max");
   EXPECT_EQ(options.json_refusal(R"({"lr": []})"), "space.json: lr: there are no values");
   EXPECT_EQ(options.json_refusal(R"({"lr": {"min": 1}})"), "space.json: lr: min or max is missing");
