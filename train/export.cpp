@@ -55,8 +55,9 @@ Exported export_onnx(const std::string& folder, const std::string& program, Trai
   graph.output("probabilities", onnx::softmax(logits, -1), onnx::Element::f32, {"batch", config.labels.size()},
                "of each class, in the order of the metadata's `classes`");
   onnx::ModelText text{.description = "A classifier of " + trained.task->noun() + ", trained with Fovea."};
-  text.metadata = {
-      {"program", program}, {"classes", nlohmann::ordered_json(config.labels.names()).dump()}, {"options", config.options}};
+  text.metadata = {{"program", program},
+                   {"classes", nlohmann::ordered_json(config.labels.names()).dump()},
+                   {"options", config.options}};
   if (config.decision != "{}") text.metadata["decision"] = config.decision;
 
   const std::string data_folder = path + ".test_data_set_0";
