@@ -52,16 +52,16 @@ class PackedRows {
   const T* x_;
 };
 
-/// out[r][v] = start[r][v] + sum over k of rows[r][k] * panel[k][v] for R rows by V vectors; zeros where start is null.
+/// out[r][v] = sum over k of rows[r][k] * panel[k][v] for R rows by V vectors, plus addend[r][v] where that is not null.
 template <int R, int V, class D, class Rows, class T = hn::TFromD<D>>
-HWY_INLINE void multiply_tile(D d, Rows rows, const T* HWY_RESTRICT panel, int64_t depth, const T* start,
-                              int64_t start_stride, T* out, int64_t out_stride) {
+HWY_INLINE void multiply_tile(D d, Rows rows, const T* HWY_RESTRICT panel, int64_t depth, const T* addend,
+                              int64_t addend_stride, T* out, int64_t out_stride) {
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   hn::Vec<D> sums[R][V];
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 8
-    for (int v = 0; v < V; ++v) sums[r][v] = start ? hn::LoadU(d, start + r * start_stride + v * lanes) : hn::Zero(d);
+    for (int v = 0; v < V; ++v) sums[r][v] = hn::Zero(d);
   }
   for (int64_t k = 0; k < depth; ++k, panel += V * lanes) {
     hn::Vec<D> right[V];
@@ -74,6 +74,14 @@ HWY_INLINE void multiply_tile(D d, Rows rows, const T* HWY_RESTRICT panel, int64
       for (int v = 0; v < V; ++v) sums[r][v] = hn::MulAdd(left, right[v], sums[r][v]);
     }
     rows.next();
+  }
+  if (addend) {
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 8
+      for (int v = 0; v < V; ++v)
+        sums[r][v] = hn::Add(hn::LoadU(d, addend + r * addend_stride + v * lanes), sums[r][v]);
+    }
   }
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r) {
