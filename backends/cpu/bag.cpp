@@ -70,6 +70,7 @@ void bag(const BagCall& call) {
         V* total = result_row(out + b * width, sums.data());
         std::fill_n(total, width, V(0));
         for (int64_t j = bags.begin(b); j < bags.end(b); ++j) {
+          if (j + rows_ahead < index.size()) prefetch_row(table + index[j + rows_ahead] * width, width);
           const T* row = table + index[j] * width;
           for (int64_t c = 0; c < width; ++c) total[c] += static_cast<V>(row[c]);
         }

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <hwy/cache_control.h>
+
 #include <type_traits>
 
 #include "fovea/backends/backend.h"
@@ -54,6 +56,13 @@ void store_row([[maybe_unused]] const Compute<T>* values, [[maybe_unused]] int64
   if constexpr (!std::is_same_v<T, Compute<T>>) {
     for (int64_t i = 0; i < n; ++i) row[i] = T(values[i]);
   }
+}
+
+/// How many rows ahead to ask for those of a table that come in no order a machine foresees, and what asks for one.
+constexpr int64_t rows_ahead = 8;
+template <class T>
+void prefetch_row(const T* row, int64_t n) {
+  for (int64_t i = 0; i < n; i += 64 / sizeof(T)) hwy::Prefetch(row + i);
 }
 
 /// A view of floating numbers read and written one by one as V, whatever its dtype: per-row values such as a loss.

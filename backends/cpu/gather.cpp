@@ -67,9 +67,10 @@ void scatter_rows(const ScatterAddCall& call) {
   const int64_t width = row_width(call.out), count = index.size();
   const T* from = call.source.data<T>();
   T* to = call.out.data<T>();
-  const int64_t columns = count * width < (16 << 10) ? std::max<int64_t>(width, 1) : std::max<int64_t>(64, width / 8);
+  const int64_t columns = count * width < (16 << 10) ? std::max<int64_t>(width, 1) : std::max<int64_t>(32, width / 8);
   parallel_for(width, columns, [&](int64_t begin, int64_t end) {
     for (int64_t j = 0; j < count; ++j) {
+      if (j + rows_ahead < count) prefetch_row(to + index[j + rows_ahead] * width + begin, end - begin);
       if (index[j] == call.skip) continue;
       const T* x = from + j * width;
       T* y = to + index[j] * width;
