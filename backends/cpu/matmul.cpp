@@ -6,7 +6,9 @@
 #include "fovea/backends/cpu/gemm.h"
 #include "fovea/backends/cpu/kernels.h"
 #include "fovea/backends/cpu/math.h"
+#include "fovea/backends/cpu/skinny.h"
 #include "fovea/backends/cpu/threads.h"
+#include "fovea/backends/cpu/tile_product.h"
 #include "fovea/backends/factories.h"
 
 namespace fovea::cpu {
@@ -71,6 +73,16 @@ void activate(Activation activation, T* x, int64_t n) {
   }
 }
 
+// Whether threads take a product by a few rows at a time, each with the right operand packed for itself. They end at about
+// the same time then, however many others want their cores, as they do not with a piece for each.
+bool keeps_panels(int64_t m, int64_t n, int64_t k) {
+  const int threads = detail::threads_for(m);
+  return has_tile_product() && threads > 1 && m >= 128 * threads && n > skinny_rows && n * k <= most_kept_panels &&
+         m * n * k >= 4 * product_grain;
+}
+// Few enough for threads to end together, enough for panels to be read rarely.
+int64_t rows_of_chunk(int64_t m) { return std::clamp<int64_t>(m / (8 * num_threads()) / 8 * 8, 32, 96); }
+
 template <class T>
 void multiply(const MatmulCall& call) {
   const View &a = call.a, &b = call.b, &out = call.out;
@@ -90,6 +102,35 @@ void multiply(const MatmulCall& call) {
   }
   const T* bias = call.bias ? call.bias->data<T>() : nullptr;
   const int64_t bias_stride = call.bias ? call.bias->strides[0] : 0;
+  // The bias goes in first: the product then adds to it as cheaply as it would overwrite.
+  const auto put_bias = [&](T* c, int64_t rows, int64_t column, int64_t columns) {
+    for (int64_t i = 0; i < rows && bias; ++i) {
+      T* to = c + i * stride;
+      const T* from = bias + column * bias_stride;
+      if (call.accumulate) {
+        for (int64_t j = 0; j < columns; ++j) to[j] += from[j * bias_stride];
+      } else {
+        for (int64_t j = 0; j < columns; ++j) to[j] = from[j * bias_stride];
+      }
+    }
+  };
+  const auto activate_rows = [&](T* c, int64_t rows, int64_t columns) {
+    if (call.activation == Activation::none) return;
+    for (int64_t i = 0; i < rows; ++i) activate(call.activation, c + i * stride, columns);
+  };
+  const bool adds = call.accumulate || bias;
+  if constexpr (std::is_same_v<T, float>) {
+    if (p.batch.numel() == 1 && keeps_panels(p.m, p.n, p.k)) {
+      const uint64_t name = name_panels();
+      parallel_for(p.m, rows_of_chunk(p.m), [&](int64_t row, int64_t end) {
+        T* c = out.data<T>() + row * stride;
+        put_bias(c, end - row, 0, p.n);
+        tile_product(name, end - row, p.n, p.k, left.at(row, 0), right, c, stride, adds);
+        activate_rows(c, end - row, p.n);
+      });
+      return;
+    }
+  }
   const Blocks block = cut_product(p.m, p.n, p.k, out.dtype);
   const int64_t down = (p.m + block.rows - 1) / block.rows, across = (p.n + block.columns - 1) / block.columns;
   const int64_t work = std::max<int64_t>(block.rows * block.columns * std::max<int64_t>(p.k, 1), 1);
@@ -110,19 +151,9 @@ void multiply(const MatmulCall& call) {
           x.data += a_offset;
           y.data += b_offset;
           T* c = out.data<T>() + out_offset + row * stride + column;
-          // The bias goes in first: the product then adds to it as cheaply as it would overwrite.
-          for (int64_t i = 0; i < rows && bias; ++i) {
-            T* to = c + i * stride;
-            const T* from = bias + column * bias_stride;
-            if (call.accumulate) {
-              for (int64_t j = 0; j < columns; ++j) to[j] += from[j * bias_stride];
-            } else {
-              for (int64_t j = 0; j < columns; ++j) to[j] = from[j * bias_stride];
-            }
-          }
-          gemm(rows, columns, p.k, x, y, c, stride, call.accumulate || bias);
-          if (call.activation == Activation::none) continue;
-          for (int64_t i = 0; i < rows; ++i) activate(call.activation, c + i * stride, columns);
+          put_bias(c, rows, column, columns);
+          gemm(rows, columns, p.k, x, y, c, stride, adds);
+          activate_rows(c, rows, columns);
         }
       });
 }

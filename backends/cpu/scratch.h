@@ -24,8 +24,9 @@ class Scratch {
 
 /// Uninitialised room for `count` floats, aligned for vectors, that stays with the calling thread until it asks again. For
 /// packing operands: how much that takes has a bound, and no memory limit of tensors should depend on which threads pack at
-/// the same time.
-inline float* thread_room(int64_t count) {
+/// the same time. One room for each number.
+template <int number = 0>
+float* thread_room(int64_t count) {
   constexpr std::align_val_t alignment{64};
   struct Free {
     void operator()(float* room) const { ::operator delete(room, alignment); }

@@ -1,6 +1,7 @@
 #include "fovea/backends/cpu/tile_product.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 
 #include "fovea/backends/cpu/round_up.h"
@@ -26,8 +27,7 @@ using Floats = hn::ScalableTag<float>;
 constexpr auto lanes = static_cast<int64_t>(hn::MaxLanes(Floats()));
 // A tile's sums fill the registers but for a row of the panel and one number of the left operand.
 constexpr int most_rows = many_registers ? 8 : 6, most_vectors = many_registers ? 3 : 2;
-// A block of the right operand stays in the second-level cache, the rows of a tile in the first.
-constexpr int64_t most_depth = 512, most_columns = 12 * most_vectors * lanes, group_rows = 12 * most_rows;
+constexpr int64_t group_rows = 12 * most_rows;
 
 // How many vectors wide the next panel of so many columns is: never one where there are more.
 int64_t panel_vectors(int64_t columns) {
@@ -70,6 +70,8 @@ void pack_tiles(int64_t rows, int64_t depth, Matrix<float> from, float* to) {
   }
 }
 
+}  // namespace
+
 // Panels [depth, panel_vectors * lanes] one behind the other; zeros stand behind the last column.
 void pack_panels(int64_t depth, int64_t columns, Matrix<float> from, float* to) {
   const Floats d;
@@ -111,8 +113,13 @@ void pack_panels(int64_t depth, int64_t columns, Matrix<float> from, float* to) 
   }
 }
 
+namespace {
+
 // Rows that lie a multiple of a page apart share a few places of the first-level cache, too few for a tile of them.
-bool is_readable_as_it_lies(Matrix<float> a) { return a.column == 1 && a.row % 1024 != 0; }
+// Rows that few panels read are not worth packing.
+bool is_readable_as_it_lies(Matrix<float> a, int64_t columns) {
+  return columns <= 256 && a.column == 1 && a.row % 1024 != 0;
+}
 
 // R rows of c against one panel; columns that no whole vector covers go by way of `edge`, added up in the same order.
 template <int R, int V, class Rows>
@@ -154,51 +161,38 @@ HWY_NOINLINE void multiply_rows(Rows rows, const float* panels, int64_t depth, i
 
 }  // namespace
 
-void multiply_f32(int64_t m, int64_t n, int64_t k, Matrix<float> a, Matrix<float> b, float* c, int64_t stride,
-                  bool accumulate) {
-  // The stride of an axis of one element means nothing; let one axis be dense all the same.
-  if (k == 1) a.column = 1;
-  if (m == 1 && a.column != 1) a.row = 1;
-  const int64_t parts = (k + most_depth - 1) / most_depth;
-  const int64_t block = round_up((k + parts - 1) / parts, 4);
-  // Rows that few panels read are not worth packing.
-  const bool direct = is_readable_as_it_lies(a) && n <= 256;
-  const int64_t panels_size = block * round_up(std::min(n, most_columns), lanes);
+// c [m, columns] = a [m, depth] times a block of panels (+ c with `adds`).
+void multiply_block(int64_t m, int64_t columns, int64_t depth, Matrix<float> a, const float* panels, float* c,
+                    int64_t stride, bool adds) {
+  const bool direct = is_readable_as_it_lies(a, columns);
   constexpr int64_t edge_size = most_rows * most_vectors * lanes;
-  float* panels = thread_room(panels_size + edge_size + (direct ? 0 : block * std::min(m, group_rows)));
-  float *edge = panels + panels_size, *packed = edge + edge_size;
-  for (int64_t column = 0; column < n; column += most_columns) {
-    const int64_t columns = std::min(most_columns, n - column);
-    for (int64_t p = 0; p < k; p += block) {
-      const int64_t depth = std::min(block, k - p);
-      const bool adds = accumulate || p > 0;
-      pack_panels(depth, columns, b.at(p, column), panels);
-      for (int64_t group = 0; group < m; group += group_rows) {
-        const Matrix<float> left = a.at(group, p);
-        const int64_t rows = std::min(group_rows, m - group);
-        const int64_t packed_rows = !direct && left.row == 1 ? rows / most_rows * most_rows : 0;
-        pack_tiles(packed_rows, depth, left, packed);
-        each_tile<most_rows>(rows, [&]<int R>(std::integral_constant<int, R>, int64_t row) HWY_ATTR {
-          float* to = c + (group + row) * stride + column;
-          if (direct) {
-            const StridedRows<R, float> from(left.data + row * left.row, left.row);
-            multiply_rows<R>(from, panels, depth, columns, to, stride, adds, edge);
-          } else {
-            const bool is_packed = row < packed_rows;
-            float* tile = packed + (is_packed ? row * depth : 0);
-            if (!is_packed) pack_tile<R>(depth, left.at(row, 0), tile);
-            const PackedRows<R, float> from(tile);
-            multiply_rows<R>(from, panels, depth, columns, to, stride, adds, edge);
-          }
-        });
+  float* edge = thread_room(edge_size + (direct ? 0 : depth * std::min(m, group_rows)));
+  float* packed = edge + edge_size;
+  for (int64_t group = 0; group < m; group += group_rows) {
+    const Matrix<float> left = a.at(group, 0);
+    const int64_t rows = std::min(group_rows, m - group);
+    const int64_t packed_rows = !direct && left.row == 1 ? rows / most_rows * most_rows : 0;
+    pack_tiles(packed_rows, depth, left, packed);
+    each_tile<most_rows>(rows, [&]<int R>(std::integral_constant<int, R>, int64_t row) HWY_ATTR {
+      float* to = c + (group + row) * stride;
+      if (direct) {
+        const StridedRows<R, float> from(left.data + row * left.row, left.row);
+        multiply_rows<R>(from, panels, depth, columns, to, stride, adds, edge);
+      } else {
+        const bool is_packed = row < packed_rows;
+        float* tile = packed + (is_packed ? row * depth : 0);
+        if (!is_packed) pack_tile<R>(depth, left.at(row, 0), tile);
+        const PackedRows<R, float> from(tile);
+        multiply_rows<R>(from, panels, depth, columns, to, stride, adds, edge);
       }
-    }
+    });
   }
 }
-bool are_vectors_wide() { return true; }
+int64_t lanes_of_vector() { return lanes; }
 #else
-void multiply_f32(int64_t, int64_t, int64_t, Matrix<float>, Matrix<float>, float*, int64_t, bool) {}
-bool are_vectors_wide() { return false; }
+void pack_panels(int64_t, int64_t, Matrix<float>, float*) {}
+void multiply_block(int64_t, int64_t, int64_t, Matrix<float>, const float*, float*, int64_t, bool) {}
+int64_t lanes_of_vector() { return 1; }
 #endif
 
 }  // namespace fovea::cpu::HWY_NAMESPACE
@@ -209,17 +203,89 @@ HWY_AFTER_NAMESPACE();
 
 namespace fovea::cpu {
 
-FOVEA_VERSIONS(multiply_f32);
-FOVEA_VERSIONS(are_vectors_wide);
+FOVEA_VERSIONS(pack_panels);
+FOVEA_VERSIONS(multiply_block);
+FOVEA_VERSIONS(lanes_of_vector);
 
-bool has_tile_product() {
-  static const bool wide = FOVEA_DISPATCH(are_vectors_wide)();
-  return wide;
+namespace {
+
+int64_t vector_lanes() {
+  static const int64_t lanes = FOVEA_DISPATCH(lanes_of_vector)();
+  return lanes;
 }
+
+// A block of panels stays in the second-level cache, the rows of a tile in the first.
+constexpr int64_t most_depth = 512, most_columns = 576;
+
+// Part of a right operand: columns from `column` on, steps of the depth from `p` on.
+struct Block {
+  int64_t column, columns, p, depth;
+};
+
+// Parts of the depth depend on it alone, and with them the order in which an element's terms are added.
+int64_t depth_of_block(int64_t k) {
+  const int64_t parts = std::max<int64_t>((k + most_depth - 1) / most_depth, 1);
+  return round_up((k + parts - 1) / parts, 4);
+}
+
+template <class F>
+void each_block(int64_t n, int64_t k, F f) {
+  const int64_t depth = depth_of_block(k);
+  for (int64_t column = 0; column < n; column += most_columns) {
+    for (int64_t p = 0; p < k; p += depth)
+      f(Block{column, std::min(most_columns, n - column), p, std::min(depth, k - p)});
+  }
+}
+
+int64_t width_of_block(int64_t n) { return round_up(std::min(n, most_columns), vector_lanes()); }
+
+// The stride of an axis of one element means nothing; let one axis be dense all the same.
+Matrix<float> with_dense_axis(Matrix<float> x, int64_t rows, int64_t columns) {
+  if (columns == 1) x.column = 1;
+  if (rows == 1 && x.column != 1) x.row = 1;
+  return x;
+}
+
+}  // namespace
+
+bool has_tile_product() { return vector_lanes() > 1; }
 
 void tile_product(int64_t m, int64_t n, int64_t k, Matrix<float> a, Matrix<float> b, float* c, int64_t stride,
                   bool accumulate) {
-  FOVEA_DISPATCH(multiply_f32)(m, n, k, a, b, c, stride, accumulate);
+  a = with_dense_axis(a, m, k);
+  float* panels = thread_room<1>(depth_of_block(k) * width_of_block(n));
+  each_block(n, k, [&](const Block& block) {
+    FOVEA_DISPATCH(pack_panels)(block.depth, block.columns, b.at(block.p, block.column), panels);
+    FOVEA_DISPATCH(multiply_block)
+    (m, block.columns, block.depth, a.at(0, block.p), panels, c + block.column, stride, accumulate || block.p > 0);
+  });
+}
+
+uint64_t name_panels() {
+  static std::atomic<uint64_t> next{1};
+  return next.fetch_add(1, std::memory_order_relaxed);
+}
+
+void tile_product(uint64_t name, int64_t m, int64_t n, int64_t k, Matrix<float> a, Matrix<float> b, float* c,
+                  int64_t stride, bool accumulate) {
+  thread_local uint64_t kept = 0;
+  a = with_dense_axis(a, m, k);
+  const int64_t width = width_of_block(n);
+  float* room = thread_room<2>((n + most_columns - 1) / most_columns * width * k);
+  const auto panels = [&](const Block& block) {
+    return room + block.column / most_columns * width * k + block.p * width;
+  };
+  if (kept != name) {
+    each_block(n, k, [&](const Block& block) {
+      FOVEA_DISPATCH(pack_panels)(block.depth, block.columns, b.at(block.p, block.column), panels(block));
+    });
+    kept = name;
+  }
+  each_block(n, k, [&](const Block& block) {
+    FOVEA_DISPATCH(multiply_block)
+    (m, block.columns, block.depth, a.at(0, block.p), panels(block), c + block.column, stride,
+     accumulate || block.p > 0);
+  });
 }
 
 }  // namespace fovea::cpu
