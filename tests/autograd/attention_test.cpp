@@ -220,9 +220,9 @@ TEST(Attention, MissingAxesAndLayouts) {
   EXPECT_CLOSE(scaled_dot_product_attention(q.select(1, 0).select(0, 1), k.select(1, 0).select(0, 1),
                                             v.select(1, 0).select(0, 1)),
                out.select(1, 0).select(0, 1));
-  for (const Layout& a : layouts_of(q)) EXPECT_CLOSE(scaled_dot_product_attention(a.tensor, k, v), out) << a.name;
-  for (const Layout& b : layouts_of(k)) EXPECT_CLOSE(scaled_dot_product_attention(q, b.tensor, v), out) << b.name;
-  for (const Layout& c : layouts_of(v)) EXPECT_CLOSE(scaled_dot_product_attention(q, k, c.tensor), out) << c.name;
+  for (const LaidOut& a : layouts_of(q)) EXPECT_CLOSE(scaled_dot_product_attention(a.tensor, k, v), out) << a.name;
+  for (const LaidOut& b : layouts_of(k)) EXPECT_CLOSE(scaled_dot_product_attention(q, b.tensor, v), out) << b.name;
+  for (const LaidOut& c : layouts_of(v)) EXPECT_CLOSE(scaled_dot_product_attention(q, k, c.tensor), out) << c.name;
 }
 
 TEST(Attention, NothingToReadGivesZeros) {

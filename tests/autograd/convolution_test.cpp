@@ -72,7 +72,7 @@ TEST_P(OnEveryDevice, Conv2dFollowsItsDefinition) {
     const Tensor x = random(c.x, options(), 1), weight = random(c.weight, options(), 2);
     const Tensor bias = random({c.weight[0]}, options(), 3);
     EXPECT_CLOSE(conv2d(x, weight, bias, c.options), naive(c, x, weight, bias).to(f32).to(device()), 1e-4, 1e-4);
-    for (const Layout& layout : layouts_of(x)) {
+    for (const LaidOut& layout : layouts_of(x)) {
       EXPECT_CLOSE(conv2d(layout.tensor, weight, bias, c.options), conv2d(x, weight, bias, c.options))
           << layout.name << " " << to_string(c.x);
     }

@@ -67,7 +67,7 @@ TEST_P(OnEveryDevice, PoolsFollowTheirDefinition) {
     const Tensor x = random(c.x, options());
     EXPECT_CLOSE(max_pool2d(x, c.kernel, c.options), naive(c, x, true).to(f32).to(device()));
     EXPECT_CLOSE(avg_pool2d(x, c.kernel, c.options), naive(c, x, false).to(f32).to(device()));
-    for (const Layout& layout : layouts_of(x)) {
+    for (const LaidOut& layout : layouts_of(x)) {
       EXPECT_CLOSE(max_pool2d(layout.tensor, c.kernel, c.options), max_pool2d(x, c.kernel, c.options)) << layout.name;
       EXPECT_CLOSE(avg_pool2d(layout.tensor, c.kernel, c.options), avg_pool2d(x, c.kernel, c.options)) << layout.name;
     }

@@ -12,10 +12,10 @@ const std::vector<Shape>& odd_shapes() {
   return shapes;
 }
 
-std::vector<Layout> layouts_of(const Tensor& x) {
+std::vector<LaidOut> layouts_of(const Tensor& x) {
   const NoGrad off;
   const Tensor dense = x.detach().clone();
-  std::vector<Layout> layouts{{"dense", dense}};
+  std::vector<LaidOut> layouts{{"dense", dense}};
   const int rank = dense.rank();
   Shape wide = dense.shape();
   wide.insert(0, 3);

@@ -48,7 +48,7 @@ TEST_P(OnEveryDevice, CustomKernelsWaitForWhatTheyRead) {
 
 TEST_P(OnEveryDevice, CustomKernelsSeeStridedInputsInRowMajorOrder) {
   const Tensor x = random({3, 5}), y = random({3, 5}, options(), 2);
-  for (const Layout& layout : layouts_of(x.to(device()))) {
+  for (const LaidOut& layout : layouts_of(x.to(device()))) {
     SCOPED_TRACE(layout.name);
     const Tensor out = empty({3, 5}, options());
     raw::run(kernel, {&layout.tensor, &y}, {&out}, 15, {2, 1});
