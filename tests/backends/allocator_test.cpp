@@ -109,7 +109,7 @@ TEST(Allocator, StandsManyThreadsAtOnce) {
       std::vector<BufferRef> held(64);
       for (unsigned i = 0; i < 20000; ++i) {
         BufferRef& slot = held[(i * 7 + t) % 64];
-        slot = cpu().allocate((i * 131 + t * 17) % 5000 + (i % 500 == 0 ? 1500000 : 0));
+        slot = cpu().allocate(1 + (i * 131 + t * 17) % 5000 + (i % 500 == 0 ? 1500000 : 0));
         slot->host()[0] = std::byte(t);
       }
       for (const auto& each : held) EXPECT_TRUE(!each || each->bytes() == 0 || each->host()[0] == std::byte(t));
