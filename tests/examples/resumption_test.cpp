@@ -60,10 +60,11 @@ TEST_P(Resumption, KilledTenTimesAtAnyMomentItEndsInTheSameBytes) {
   data::testing::Random random(7);
   const Words flags = epochs + Words{"--resume", "--save-every", "3"};
   int killed = 0, resumed = 0;
-  for (int attempt = 0; killed < 10; ++attempt) {
-    ASSERT_LT(attempt, 60) << "it ends before it can be killed";
+  // Reading its data may be most of a run, so the moments reach to its end and at least one run goes on from another.
+  for (int attempt = 0; killed < 10 || resumed == 0; ++attempt) {
+    ASSERT_LT(attempt, 200) << killed << " were killed and " << resumed << " went on";
     Program program(GetParam().program, train_into(cut, flags));
-    std::this_thread::sleep_for(took * static_cast<int>(5 + random.below(50)) / 100);
+    std::this_thread::sleep_for(took * static_cast<int>(5 + random.below(100)) / 100);
     program.signal(SIGKILL);
     const Finished done = program.finish();
     resumed += done.out.find("going on behind step") != std::string::npos;
@@ -75,7 +76,6 @@ TEST_P(Resumption, KilledTenTimesAtAnyMomentItEndsInTheSameBytes) {
       fs::remove_all(cut);
     }
   }
-  EXPECT_GT(resumed, 0);
   const Finished last = train(cut, flags);
   ASSERT_EQ(last.status, 0) << last.error;
   EXPECT_EQ(weights(cut), weights(whole));
