@@ -64,12 +64,31 @@ std::optional<Second> second_of(Op op, int position) {
   }
 }
 
+std::optional<After> after_of(Op op) {
+  switch (op) {
+    case Op::add:
+      return After::add;
+    case Op::mul:
+      return After::mul;
+    default:
+      return std::nullopt;
+  }
+}
+
 constexpr uint16_t none = 0xffff;
 
-/// How values flow through a program that is computed in T.
+/// How values flow through a program that is computed in T, and which instructions one kernel computes together.
 template <class T>
 struct Flow {
-  explicit Flow(const Program& program) : code(program.code), uses(code.size(), 0), fused_into(code.size(), none) {
+  /// The kernel that ends with an instruction.
+  struct Call {
+    Kernel kernel = nullptr;
+    std::vector<uint16_t> reads;  // the values it reads, in its order
+    int instructions = 1;
+  };
+
+  explicit Flow(const Program& program)
+      : code(program.code), uses(code.size(), 0), fused_into(code.size(), none), calls(code.size()) {
     std::vector<bool> live(code.size(), false);
     for (const ProgramOutput& output : program.outputs) {
       live[output.value] = true;
@@ -82,68 +101,57 @@ struct Flow {
         ++uses[code[i].operands[k]];
       }
     }
-    pair();
+    for (size_t i = 0; i < code.size(); ++i) {
+      if (!needed(i) || is_leaf(i)) continue;
+      const Instruction& instruction = code[i];
+      calls[i].kernel = kernels<T>().op[static_cast<int>(instruction.op)];
+      calls[i].reads.assign(instruction.operands, instruction.operands + arity(instruction.op));
+      for (int k = 0; k < arity(instruction.op) && calls[i].instructions == 1; ++k) fuse(i, k);
+    }
   }
 
   bool needed(size_t i) const { return uses[i] > 0; }
   bool is_leaf(size_t i) const { return arity(code[i].op) == 0; }
-
-  /// The values that the kernel call of instruction i reads: with a fused first one, its operands and the other of i, if
-  /// it has one.
-  std::vector<uint16_t> reads(size_t i) const {
-    const Instruction& instruction = code[i];
-    std::vector<uint16_t> values;
-    for (int k = 0; k < arity(instruction.op); ++k) {
-      const uint16_t operand = instruction.operands[k];
-      if (fused_into[operand] != i) continue;
-      const Instruction& first = code[operand];
-      values = {first.operands[0], first.operands[first.op == Op::square ? 0 : 1]};
-      if (arity(instruction.op) == 2) values.push_back(instruction.operands[1 - k]);
-      return values;
-    }
-    for (int k = 0; k < arity(instruction.op); ++k) values.push_back(instruction.operands[k]);
-    return values;
-  }
+  bool is_step(size_t i) const { return needed(i) && !is_leaf(i) && fused_into[i] == none; }
 
   const std::vector<Instruction>& code;
   std::vector<int> uses;
   std::vector<uint16_t> fused_into;  // the only user, which computes this value too
-
-  /// The kernel that computes instruction i together with its operand number k; null where there is none.
-  Kernel fused_kernel(size_t operand, size_t i, int k) const {
-    const auto first = first_of(code[operand].op);
-    if (!first) return nullptr;
-    if (arity(code[i].op) == 1) {
-      return *first == First::mul ? kernels<T>().of_product[static_cast<int>(code[i].op)] : nullptr;
-    }
-    const auto second = second_of(code[i].op, k);
-    return second ? kernels<T>().pair[static_cast<int>(*first)][static_cast<int>(*second)] : nullptr;
-  }
+  std::vector<Call> calls;           // by instruction
 
  private:
-  void pair() {
-    std::vector<bool> paired(code.size(), false);
-    for (size_t i = 0; i < code.size(); ++i) {
-      if (!needed(i)) continue;
-      for (int k = 0; k < arity(code[i].op) && !paired[i]; ++k) {
-        const uint16_t operand = code[i].operands[k];
-        if (uses[operand] != 1 || paired[operand] || !fused_kernel(operand, i, k)) continue;
-        fused_into[operand] = static_cast<uint16_t>(i);
-        paired[i] = true;
+  /// Lets the kernel of instruction i compute its operand number k too, where there is one that can.
+  void fuse(size_t i, int k) {
+    const uint16_t operand = code[i].operands[k];
+    if (uses[operand] != 1 || is_leaf(operand)) return;
+    const Kernel kernel = kernel_of_both(operand, i, k);
+    if (!kernel) return;
+    Call& call = calls[i];
+    std::vector<uint16_t> reads = calls[operand].reads;
+    if (code[operand].op == Op::square) reads.push_back(reads[0]);
+    if (call.reads.size() == 2) reads.push_back(call.reads[static_cast<size_t>(1 - k)]);
+    call = {kernel, std::move(reads), calls[operand].instructions + 1};
+    fused_into[operand] = static_cast<uint16_t>(i);
+  }
+
+  Kernel kernel_of_both(uint16_t operand, size_t i, int k) const {
+    const KernelSet& set = kernels<T>();
+    const int function = static_cast<int>(code[i].op), inner = static_cast<int>(code[operand].op);
+    const int before = calls[operand].instructions - 1;
+    if (arity(code[operand].op) == 1 && before < 2) {
+      if (const auto after = after_of(code[i].op)) {
+        if (const Kernel kernel = set.function[inner][before][static_cast<int>(*after)]) return kernel;
       }
     }
+    const auto first = first_of(code[operand].op);
+    if (!first || before) return nullptr;
+    if (arity(code[i].op) == 1) {
+      return *first == First::mul ? set.function[function][1][static_cast<int>(After::nothing)] : nullptr;
+    }
+    const auto second = second_of(code[i].op, k);
+    return second ? set.pair[static_cast<int>(*first)][static_cast<int>(*second)] : nullptr;
   }
 };
-
-template <class T>
-Kernel kernel_of(const Flow<T>& flow, size_t i) {
-  const Instruction& instruction = flow.code[i];
-  for (int k = 0; k < arity(instruction.op); ++k) {
-    const uint16_t operand = instruction.operands[k];
-    if (flow.fused_into[operand] == i) return flow.fused_kernel(operand, i, k);
-  }
-  return kernels<T>().op[static_cast<int>(instruction.op)];
-}
 
 }  // namespace
 
@@ -174,8 +182,8 @@ Code<T>::Code(const Program& program) : input_used(static_cast<size_t>(program.i
   // stored, numbered from `outputs_from` until the number of slots is known.
   std::vector<size_t> last_read(code.size(), 0);
   for (size_t i = 0; i < code.size(); ++i) {
-    if (!flow.needed(i) || flow.is_leaf(i) || flow.fused_into[i] != none) continue;
-    for (uint16_t value : flow.reads(i)) last_read[value] = i;
+    if (!flow.is_step(i)) continue;
+    for (uint16_t value : flow.calls[i].reads) last_read[value] = i;
   }
   constexpr uint16_t outputs_from = 0x8000;
   std::vector<size_t> written(program.outputs.size(), 0);
@@ -187,9 +195,9 @@ Code<T>::Code(const Program& program) : input_used(static_cast<size_t>(program.i
   int slots = 0;
   std::vector<size_t> step_at;  // the instruction of each step
   for (size_t i = 0; i < code.size(); ++i) {
-    if (!flow.needed(i) || flow.is_leaf(i) || flow.fused_into[i] != none) continue;
-    Step step{kernel_of<T>(flow, i), {0, 0, 0}, 0};
-    std::vector<uint16_t> read = flow.reads(i);
+    if (!flow.is_step(i)) continue;
+    Step step{flow.calls[i].kernel, {0, 0, 0}, 0};
+    std::vector<uint16_t> read = flow.calls[i].reads;
     for (size_t k = 0; k < 3; ++k) step.in[k] = place[read[k < read.size() ? k : 0]];
     std::sort(read.begin(), read.end());
     read.erase(std::unique(read.begin(), read.end()), read.end());

@@ -224,13 +224,17 @@ struct Apply2 {
   }
 };
 
-// A function takes long enough for what it reads to arrive meanwhile, which a product on its own would wait for.
-template <Op op>
-struct ApplyToProduct {
+// A function takes long enough for what it reads to arrive meanwhile, which a product or sum on its own would wait for.
+template <Op op, bool of_product, After after>
+struct ApplyFunction {
+  static constexpr int arity = 1 + of_product + (after != After::nothing);
+
   template <class D, class V>
-  HWY_INLINE V operator()(D d, V a, V b, V) const {
-    const V product = hn::Mul(a, b);
-    return Apply<op>(d, product, product, product);
+  HWY_INLINE V operator()(D d, V a, V b, V c) const {
+    const V x = of_product ? hn::Mul(a, b) : a, last = of_product ? c : b;
+    const V y = Apply<op>(d, x, x, x);
+    if constexpr (after == After::add) return hn::Add(y, last);
+    return after == After::mul ? hn::Mul(y, last) : y;
   }
 };
 
@@ -324,17 +328,19 @@ void ConvertAll(const void* from, void* to, int64_t n) {
   for (int64_t i = 0; i < n; ++i) out[i] = convert<To>(in[i]);
 }
 
-template <class T, Op op>
-void RunOfProduct(const Step& step, const Operand* operands, int64_t n) {
-  ForVectors<T, 2>(step, operands, n, ApplyToProduct<op>{});
+template <class T, class Function>
+void RunFunction(const Step& step, const Operand* operands, int64_t n) {
+  ForVectors<T, Function::arity>(step, operands, n, Function{});
 }
 
 template <class T, Op op>
-constexpr Kernel OfProduct() {
+void MakeFunctions(Kernel (&kernels)[2][3]) {
   if constexpr (std::is_same_v<T, float> && IsFunction(op) && Arity(op) == 1) {
-    return RunOfProduct<T, op>;
-  } else {
-    return nullptr;
+    kernels[0][1] = RunFunction<T, ApplyFunction<op, false, After::add>>;
+    kernels[0][2] = RunFunction<T, ApplyFunction<op, false, After::mul>>;
+    kernels[1][0] = RunFunction<T, ApplyFunction<op, true, After::nothing>>;
+    kernels[1][1] = RunFunction<T, ApplyFunction<op, true, After::add>>;
+    kernels[1][2] = RunFunction<T, ApplyFunction<op, true, After::mul>>;
   }
 }
 
@@ -344,7 +350,7 @@ KernelSet MakeKernels(std::integer_sequence<int, ops...>, std::integer_sequence<
   ((set.op[ops] =
         Arity(static_cast<Op>(ops)) && ops > static_cast<int>(Op::constant) ? Run<T, static_cast<Op>(ops)> : nullptr),
    ...);
-  ((set.of_product[ops] = OfProduct<T, static_cast<Op>(ops)>()), ...);
+  (MakeFunctions<T, static_cast<Op>(ops)>(set.function[ops]), ...);
   ((set.pair[pairs / 4][pairs % 4] = RunPair<T, pairs>), ...);
   set.copy = Copy<T>;
   set.fold_run[static_cast<int>(Combine::sum)] = RunFold<T, Combine::sum>;

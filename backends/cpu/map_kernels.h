@@ -44,12 +44,16 @@ inline constexpr int dtype_count = static_cast<int>(DType::boolean) + 1;
 /// What two instructions in one kernel compute: (a first b) second c.
 enum class First : uint8_t { add, sub, mul };
 enum class Second : uint8_t { add, sub, from, mul };  // from: c - (a first b)
+/// What one kernel computes behind a function: nothing, + c or * c.
+enum class After : uint8_t { nothing, add, mul };
 
 /// The kernels of one compute type T on this machine.
 struct KernelSet {
-  Kernel op[op_count];          // by Op; null for leaves
-  Kernel pair[3][4];            // by First and Second
-  Kernel of_product[op_count];  // op(a b) in one kernel, by Op; null where it would not be faster
+  Kernel op[op_count];  // by Op; null for leaves
+  Kernel pair[3][4];    // by First and Second
+  // By Op, whether of a product, and After: op(a b), op(a) + b, op(a b) * c and their like. Null where one would not be
+  // faster than the instructions one by one.
+  Kernel function[op_count][2][3];
   Kernel copy;
   FoldRun fold_run[3];  // by Combine
   FoldRows fold_rows[3];

@@ -521,6 +521,28 @@ TEST(Map, AFoldDoesNotDependOnHowItsInputsLie) {
   }
 }
 
+TEST(Map, InstructionsInOneKernelGiveTheBytesOfEachOnItsOwn) {
+  const int64_t n = 77;
+  const Array a = test::noise({n}, 1), b = test::noise({n}, 2), c = test::noise({n}, 3);
+  for (DType dtype : {f32, f64}) {
+    for (Op function : {Op::exp, Op::expm1, Op::sin, Op::cos, Op::tanh, Op::sigmoid, Op::erf, Op::softplus, Op::neg}) {
+      for (Op before : {Op::mul, Op::square, Op::add, Op::abs}) {
+        for (const Instruction& after : {apply(Op::add, 4, 2), apply(Op::add, 2, 4), apply(Op::mul, 4, 2),
+                                         apply(Op::sub, 2, 4), apply(Op::add, 4, 4)}) {
+          std::vector<Instruction> code = {input(0),           input(1), input(2), apply(before, 0, 1),
+                                           apply(function, 3), after};
+          Array together = test::make({n}, dtype);
+          run(program(code, {{.value = 5}}), dtype, {n}, {a, b, c}, {together});
+          // A value that is stored is computed on its own.
+          Array x = test::make({n}, dtype), y = test::make({n}, dtype), alone = test::make({n}, dtype);
+          run(program(code, {{.value = 3}, {.value = 4}, {.value = 5}}), dtype, {n}, {a, b, c}, {x, y, alone});
+          EXPECT_EQ(together.bytes(), alone.bytes()) << name(before) << " " << name(function) << " " << name(after.op);
+        }
+      }
+    }
+  }
+}
+
 TEST(Map, SameBytesOnAnyThreads) {
   const Shape space{300, 7, 200};
   const Array x = test::noise(space, 1), y = test::noise({7, 1}, 2), z = test::noise(space, 3, f32, Layout::transposed);
