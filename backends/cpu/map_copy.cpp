@@ -4,6 +4,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include <hwy/cache_control.h>
+
 #include "fovea/backends/cpu/insertion_sort.h"
 #include "fovea/backends/cpu/threads.h"
 
@@ -106,44 +108,65 @@ void copy_rows(Axes axes) {
   });
 }
 
-/// `down` is adjacent in the source, `across` in out. Squares of one cache line a side are read line by line into a
-/// buffer (rows a power of two apart would evict each other before all of a line is used), turned and written.
+/// Results that outgrow the second-level caches are written past all of them: a line of a row far from the one before would
+/// be read first, from memory, only to be overwritten whole.
+constexpr int64_t least_streamed_bytes = 8 << 20;
+
+/// Whether every 64 bytes from the beginning of a row of `out` are a line of the caches.
+template <class T>
+bool rows_of_lines(const Axes& axes, const Axis& down) {
+  const auto off = [](int64_t elements) { return elements * static_cast<int64_t>(sizeof(T)) % 64 != 0; };
+  for (int i = 0; i < axes.count; ++i) {
+    if (off(axes.axis[i].to)) return false;
+  }
+  return !off(down.to) && reinterpret_cast<uintptr_t>(axes.to) % 64 == 0;
+}
+
+/// `down` is adjacent in the source, `across` in out. Squares of one cache line a side, a few below each other, are read
+/// line by line into a buffer (rows a power of two apart would evict each other before all of a line is used), turned and
+/// written.
 template <class T>
 void copy_transposed(Axes axes, Axis across, Axis down) {
-  constexpr int64_t side = 64 / sizeof(T);
+  constexpr int64_t side = 64 / sizeof(T), squares = 4;
   T* to = reinterpret_cast<T*>(axes.to);
   const T* from = reinterpret_cast<const T*>(axes.from);
-  constexpr int64_t length = chunk / side;  // of a strip; a multiple of side
-  const int64_t strips = (down.size + side - 1) / side, pieces = (across.size + length - 1) / length;
+  constexpr int64_t tall = squares * side, length = chunk / tall;  // of a strip; a multiple of side
+  const int64_t strips = (down.size + tall - 1) / tall, pieces = (across.size + length - 1) / length;
   const int64_t grain = std::max<int64_t>(1, length / across.size);
+  const int64_t bytes = axes.positions() * across.size * down.size * static_cast<int64_t>(sizeof(T));
+  const bool streamed = bytes >= least_streamed_bytes && rows_of_lines<T>(axes, down);
   parallel_for(axes.positions() * strips * pieces, grain, [&](int64_t begin, int64_t end) {
-    alignas(64) T lines[side * side], turned[side * side];
-    std::memset(lines, 0, sizeof lines);
+    alignas(64) T lines[side * tall], turned[side * side];
+    if (across.size % side || down.size % side) std::memset(lines, 0, sizeof lines);
     for (int64_t piece = begin; piece < end; ++piece) {
       const int64_t strip = piece / pieces, left = piece % pieces * length;
       const int64_t right = std::min(across.size, left + length);
       int64_t to_offset, from_offset;
       axes.locate(strip / strips, to_offset, from_offset);
-      const int64_t first = strip % strips * side, height = std::min(side, down.size - first);
+      const int64_t first = strip % strips * tall, height = std::min(tall, down.size - first);
       for (int64_t i = left; i < right; i += side) {
         const int64_t width = std::min(side, right - i);
         const T* source = from + from_offset + first + i * across.from;
-        T* out = to + to_offset + first * down.to + i;
         for (int64_t k = 0; k < width; ++k) {
-          if (height == side) {
-            std::memcpy(lines + k * side, source + k * across.from, 64);
-          } else {
-            std::copy_n(source + k * across.from, height, lines + k * side);
-          }
+          std::memcpy(lines + k * tall, source + k * across.from, static_cast<size_t>(height) * sizeof(T));
         }
-        if (width == side && height == side) {
-          transpose_square(lines, side, out, down.to);
-        } else {
-          transpose_square(lines, side, turned, side);
-          for (int64_t k = 0; k < height; ++k) std::copy_n(turned + k * side, width, out + k * down.to);
+        for (int64_t row = 0; row < height; row += side) {
+          T* out = to + to_offset + (first + row) * down.to + i;
+          const int64_t rows = std::min(side, height - row);
+          if (width == side && rows == side && !streamed) {
+            transpose_square(lines + row, tall, out, down.to);
+          } else {
+            transpose_square(lines + row, tall, turned, side);
+            if (width == side && streamed) {
+              stream_lines(turned, rows, out, down.to * static_cast<int64_t>(sizeof(T)));
+            } else {
+              for (int64_t k = 0; k < rows; ++k) std::copy_n(turned + k * side, width, out + k * down.to);
+            }
+          }
         }
       }
     }
+    if (streamed) hwy::FlushStream();
   });
 }
 

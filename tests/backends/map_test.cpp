@@ -574,6 +574,19 @@ TEST(Map, CopiesBetweenAnyLayouts) {
   }
 }
 
+TEST(Map, CopiesTransposesThatOutgrowTheCaches) {
+  const Program copy = program({input(0)}, {{.value = 0}});
+  for (DType dtype : {f32, f64, f16}) {
+    // 9 MiB and more; rows of out begin on a line of the caches or do not.
+    for (const Shape& shape : {Shape{3, 1072, 1456}, Shape{2101, 2304}, Shape{2304, 2101}}) {
+      const Array source = test::make(shape, dtype, Layout::transposed), out = test::make(shape, dtype);
+      for (int64_t i = 0; i < source.numel(); ++i) source.set(i, i % 2039);
+      run(copy, f32, shape, {source}, {out});
+      ASSERT_EQ(source.values(), out.values()) << fmt::format("{} {}", name(dtype), shape);
+    }
+  }
+}
+
 TEST(Map, CopiesPermutedAxes) {
   const Program copy = program({input(0)}, {{.value = 0}});
   int order[] = {0, 1, 2};
