@@ -19,9 +19,15 @@ function(fovea_unity target)
 endfunction()
 
 # fovea_optimize(TARGET LEVEL)
-# For programs and layers that compute little themselves: more than LEVEL would only cost time to compile.
+# For programs and layers that compute little themselves: more than LEVEL would only cost time to compile, and anything at
+# all where sanitizers watch them. (Clang reads precompiled headers only where its own code is optimized as theirs is.)
 function(fovea_optimize target level)
-  if(FOVEA_UNITY)
+  get_target_property(reuses ${target} PRECOMPILE_HEADERS_REUSE_FROM)
+  if(FOVEA_SANITIZE AND reuses)
+    return()
+  elseif(FOVEA_SANITIZE)
+    target_compile_options(${target} PRIVATE -O0)
+  elseif(FOVEA_UNITY)
     target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O${level}>)
   endif()
 endfunction()

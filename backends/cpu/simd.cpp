@@ -19,7 +19,7 @@ int64_t targets_of_this_machine() {
                     __builtin_cpu_supports("avx512bw");
   targets |= (sse4 ? HWY_SSE4 : 0) | (avx2 ? HWY_AVX2 : 0) | (avx3 ? HWY_AVX3 : 0);
 #endif
-  return targets;
+  return targets & HWY_TARGETS;
 }
 
 struct Choice {
