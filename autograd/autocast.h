@@ -6,7 +6,8 @@
 namespace fovea {
 
 /// While it lives, matrix products of f32 on this thread (`matmul`, `linear` and all that is made of them) are computed
-/// in f16 or bf16 with f32 sums, forwards and backwards, and their results are f32 again. Everything else stays f32, the
+/// in f16 or bf16 with f32 sums, forwards and backwards, and their results are f32 again: rounded to the smaller dtype on
+/// most devices, not on a processor that multiplies bf16 faster than f32 (one with AMX). Everything else stays f32, the
 /// weights too: mixed precision (Micikevicius et al. 2018). f32 changes nothing; so a guard turns an outer one off.
 ///
 ///     { const Autocast half(bf16); loss = cross_entropy(model.forward(x), y); }

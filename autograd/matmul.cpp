@@ -43,6 +43,13 @@ void check_operands(const char* name, const Tensor& a, const Tensor& b, Caller c
   }
 }
 
+/// Whether products of x are computed with operands that its device rounds to bf16 as it reads them.
+bool rounds_operands(const Tensor& x) {
+  return x.dtype() == f32 && Autocast::product_dtype() == bf16 && x.backend().has_bf16_operands();
+}
+/// Whether they are computed with copies of them in a smaller dtype.
+bool casts(const Tensor& x) { return x.dtype() == f32 && Autocast::product_dtype() != f32 && !rounds_operands(x); }
+
 /// What both have in front of their matrices, broadcast.
 Shape batch_of(const Tensor& a, const Tensor& b, Caller caller) {
   try {
@@ -59,10 +66,12 @@ Tensor product(const Tensor& a, const Tensor& b, Caller caller) {
   Tensor out = raw::empty(with_matrix(batch, m, n), a.options());
   const Tensor wide_a = a.rank() == 2 && batch.rank() == 0 ? a : raw::expand(a, with_matrix(batch, m, k));
   const Tensor wide_b = b.rank() == 2 && batch.rank() == 0 ? b : raw::expand(b, with_matrix(batch, k, n));
-  a.backend().matmul({wide_a.view(), wide_b.view(), out.view()});
+  const bool rounds = rounds_operands(a);
+  a.backend().matmul({.a = wide_a.view(), .b = wide_b.view(), .out = out.view(), .bf16_operands = rounds});
   return record(
       "matmul", std::move(out), {a, b},
-      [a = Saved(a), b = Saved(b)](const Tensor& g, Needs needs) {
+      [a = Saved(a), b = Saved(b), rounds](const Tensor& g, Needs needs) {
+        const Autocast same(rounds ? bf16 : Autocast::product_dtype());
         Gradients gradients(2);
         if (needs[0]) gradients[0] = sum_to(matmul(g, b->mT()), a->shape());
         if (needs[1]) {
@@ -78,9 +87,6 @@ Tensor product(const Tensor& a, const Tensor& b, Caller caller) {
       caller);
 }
 
-/// Whether a product of this dtype is to be computed in a smaller one.
-bool casts(DType dtype) { return dtype == f32 && Autocast::product_dtype() != f32; }
-
 }  // namespace
 
 Tensor matmul(const Tensor& a, const Tensor& b, Caller caller) {
@@ -92,7 +98,7 @@ Tensor matmul(const Tensor& a, const Tensor& b, Caller caller) {
   if (a.shape().back() != inner) {
     raise<ShapeError>(caller, "matmul: inner sizes differ: {} x {}", a.shape(), b.shape());
   }
-  if (casts(a.dtype())) {
+  if (casts(a)) {
     const DType small = Autocast::product_dtype();
     return matmul(a.to(small), b.to(small), caller).to(f32);
   }
@@ -111,7 +117,7 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, Caller 
   }
   if (bias.defined()) check_operands("linear", x, bias, caller);
   if (Tensor y = autograd::int8_linear(x, weight, bias); y.defined()) return y;
-  if (casts(x.dtype())) {
+  if (casts(x)) {
     const DType small = Autocast::product_dtype();
     return linear(x.to(small), weight.to(small), bias.defined() ? bias.to(small) : bias, caller).to(f32);
   }
@@ -122,10 +128,16 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, Caller 
   const Tensor out_rows = raw::try_reshape(out, {row_count(shape), shape.back()});
   const Tensor transposed = raw::window(weight, {weight.shape()[1], weight.shape()[0]},
                                         {weight.strides()[1], weight.strides()[0]}, weight.view().offset);
-  x.backend().matmul({rows.view(), transposed.view(), out_rows.view(), bias.defined() ? &bias.view() : nullptr});
+  const bool rounds = rounds_operands(x);
+  x.backend().matmul({.a = rows.view(),
+                      .b = transposed.view(),
+                      .out = out_rows.view(),
+                      .bias = bias.defined() ? &bias.view() : nullptr,
+                      .bf16_operands = rounds});
   return record(
       "linear", std::move(out), {x, weight, bias},
-      [x = Saved(x), weight = Saved(weight)](const Tensor& g, Needs needs) {
+      [x = Saved(x), weight = Saved(weight), rounds](const Tensor& g, Needs needs) {
+        const Autocast same(rounds ? bf16 : Autocast::product_dtype());
         Gradients gradients(3);
         const Tensor g_rows = as_rows(g);
         if (needs[0]) gradients[0] = matmul(g_rows, *weight).reshape(x->shape());

@@ -131,6 +131,7 @@ enum class Activation : uint8_t { none, relu, tanh, sigmoid, gelu };
 
 /// out [batch..., m, n] = activation(a [batch..., m, k] b [batch..., k, n] + bias [n] + accumulate * out). Batch axes
 /// of a and b are already expanded (stride 0) to those of out; any strides. All of one floating dtype.
+/// With bf16_operands, which only backends take that has_bf16_operands(), a and b of f32 are rounded to bf16 first.
 struct MatmulCall {
   const View& a;
   const View& b;
@@ -138,6 +139,7 @@ struct MatmulCall {
   const View* bias = nullptr;
   Activation activation = Activation::none;
   bool accumulate = false;
+  bool bf16_operands = false;
 };
 
 /// Row kernels take contiguous views [..., n] of one floating dtype and work on the last axis.
@@ -429,6 +431,8 @@ class Backend {
 
   virtual void map(const MapCall&) { lacks("map"); }
   virtual void matmul(const MatmulCall&) { lacks("matmul"); }
+  /// Whether products of f32 are computed faster with operands rounded to bf16.
+  virtual bool has_bf16_operands() const { return false; }
   virtual void softmax(const SoftmaxCall&) { lacks("softmax"); }
   virtual void softmax_backward(const SoftmaxBackwardCall&) { lacks("softmax_backward"); }
   virtual void layer_norm(const LayerNormCall&) { lacks("layer_norm"); }

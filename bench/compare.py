@@ -35,11 +35,12 @@ def main():
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--rounds", type=int, default=3, help="how often each is run; medians are compared")
+    parser.add_argument("--precision", choices=["f32", "bf16"], default="f32", help="of matrix products")
     parser.add_argument("--json", help="also write the figures to this file")
     arguments = parser.parse_args()
 
     listed = subprocess.run([arguments.bench, "--list"], capture_output=True, text=True, check=True).stdout.split()
-    common = ["--steps", str(arguments.steps), "--threads", str(arguments.threads)]
+    common = ["--steps", str(arguments.steps), "--threads", str(arguments.threads), "--precision", arguments.precision]
     rates = run([arguments.bench, "--rates", "--threads", str(arguments.threads)])
     print(f"products {rates['gflops']:.0f} GFLOP/s, copies {rates['copy_gb_per_s']:.1f} GB/s")
     rows = []

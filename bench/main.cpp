@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cmath>
 
+#include "fovea/autograd/autocast.h"
 #include "fovea/autograd/capture.h"
 #include "fovea/backends/soundness.h"
 #include "host_cost.h"
@@ -28,8 +29,9 @@ long peak_mib() {
 double mebibytes(size_t bytes) { return static_cast<double>(bytes) / (1 << 20); }
 
 /// Three steps to warm up, then up to `steps` steps or eight seconds.
-void measure(const bench::Workload& workload, Device device, int steps, bool captured) {
+void measure(const bench::Workload& workload, Device device, int steps, bool captured, DType precision) {
   manual_seed(0);
+  const Autocast products(precision);
   std::function<Tensor()> step = workload.prepare(device).step;
   if (captured) {
     step = [replayed = std::make_shared<Captured<std::function<Tensor()>>>(capture(step))] { return (*replayed)(); };
@@ -49,9 +51,10 @@ void measure(const bench::Workload& workload, Device device, int steps, bool cap
   const MemoryStats memory = on.memory();
   fmt::print(
       "{{\"workload\": \"{}\", \"ms\": {:.4f}, \"min_ms\": {:.4f}, \"runs\": {}, \"device\": \"{}\", "
-      "\"threads\": {}, \"capture\": {}, \"peak_mib\": {}, \"tensor_mib\": {:.2f}, \"held_mib\": {:.2f}}}\n",
-      workload.name, times[times.size() / 2], times.front(), times.size(), device, num_threads(), captured, peak_mib(),
-      mebibytes(memory.peak), mebibytes(memory.live + memory.cached));
+      "\"threads\": {}, \"capture\": {}, \"precision\": \"{}\", \"peak_mib\": {}, \"tensor_mib\": {:.2f}, "
+      "\"held_mib\": {:.2f}}}\n",
+      workload.name, times[times.size() / 2], times.front(), times.size(), device, num_threads(), captured, precision,
+      peak_mib(), mebibytes(memory.peak), mebibytes(memory.live + memory.cached));
   std::fflush(stdout);
 }
 
@@ -105,7 +108,7 @@ int run(int argc, char** argv) {
   int steps = 200;
   int threads = 0;
   std::string device = to_string(default_device());
-  std::string capture = "off";
+  std::string capture = "off", precision = "f32";
   bool list = false, host = false, rates = false, lengths = false;
   app.add_option("workloads", names, "Which workloads to run (all of them where none is named)");
   app.add_option("--steps", steps, "Steps to time at most, a workload")->check(CLI::PositiveNumber);
@@ -113,6 +116,8 @@ int run(int argc, char** argv) {
   app.add_option("--device", device, "cpu, vulkan or vulkan:N");
   app.add_option("--capture", capture, "on: record each step and run it again from its recording")
       ->check(CLI::IsMember({"on", "off"}));
+  app.add_option("--precision", precision, "In which matrix products are computed")
+      ->check(CLI::IsMember({"f32", "f16", "bf16"}));
   app.add_flag("--host-cost", host, "Time what an elementwise operation costs the host, no workload");
   app.add_flag("--attention-lengths", lengths,
                "Print time and memory of attention from 512 to 16384 positions, and end");
@@ -152,7 +157,7 @@ int run(int argc, char** argv) {
   }
   for (const bench::Workload& workload : workloads) {
     if (names.empty() || std::find(names.begin(), names.end(), workload.name) != names.end()) {
-      measure(workload, chosen, steps, capture == "on");
+      measure(workload, chosen, steps, capture == "on", precision == "bf16" ? bf16 : precision == "f16" ? f16 : f32);
     }
   }
   return 0;

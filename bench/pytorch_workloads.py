@@ -165,9 +165,18 @@ WORKLOADS = {
 }
 
 
-def measure(name, steps, threads):
+def in_bf16(step):
+    def rounded():
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            step()
+    return rounded
+
+
+def measure(name, steps, threads, precision):
     torch.manual_seed(0)
     step = WORKLOADS[name]()
+    if precision == "bf16":
+        step = in_bf16(step)
     for _ in range(3):
         step()
     times = []
@@ -178,7 +187,8 @@ def measure(name, steps, threads):
         times.append(1e3 * (time.perf_counter() - before))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     return {"workload": name, "ms": round(statistics.median(times), 4), "min_ms": round(min(times), 4),
-            "runs": len(times), "device": "cpu", "threads": threads, "peak_mib": peak, "torch": torch.__version__}
+            "runs": len(times), "device": "cpu", "threads": threads, "precision": precision, "peak_mib": peak,
+            "torch": torch.__version__}
 
 
 def main():
@@ -186,10 +196,11 @@ def main():
     parser.add_argument("workloads", nargs="*", default=list(WORKLOADS))
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--precision", choices=["f32", "bf16"], default="f32")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     for name in arguments.workloads:
-        print(json.dumps(measure(name, arguments.steps, arguments.threads)), flush=True)
+        print(json.dumps(measure(name, arguments.steps, arguments.threads, arguments.precision)), flush=True)
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ class CpuBackend final : public Backend {
 
   void map(const MapCall& call) override;
   void matmul(const MatmulCall& call) override;
+  bool has_bf16_operands() const override;
   void softmax(const SoftmaxCall& call) override;
   void softmax_backward(const SoftmaxBackwardCall& call) override;
   void layer_norm(const LayerNormCall& call) override;

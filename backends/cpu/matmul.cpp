@@ -2,7 +2,9 @@
 #include <cmath>
 #include <numbers>
 
+#include "fovea/backends/cpu/bf16_product.h"
 #include "fovea/backends/cpu/copy.h"
+#include "fovea/backends/cpu/cpu_backend.h"
 #include "fovea/backends/cpu/gemm.h"
 #include "fovea/backends/cpu/kernels.h"
 #include "fovea/backends/cpu/math.h"
@@ -80,16 +82,34 @@ bool keeps_panels(int64_t m, int64_t n, int64_t k) {
   return has_tile_product() && threads > 1 && m >= 128 * threads && n > skinny_rows && n * k <= most_kept_panels &&
          m * n * k >= 4 * product_grain;
 }
+// How many times as fast as one of f32 a product of bf16 is, where it has instructions of its own.
+constexpr int64_t bf16_speed = 4;
+
 // Few enough for threads to end together, enough for panels to be read rarely.
 int64_t rows_of_chunk(int64_t m) { return std::clamp<int64_t>(m / (8 * num_threads()) / 8 * 8, 32, 96); }
 
-template <class T>
+void multiply_block(bool bf16_operands, int64_t m, int64_t n, int64_t k, Matrix<float> a, Matrix<float> b, float* c,
+                    int64_t stride, bool accumulate) {
+  if (bf16_operands) return bf16_product(m, n, k, a, b, c, stride, accumulate);
+  gemm(m, n, k, a, b, c, stride, accumulate);
+}
+void multiply_block(bool, int64_t m, int64_t n, int64_t k, Matrix<double> a, Matrix<double> b, double* c,
+                    int64_t stride, bool accumulate) {
+  gemm(m, n, k, a, b, c, stride, accumulate);
+}
+void multiply_block(bool, int64_t m, int64_t n, int64_t k, Matrix<BFloat16> a, Matrix<BFloat16> b, float* c,
+                    int64_t stride, bool accumulate) {
+  bf16_product(m, n, k, a, b, c, stride, accumulate);
+}
+
+// Operands of type In, results of type T.
+template <class T, class In = T>
 void multiply(const MatmulCall& call) {
   const View &a = call.a, &b = call.b, &out = call.out;
   const int last = out.rank() - 1;
   Folding p = plan(a, b, out);
-  Matrix<T> left{a.data<T>(), a.strides[last - 1], a.strides[last]};
-  const Matrix<T> right{b.data<T>(), b.strides[last - 1], b.strides[last]};
+  Matrix<In> left{a.data<In>(), a.strides[last - 1], a.strides[last]};
+  const Matrix<In> right{b.data<In>(), b.strides[last - 1], b.strides[last]};
   int64_t stride = out.strides[last - 1];
   if (const int inner = p.batch.rank() - 1; inner >= 0 && p.b[inner] == 0) {
     const bool evenly = p.m == 1 || (p.a[inner] == p.m * left.row && p.out[inner] == p.m * stride);
@@ -119,8 +139,8 @@ void multiply(const MatmulCall& call) {
     for (int64_t i = 0; i < rows; ++i) activate(call.activation, c + i * stride, columns);
   };
   const bool adds = call.accumulate || bias;
-  if constexpr (std::is_same_v<T, float>) {
-    if (p.batch.numel() == 1 && keeps_panels(p.m, p.n, p.k)) {
+  if constexpr (std::is_same_v<In, float>) {
+    if (!call.bf16_operands && p.batch.numel() == 1 && keeps_panels(p.m, p.n, p.k)) {
       const uint64_t name = name_panels();
       parallel_for(p.m, rows_of_chunk(p.m), [&](int64_t row, int64_t end) {
         T* c = out.data<T>() + row * stride;
@@ -134,28 +154,28 @@ void multiply(const MatmulCall& call) {
   const Blocks block = cut_product(p.m, p.n, p.k, out.dtype);
   const int64_t down = (p.m + block.rows - 1) / block.rows, across = (p.n + block.columns - 1) / block.columns;
   const int64_t work = std::max<int64_t>(block.rows * block.columns * std::max<int64_t>(p.k, 1), 1);
-  parallel_for(
-      p.batch.numel() * down * across, std::max<int64_t>(product_grain / work, 1), [&](int64_t begin, int64_t end) {
-        for (int64_t item = begin; item < end; ++item) {
-          const int64_t column = item % across * block.columns, row = item / across % down * block.rows;
-          const int64_t rows = std::min(block.rows, p.m - row), columns = std::min(block.columns, p.n - column);
-          int64_t batch = item / (across * down), a_offset = 0, b_offset = 0, out_offset = 0;
-          for (int axis = p.batch.rank() - 1; axis >= 0; --axis) {
-            const int64_t position = batch % p.batch[axis];
-            batch /= p.batch[axis];
-            a_offset += position * p.a[axis];
-            b_offset += position * p.b[axis];
-            out_offset += position * p.out[axis];
-          }
-          Matrix<T> x = left.at(row, 0), y = right.at(0, column);
-          x.data += a_offset;
-          y.data += b_offset;
-          T* c = out.data<T>() + out_offset + row * stride + column;
-          put_bias(c, rows, column, columns);
-          gemm(rows, columns, p.k, x, y, c, stride, adds);
-          activate_rows(c, rows, columns);
-        }
-      });
+  const int64_t grain = (call.bf16_operands || a.dtype == DType::bf16 ? bf16_speed : 1) * product_grain;
+  parallel_for(p.batch.numel() * down * across, std::max<int64_t>(grain / work, 1), [&](int64_t begin, int64_t end) {
+    for (int64_t item = begin; item < end; ++item) {
+      const int64_t column = item % across * block.columns, row = item / across % down * block.rows;
+      const int64_t rows = std::min(block.rows, p.m - row), columns = std::min(block.columns, p.n - column);
+      int64_t batch = item / (across * down), a_offset = 0, b_offset = 0, out_offset = 0;
+      for (int axis = p.batch.rank() - 1; axis >= 0; --axis) {
+        const int64_t position = batch % p.batch[axis];
+        batch /= p.batch[axis];
+        a_offset += position * p.a[axis];
+        b_offset += position * p.b[axis];
+        out_offset += position * p.out[axis];
+      }
+      Matrix<In> x = left.at(row, 0), y = right.at(0, column);
+      x.data += a_offset;
+      y.data += b_offset;
+      T* c = out.data<T>() + out_offset + row * stride + column;
+      put_bias(c, rows, column, columns);
+      multiply_block(call.bf16_operands, rows, columns, p.k, x, y, c, stride, adds);
+      activate_rows(c, rows, columns);
+    }
+  });
 }
 
 bool is_plain_output(const View& out) {
@@ -171,14 +191,21 @@ bool fits(const View& x, DType compute) {
 
 void multiply(const MatmulCall& call, DType compute) {
   if (compute == DType::f64) return multiply<double>(call);
+  if (call.a.dtype == DType::bf16) return multiply<float, BFloat16>(call);
   multiply<float>(call);
+}
+
+// How f32 takes an operand: one that bf16_product() multiplies stays as it lies.
+bool is_taken(const View& x, const MatmulCall& call, DType compute) {
+  const bool both_bf16 = call.a.dtype == DType::bf16 && call.b.dtype == DType::bf16 && has_bf16_product();
+  return both_bf16 || (call.bf16_operands && x.dtype == DType::f32) || fits(x, compute);
 }
 
 // Operands that OpenBLAS cannot take as they lie, or of a short type, are packed first; so is an output.
 void multiply_packed(const MatmulCall& call, DType compute) {
   Packed a, b, bias, out;
-  if (!fits(call.a, compute)) a = pack(call.a, compute);
-  if (!fits(call.b, compute)) b = pack(call.b, compute);
+  if (!is_taken(call.a, call, compute)) a = pack(call.a, compute);
+  if (!is_taken(call.b, call, compute)) b = pack(call.b, compute);
   if (call.bias && call.bias->dtype != compute) bias = pack(*call.bias, compute);
   const bool direct = call.out.dtype == compute && is_plain_output(call.out);
   if (!direct) {
@@ -192,17 +219,20 @@ void multiply_packed(const MatmulCall& call, DType compute) {
             .out = direct ? call.out : out.view,
             .bias = bias.buffer ? &bias.view : call.bias,
             .activation = call.activation,
-            .accumulate = call.accumulate},
+            .accumulate = call.accumulate,
+            .bf16_operands = call.bf16_operands},
            compute);
   if (!direct) copy(out.view, call.out);
 }
 
 }  // namespace
 
+bool CpuBackend::has_bf16_operands() const { return has_bf16_product(); }
+
 void matmul(const MatmulCall& call) {
   if (call.out.numel() == 0) return;
   const DType compute = call.out.dtype == DType::f64 ? DType::f64 : DType::f32;
-  const bool ready = fits(call.a, compute) && fits(call.b, compute) && call.out.dtype == compute &&
+  const bool ready = is_taken(call.a, call, compute) && is_taken(call.b, call, compute) && call.out.dtype == compute &&
                      is_plain_output(call.out) && (!call.bias || call.bias->dtype == compute);
   if (ready) return multiply(call, compute);
   multiply_packed(call, compute);

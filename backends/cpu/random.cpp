@@ -11,7 +11,7 @@
 namespace fovea::cpu {
 namespace {
 
-constexpr int64_t grain = 16384;  // a multiple of 4: no counter block is split
+constexpr int64_t random_grain = 16384;  // a multiple of 4: no counter block is split
 
 // Calls each(i, words) for every block of four elements from i on.
 template <class F>
@@ -61,7 +61,7 @@ void random(const RandomCall& call) {
   const int64_t count = call.out.numel();
   if (call.kind == RandomCall::Kind::bits) {
     int32_t* out = call.out.data<int32_t>();
-    return parallel_for(count, grain, [&](int64_t begin, int64_t end) {
+    return parallel_for(count, random_grain, [&](int64_t begin, int64_t end) {
       blocks(call, begin, end, [&](int64_t i, const auto& words) {
         for (int64_t j = i; j < std::min(i + 4, end); ++j)
           out[j] = static_cast<int32_t>(words[static_cast<size_t>(j - i)]);
@@ -70,7 +70,7 @@ void random(const RandomCall& call) {
   }
   visit_floating("random", call.out.dtype, [&]<class T>(T) {
     T* out = call.out.data<T>();
-    parallel_for(count, grain, [&](int64_t begin, int64_t end) {
+    parallel_for(count, random_grain, [&](int64_t begin, int64_t end) {
       blocks(call, begin, end, [&](int64_t i, const auto& words) {
         const int64_t last = std::min(i + 4, end);
         if (call.kind == RandomCall::Kind::uniform) {

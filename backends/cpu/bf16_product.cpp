@@ -1,0 +1,219 @@
+#include "fovea/backends/cpu/bf16_product.h"
+
+#include <algorithm>
+
+#include "fovea/backends/cpu/map_copy.h"
+#include "fovea/backends/cpu/round_up.h"
+#include "fovea/backends/cpu/scratch.h"
+
+#if defined(__x86_64__) && defined(__linux__)
+#define FOVEA_HAS_TILES 1
+#include <cpuid.h>
+#include <immintrin.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+// What these functions use; none of them runs elsewhere.
+#define FOVEA_TILES \
+  __attribute__((target("amx-tile,amx-bf16,avx,avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")))
+#endif
+
+// AMX: eight tiles of 16 rows by 64 bytes, and an instruction that adds to 16 by 16 sums the products of 16 rows of 32
+// numbers and as many columns, whose numbers lie in pairs: [16 pairs][16 columns][2].
+namespace fovea::cpu {
+
+#ifdef FOVEA_HAS_TILES
+namespace {
+
+constexpr int64_t side = 16, deep = 32;      // of a tile
+constexpr int64_t tile_words = side * side;  // of 32 bits
+/// Panels of a block stay in the second-level cache, the rows multiplied with them in the first.
+constexpr int64_t most_depth = 512, most_columns = 1024;
+
+bool ask_for_tiles() {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(d >> 24 & 1) || !(d >> 22 & 1)) return false;  // AMX-TILE, AMX-BF16
+  if (!__get_cpuid_count(7, 1, &a, &b, &c, &d) || !(a >> 5 & 1)) return false;                     // AVX512-BF16
+  // The kernel saves tiles only for processes that asked (x86/xstate.rst): ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA.
+  return syscall(SYS_arch_prctl, 0x1023, 18) == 0;
+}
+
+FOVEA_TILES inline __m256i load_bf16(const float* x, __mmask16 lanes) {
+  return reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(lanes, x)));
+}
+FOVEA_TILES inline __m256i load_bf16(const BFloat16* x, __mmask16 lanes) { return _mm256_maskz_loadu_epi16(lanes, x); }
+
+inline __mmask16 first_lanes(int64_t n) { return static_cast<__mmask16>(n >= 16 ? 0xffff : n <= 0 ? 0 : (1 << n) - 1); }
+
+/// Part of an operand, up to 16 lines (rows of the left, columns of the right) by up to 32 steps of the depth, into a tile:
+/// [line][pair] or, with `by_pairs`, [pair][line]. Zeros fill it up.
+template <class T>
+FOVEA_TILES void pack_tile(const T* x, int64_t line, int64_t step, int64_t lines, int64_t depth, bool by_pairs,
+                           uint32_t* to) {
+  alignas(64) uint32_t turned[tile_words];
+  const bool along = step == 1;  // as they are read, lines or pairs lie dense
+  uint32_t* read = along != by_pairs ? to : turned;
+  if (along) {
+    const __mmask16 low = first_lanes(depth), high = first_lanes(depth - 16);
+    for (int64_t i = 0; i < side; ++i) {
+      const T* from = x + i * line;
+      const __m256i a = i < lines ? load_bf16(from, low) : _mm256_setzero_si256();
+      const __m256i b = i < lines ? load_bf16(from + (high ? 16 : 0), high) : _mm256_setzero_si256();
+      _mm256_store_si256(reinterpret_cast<__m256i*>(read + i * side), a);
+      _mm256_store_si256(reinterpret_cast<__m256i*>(read + i * side + 8), b);
+    }
+  } else {
+    const __mmask16 here = first_lanes(lines);
+    alignas(64) T gathered[2][side] = {};
+    for (int64_t pair = 0; pair < side; ++pair) {
+      __m256i halves[2];
+      for (int64_t half = 0; half < 2; ++half) {
+        const int64_t k = 2 * pair + half;
+        const T* from = x + k * step;
+        if (k >= depth) {
+          halves[half] = _mm256_setzero_si256();
+        } else if (line == 1) {
+          halves[half] = load_bf16(from, here);
+        } else {
+          for (int64_t i = 0; i < lines; ++i) gathered[half][i] = from[i * line];
+          halves[half] = load_bf16(gathered[half], here);
+        }
+      }
+      const __m256i low = _mm256_unpacklo_epi16(halves[0], halves[1]);  // lines 0 to 3 and 8 to 11
+      const __m256i high = _mm256_unpackhi_epi16(halves[0], halves[1]);
+      auto* row = reinterpret_cast<__m256i*>(read + pair * side);
+      _mm256_store_si256(row, _mm256_permute2x128_si256(low, high, 0x20));
+      _mm256_store_si256(row + 1, _mm256_permute2x128_si256(low, high, 0x31));
+    }
+  }
+  if (read == turned) transpose_square(turned, side, to, side);
+}
+
+/// Tiles of `lines` lines, 16 at a time, each with all of the depth: [lines / 16][depth / 32].
+template <class T>
+void pack_tiles(const T* x, int64_t line, int64_t step, int64_t lines, int64_t depth, bool by_pairs, uint32_t* to) {
+  for (int64_t i = 0; i < lines; i += side) {
+    for (int64_t k = 0; k < depth; k += deep, to += tile_words) {
+      pack_tile(x + i * line + k * step, line, step, std::min(side, lines - i), std::min(deep, depth - k), by_pairs,
+                to);
+    }
+  }
+}
+
+struct alignas(64) TileShapes {
+  uint8_t palette = 1, start_row = 0, reserved[14] = {};
+  uint16_t bytes_of_row[16] = {64, 64, 64, 64, 64, 64, 64, 64};
+  uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
+};
+
+/// R by V tiles of c, rows `stride` apart: `steps` tiles of each of R strips of rows by V panels.
+template <int R, int V>
+FOVEA_TILES void multiply_tiles(const uint32_t* rows, const uint32_t* panels, int64_t steps, float* c, int64_t stride,
+                                bool accumulate) {
+  asm volatile("" ::: "memory");  // GCC does not know that loading a tile reads memory
+  const int64_t strip = steps * tile_words;
+  const auto bytes = static_cast<size_t>(stride) * sizeof(float);
+  float* below = c + side * stride;
+  if (accumulate) {
+    _tile_loadd(0, c, bytes);
+    if (V > 1) _tile_loadd(1, c + side, bytes);
+    if (R > 1) _tile_loadd(2, below, bytes);
+    if (R > 1 && V > 1) _tile_loadd(3, below + side, bytes);
+  } else {
+    _tile_zero(0);
+    if (V > 1) _tile_zero(1);
+    if (R > 1) _tile_zero(2);
+    if (R > 1 && V > 1) _tile_zero(3);
+  }
+  for (int64_t i = 0; i < steps; ++i, rows += tile_words, panels += tile_words) {
+    _tile_loadd(4, rows, 64);
+    _tile_loadd(6, panels, 64);
+    _tile_dpbf16ps(0, 4, 6);
+    if (V > 1) {
+      _tile_loadd(7, panels + strip, 64);
+      _tile_dpbf16ps(1, 4, 7);
+    }
+    if (R > 1) {
+      _tile_loadd(5, rows + strip, 64);
+      _tile_dpbf16ps(2, 5, 6);
+      if (V > 1) _tile_dpbf16ps(3, 5, 7);
+    }
+  }
+  _tile_stored(0, c, bytes);
+  if (V > 1) _tile_stored(1, c + side, bytes);
+  if (R > 1) _tile_stored(2, below, bytes);
+  if (R > 1 && V > 1) _tile_stored(3, below + side, bytes);
+}
+
+/// Up to 32 by 32 elements of c; where they fill no whole tiles, they go by way of `edge`.
+void multiply_corner(int64_t m, int64_t n, int64_t steps, const uint32_t* rows, const uint32_t* panels, float* c,
+                     int64_t stride, bool accumulate, float* edge) {
+  const bool tall = m > side, wide = n > side, whole = m % side == 0 && n % side == 0;
+  float* to = whole ? c : edge;
+  const int64_t to_stride = whole ? stride : 2 * side;
+  for (int64_t i = 0; i < m && accumulate && !whole; ++i) std::copy_n(c + i * stride, n, edge + i * to_stride);
+  const auto multiply = tall ? (wide ? multiply_tiles<2, 2> : multiply_tiles<2, 1>)
+                             : (wide ? multiply_tiles<1, 2> : multiply_tiles<1, 1>);
+  multiply(rows, panels, steps, to, to_stride, accumulate);
+  for (int64_t i = 0; i < m && !whole; ++i) std::copy_n(edge + i * to_stride, n, c + i * stride);
+}
+
+FOVEA_TILES void shape_tiles() {
+  static constexpr TileShapes shapes;
+  _tile_loadconfig(&shapes);
+}
+FOVEA_TILES void release_tiles() { _tile_release(); }
+
+template <class T>
+void multiply_in_tiles(int64_t m, int64_t n, int64_t k, Matrix<T> a, Matrix<T> b, float* c, int64_t stride,
+                       bool accumulate) {
+  if (k == 0) {
+    for (int64_t i = 0; i < m && !accumulate; ++i) std::fill_n(c + i * stride, n, 0.0f);
+    return;
+  }
+  const int64_t parts = (k + most_depth - 1) / most_depth;
+  const int64_t part = round_up((k + parts - 1) / parts, deep), strip = part / deep * tile_words;
+  float* edge = thread_room<3>(4 * tile_words + 2 * strip + round_up(std::min(n, most_columns), side) / side * strip);
+  auto* rows = reinterpret_cast<uint32_t*>(edge + 4 * tile_words);
+  uint32_t* panels = rows + 2 * strip;
+  std::fill_n(edge, 4 * tile_words, 0.0f);
+  shape_tiles();
+  for (int64_t first = 0; first < n; first += most_columns) {
+    const int64_t columns = std::min(most_columns, n - first);
+    for (int64_t p = 0; p < k; p += part) {
+      const int64_t depth = std::min(part, k - p), steps = (depth + deep - 1) / deep;
+      pack_tiles(b.at(p, first).data, b.column, b.row, columns, depth, true, panels);
+      for (int64_t i = 0; i < m; i += 2 * side) {
+        const int64_t here = std::min(2 * side, m - i);
+        pack_tiles(a.at(i, p).data, a.row, a.column, here, depth, false, rows);
+        for (int64_t j = 0; j < columns; j += 2 * side) {
+          multiply_corner(here, std::min(2 * side, columns - j), steps, rows, panels + j / side * steps * tile_words,
+                          c + i * stride + first + j, stride, accumulate || p > 0, edge);
+        }
+      }
+    }
+  }
+  release_tiles();
+}
+
+}  // namespace
+
+bool has_bf16_product() {
+  static const bool has = ask_for_tiles();
+  return has;
+}
+
+void bf16_product(int64_t m, int64_t n, int64_t k, Matrix<float> a, Matrix<float> b, float* c, int64_t stride,
+                  bool accumulate) {
+  multiply_in_tiles(m, n, k, a, b, c, stride, accumulate);
+}
+void bf16_product(int64_t m, int64_t n, int64_t k, Matrix<BFloat16> a, Matrix<BFloat16> b, float* c, int64_t stride,
+                  bool accumulate) {
+  multiply_in_tiles(m, n, k, a, b, c, stride, accumulate);
+}
+#else
+bool has_bf16_product() { return false; }
+void bf16_product(int64_t, int64_t, int64_t, Matrix<float>, Matrix<float>, float*, int64_t, bool) {}
+void bf16_product(int64_t, int64_t, int64_t, Matrix<BFloat16>, Matrix<BFloat16>, float*, int64_t, bool) {}
+#endif
+
+}  // namespace fovea::cpu
