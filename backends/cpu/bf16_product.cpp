@@ -44,57 +44,69 @@ FOVEA_TILES inline __m256i load_bf16(const BFloat16* x, __mmask16 lanes) { retur
 
 inline __mmask16 first_lanes(int64_t n) { return static_cast<__mmask16>(n >= 16 ? 0xffff : n <= 0 ? 0 : (1 << n) - 1); }
 
-/// Part of an operand, up to 16 lines (rows of the left, columns of the right) by up to 32 steps of the depth, into a tile:
-/// [line][pair] or, with `by_pairs`, [pair][line]. Zeros fill it up.
+/// Up to 16 lines (rows of the left operand, columns of the right) that are dense along the depth, one after the other, as a
+/// machine foresees it: tile after tile of [line][pair]. Zeros fill the last one up.
+template <class T>
+FOVEA_TILES void pack_lines(const T* x, int64_t line, int64_t lines, int64_t depth, uint32_t* to) {
+  for (int64_t i = 0; i < side; ++i, x += line) {
+    auto* row = reinterpret_cast<__m256i*>(to + i * side);
+    for (int64_t k = 0; k < depth; k += deep, row += tile_words / 8) {
+      const bool here = i < lines;
+      const __mmask16 low = here ? first_lanes(depth - k) : 0, high = here ? first_lanes(depth - k - 16) : 0;
+      _mm256_store_si256(row, load_bf16(x + k, low));
+      _mm256_store_si256(row + 1, load_bf16(x + k + 16, high));
+    }
+  }
+}
+
+/// Up to 16 lines by up to 32 steps of the depth into a tile: [line][pair] or, with `by_pairs`, [pair][line].
 template <class T>
 FOVEA_TILES void pack_tile(const T* x, int64_t line, int64_t step, int64_t lines, int64_t depth, bool by_pairs,
                            uint32_t* to) {
   alignas(64) uint32_t turned[tile_words];
-  const bool along = step == 1;  // as they are read, lines or pairs lie dense
-  uint32_t* read = along != by_pairs ? to : turned;
-  if (along) {
-    const __mmask16 low = first_lanes(depth), high = first_lanes(depth - 16);
-    for (int64_t i = 0; i < side; ++i) {
-      const T* from = x + i * line;
-      const __m256i a = i < lines ? load_bf16(from, low) : _mm256_setzero_si256();
-      const __m256i b = i < lines ? load_bf16(from + (high ? 16 : 0), high) : _mm256_setzero_si256();
-      _mm256_store_si256(reinterpret_cast<__m256i*>(read + i * side), a);
-      _mm256_store_si256(reinterpret_cast<__m256i*>(read + i * side + 8), b);
-    }
-  } else {
-    const __mmask16 here = first_lanes(lines);
-    alignas(64) T gathered[2][side] = {};
-    for (int64_t pair = 0; pair < side; ++pair) {
-      __m256i halves[2];
-      for (int64_t half = 0; half < 2; ++half) {
-        const int64_t k = 2 * pair + half;
-        const T* from = x + k * step;
-        if (k >= depth) {
-          halves[half] = _mm256_setzero_si256();
-        } else if (line == 1) {
-          halves[half] = load_bf16(from, here);
-        } else {
-          for (int64_t i = 0; i < lines; ++i) gathered[half][i] = from[i * line];
-          halves[half] = load_bf16(gathered[half], here);
-        }
-      }
-      const __m256i low = _mm256_unpacklo_epi16(halves[0], halves[1]);  // lines 0 to 3 and 8 to 11
-      const __m256i high = _mm256_unpackhi_epi16(halves[0], halves[1]);
-      auto* row = reinterpret_cast<__m256i*>(read + pair * side);
-      _mm256_store_si256(row, _mm256_permute2x128_si256(low, high, 0x20));
-      _mm256_store_si256(row + 1, _mm256_permute2x128_si256(low, high, 0x31));
-    }
+  if (step == 1) {
+    pack_lines(x, line, lines, depth, by_pairs ? turned : to);
+    if (by_pairs) transpose_square(turned, side, to, side);
+    return;
   }
-  if (read == turned) transpose_square(turned, side, to, side);
+  const __mmask16 here = first_lanes(lines);
+  alignas(64) T gathered[side] = {};
+  for (int64_t pair = 0; pair < side; ++pair) {
+    __m256i halves[2];
+    for (int64_t half = 0; half < 2; ++half) {
+      const int64_t k = 2 * pair + half;
+      const T* from = x + k * step;
+      if (line != 1 && k < depth) {
+        for (int64_t i = 0; i < lines; ++i) gathered[i] = from[i * line];
+        from = gathered;
+      }
+      halves[half] = load_bf16(from, k < depth ? here : 0);
+    }
+    const __m256i low = _mm256_unpacklo_epi16(halves[0], halves[1]);  // lines 0 to 3 and 8 to 11
+    const __m256i high = _mm256_unpackhi_epi16(halves[0], halves[1]);
+    auto* row = reinterpret_cast<__m256i*>((by_pairs ? to : turned) + pair * side);
+    _mm256_store_si256(row, _mm256_permute2x128_si256(low, high, 0x20));
+    _mm256_store_si256(row + 1, _mm256_permute2x128_si256(low, high, 0x31));
+  }
+  if (!by_pairs) transpose_square(turned, side, to, side);
 }
 
-/// Tiles of `lines` lines, 16 at a time, each with all of the depth: [lines / 16][depth / 32].
+/// Tiles of `lines` lines, 16 at a time, each with all of the depth: [lines / 16][depth / 32]. In the order of memory.
 template <class T>
 void pack_tiles(const T* x, int64_t line, int64_t step, int64_t lines, int64_t depth, bool by_pairs, uint32_t* to) {
-  for (int64_t i = 0; i < lines; i += side) {
-    for (int64_t k = 0; k < depth; k += deep, to += tile_words) {
-      pack_tile(x + i * line + k * step, line, step, std::min(side, lines - i), std::min(deep, depth - k), by_pairs,
-                to);
+  const int64_t steps = (depth + deep - 1) / deep;
+  const auto tile = [&](int64_t i, int64_t k) {
+    pack_tile(x + i * line + k * step, line, step, std::min(side, lines - i), std::min(deep, depth - k), by_pairs,
+              to + (i / side * steps + k / deep) * tile_words);
+  };
+  for (int64_t k = 0; k < depth && line == 1; k += deep) {
+    for (int64_t i = 0; i < lines; i += side) tile(i, k);
+  }
+  for (int64_t i = 0; i < lines && line != 1; i += side) {
+    if (step == 1 && !by_pairs) {
+      pack_lines(x + i * line, line, std::min(side, lines - i), depth, to + i / side * steps * tile_words);
+    } else {
+      for (int64_t k = 0; k < depth; k += deep) tile(i, k);
     }
   }
 }

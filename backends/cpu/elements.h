@@ -6,6 +6,7 @@
 
 #include "fovea/backends/backend.h"
 #include "fovea/backends/cpu/scratch.h"
+#include "fovea/backends/cpu/stream.h"
 
 namespace fovea::cpu {
 
@@ -57,6 +58,35 @@ void store_row([[maybe_unused]] const Compute<T>* values, [[maybe_unused]] int64
     for (int64_t i = 0; i < n; ++i) row[i] = T(values[i]);
   }
 }
+
+/// The rows [n] of a result, computed one by one.
+template <class T>
+class ResultRows {
+ public:
+  ResultRows(T* first, int64_t rows, int64_t n)
+      : first_(first),
+        n_(n),
+        streamed_(std::is_same_v<T, Compute<T>> && rows * n * static_cast<int64_t>(sizeof(T)) >= least_streamed_bytes &&
+                  is_in_lines(first, n * static_cast<int64_t>(sizeof(T)))) {}
+
+  /// Where to compute a row: in the result itself or in `scratch`, room for n elements; store() then finishes it.
+  Compute<T>* room(int64_t row, Compute<T>* scratch) const {
+    return streamed_ ? scratch : result_row(first_ + row * n_, scratch);
+  }
+  void store(const Compute<T>* values, int64_t row) const {
+    if (streamed_) return stream_lines(values, n_ * static_cast<int64_t>(sizeof(T)) / 64, first_ + row * n_, 64);
+    store_row(values, n_, first_ + row * n_);
+  }
+  /// After a thread's last row: other threads see them from then on.
+  void finish() const {
+    if (streamed_) hwy::FlushStream();
+  }
+
+ private:
+  T* first_;
+  int64_t n_;
+  bool streamed_;
+};
 
 /// How many rows ahead to ask for those of a table that come in no order a machine foresees, and what asks for one.
 constexpr int64_t rows_ahead = 8;

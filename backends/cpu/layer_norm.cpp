@@ -44,7 +44,7 @@ void backward(const LayerNormBackwardCall& call) {
   const int64_t n = call.x.rank() ? call.x.shape.back() : 1, rows = call.x.numel() / n;
   const DenseVector<T> weight(call.weight);
   const T *x = call.x.data<T>(), *dy = call.dy.data<T>();
-  T* dx = call.dx ? call.dx->data<T>() : nullptr;
+  const ResultRows<T> dx(call.dx ? call.dx->data<T>() : nullptr, rows, n);
   const RowValues<V> rstd(call.rstd), mean(call.rms ? call.rstd : *call.mean);
   // Sums over rows: a partial row of dweight and dbias per chunk, then the chunks in order. At most 64 chunks.
   const int64_t grain = std::max(rows_per_chunk(n), (rows + 63) / 64), chunks = (rows + grain - 1) / grain;
@@ -63,11 +63,12 @@ void backward(const LayerNormBackwardCall& call) {
         for (int64_t i = 0; i < n; ++i) dweight[i] += g[i] * h[i];
         for (int64_t i = 0; i < n; ++i) dbias[i] += g[i];
       }
-      if (!dx) continue;
-      V* result = result_row(dx + row * n, out.data());
+      if (!call.dx) continue;
+      V* result = dx.room(row, out.data());
       backward_row(h, g, weight.data(), scale, result, n, call.rms);
-      store_row(result, n, dx + row * n);
+      dx.store(result, row);
     }
+    dx.finish();
   });
   const auto finish = [&](const View* view, const V* first) {
     if (!view) return;
@@ -92,17 +93,18 @@ void layer_norm(const LayerNormCall& call) {
     const DenseVector<T> weight(call.weight), bias(call.bias);
     const RowValues<V> rstd(call.rstd), mean(call.mean ? *call.mean : call.rstd);
     const T* x = call.x.data<T>();
-    T* y = call.y.data<T>();
+    const ResultRows<T> y(call.y.data<T>(), rows, n);
     parallel_for(rows, rows_per_chunk(n), [&](int64_t begin, int64_t end) {
       const Scratch<V> in(n), out(n);
       for (int64_t row = begin; row < end; ++row) {
-        V* result = result_row(y + row * n, out.data());
+        V* result = y.room(row, out.data());
         const Moments<V> moments = norm_row(load_row(x + row * n, n, in.data()), weight.data(), bias.data(), result, n,
                                             static_cast<V>(call.eps), call.rms);
-        store_row(result, n, y + row * n);
+        y.store(result, row);
         if (call.mean) mean.set(row, moments.mean);
         rstd.set(row, moments.rstd);
       }
+      y.finish();
     });
   });
 }

@@ -7,6 +7,7 @@
 #include <hwy/cache_control.h>
 
 #include "fovea/backends/cpu/insertion_sort.h"
+#include "fovea/backends/cpu/stream.h"
 #include "fovea/backends/cpu/threads.h"
 
 namespace fovea::cpu {
@@ -108,18 +109,11 @@ void copy_rows(Axes axes) {
   });
 }
 
-/// Results that outgrow the second-level caches are written past all of them: a line of a row far from the one before would
-/// be read first, from memory, only to be overwritten whole.
-constexpr int64_t least_streamed_bytes = 8 << 20;
-
-/// Whether every 64 bytes from the beginning of a row of `out` are a line of the caches.
+/// Whether every row of `out` lies in whole lines of the caches.
 template <class T>
 bool rows_of_lines(const Axes& axes, const Axis& down) {
-  const auto off = [](int64_t elements) { return elements * static_cast<int64_t>(sizeof(T)) % 64 != 0; };
-  for (int i = 0; i < axes.count; ++i) {
-    if (off(axes.axis[i].to)) return false;
-  }
-  return !off(down.to) && reinterpret_cast<uintptr_t>(axes.to) % 64 == 0;
+  const auto lines = [&](const Axis& axis) { return is_in_lines(axes.to, axis.to * static_cast<int64_t>(sizeof(T))); };
+  return lines(down) && std::all_of(axes.axis, axes.axis + axes.count, lines);
 }
 
 /// `down` is adjacent in the source, `across` in out. Squares of one cache line a side, a few below each other, are read

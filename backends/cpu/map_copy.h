@@ -13,8 +13,4 @@ void transpose_square(const uint16_t* from, int64_t from_stride, uint16_t* to, i
 void transpose_square(const uint32_t* from, int64_t from_stride, uint32_t* to, int64_t to_stride);
 void transpose_square(const uint64_t* from, int64_t from_stride, uint64_t* to, int64_t to_stride);
 
-/// Writes `count` lines of 64 bytes, `stride` bytes apart, past the caches; every one of them starts at a multiple of 64
-/// bytes. hwy::FlushStream() makes them visible to other threads.
-void stream_lines(const void* lines, int64_t count, void* to, int64_t stride);
-
 }  // namespace fovea::cpu

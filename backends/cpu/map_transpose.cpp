@@ -30,13 +30,6 @@ void Transpose32(const uint32_t* from, int64_t from_stride, uint32_t* to, int64_
 #endif
 }
 
-void StreamLines(const uint32_t* lines, int64_t count, uint32_t* to, int64_t stride) {
-  const hn::CappedTag<uint32_t, 16> d;
-  for (int64_t k = 0; k < count; ++k) {
-    for (size_t i = 0; i < 16; i += hn::Lanes(d)) hn::Stream(hn::Load(d, lines + k * 16 + i), d, to + k * stride + i);
-  }
-}
-
 }  // namespace fovea::cpu::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
@@ -47,7 +40,6 @@ namespace fovea::cpu {
 namespace {
 
 FOVEA_VERSIONS(Transpose32);
-FOVEA_VERSIONS(StreamLines);
 
 template <class T>
 void plain_transpose(const T* from, int64_t from_stride, T* to, int64_t to_stride) {
@@ -70,9 +62,6 @@ void transpose_square(const uint32_t* from, int64_t from_stride, uint32_t* to, i
 }
 void transpose_square(const uint64_t* from, int64_t from_stride, uint64_t* to, int64_t to_stride) {
   plain_transpose(from, from_stride, to, to_stride);
-}
-void stream_lines(const void* lines, int64_t count, void* to, int64_t stride) {
-  FOVEA_DISPATCH(StreamLines)(static_cast<const uint32_t*>(lines), count, static_cast<uint32_t*>(to), stride / 4);
 }
 
 }  // namespace fovea::cpu

@@ -156,6 +156,37 @@ TEST(LayerNorm, BackwardInOtherTypesEqualsThatInDouble) {
   }
 }
 
+TEST(LayerNorm, ResultsThatOutgrowTheCachesAreThoseOfTheirParts) {
+  const int64_t rows = 2200, n = 1024;  // 8.6 MiB: written past the caches
+  const Array x = noise({rows, n}, 1), dy = noise({rows, n}, 2), weight = noise({n}, 3);
+  const Array y = make({rows, n}), dx = make({rows, n}), mean = make({rows}), rstd = make({rows});
+  const auto norm = [&](int64_t first, int64_t count, const Array& y, const Array& dx) {
+    const auto part = [&](const Array& whole, const Shape& shape) {
+      View view = whole.view;
+      view.offset += first * (shape.rank() == 2 ? n : 1);
+      view.shape = shape;
+      return view;
+    };
+    const View of_x = part(x, {count, n}), of_dy = part(dy, {count, n}), of_y = part(y, {count, n}),
+               of_dx = part(dx, {count, n}), of_mean = part(mean, {count}), of_rstd = part(rstd, {count});
+    cpu().layer_norm(
+        {.x = of_x, .weight = &weight, .bias = nullptr, .y = of_y, .mean = &of_mean, .rstd = of_rstd, .eps = 1e-5});
+    cpu().layer_norm_backward({.x = of_x,
+                               .weight = &weight,
+                               .mean = &of_mean,
+                               .rstd = of_rstd,
+                               .dy = of_dy,
+                               .dx = &of_dx,
+                               .dweight = nullptr,
+                               .dbias = nullptr});
+  };
+  norm(0, rows, y, dx);
+  const Array y_of_parts = make({rows, n}), dx_of_parts = make({rows, n});
+  for (int64_t first = 0; first < rows; first += rows / 2) norm(first, rows / 2, y_of_parts, dx_of_parts);
+  EXPECT_EQ(y.bytes(), y_of_parts.bytes());
+  EXPECT_EQ(dx.bytes(), dx_of_parts.bytes());
+}
+
 TEST(LayerNorm, GivesTheSameBytesOnAnyNumberOfThreads) {
   const Array x = noise({1000, 130}, 1), weight = noise({130}, 2), dy = noise({1000, 130}, 3);
   expect_same_bytes_on_any_threads([&] {
