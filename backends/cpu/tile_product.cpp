@@ -161,26 +161,27 @@ HWY_NOINLINE void multiply_rows(Rows rows, const float* panels, int64_t depth, i
 
 }  // namespace
 
-// c [m, columns] = a [m, depth] times a block of panels (+ c with `adds`).
-void multiply_block(int64_t m, int64_t columns, int64_t depth, Matrix<float> a, const float* panels, float* c,
-                    int64_t stride, bool adds) {
-  const bool direct = is_readable_as_it_lies(a, columns);
+// c [m, columns] = a [m, depth] times a block of panels (+ c with `adds`). Where `rows` is not null, a is packed there, or was
+// with `are_packed`.
+void multiply_block(int64_t m, int64_t columns, int64_t depth, Matrix<float> a, float* rows, bool are_packed,
+                    const float* panels, float* c, int64_t stride, bool adds) {
+  const bool direct = !rows && is_readable_as_it_lies(a, columns);
   constexpr int64_t edge_size = most_rows * most_vectors * lanes;
-  float* edge = thread_room(edge_size + (direct ? 0 : depth * std::min(m, group_rows)));
-  float* packed = edge + edge_size;
+  float* edge = thread_room(edge_size + (direct || rows ? 0 : depth * std::min(m, group_rows)));
   for (int64_t group = 0; group < m; group += group_rows) {
     const Matrix<float> left = a.at(group, 0);
-    const int64_t rows = std::min(group_rows, m - group);
-    const int64_t packed_rows = !direct && left.row == 1 ? rows / most_rows * most_rows : 0;
-    pack_tiles(packed_rows, depth, left, packed);
-    each_tile<most_rows>(rows, [&]<int R>(std::integral_constant<int, R>, int64_t row) HWY_ATTR {
+    const int64_t count = std::min(group_rows, m - group);
+    const int64_t side_by_side = !direct && left.row == 1 ? count / most_rows * most_rows : 0;
+    float* packed = rows ? rows + group * depth : edge + edge_size;
+    if (!are_packed) pack_tiles(side_by_side, depth, left, packed);
+    each_tile<most_rows>(count, [&]<int R>(std::integral_constant<int, R>, int64_t row) HWY_ATTR {
       float* to = c + (group + row) * stride;
       if (direct) {
         const StridedRows<R, float> from(left.data + row * left.row, left.row);
         multiply_rows<R>(from, panels, depth, columns, to, stride, adds, edge);
       } else {
-        const bool is_packed = row < packed_rows;
-        float* tile = packed + (is_packed ? row * depth : 0);
+        const bool is_packed = are_packed || row < side_by_side;
+        float* tile = packed + (rows || is_packed ? row * depth : 0);
         if (!is_packed) pack_tile<R>(depth, left.at(row, 0), tile);
         const PackedRows<R, float> from(tile);
         multiply_rows<R>(from, panels, depth, columns, to, stride, adds, edge);
@@ -191,7 +192,7 @@ void multiply_block(int64_t m, int64_t columns, int64_t depth, Matrix<float> a, 
 int64_t lanes_of_vector() { return lanes; }
 #else
 void pack_panels(int64_t, int64_t, Matrix<float>, float*) {}
-void multiply_block(int64_t, int64_t, int64_t, Matrix<float>, const float*, float*, int64_t, bool) {}
+void multiply_block(int64_t, int64_t, int64_t, Matrix<float>, float*, bool, const float*, float*, int64_t, bool) {}
 int64_t lanes_of_vector() { return 1; }
 #endif
 
@@ -231,13 +232,19 @@ int64_t depth_of_block(int64_t k) {
 template <class F>
 void each_block(int64_t n, int64_t k, F f) {
   const int64_t depth = depth_of_block(k);
-  for (int64_t column = 0; column < n; column += most_columns) {
-    for (int64_t p = 0; p < k; p += depth)
+  for (int64_t p = 0; p < k; p += depth) {
+    for (int64_t column = 0; column < n; column += most_columns)
       f(Block{column, std::min(most_columns, n - column), p, std::min(depth, k - p)});
   }
 }
 
 int64_t width_of_block(int64_t n) { return round_up(std::min(n, most_columns), vector_lanes()); }
+
+// Rows that several blocks of columns read are packed for the first of them, unless that is more than a cache holds.
+float* room_for_rows(int64_t m, int64_t n, int64_t k) {
+  const int64_t size = m * depth_of_block(k);
+  return n > most_columns && size <= most_kept_panels ? thread_room<4>(size) : nullptr;
+}
 
 // The stride of an axis of one element means nothing; let one axis be dense all the same.
 Matrix<float> with_dense_axis(Matrix<float> x, int64_t rows, int64_t columns) {
@@ -253,11 +260,12 @@ bool has_tile_product() { return vector_lanes() > 1; }
 void tile_product(int64_t m, int64_t n, int64_t k, Matrix<float> a, Matrix<float> b, float* c, int64_t stride,
                   bool accumulate) {
   a = with_dense_axis(a, m, k);
-  float* panels = thread_room<1>(depth_of_block(k) * width_of_block(n));
+  float *panels = thread_room<1>(depth_of_block(k) * width_of_block(n)), *rows = room_for_rows(m, n, k);
   each_block(n, k, [&](const Block& block) {
     FOVEA_DISPATCH(pack_panels)(block.depth, block.columns, b.at(block.p, block.column), panels);
     FOVEA_DISPATCH(multiply_block)
-    (m, block.columns, block.depth, a.at(0, block.p), panels, c + block.column, stride, accumulate || block.p > 0);
+    (m, block.columns, block.depth, a.at(0, block.p), rows, rows && block.column > 0, panels, c + block.column, stride,
+     accumulate || block.p > 0);
   });
 }
 
@@ -272,6 +280,7 @@ void tile_product(uint64_t name, int64_t m, int64_t n, int64_t k, Matrix<float> 
   a = with_dense_axis(a, m, k);
   const int64_t width = width_of_block(n);
   float* room = thread_room<2>((n + most_columns - 1) / most_columns * width * k);
+  float* rows = room_for_rows(m, n, k);
   const auto panels = [&](const Block& block) {
     return room + block.column / most_columns * width * k + block.p * width;
   };
@@ -283,8 +292,8 @@ void tile_product(uint64_t name, int64_t m, int64_t n, int64_t k, Matrix<float> 
   }
   each_block(n, k, [&](const Block& block) {
     FOVEA_DISPATCH(multiply_block)
-    (m, block.columns, block.depth, a.at(0, block.p), panels(block), c + block.column, stride,
-     accumulate || block.p > 0);
+    (m, block.columns, block.depth, a.at(0, block.p), rows, rows && block.column > 0, panels(block), c + block.column,
+     stride, accumulate || block.p > 0);
   });
 }
 
