@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "fovea/autograd/autocast.h"
 #include "fovea/autograd/backward.h"
 #include "fovea/autograd/half.h"
 #include "fovea/autograd/matmul.h"
@@ -21,6 +22,7 @@ struct Plan {
   double dropout = 0;
   Generator stream;  // where dropout's numbers begin
   Tensor keep;
+  bool bf16_operands = false;
 };
 
 const View* view_or_null(const Tensor& x) { return x.defined() ? &x.view() : nullptr; }
@@ -114,13 +116,15 @@ struct Fused {
             plan.window,
             plan.dropout,
             plan.stream.seed,
-            plan.stream.offset};
+            plan.stream.offset,
+            plan.bf16_operands};
   }
 };
 
 /// Runs the kernel; q, k, v [batch, heads, time, width] and bias as given, broadcastable.
 Fused run(const Plan& plan, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& bias) {
   Fused f{plan, dense_rows(q), dense_rows(k), dense_rows(v), {}, {}, {}, {}};
+  f.plan.bf16_operands = autograd::rounds_operands(q);
   const Shape& s = q.shape();
   if (bias.defined()) {
     f.bias = bias.detach();

@@ -18,4 +18,8 @@ Autocast::~Autocast() { current = before_; }
 
 DType Autocast::product_dtype() { return current; }
 
+bool autograd::rounds_operands(const Tensor& x) {
+  return x.dtype() == f32 && current == bf16 && x.backend().has_bf16_operands();
+}
+
 }  // namespace fovea

@@ -43,12 +43,10 @@ void check_operands(const char* name, const Tensor& a, const Tensor& b, Caller c
   }
 }
 
-/// Whether products of x are computed with operands that its device rounds to bf16 as it reads them.
-bool rounds_operands(const Tensor& x) {
-  return x.dtype() == f32 && Autocast::product_dtype() == bf16 && x.backend().has_bf16_operands();
+/// Whether products of x are to be computed with copies of their operands in a smaller dtype.
+bool casts(const Tensor& x) {
+  return x.dtype() == f32 && Autocast::product_dtype() != f32 && !autograd::rounds_operands(x);
 }
-/// Whether they are computed with copies of them in a smaller dtype.
-bool casts(const Tensor& x) { return x.dtype() == f32 && Autocast::product_dtype() != f32 && !rounds_operands(x); }
 
 /// What both have in front of their matrices, broadcast.
 Shape batch_of(const Tensor& a, const Tensor& b, Caller caller) {
@@ -66,7 +64,7 @@ Tensor product(const Tensor& a, const Tensor& b, Caller caller) {
   Tensor out = raw::empty(with_matrix(batch, m, n), a.options());
   const Tensor wide_a = a.rank() == 2 && batch.rank() == 0 ? a : raw::expand(a, with_matrix(batch, m, k));
   const Tensor wide_b = b.rank() == 2 && batch.rank() == 0 ? b : raw::expand(b, with_matrix(batch, k, n));
-  const bool rounds = rounds_operands(a);
+  const bool rounds = autograd::rounds_operands(a);
   a.backend().matmul({.a = wide_a.view(), .b = wide_b.view(), .out = out.view(), .bf16_operands = rounds});
   return record(
       "matmul", std::move(out), {a, b},
@@ -128,7 +126,7 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, Caller 
   const Tensor out_rows = raw::try_reshape(out, {row_count(shape), shape.back()});
   const Tensor transposed = raw::window(weight, {weight.shape()[1], weight.shape()[0]},
                                         {weight.strides()[1], weight.strides()[0]}, weight.view().offset);
-  const bool rounds = rounds_operands(x);
+  const bool rounds = autograd::rounds_operands(x);
   x.backend().matmul({.a = rows.view(),
                       .b = transposed.view(),
                       .out = out_rows.view(),

@@ -381,6 +381,7 @@ struct PoolBackwardCall {
 /// without any gives 0. Head h reads key head h / (heads / key_heads). Dropout zeroes the weight (b, h, i, j) where
 /// number ((b heads + h) queries + i) keys + j of the uniform stream of RandomCall(seed, counter) is below `dropout`,
 /// and divides the others by 1 - dropout. q, k, v and out have a dense last axis and any other strides. f32 and f64.
+/// bf16_operands as in MatmulCall, of every product in it.
 struct AttentionCall {
   const View& q;     // [batch, heads, queries, d]
   const View& k;     // [batch, key_heads, keys, d]
@@ -396,6 +397,7 @@ struct AttentionCall {
   double dropout = 0;
   uint64_t seed = 0;
   uint64_t counter = 0;
+  bool bf16_operands = false;
 };
 struct AttentionBackwardCall {
   const AttentionCall& forward;  // out is still valid

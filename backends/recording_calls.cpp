@@ -217,10 +217,12 @@ struct RecordingKernels::Attention {
   double dropout;
   std::shared_ptr<RandomStart> start;
   uint64_t from;
+  bool bf16_operands;
 
   AttentionCall call() const {
-    return {*q,    *k,     *v,     *out,   *lse,    bias,        keep,
-            scale, causal, offset, window, dropout, start->seed, start->offset + from};
+    return {*q,           *k,     *v,     *out,   *lse,    bias,        keep,
+            scale,        causal, offset, window, dropout, start->seed, start->offset + from,
+            bf16_operands};
   }
 };
 
@@ -228,8 +230,8 @@ RecordingKernels::Attention RecordingKernels::attention_views(const AttentionCal
   const auto made = [&](const View& view) { return forward ? writes(view) : reads(view); };
   const int64_t numbers = c.q.shape[0] * c.q.shape[1] * c.q.shape[2] * c.k.shape[2];
   const uint64_t from = c.dropout > 0 ? draw("attention", c.seed, c.counter, numbers) : 0;
-  return {reads(c.q), reads(c.k), reads(c.v), made(c.out), made(c.lse), reads(c.bias), reads(c.keep),
-          c.scale,    c.causal,   c.offset,   c.window,    c.dropout,   random_,       from};
+  return {reads(c.q), reads(c.k), reads(c.v), made(c.out), made(c.lse), reads(c.bias), reads(c.keep),  c.scale,
+          c.causal,   c.offset,   c.window,   c.dropout,   random_,     from,          c.bf16_operands};
 }
 
 void RecordingKernels::attention(const AttentionCall& c) {
@@ -237,7 +239,7 @@ void RecordingKernels::attention(const AttentionCall& c) {
   device_->attention(c);
   note("attention",
        {c.scale, static_cast<double>(c.causal), static_cast<double>(c.offset), static_cast<double>(c.window), c.dropout,
-        static_cast<double>(views.from)},
+        static_cast<double>(views.from), static_cast<double>(c.bf16_operands)},
        [views](Backend& on) { on.attention(views.call()); });
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "fovea/backends/backend.h"
+#include "fovea/backends/cpu/bf16_product.h"
 #include "fovea/backends/cpu/gemm.h"
 
 namespace fovea::cpu {
@@ -42,6 +43,15 @@ class AttentionTiles {
   int64_t items_per_chunk(int64_t blocks) const {
     const int64_t work = std::min(queries, query_block) * keys * (d + dv) * blocks;
     return 1 + (int64_t{1} << 18) / std::max<int64_t>(work, 1);
+  }
+
+  /// gemm() as the call wants it.
+  void multiply(int64_t m, int64_t n, int64_t depth, Matrix<T> a, Matrix<T> b, T* c, int64_t stride,
+                bool accumulate) const {
+    if constexpr (std::is_same_v<T, float>) {
+      if (call.bf16_operands) return bf16_product(m, n, depth, a, b, c, stride, accumulate);
+    }
+    gemm(m, n, depth, a, b, c, stride, accumulate);
   }
 
   int64_t key_head(int64_t head) const { return head / (heads / key_heads); }

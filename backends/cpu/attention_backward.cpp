@@ -65,12 +65,12 @@ class BackwardBlock {
       const Range range{begin, std::min(begin + tiles_.key_block, all.end)};
       const int64_t width = range.end - range.begin;
       tiles_.scores(b, h, first, rows, range, queries_.data(), weights_.data());
-      gemm(rows, width, dv, dout, v.at(begin, 0).transposed(), dweights_.data(), width, false);
+      tiles_.multiply(rows, width, dv, dout, v.at(begin, 0).transposed(), dweights_.data(), width, false);
       const T* used = weights_.data();
       for (int64_t i = 0; i < rows; ++i) row(b, h, first, i, range);
       if (forward.dropout > 0) used = dropped_.data();
-      gemm(width, dv, rows, Matrix<T>{used, width, 1}.transposed(), dout, sums.dv + begin * sums.dv_row, sums.dv_row,
-           true);
+      tiles_.multiply(width, dv, rows, Matrix<T>{used, width, 1}.transposed(), dout, sums.dv + begin * sums.dv_row,
+                      sums.dv_row, true);
       for (int64_t i = 0; i < rows && dbias.wanted(); ++i) {
         const T* from = dweights_.data() + i * width;
         T* to = dbias.row(b, h, first + i);
@@ -81,9 +81,9 @@ class BackwardBlock {
         }
       }
       const Matrix<T> dscores{dweights_.data(), width, 1};
-      gemm(rows, d, width, dscores, k.at(begin, 0), dq, dq_row, true);
-      gemm(width, d, rows, dscores.transposed(), {queries_.data(), d, 1}, sums.dk + begin * sums.dk_row, sums.dk_row,
-           true);
+      tiles_.multiply(rows, d, width, dscores, k.at(begin, 0), dq, dq_row, true);
+      tiles_.multiply(width, d, rows, dscores.transposed(), {queries_.data(), d, 1}, sums.dk + begin * sums.dk_row,
+                      sums.dk_row, true);
     }
     const T scale = static_cast<T>(forward.scale);
     for (int64_t i = 0; i < rows; ++i) {

@@ -47,7 +47,7 @@ void AttentionTiles<T>::scores(int64_t b, int64_t h, int64_t first, int64_t rows
                                T* to) const {
   constexpr T never = -std::numeric_limits<T>::infinity();
   const int64_t width = range.end - range.begin;
-  gemm(rows, width, d, {q, d, 1}, head(call.k, b, key_head(h)).at(range.begin, 0).transposed(), to, width, false);
+  multiply(rows, width, d, {q, d, 1}, head(call.k, b, key_head(h)).at(range.begin, 0).transposed(), to, width, false);
   const bool* keep = call.keep ? call.keep->data<bool>() + b * keys + range.begin : nullptr;
   for (int64_t i = 0; i < rows; ++i, to += width) {
     if (call.bias) {

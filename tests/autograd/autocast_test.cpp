@@ -1,5 +1,6 @@
 #include "fovea/autograd/autocast.h"
 
+#include "fovea/autograd/attention.h"
 #include "fovea/autograd/backward.h"
 #include "fovea/autograd/matmul.h"
 #include "fovea/autograd/reductions.h"
@@ -37,6 +38,26 @@ TEST_P(OnEveryDevice, AutocastComputesProductsInASmallerDtypeAndTheirGradients) 
     EXPECT_EQ(a.grad().dtype(), f32);
     EXPECT_CLOSE(a.grad(), matmul(ones_of_it, rounded(b).mT()), of_result, 1e-6);
     EXPECT_CLOSE(b.grad(), matmul(rounded(a).mT(), ones_of_it), of_result, 1e-6);
+  }
+}
+
+TEST_P(OnEveryDevice, AutocastChangesAttentionByRoundingAlone) {
+  std::vector<Tensor> inputs;
+  for (int i = 0; i < 3; ++i) inputs.push_back(randn({2, 4, 70, 16}, options()).set_requires_grad());
+  const auto run = [&](DType precision) {
+    for (Tensor& x : inputs) x.set_grad({});
+    Tensor out;
+    {
+      const Autocast products(precision);
+      out = scaled_dot_product_attention(inputs[0], inputs[1], inputs[2], {.causal = true});
+    }
+    sum(out * out).backward();
+    return std::vector{out.detach(), inputs[0].grad(), inputs[1].grad(), inputs[2].grad()};
+  };
+  const std::vector<Tensor> exact = run(f32), rounded = run(bf16);
+  for (size_t i = 0; i < exact.size(); ++i) {
+    EXPECT_EQ(rounded[i].dtype(), f32);
+    EXPECT_CLOSE(rounded[i], exact[i], 5e-2, 1e-1);
   }
 }
 
