@@ -64,7 +64,7 @@ TEST_F(Budget, ThatIsTooSmallIsRefused) {
 }
 
 TEST_F(Budget, IsKeptByARunThatGoesOn) {
-  const Words flags{"--epochs", "3", "--memory", "3MiB"};
+  const Words flags{"--epochs", "10", "--patience", "0", "--memory", "3MiB"};
   ASSERT_EQ(classify(train_into("whole", flags)).status, 0);
   Program cut(TEXT_CLASSIFIER, train_into("cut", flags));
   for (auto line = cut.line(); line && !line->starts_with("epoch 1/"); line = cut.line()) continue;

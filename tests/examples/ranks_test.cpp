@@ -78,7 +78,7 @@ class Ranks : public testing::Test {
 
   TempFolder folder;
   std::string file = folder.write("train.csv", reviews(810));
-  const Words epochs{"--hidden", "8", "--epochs", "6", "--patience", "0"};
+  const Words epochs{"--hidden", "8", "--epochs", "12", "--patience", "0"};
 };
 
 TEST_F(Ranks, LearnTheModelOfOneProcess) {

@@ -92,7 +92,7 @@ TEST_F(Search, KilledItGoesOn) {
     // Somewhere in the trial after the next.
     auto line = program.line();
     while (line && !line->starts_with("trial ")) line = program.line();
-    std::this_thread::sleep_for(std::chrono::milliseconds(30 * attempt));
+    std::this_thread::sleep_for(std::chrono::milliseconds(10 * attempt));
     program.signal(SIGKILL);
     killed += program.finish().status == 128 + SIGKILL;
   }
