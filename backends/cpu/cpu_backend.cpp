@@ -5,6 +5,7 @@
 #include <cstring>
 #include <memory>
 
+#include "fovea/backends/cpu/bf16_product.h"
 #include "fovea/backends/cpu/kernels.h"
 #include "fovea/backends/cpu/map.h"
 #include "fovea/backends/factories.h"
@@ -14,7 +15,8 @@ namespace fovea {
 namespace cpu {
 
 std::string CpuBackend::description() const {
-  return fmt::format("cpu: {} threads, OpenBLAS for {}", num_threads(), openblas_get_corename());
+  return fmt::format("cpu: {} threads, OpenBLAS for {}{}", num_threads(), openblas_get_corename(),
+                     has_bf16_product() ? ", AMX for bf16" : "");
 }
 
 BufferRef CpuBackend::allocate(size_t bytes) {
