@@ -1,5 +1,7 @@
 #include "fovea/backends/cpu/bf16_product.h"
 
+#include <hwy/cache_control.h>
+
 #include <algorithm>
 
 #include "fovea/backends/cpu/map_copy.h"
@@ -198,6 +200,12 @@ void multiply_in_tiles(int64_t m, int64_t n, int64_t k, Matrix<T> a, Matrix<T> b
         const int64_t here = std::min(2 * side, m - i);
         pack_tiles(a.at(i, p).data, a.row, a.column, here, depth, false, rows);
         for (int64_t j = 0; j < columns; j += 2 * side) {
+          // The results that come next, a row of them a page away from the last.
+          for (int64_t row = 0; row < here && j + 2 * side < columns; ++row) {
+            const float* next = c + (i + row) * stride + first + j + 2 * side;
+            hwy::Prefetch(next);
+            hwy::Prefetch(next + std::min(side, columns - j - 2 * side - 1));
+          }
           multiply_corner(here, std::min(2 * side, columns - j), steps, rows, panels + j / side * steps * tile_words,
                           c + i * stride + first + j, stride, accumulate || p > 0, edge);
         }
