@@ -48,10 +48,7 @@ class AttentionTiles {
   /// gemm() as the call wants it.
   void multiply(int64_t m, int64_t n, int64_t depth, Matrix<T> a, Matrix<T> b, T* c, int64_t stride,
                 bool accumulate) const {
-    if constexpr (std::is_same_v<T, float>) {
-      if (call.bf16_operands) return bf16_product(m, n, depth, a, b, c, stride, accumulate);
-    }
-    gemm(m, n, depth, a, b, c, stride, accumulate);
+    gemm_or_bf16(call.bf16_operands, m, n, depth, a, b, c, stride, accumulate);
   }
 
   int64_t key_head(int64_t head) const { return head / (heads / key_heads); }

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <type_traits>
+
 #include "fovea/backends/cpu/gemm.h"
 
 namespace fovea::cpu {
@@ -14,5 +16,15 @@ void bf16_product(int64_t m, int64_t n, int64_t k, Matrix<float> a, Matrix<float
                   bool accumulate);
 void bf16_product(int64_t m, int64_t n, int64_t k, Matrix<BFloat16> a, Matrix<BFloat16> b, float* c, int64_t stride,
                   bool accumulate);
+
+/// bf16_product() of f32 with `bf16_operands`, else gemm().
+template <class T>
+void gemm_or_bf16(bool bf16_operands, int64_t m, int64_t n, int64_t k, Matrix<T> a, Matrix<T> b, T* c, int64_t stride,
+                  bool accumulate) {
+  if constexpr (std::is_same_v<T, float>) {
+    if (bf16_operands) return bf16_product(m, n, k, a, b, c, stride, accumulate);
+  }
+  gemm(m, n, k, a, b, c, stride, accumulate);
+}
 
 }  // namespace fovea::cpu

@@ -88,17 +88,6 @@ constexpr int64_t bf16_speed = 4;
 // Few enough for threads to end together, enough for panels to be read rarely.
 int64_t rows_of_chunk(int64_t m) { return std::clamp<int64_t>(m / (8 * num_threads()) / 8 * 8, 32, 96); }
 
-bool multiplies_bf16(const MatmulCall& call) { return call.bf16_operands || call.a.dtype == DType::bf16; }
-
-template <class In, class T>
-void multiply_block(const MatmulCall& call, int64_t m, int64_t n, int64_t k, Matrix<In> a, Matrix<In> b, T* c,
-                    int64_t stride, bool accumulate) {
-  if constexpr (!std::is_same_v<In, double>) {
-    if (multiplies_bf16(call)) return bf16_product(m, n, k, a, b, c, stride, accumulate);
-  }
-  if constexpr (std::is_same_v<In, T>) gemm(m, n, k, a, b, c, stride, accumulate);
-}
-
 // Operands of type In, results of type T.
 template <class T, class In = T>
 void multiply(const MatmulCall& call) {
@@ -151,7 +140,7 @@ void multiply(const MatmulCall& call) {
   const Blocks block = cut_product(p.m, p.n, p.k, out.dtype);
   const int64_t down = (p.m + block.rows - 1) / block.rows, across = (p.n + block.columns - 1) / block.columns;
   const int64_t work = std::max<int64_t>(block.rows * block.columns * std::max<int64_t>(p.k, 1), 1);
-  const int64_t grain = (multiplies_bf16(call) ? bf16_speed : 1) * product_grain;
+  const int64_t grain = (call.bf16_operands || a.dtype == DType::bf16 ? bf16_speed : 1) * product_grain;
   parallel_for(p.batch.numel() * down * across, std::max<int64_t>(grain / work, 1), [&](int64_t begin, int64_t end) {
     for (int64_t item = begin; item < end; ++item) {
       const int64_t column = item % across * block.columns, row = item / across % down * block.rows;
@@ -169,7 +158,11 @@ void multiply(const MatmulCall& call) {
       y.data += b_offset;
       T* c = out.data<T>() + out_offset + row * stride + column;
       put_bias(c, rows, column, columns);
-      multiply_block(call, rows, columns, p.k, x, y, c, stride, adds);
+      if constexpr (std::is_same_v<In, BFloat16>) {
+        bf16_product(rows, columns, p.k, x, y, c, stride, adds);
+      } else {
+        gemm_or_bf16(call.bf16_operands, rows, columns, p.k, x, y, c, stride, adds);
+      }
       activate_rows(c, rows, columns);
     }
   });
