@@ -17,6 +17,12 @@ namespace {
 /// Elements worth a chunk of parallel work.
 int64_t grain(int cost) { return std::clamp<int64_t>(131072 / cost / 1024 * 1024, 4096, 65536); }
 
+/// About as many bytes as a call touches.
+template <class T>
+int64_t touched(const MapCall& call) {
+  return call.space.numel() * static_cast<int64_t>(sizeof(T) * (call.inputs.size() + call.outputs.size()));
+}
+
 /// The very shape of the space, without gaps.
 bool is_plain(const View& view, const Shape& space) {
   if (view.rank() != space.rank()) return false;
@@ -74,7 +80,7 @@ bool map_plain(const MapCall& call, const Code<T>& code, int64_t n) {
     run_steps(code, operands, n, everywhere);
     return true;
   }
-  parallel_for(n, grain(code.cost), [&](int64_t begin, int64_t end) {
+  const auto compute = [&](int64_t begin, int64_t end) {
     constexpr int64_t greatest_tile = 4096 / sizeof(T), room = 6 * greatest_tile;
     alignas(vector_bytes) T values[room];
     const int64_t tile = slots ? room / std::max(slots, 6) / 64 * 64 : end - begin;
@@ -95,7 +101,8 @@ bool map_plain(const MapCall& call, const Code<T>& code, int64_t n) {
       run_steps(code, local, std::min(tile, end - position), everywhere);
       all_forward(tile);
     }
-  });
+  };
+  parallel_for(n, grain(code.cost), compute, turns_back(touched<T>(call)));
   return true;
 }
 
@@ -113,7 +120,8 @@ void map_tiles(const MapCall& call, const Code<T>& code) {
   int order[max_rank];
   const bool reorder = !call.outputs.empty() && sort_axes(*call.outputs[0], order);
   const Tiles<T> tiles(call, code, reorder ? order : nullptr);
-  parallel_for(call.space.numel(), grain(code.cost), [&](int64_t begin, int64_t end) { tiles.run(begin, end); });
+  const auto compute = [&](int64_t begin, int64_t end) { tiles.run(begin, end); };
+  parallel_for(call.space.numel(), grain(code.cost), compute, turns_back(touched<T>(call)));
 }
 
 template <class T>

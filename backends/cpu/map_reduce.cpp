@@ -191,9 +191,11 @@ class Pass {
 
   void run() {
     if (plan_.folded_pieces > 1) partial_ = Scratch<Total<T>>(size() * plan_.folded_pieces * plan_.outputs);
-    parallel_for(plan_.tasks, 1, [&](int64_t begin, int64_t end) {
+    const auto run_tasks = [&](int64_t begin, int64_t end) {
       for (int64_t number = begin; number < end; ++number) run_task(Task(plan_, number));
-    });
+    };
+    const int64_t bytes = call_.space.numel() * static_cast<int64_t>(sizeof(T) * call_.inputs.size());
+    parallel_for(plan_.tasks, 1, run_tasks, turns_back(bytes));
     if (plan_.folded_pieces > 1) join();
   }
 

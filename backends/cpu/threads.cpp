@@ -24,25 +24,46 @@ std::atomic<int>& thread_count() {
 
 thread_local bool inside_parallel = false;
 
-/// Chunks that threads take one by one until none is left.
+/// Chunks that threads take one by one until none is left, each from a stretch of its own first.
 struct Job {
+  static constexpr int most_stretches = 64;
+  struct alignas(64) Stretch {
+    std::atomic<int64_t> next;
+    int64_t begin, end;
+  };
+
   cpu::detail::ChunkBody call;
   const void* body;
   int64_t items, grain;
-  std::atomic<int64_t> next{0};
+  bool backward;
   std::atomic_flag failed = ATOMIC_FLAG_INIT;
   std::exception_ptr error = nullptr;
+  int count = 0;
+  Stretch stretches[most_stretches] = {};
 
-  void work() {
+  void cut(int threads) {
+    count = std::min(threads, most_stretches);
+    const int64_t chunks = (items + grain - 1) / grain;
+    for (int i = 0; i < count; ++i) {
+      Stretch& stretch = stretches[i];
+      stretch.begin = chunks * i / count;
+      stretch.end = chunks * (i + 1) / count;
+      stretch.next.store(stretch.begin, std::memory_order_relaxed);
+    }
+  }
+
+  void work(int thread) {
     inside_parallel = true;
-    for (int64_t begin; (begin = next.fetch_add(grain, std::memory_order_relaxed)) < items;) {
-      try {
-        call(body, begin, std::min(items, begin + grain));
-      } catch (...) {
-        if (!failed.test_and_set()) error = std::current_exception();
-      }
+    for (int i = 0; i < count; ++i) {
+      Stretch& stretch = stretches[(thread + i) % count];
+      for (int64_t chunk; (chunk = stretch.next.fetch_add(1, std::memory_order_relaxed)) < stretch.end;)
+        run(backward ? stretch.begin + stretch.end - 1 - chunk : chunk);
     }
     inside_parallel = false;
+  }
+
+  void run(int64_t chunk) try { call(body, chunk * grain, std::min(items, (chunk + 1) * grain)); } catch (...) {
+    if (!failed.test_and_set()) error = std::current_exception();
   }
 };
 
@@ -93,14 +114,14 @@ class Pool {
 
   void run(Job& job, int helpers) {
     const std::unique_lock lock(owner_, std::try_to_lock);
-    if (!lock) return job.work();
+    if (!lock) return job.work(0);
     helpers = hire(helpers);
     job_ = &job;
     done_.store(0, std::memory_order_relaxed);
     seats_.store(helpers, std::memory_order_release);
     posted_.fetch_add(1, std::memory_order_release);
     for (int i = 0; i < helpers; ++i) posted_.notify_one();
-    job.work();
+    job.work(0);
     const int taken = helpers - seats_.exchange(0, std::memory_order_acq_rel);
     for (int done = done_.load(std::memory_order_acquire); done != taken;) done = wait_for_change(done_, done);
   }
@@ -109,12 +130,13 @@ class Pool {
   /// How many of so many helpers there are.
   int hire(int wanted) try {
     while (static_cast<int>(helpers_.size()) < wanted) {
-      helpers_.emplace_back([this, seen = posted_.load(std::memory_order_relaxed)]() mutable {
+      const int thread = static_cast<int>(helpers_.size()) + 1;
+      helpers_.emplace_back([this, thread, seen = posted_.load(std::memory_order_relaxed)]() mutable {
         omp_set_num_threads(1);  // a product inside a chunk is one thread's work
         while (true) {
           seen = wait_for_change(posted_, seen);
           if (stopping_.load(std::memory_order_relaxed)) return;
-          help();
+          help(thread);
         }
       });
     }
@@ -123,12 +145,12 @@ class Pool {
     return static_cast<int>(helpers_.size());  // the system gives no more threads
   }
 
-  void help() {
+  void help(int thread) {
     int seats = seats_.load(std::memory_order_acquire);
     while (seats > 0 && !seats_.compare_exchange_weak(seats, seats - 1, std::memory_order_acq_rel)) {
     }
     if (seats <= 0) return;
-    job_->work();  // its owner waits for us from here on
+    job_->work(thread);  // its owner waits for us from here on
     done_.fetch_add(1, std::memory_order_release);
     done_.notify_one();
   }
@@ -158,12 +180,20 @@ int threads_for(int64_t chunks) {
   return inside_parallel ? 1 : static_cast<int>(std::min<int64_t>(num_threads(), chunks));
 }
 
-void run_chunks(int64_t items, int64_t grain, int threads, ChunkBody call, const void* body) {
+void run_chunks(int64_t items, int64_t grain, int threads, bool backward, ChunkBody call, const void* body) {
   static Pool pool;
-  Job job{.call = call, .body = body, .items = items, .grain = grain};
+  Job job{.call = call, .body = body, .items = items, .grain = grain, .backward = backward};
+  job.cut(threads);
   pool.run(job, threads - 1);
   if (job.error) std::rethrow_exception(job.error);
 }
 
 }  // namespace cpu::detail
+
+bool cpu::turns_back(int64_t bytes) {
+  constexpr int64_t most_cached = 4 << 20;
+  thread_local bool backward = false;
+  return bytes > most_cached && (backward = !backward);
+}
+
 }  // namespace fovea

@@ -24,22 +24,47 @@ class Threads : public testing::Test {
 };
 
 /// How often each item of [0, items) was worked on.
-std::vector<int> visits(int64_t items, int64_t grain) {
+std::vector<int> visits(int64_t items, int64_t grain, bool backward = false) {
   std::vector<std::atomic<int>> counts(static_cast<size_t>(items));
-  cpu::parallel_for(items, grain, [&](int64_t begin, int64_t end) {
+  const auto count = [&](int64_t begin, int64_t end) {
     EXPECT_EQ(begin % grain, 0);
     EXPECT_EQ(end, std::min(begin + grain, items));
     for (int64_t i = begin; i < end; ++i) ++counts[static_cast<size_t>(i)];
-  });
+  };
+  cpu::parallel_for(items, grain, count, backward);
   return {counts.begin(), counts.end()};
 }
 
 TEST_F(Threads, WorkOnEveryItemOnce) {
   for (int round = 0; round < 200; ++round) {
     for (const int64_t items : {0, 1, 7, 64, 1000}) {
-      EXPECT_EQ(visits(items, 3), std::vector<int>(static_cast<size_t>(items), 1));
+      EXPECT_EQ(visits(items, 3, round % 2), std::vector<int>(static_cast<size_t>(items), 1));
     }
   }
+}
+
+TEST_F(Threads, WorkOnEveryItemOnceHoweverManyTheyAre) {
+  for (const int threads : {1, 2, 5, 70, 200}) {
+    set_num_threads(threads);
+    for (const int64_t items : {2, 99, 1000}) {
+      EXPECT_EQ(visits(items, 3, false), std::vector<int>(static_cast<size_t>(items), 1)) << threads << " threads";
+      EXPECT_EQ(visits(items, 3, true), std::vector<int>(static_cast<size_t>(items), 1)) << threads << " threads";
+    }
+  }
+}
+
+TEST_F(Threads, TurnBackEveryOtherTimeInWhatNoCacheHolds) {
+  constexpr int64_t large = int64_t{64} << 20, small = 1 << 20;
+  const bool first = cpu::turns_back(large);
+  EXPECT_FALSE(cpu::turns_back(small));
+  EXPECT_NE(cpu::turns_back(large), first);
+  EXPECT_EQ(cpu::turns_back(large), first);
+
+  set_num_threads(1);
+  std::vector<int64_t> order;
+  cpu::parallel_for(
+      5, 2, [&](int64_t begin, int64_t) { order.push_back(begin); }, true);
+  EXPECT_EQ(order, (std::vector<int64_t>{4, 2, 0}));
 }
 
 TEST_F(Threads, ServeSeveralCallersAtOnce) {
