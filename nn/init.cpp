@@ -5,6 +5,7 @@
 
 #include "fovea/autograd/elementwise.h"
 #include "fovea/autograd/graph.h"
+#include "fovea/tensor/raw.h"
 
 namespace fovea::nn::init {
 namespace {
@@ -20,10 +21,12 @@ Fans fans(const Tensor& x, const char* name, Caller caller) {
   return {static_cast<double>(rest), static_cast<double>(x.shape()[0] * field)};
 }
 
-/// x = values * scale + shift.
-Tensor& assign(Tensor& x, Tensor values, double scale, double shift) {
+/// x = random numbers * scale + shift, drawn right where they belong if x has no gaps.
+Tensor& draw(Tensor& x, RandomCall::Kind kind, double scale, double shift, Generator& generator) {
   static const Elementwise affine{"affine", [](Expr v, Scalar a, Scalar b) { return v * a + b; }};
   const NoGrad off;
+  const Tensor values = x.is_contiguous() ? x : raw::empty(x.shape(), x.options());
+  x.backend().random({values.view(), kind, generator.seed, generator.advance(x.numel())});
   affine.into({&x}, {values, scale, shift});
   return x;
 }
@@ -89,11 +92,11 @@ Tensor& eye_(Tensor& x, Caller caller) {
 }
 
 Tensor& uniform_(Tensor& x, double low, double high, Generator& generator) {
-  return assign(x, rand(x.shape(), x.options(), generator), high - low, low);
+  return draw(x, RandomCall::Kind::uniform, high - low, low, generator);
 }
 
 Tensor& normal_(Tensor& x, double mean, double deviation, Generator& generator) {
-  return assign(x, randn(x.shape(), x.options(), generator), deviation, mean);
+  return draw(x, RandomCall::Kind::normal, deviation, mean, generator);
 }
 
 Tensor& trunc_normal_(Tensor& x, double mean, double deviation, double low, double high, Generator& generator) {

@@ -43,6 +43,22 @@ TEST(Init, UniformAndNormal) {
   EXPECT_CLOSE(init::normal_(y, 0, 1, a), init::normal_(z, 0, 1, b), 0, 0);
 }
 
+TEST(Init, DrawsTheSameNumbersForATensorWithGaps) {
+  Generator a{.seed = 1}, b{.seed = 1};
+  Tensor dense = empty({5, 3}), gaps = empty({3, 5});
+  Tensor turned = gaps.transpose(0, 1);
+  EXPECT_CLOSE(init::uniform_(turned, -1, 1, a), init::uniform_(dense, -1, 1, b), 0, 0);
+  EXPECT_CLOSE(gaps.transpose(0, 1), dense, 0, 0);
+  EXPECT_EQ(a.offset, b.offset);
+}
+
+TEST(Init, TakesNoSecondTensorsRoom) {
+  Tensor x = empty({256, 1024});
+  const uint64_t before = x.backend().memory().requests;
+  init::normal_(x);
+  EXPECT_EQ(x.backend().memory().requests, before);
+}
+
 TEST(Init, FansOfWeightsAndFilters) {
   Tensor x = empty({200, 100});
   init::xavier_uniform_(x, 2);
