@@ -141,16 +141,12 @@ FOVEA_TILES void multiply_tiles(const uint32_t* rows, const uint32_t* panels, in
   for (int64_t i = 0; i < steps; ++i, rows += tile_words, panels += tile_words) {
     _tile_loadd(4, rows, 64);
     _tile_loadd(6, panels, 64);
+    if (V > 1) _tile_loadd(7, panels + strip, 64);
+    if (R > 1) _tile_loadd(5, rows + strip, 64);
     _tile_dpbf16ps(0, 4, 6);
-    if (V > 1) {
-      _tile_loadd(7, panels + strip, 64);
-      _tile_dpbf16ps(1, 4, 7);
-    }
-    if (R > 1) {
-      _tile_loadd(5, rows + strip, 64);
-      _tile_dpbf16ps(2, 5, 6);
-      if (V > 1) _tile_dpbf16ps(3, 5, 7);
-    }
+    if (V > 1) _tile_dpbf16ps(1, 4, 7);
+    if (R > 1) _tile_dpbf16ps(2, 5, 6);
+    if (R > 1 && V > 1) _tile_dpbf16ps(3, 5, 7);
   }
   _tile_stored(0, c, bytes);
   if (V > 1) _tile_stored(1, c + side, bytes);
