@@ -43,7 +43,8 @@ class ForwardBlock {
       for (int64_t i = 0; i < rows && call.dropout > 0; ++i) {
         tiles_.drop(b, h, first + i, range, weights_.data() + i * width);
       }
-      tiles_.multiply(rows, dv, width, {weights_.data(), width, 1}, v.at(range.begin, 0), out, stride, true);
+      tiles_.multiply_kept(AttentionTiles<T>::Role::values, begin, rows, dv, width, {weights_.data(), width, 1},
+                           v.at(begin, 0), out, stride, true);
     }
     T* lse = call.lse.data<T>() + (b * tiles_.heads + h) * tiles_.queries + first;
     for (int64_t i = 0; i < rows; ++i) {

@@ -51,10 +51,19 @@ class AttentionTiles {
     gemm_or_bf16(call.bf16_operands, m, n, depth, a, b, c, stride, accumulate);
   }
 
+  /// What a right operand is: keys or values, by rows or by columns.
+  enum class Role : uint8_t { keys, keys_turned, values, values_turned };
+  /// multiply() with a right operand, from key `first` on, that other blocks of queries want too: a thread packs it once.
+  void multiply_kept(Role role, int64_t first, int64_t m, int64_t n, int64_t depth, Matrix<T> a, Matrix<T> b, T* c,
+                     int64_t stride, bool accumulate) const;
+
   int64_t key_head(int64_t head) const { return head / (heads / key_heads); }
 
   const AttentionCall& call;
   int64_t batch, heads, key_heads, queries, keys, d, dv;
+
+ private:
+  uint64_t name_;
 };
 
 }  // namespace fovea::cpu

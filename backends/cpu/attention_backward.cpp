@@ -41,6 +41,7 @@ template <class T>
 class BackwardBlock {
  public:
   using Range = typename AttentionTiles<T>::Range;
+  using Role = typename AttentionTiles<T>::Role;
 
   BackwardBlock(const AttentionTiles<T>& tiles, const AttentionBackwardCall& call)
       : tiles_(tiles),
@@ -65,7 +66,8 @@ class BackwardBlock {
       const Range range{begin, std::min(begin + tiles_.key_block, all.end)};
       const int64_t width = range.end - range.begin;
       tiles_.scores(b, h, first, rows, range, queries_.data(), weights_.data());
-      tiles_.multiply(rows, width, dv, dout, v.at(begin, 0).transposed(), dweights_.data(), width, false);
+      tiles_.multiply_kept(Role::values_turned, begin, rows, width, dv, dout, v.at(begin, 0).transposed(),
+                           dweights_.data(), width, false);
       const T* used = weights_.data();
       for (int64_t i = 0; i < rows; ++i) row(b, h, first, i, range);
       if (forward.dropout > 0) used = dropped_.data();
@@ -81,7 +83,7 @@ class BackwardBlock {
         }
       }
       const Matrix<T> dscores{dweights_.data(), width, 1};
-      tiles_.multiply(rows, d, width, dscores, k.at(begin, 0), dq, dq_row, true);
+      tiles_.multiply_kept(Role::keys, begin, rows, d, width, dscores, k.at(begin, 0), dq, dq_row, true);
       tiles_.multiply(width, d, rows, dscores.transposed(), {queries_.data(), d, 1}, sums.dk + begin * sums.dk_row,
                       sums.dk_row, true);
     }

@@ -2,6 +2,8 @@
 
 #include "fovea/backends/cpu/attention.h"
 #include "fovea/backends/cpu/philox.h"
+#include "fovea/backends/cpu/right_operand.h"
+#include "fovea/backends/cpu/skinny.h"
 
 namespace fovea::cpu {
 
@@ -14,7 +16,20 @@ AttentionTiles<T>::AttentionTiles(const AttentionCall& attention)
       queries(call.q.shape[2]),
       keys(call.k.shape[2]),
       d(call.q.shape[3]),
-      dv(call.v.shape[3]) {}
+      dv(call.v.shape[3]),
+      name_(name_operands()) {}
+
+template <class T>
+void AttentionTiles<T>::multiply_kept(Role role, int64_t first, int64_t m, int64_t n, int64_t depth, Matrix<T> a,
+                                      Matrix<T> b, T* c, int64_t stride, bool accumulate) const {
+  if (m <= skinny_rows) return multiply(m, n, depth, a, b, c, stride, accumulate);
+  // As many blocks of keys as a second-level cache holds.
+  constexpr int64_t roles = 4, blocks = 4;
+  thread_local RightOperand<T> kept[roles][blocks];
+  RightOperand<T>& right = kept[static_cast<size_t>(role)][first / key_block % blocks];
+  right.take(name_, n, depth, b, call.bf16_operands);
+  right.multiply(m, a, c, stride, accumulate);
+}
 
 template <class T>
 auto AttentionTiles<T>::keys_of(int64_t query) const -> Range {
@@ -47,7 +62,8 @@ void AttentionTiles<T>::scores(int64_t b, int64_t h, int64_t first, int64_t rows
                                T* to) const {
   constexpr T never = -std::numeric_limits<T>::infinity();
   const int64_t width = range.end - range.begin;
-  multiply(rows, width, d, {q, d, 1}, head(call.k, b, key_head(h)).at(range.begin, 0).transposed(), to, width, false);
+  const Matrix<T> k = head(call.k, b, key_head(h)).at(range.begin, 0);
+  multiply_kept(Role::keys_turned, range.begin, rows, width, d, {q, d, 1}, k.transposed(), to, width, false);
   const bool* keep = call.keep ? call.keep->data<bool>() + b * keys + range.begin : nullptr;
   for (int64_t i = 0; i < rows; ++i, to += width) {
     if (call.bias) {

@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "fovea/backends/cpu/map_copy.h"
-#include "fovea/backends/cpu/round_up.h"
+#include "fovea/backends/cpu/product_blocks.h"
 #include "fovea/backends/cpu/scratch.h"
 
 #if defined(__x86_64__) && defined(__linux__)
@@ -173,41 +173,47 @@ FOVEA_TILES void shape_tiles() {
 }
 FOVEA_TILES void release_tiles() { _tile_release(); }
 
+int64_t block_depth(int64_t k) { return depth_of_block(k, most_depth, deep); }
+/// How many words a right operand takes.
+int64_t packed_words(int64_t n, int64_t k) { return round_up(n, side) * round_up(k, deep) / 2; }
+/// Where a block stands in one of depth k.
+int64_t place_of(const ProductBlock& block, int64_t k) {
+  return packed_words(block.column, k) + packed_words(block.columns, block.p);
+}
+
 template <class T>
-void multiply_in_tiles(int64_t m, int64_t n, int64_t k, Matrix<T> a, Matrix<T> b, float* c, int64_t stride,
-                       bool accumulate) {
-  if (k == 0) {
-    for (int64_t i = 0; i < m && !accumulate; ++i) std::fill_n(c + i * stride, n, 0.0f);
-    return;
-  }
-  const int64_t parts = (k + most_depth - 1) / most_depth;
-  const int64_t part = round_up((k + parts - 1) / parts, deep), strip = part / deep * tile_words;
-  float* edge = thread_room<3>(4 * tile_words + 2 * strip + round_up(std::min(n, most_columns), side) / side * strip);
+void pack(const ProductBlock& block, Matrix<T> b, uint32_t* to) {
+  pack_tiles(b.at(block.p, block.column).data, b.column, b.row, block.columns, block.depth, true, to);
+}
+
+/// panels(block): where a block of the right operand is packed.
+template <class T, class Panels>
+void multiply_in_tiles(int64_t m, int64_t n, int64_t k, Matrix<T> a, float* c, int64_t stride, bool accumulate,
+                       Panels panels) {
+  for (int64_t i = 0; i < m && k == 0 && !accumulate; ++i) std::fill_n(c + i * stride, n, 0.0f);
+  float* edge = thread_room<3>(4 * tile_words + 2 * packed_words(side, block_depth(k)));
   auto* rows = reinterpret_cast<uint32_t*>(edge + 4 * tile_words);
-  uint32_t* panels = rows + 2 * strip;
   std::fill_n(edge, 4 * tile_words, 0.0f);
   shape_tiles();
-  for (int64_t first = 0; first < n; first += most_columns) {
-    const int64_t columns = std::min(most_columns, n - first);
-    for (int64_t p = 0; p < k; p += part) {
-      const int64_t depth = std::min(part, k - p), steps = (depth + deep - 1) / deep;
-      pack_tiles(b.at(p, first).data, b.column, b.row, columns, depth, true, panels);
-      for (int64_t i = 0; i < m; i += 2 * side) {
-        const int64_t here = std::min(2 * side, m - i);
-        pack_tiles(a.at(i, p).data, a.row, a.column, here, depth, false, rows);
-        for (int64_t j = 0; j < columns; j += 2 * side) {
-          // The results that come next, a row of them a page away from the last.
-          for (int64_t row = 0; row < here && j + 2 * side < columns; ++row) {
-            const float* next = c + (i + row) * stride + first + j + 2 * side;
-            hwy::Prefetch(next);
-            hwy::Prefetch(next + std::min(side, columns - j - 2 * side - 1));
-          }
-          multiply_corner(here, std::min(2 * side, columns - j), steps, rows, panels + j / side * steps * tile_words,
-                          c + i * stride + first + j, stride, accumulate || p > 0, edge);
+  each_block(n, k, most_columns, block_depth(k), [&](const ProductBlock& block) {
+    const uint32_t* right = panels(block);
+    const int64_t steps = (block.depth + deep - 1) / deep, strip = steps * tile_words;
+    for (int64_t i = 0; i < m; i += 2 * side) {
+      const int64_t here = std::min(2 * side, m - i);
+      pack_tiles(a.at(i, block.p).data, a.row, a.column, here, block.depth, false, rows);
+      for (int64_t j = 0; j < block.columns; j += 2 * side) {
+        float* to = c + i * stride + block.column + j;
+        // The results that come next, a row of them a page away from the last.
+        for (int64_t row = 0; row < here && j + 2 * side < block.columns; ++row) {
+          const float* next = to + row * stride + 2 * side;
+          hwy::Prefetch(next);
+          hwy::Prefetch(next + std::min(side, block.columns - j - 2 * side - 1));
         }
+        multiply_corner(here, std::min(2 * side, block.columns - j), steps, rows, right + j / side * strip, to, stride,
+                        accumulate || block.p > 0, edge);
       }
     }
-  }
+  });
   release_tiles();
 }
 
@@ -218,18 +224,49 @@ bool has_bf16_product() {
   return has;
 }
 
-void bf16_product(int64_t m, int64_t n, int64_t k, Matrix<float> a, Matrix<float> b, float* c, int64_t stride,
+template <class T>
+void bf16_product(int64_t m, int64_t n, int64_t k, Matrix<T> a, Matrix<T> b, float* c, int64_t stride,
                   bool accumulate) {
-  multiply_in_tiles(m, n, k, a, b, c, stride, accumulate);
+  auto* panels = reinterpret_cast<uint32_t*>(thread_room<5>(packed_words(std::min(n, most_columns), block_depth(k))));
+  multiply_in_tiles(m, n, k, a, c, stride, accumulate, [&](const ProductBlock& block) {
+    pack(block, b, panels);
+    return panels;
+  });
 }
-void bf16_product(int64_t m, int64_t n, int64_t k, Matrix<BFloat16> a, Matrix<BFloat16> b, float* c, int64_t stride,
+
+template <class T>
+void bf16_product(int64_t m, int64_t n, int64_t k, Matrix<T> a, const float* packed, float* c, int64_t stride,
                   bool accumulate) {
-  multiply_in_tiles(m, n, k, a, b, c, stride, accumulate);
+  const auto* words = reinterpret_cast<const uint32_t*>(packed);
+  multiply_in_tiles(m, n, k, a, c, stride, accumulate,
+                    [&](const ProductBlock& block) { return words + place_of(block, k); });
 }
+
+int64_t packed_for_bf16_product(int64_t n, int64_t k) { return packed_words(n, k); }
+
+template <class T>
+void pack_for_bf16_product(int64_t n, int64_t k, Matrix<T> b, float* packed) {
+  auto* words = reinterpret_cast<uint32_t*>(packed);
+  each_block(n, k, most_columns, block_depth(k),
+             [&](const ProductBlock& block) { pack(block, b, words + place_of(block, k)); });
+}
+
 #else
 bool has_bf16_product() { return false; }
-void bf16_product(int64_t, int64_t, int64_t, Matrix<float>, Matrix<float>, float*, int64_t, bool) {}
-void bf16_product(int64_t, int64_t, int64_t, Matrix<BFloat16>, Matrix<BFloat16>, float*, int64_t, bool) {}
+template <class T>
+void bf16_product(int64_t, int64_t, int64_t, Matrix<T>, Matrix<T>, float*, int64_t, bool) {}
+template <class T>
+void bf16_product(int64_t, int64_t, int64_t, Matrix<T>, const float*, float*, int64_t, bool) {}
+int64_t packed_for_bf16_product(int64_t, int64_t) { return 0; }
+template <class T>
+void pack_for_bf16_product(int64_t, int64_t, Matrix<T>, float*) {}
 #endif
+
+#define FOVEA_OPERANDS_OF(T)                                                                             \
+  template void bf16_product(int64_t, int64_t, int64_t, Matrix<T>, Matrix<T>, float*, int64_t, bool);    \
+  template void bf16_product(int64_t, int64_t, int64_t, Matrix<T>, const float*, float*, int64_t, bool); \
+  template void pack_for_bf16_product(int64_t, int64_t, Matrix<T>, float*)
+FOVEA_OPERANDS_OF(float);
+FOVEA_OPERANDS_OF(BFloat16);
 
 }  // namespace fovea::cpu

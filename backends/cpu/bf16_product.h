@@ -9,13 +9,19 @@ namespace fovea::cpu {
 /// Whether this machine multiplies bf16 far faster than f32: it has matrix tiles for it (Intel's AMX-BF16).
 bool has_bf16_product();
 
-/// c [m, n], rows `stride` apart, = a [m, k] b [k, n] (+ c with `accumulate`) on the calling thread: operands rounded to
-/// bf16, subnormal ones to zero, sums in f32. Any strides. Only where has_bf16_product(). An element's terms are added in an
-/// order that k alone decides.
-void bf16_product(int64_t m, int64_t n, int64_t k, Matrix<float> a, Matrix<float> b, float* c, int64_t stride,
+/// c [m, n], rows `stride` apart, = a [m, k] b [k, n] (+ c with `accumulate`) on the calling thread: operands of f32 or bf16,
+/// rounded to bf16, subnormal ones to zero, sums in f32. Any strides. Only where has_bf16_product(). An element's terms are
+/// added in an order that k alone decides.
+template <class T>
+void bf16_product(int64_t m, int64_t n, int64_t k, Matrix<T> a, Matrix<T> b, float* c, int64_t stride, bool accumulate);
+
+/// bf16_product() with a right operand that was packed whole before, into the room of packed_for_bf16_product() floats.
+template <class T>
+void bf16_product(int64_t m, int64_t n, int64_t k, Matrix<T> a, const float* packed, float* c, int64_t stride,
                   bool accumulate);
-void bf16_product(int64_t m, int64_t n, int64_t k, Matrix<BFloat16> a, Matrix<BFloat16> b, float* c, int64_t stride,
-                  bool accumulate);
+int64_t packed_for_bf16_product(int64_t n, int64_t k);
+template <class T>
+void pack_for_bf16_product(int64_t n, int64_t k, Matrix<T> b, float* packed);
 
 /// bf16_product() of f32 with `bf16_operands`, else gemm().
 template <class T>

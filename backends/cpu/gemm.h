@@ -15,6 +15,7 @@ struct Matrix {
 
   Matrix at(int64_t i, int64_t j) const { return {data + i * row + j * column, row, column}; }
   Matrix transposed() const { return {data, column, row}; }
+  bool operator==(const Matrix&) const = default;
 };
 
 /// Whether gemm() takes such strides: one axis dense, the other not overlapping it.

@@ -8,6 +8,7 @@
 #include "fovea/backends/cpu/gemm.h"
 #include "fovea/backends/cpu/kernels.h"
 #include "fovea/backends/cpu/math.h"
+#include "fovea/backends/cpu/right_operand.h"
 #include "fovea/backends/cpu/skinny.h"
 #include "fovea/backends/cpu/threads.h"
 #include "fovea/backends/cpu/tile_product.h"
@@ -75,18 +76,23 @@ void activate(Activation activation, T* x, int64_t n) {
   }
 }
 
-// Whether threads take a product by a few rows at a time, each with the right operand packed for itself. They end at about
-// the same time then, however many others want their cores, as they do not with a piece for each.
-bool keeps_panels(int64_t m, int64_t n, int64_t k) {
-  const int threads = detail::threads_for(m);
-  return has_tile_product() && threads > 1 && m >= 128 * threads && n > skinny_rows && n * k <= most_kept_panels &&
-         m * n * k >= 4 * product_grain;
-}
 // How many times as fast as one of f32 a product of bf16 is, where it has instructions of its own.
 constexpr int64_t bf16_speed = 4;
 
+// Whether threads take a product by a few rows at a time, each with the right operand packed for itself. They end at about
+// the same time then, however many others want their cores, as they do not with a piece for each.
+bool takes_rows_in_turns(int64_t m, int64_t n, int64_t k, bool bf16) {
+  constexpr int64_t most_packed = int64_t{1} << 19;  // a second-level cache holds it
+  const int64_t threads = detail::threads_for(m);
+  return (has_tile_product() || bf16) && threads > 1 && m >= 128 * threads && n > skinny_rows && n * k <= most_packed &&
+         m * n * k >= 4 * product_grain * (bf16 ? bf16_speed : 1);
+}
+
 // Few enough for threads to end together, enough for panels to be read rarely.
-int64_t rows_of_chunk(int64_t m) { return std::clamp<int64_t>(m / (8 * num_threads()) / 8 * 8, 32, 96); }
+int64_t rows_in_turn(int64_t m, bool bf16) {
+  const int64_t unit = bf16 ? 32 : 8;
+  return std::clamp<int64_t>(m / (8 * num_threads()) / unit * unit, 32, 96);
+}
 
 // Operands of type In, results of type T.
 template <class T, class In = T>
@@ -125,22 +131,23 @@ void multiply(const MatmulCall& call) {
     for (int64_t i = 0; i < rows; ++i) activate(call.activation, c + i * stride, columns);
   };
   const bool adds = call.accumulate || bias;
-  if constexpr (std::is_same_v<In, float>) {
-    if (!call.bf16_operands && p.batch.numel() == 1 && keeps_panels(p.m, p.n, p.k)) {
-      const uint64_t name = name_panels();
-      parallel_for(p.m, rows_of_chunk(p.m), [&](int64_t row, int64_t end) {
-        T* c = out.data<T>() + row * stride;
-        put_bias(c, end - row, 0, p.n);
-        tile_product(name, end - row, p.n, p.k, left.at(row, 0), right, c, stride, adds);
-        activate_rows(c, end - row, p.n);
-      });
-      return;
-    }
+  const bool bf16 = call.bf16_operands || std::is_same_v<In, BFloat16>;
+  if (!std::is_same_v<T, double> && p.batch.numel() == 1 && takes_rows_in_turns(p.m, p.n, p.k, bf16)) {
+    const uint64_t name = name_operands();
+    parallel_for(p.m, rows_in_turn(p.m, bf16), [&](int64_t row, int64_t end) {
+      thread_local RightOperand<In> kept;
+      kept.take(name, p.n, p.k, right, call.bf16_operands);
+      T* c = out.data<T>() + row * stride;
+      put_bias(c, end - row, 0, p.n);
+      kept.multiply(end - row, left.at(row, 0), c, stride, adds);
+      activate_rows(c, end - row, p.n);
+    });
+    return;
   }
   const Blocks block = cut_product(p.m, p.n, p.k, out.dtype);
   const int64_t down = (p.m + block.rows - 1) / block.rows, across = (p.n + block.columns - 1) / block.columns;
   const int64_t work = std::max<int64_t>(block.rows * block.columns * std::max<int64_t>(p.k, 1), 1);
-  const int64_t grain = (call.bf16_operands || a.dtype == DType::bf16 ? bf16_speed : 1) * product_grain;
+  const int64_t grain = (bf16 ? bf16_speed : 1) * product_grain;
   parallel_for(p.batch.numel() * down * across, std::max<int64_t>(grain / work, 1), [&](int64_t begin, int64_t end) {
     for (int64_t item = begin; item < end; ++item) {
       const int64_t column = item % across * block.columns, row = item / across % down * block.rows;

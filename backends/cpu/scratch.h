@@ -22,26 +22,35 @@ class Scratch {
   BufferRef buffer_;
 };
 
-/// Uninitialised room for `count` floats, aligned for vectors, that stays with the calling thread until it asks again. For
-/// packing operands: how much that takes has a bound, and no memory limit of tensors should depend on which threads pack at
-/// the same time. One room for each number.
-template <int number = 0>
-float* thread_room(int64_t count) {
-  constexpr std::align_val_t alignment{64};
+/// Uninitialised floats, aligned for vectors, as many as were ever asked for. For packing operands: how much that takes has a
+/// bound, and no memory limit of tensors should depend on which threads pack at the same time.
+class PackingRoom {
+ public:
+  float* get(int64_t count) {
+    if (size_ < count) {
+      *this = {};
+      data_.reset(static_cast<float*>(::operator new(static_cast<size_t>(count) * sizeof(float), alignment)));
+      size_ = count;
+    }
+    return data_.get();
+  }
+  const float* data() const { return data_.get(); }
+
+ private:
+  static constexpr std::align_val_t alignment{64};
   struct Free {
     void operator()(float* room) const { ::operator delete(room, alignment); }
   };
-  struct Room {
-    std::unique_ptr<float, Free> data;
-    int64_t size = 0;
-  };
-  thread_local Room room;
-  if (room.size < count) {
-    room = {};
-    room.data.reset(static_cast<float*>(::operator new(static_cast<size_t>(count) * sizeof(float), alignment)));
-    room.size = count;
-  }
-  return room.data.get();
+
+  std::unique_ptr<float, Free> data_;
+  int64_t size_ = 0;
+};
+
+/// Room for `count` floats that stays with the calling thread until it asks again, one for each number.
+template <int number = 0>
+float* thread_room(int64_t count) {
+  thread_local PackingRoom room;
+  return room.get(count);
 }
 
 }  // namespace fovea::cpu

@@ -1,10 +1,9 @@
 #include "fovea/backends/cpu/tile_product.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cstring>
 
-#include "fovea/backends/cpu/round_up.h"
+#include "fovea/backends/cpu/product_blocks.h"
 #include "fovea/backends/cpu/scratch.h"
 #include "fovea/backends/cpu/simd_targets.h"
 
@@ -218,32 +217,15 @@ int64_t vector_lanes() {
 // A block of panels stays in the second-level cache, the rows of a tile in the first.
 constexpr int64_t most_depth = 512, most_columns = 576;
 
-// Part of a right operand: columns from `column` on, steps of the depth from `p` on.
-struct Block {
-  int64_t column, columns, p, depth;
-};
-
-// Parts of the depth depend on it alone, and with them the order in which an element's terms are added.
-int64_t depth_of_block(int64_t k) {
-  const int64_t parts = std::max<int64_t>((k + most_depth - 1) / most_depth, 1);
-  return round_up((k + parts - 1) / parts, 4);
-}
-
-template <class F>
-void each_block(int64_t n, int64_t k, F f) {
-  const int64_t depth = depth_of_block(k);
-  for (int64_t p = 0; p < k; p += depth) {
-    for (int64_t column = 0; column < n; column += most_columns)
-      f(Block{column, std::min(most_columns, n - column), p, std::min(depth, k - p)});
-  }
-}
-
+int64_t block_depth(int64_t k) { return depth_of_block(k, most_depth, 4); }
 int64_t width_of_block(int64_t n) { return round_up(std::min(n, most_columns), vector_lanes()); }
 
-// Rows that several blocks of columns read are packed for the first of them, unless that is more than a cache holds.
+// Rows that several blocks of columns read are packed for the first of them, unless that is more than a second-level cache
+// holds beside the panels.
 float* room_for_rows(int64_t m, int64_t n, int64_t k) {
-  const int64_t size = m * depth_of_block(k);
-  return n > most_columns && size <= most_kept_panels ? thread_room<4>(size) : nullptr;
+  constexpr int64_t most = int64_t{1} << 19;
+  const int64_t size = m * block_depth(k);
+  return n > most_columns && size <= most ? thread_room<4>(size) : nullptr;
 }
 
 // The stride of an axis of one element means nothing; let one axis be dense all the same.
@@ -253,48 +235,55 @@ Matrix<float> with_dense_axis(Matrix<float> x, int64_t rows, int64_t columns) {
   return x;
 }
 
+// panels(block): where a block of the right operand is packed.
+template <class Panels>
+void multiply_blocks(int64_t m, int64_t n, int64_t k, Matrix<float> a, float* c, int64_t stride, bool accumulate,
+                     Panels panels) {
+  a = with_dense_axis(a, m, k);
+  float* rows = room_for_rows(m, n, k);
+  each_block(n, k, most_columns, block_depth(k), [&](const ProductBlock& block) {
+    FOVEA_DISPATCH(multiply_block)
+    (m, block.columns, block.depth, a.at(0, block.p), rows, rows && block.column > 0, panels(block), c + block.column,
+     stride, accumulate || block.p > 0);
+  });
+}
+
+void pack(const ProductBlock& block, Matrix<float> b, float* to) {
+  FOVEA_DISPATCH(pack_panels)(block.depth, block.columns, b.at(block.p, block.column), to);
+}
+
+// Where a block stands in a right operand packed whole.
+int64_t place_of(const ProductBlock& block, int64_t n, int64_t k) {
+  const int64_t width = width_of_block(n);
+  return block.column / most_columns * width * k + block.p * width;
+}
+
 }  // namespace
 
 bool has_tile_product() { return vector_lanes() > 1; }
 
 void tile_product(int64_t m, int64_t n, int64_t k, Matrix<float> a, Matrix<float> b, float* c, int64_t stride,
                   bool accumulate) {
-  a = with_dense_axis(a, m, k);
-  float *panels = thread_room<1>(depth_of_block(k) * width_of_block(n)), *rows = room_for_rows(m, n, k);
-  each_block(n, k, [&](const Block& block) {
-    FOVEA_DISPATCH(pack_panels)(block.depth, block.columns, b.at(block.p, block.column), panels);
-    FOVEA_DISPATCH(multiply_block)
-    (m, block.columns, block.depth, a.at(0, block.p), rows, rows && block.column > 0, panels, c + block.column, stride,
-     accumulate || block.p > 0);
+  float* panels = thread_room<1>(block_depth(k) * width_of_block(n));
+  multiply_blocks(m, n, k, a, c, stride, accumulate, [&](const ProductBlock& block) {
+    pack(block, b, panels);
+    return panels;
   });
 }
 
-uint64_t name_panels() {
-  static std::atomic<uint64_t> next{1};
-  return next.fetch_add(1, std::memory_order_relaxed);
+void tile_product(int64_t m, int64_t n, int64_t k, Matrix<float> a, const float* packed, float* c, int64_t stride,
+                  bool accumulate) {
+  multiply_blocks(m, n, k, a, c, stride, accumulate,
+                  [&](const ProductBlock& block) { return packed + place_of(block, n, k); });
 }
 
-void tile_product(uint64_t name, int64_t m, int64_t n, int64_t k, Matrix<float> a, Matrix<float> b, float* c,
-                  int64_t stride, bool accumulate) {
-  thread_local uint64_t kept = 0;
-  a = with_dense_axis(a, m, k);
-  const int64_t width = width_of_block(n);
-  float* room = thread_room<2>((n + most_columns - 1) / most_columns * width * k);
-  float* rows = room_for_rows(m, n, k);
-  const auto panels = [&](const Block& block) {
-    return room + block.column / most_columns * width * k + block.p * width;
-  };
-  if (kept != name) {
-    each_block(n, k, [&](const Block& block) {
-      FOVEA_DISPATCH(pack_panels)(block.depth, block.columns, b.at(block.p, block.column), panels(block));
-    });
-    kept = name;
-  }
-  each_block(n, k, [&](const Block& block) {
-    FOVEA_DISPATCH(multiply_block)
-    (m, block.columns, block.depth, a.at(0, block.p), rows, rows && block.column > 0, panels(block), c + block.column,
-     stride, accumulate || block.p > 0);
-  });
+int64_t packed_for_tile_product(int64_t n, int64_t k) {
+  return (n + most_columns - 1) / most_columns * width_of_block(n) * k;
+}
+
+void pack_for_tile_product(int64_t n, int64_t k, Matrix<float> b, float* packed) {
+  each_block(n, k, most_columns, block_depth(k),
+             [&](const ProductBlock& block) { pack(block, b, packed + place_of(block, n, k)); });
 }
 
 }  // namespace fovea::cpu

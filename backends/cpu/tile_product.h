@@ -13,12 +13,10 @@ bool has_tile_product();
 void tile_product(int64_t m, int64_t n, int64_t k, Matrix<float> a, Matrix<float> b, float* c, int64_t stride,
                   bool accumulate);
 
-/// tile_product() with a right operand that a thread multiplies again and again: it stays packed with the thread under a
-/// name until the thread packs another. It has at most most_kept_panels elements, so that a second-level cache holds it.
-void tile_product(uint64_t name, int64_t m, int64_t n, int64_t k, Matrix<float> a, Matrix<float> b, float* c,
-                  int64_t stride, bool accumulate);
-inline constexpr int64_t most_kept_panels = int64_t{1} << 19;
-/// A name that nobody has yet.
-uint64_t name_panels();
+/// tile_product() with a right operand that was packed whole before: packed_for_tile_product() floats.
+void tile_product(int64_t m, int64_t n, int64_t k, Matrix<float> a, const float* packed, float* c, int64_t stride,
+                  bool accumulate);
+int64_t packed_for_tile_product(int64_t n, int64_t k);
+void pack_for_tile_product(int64_t n, int64_t k, Matrix<float> b, float* packed);
 
 }  // namespace fovea::cpu
