@@ -7,6 +7,7 @@
 #include <atomic>
 #include <chrono>
 #include <exception>
+#include <memory>
 #include <mutex>
 #include <system_error>
 #include <thread>
@@ -104,11 +105,10 @@ class Pool {
   ~Pool() {
     const std::lock_guard lock(owner_);
     stopping_.store(true, std::memory_order_relaxed);
-    posted_.fetch_add(1, std::memory_order_release);
-    posted_.notify_all();
-    for (std::thread& helper : helpers_) {
+    for (const auto& helper : helpers_) {
+      helper->call();
       // After a fork the child has this list but none of the threads.
-      process_ == getpid() ? helper.join() : helper.detach();
+      process_ == getpid() ? helper->thread.join() : helper->thread.detach();
     }
   }
 
@@ -119,49 +119,60 @@ class Pool {
     job_ = &job;
     done_.store(0, std::memory_order_relaxed);
     seats_.store(helpers, std::memory_order_release);
-    posted_.fetch_add(1, std::memory_order_release);
-    for (int i = 0; i < helpers; ++i) posted_.notify_one();
+    for (int i = 0; i < helpers; ++i) helpers_[static_cast<size_t>(i)]->call();
     job.work(0);
     const int taken = helpers - seats_.exchange(0, std::memory_order_acq_rel);
     for (int done = done_.load(std::memory_order_acquire); done != taken;) done = wait_for_change(done_, done);
   }
 
  private:
+  struct Helper {
+    std::atomic<int> calls{0};
+    std::thread thread;
+
+    void call() {
+      calls.fetch_add(1, std::memory_order_release);
+      calls.notify_one();
+    }
+  };
+
   /// How many of so many helpers there are.
   int hire(int wanted) try {
+    helpers_.reserve(static_cast<size_t>(wanted));
     while (static_cast<int>(helpers_.size()) < wanted) {
-      const int thread = static_cast<int>(helpers_.size()) + 1;
-      helpers_.emplace_back([this, thread, seen = posted_.load(std::memory_order_relaxed)]() mutable {
+      const int number = static_cast<int>(helpers_.size()) + 1;
+      auto helper = std::make_unique<Helper>();
+      helper->thread = std::thread([this, number, &calls = helper->calls] {
         omp_set_num_threads(1);  // a product inside a chunk is one thread's work
-        while (true) {
-          seen = wait_for_change(posted_, seen);
+        for (int seen = 0;;) {
+          seen = wait_for_change(calls, seen);
           if (stopping_.load(std::memory_order_relaxed)) return;
-          help(thread);
+          help(number);
         }
       });
+      helpers_.push_back(std::move(helper));
     }
     return wanted;
   } catch (const std::system_error&) {
     return static_cast<int>(helpers_.size());  // the system gives no more threads
   }
 
-  void help(int thread) {
+  void help(int number) {
     int seats = seats_.load(std::memory_order_acquire);
     while (seats > 0 && !seats_.compare_exchange_weak(seats, seats - 1, std::memory_order_acq_rel)) {
     }
     if (seats <= 0) return;
-    job_->work(thread);  // its owner waits for us from here on
+    job_->work(number);  // its owner waits for us from here on
     done_.fetch_add(1, std::memory_order_release);
     done_.notify_one();
   }
 
-  std::mutex owner_;            // held by the owner of the job
-  std::atomic<int> posted_{0};  // changes with every job
-  std::atomic<int> seats_{0};   // how many may still join it
-  std::atomic<int> done_{0};    // how many have joined and are through
+  std::mutex owner_;           // held by the owner of the job
+  std::atomic<int> seats_{0};  // how many may still join it
+  std::atomic<int> done_{0};   // how many have joined and are through
   Job* job_ = nullptr;
   std::atomic<bool> stopping_{false};
-  std::vector<std::thread> helpers_;
+  std::vector<std::unique_ptr<Helper>> helpers_;
   pid_t process_ = getpid();
 };
 

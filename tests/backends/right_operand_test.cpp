@@ -45,8 +45,8 @@ void expect_same_as_whole(DType dtype, bool bf16_operands, double tolerance) {
 }
 
 TEST(RightOperand, GivesWhatTheProductGives) {
-  expect_same_as_whole<float>(f32, false, 1e-5);
-  expect_same_as_whole<double>(f64, false, 1e-13);
+  expect_same_as_whole<float>(f32, false, tolerance(f32));
+  expect_same_as_whole<double>(f64, false, tolerance(f64));
 }
 
 TEST(RightOperand, GivesWhatTheProductOfBf16Gives) {
