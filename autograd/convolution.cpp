@@ -1,5 +1,6 @@
 #include "fovea/autograd/convolution.h"
 
+#include "fovea/autograd/autocast.h"
 #include "fovea/autograd/graph.h"
 #include "fovea/autograd/half.h"
 #include "fovea/autograd/pointwise.h"
@@ -20,8 +21,8 @@ Tensor compute(Product product, const ConvolutionForm& f, Tensor x, Tensor weigh
   for (Tensor* t : {&x, &weight, &y}) *t = t == &out ? raw::empty(shape, options) : raw::contiguous(*t);
   if (out.backend().has_convolution()) {
     const Tensor dense = bias.defined() ? raw::contiguous(bias) : bias;
-    out.backend().convolution(
-        {product, x.view(), weight.view(), y.view(), bias.defined() ? &dense.view() : nullptr, f.steps, f.groups});
+    out.backend().convolution({product, x.view(), weight.view(), y.view(), bias.defined() ? &dense.view() : nullptr,
+                               f.steps, f.groups, f.bf16_operands});
     return out;
   }
   if (f.x.numel() == 0 || f.y.numel() == 0 || f.weight.numel() == 0) {
@@ -122,6 +123,7 @@ Tensor convolve(const char* name, const Tensor& x, const Tensor& weight, const T
       raise<ShapeError>(caller, "{}: kernel {} is larger than the padded input {}", name, given_weight, given_x);
     }
   }
+  f.bf16_operands = autograd::rounds_operands(x);
   if (is_half(x)) return output_product(f, widened(x), widened(weight), widened(bias), caller).to(x.dtype());
   return output_product(f, x, weight, bias, caller);
 }
@@ -172,6 +174,7 @@ Tensor conv_transpose2d(const Tensor& given, const Tensor& weight, const Tensor&
                         weight.shape());
     }
   }
+  f.bf16_operands = autograd::rounds_operands(x);
   Tensor out = input_product(f, widened(weight), widened(x), caller);
   if (bias.defined()) out = out + widened(bias).reshape({1, -1, 1, 1});
   if (is_half(given)) out = out.to(given.dtype());

@@ -11,6 +11,7 @@ struct ConvolutionForm {
   Shape x, weight, y;
   WindowSteps steps;
   int64_t groups;
+  bool bf16_operands = false;  // see ConvolutionCall
 
   int64_t batch() const { return x[0]; }
   int64_t in() const { return weight[1]; }            // channels of a group

@@ -345,7 +345,7 @@ struct WindowSteps {
 /// Convolution is one trilinear form of x [batch, in, h, w], weight [out, in / groups, kh, kw] and y [batch, out, oh,
 /// ow], the sum over every i, j, p, q of y[b, o, i, j] weight[o, c, p, q] x[b, g c, i stride + p dilation - padding,
 /// ...]: its derivative by y is the convolution itself, those by x and weight are the gradients of one. The member
-/// named by `product` is written from the two others. All contiguous, of one floating dtype.
+/// named by `product` is written from the two others. All contiguous, of one floating dtype. bf16_operands as in MatmulCall.
 struct ConvolutionCall {
   enum class Product : uint8_t { y, x, weight };
   Product product;
@@ -355,6 +355,7 @@ struct ConvolutionCall {
   const View* bias = nullptr;  // [out], added to y
   WindowSteps steps;
   int64_t groups = 1;
+  bool bf16_operands = false;
 };
 
 /// Greatest (with its flat position in the plane, i32, the first of equals; a NaN is the greatest) or mean of every

@@ -184,10 +184,11 @@ void RecordingKernels::convolution(const ConvolutionCall& c) {
   note("convolution",
        {static_cast<double>(c.product), static_cast<double>(c.groups), static_cast<double>(s.stride[0]),
         static_cast<double>(s.stride[1]), static_cast<double>(s.padding[0]), static_cast<double>(s.padding[1]),
-        static_cast<double>(s.dilation[0]), static_cast<double>(s.dilation[1])},
+        static_cast<double>(s.dilation[0]), static_cast<double>(s.dilation[1]), static_cast<double>(c.bf16_operands)},
        [product = c.product, x = role(Product::x, c.x), weight = role(Product::weight, c.weight),
-        y = role(Product::y, c.y), bias = reads(c.bias), steps = c.steps, groups = c.groups](Backend& on) {
-         on.convolution({product, *x, *weight, *y, bias, steps, groups});
+        y = role(Product::y, c.y), bias = reads(c.bias), steps = c.steps, groups = c.groups,
+        bf16_operands = c.bf16_operands](Backend& on) {
+         on.convolution({product, *x, *weight, *y, bias, steps, groups, bf16_operands});
        });
 }
 

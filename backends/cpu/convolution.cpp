@@ -1,8 +1,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "fovea/backends/cpu/bf16_product.h"
 #include "fovea/backends/cpu/elements.h"
-#include "fovea/backends/cpu/gemm.h"
 #include "fovea/backends/cpu/kernels.h"
 #include "fovea/backends/cpu/scratch.h"
 #include "fovea/backends/cpu/threads.h"
@@ -42,26 +42,27 @@ class Convolution {
         x_(call.x.data<T>()),
         weight_(call.weight.data<T>()),
         y_(call.y.data<T>()),
-        bias_(call.bias ? call.bias->data<T>() : nullptr) {}
+        bias_(call.bias ? call.bias->data<T>() : nullptr),
+        bf16_operands_(call.bf16_operands) {}
 
   void output() const {
     if (is_depthwise()) return depthwise_output();
     const int64_t rows = rows_per_block(depth()), blocks = (out_height_ + rows - 1) / rows;
-    parallel_for(batch_ * groups_ * blocks, per_chunk(out_ * depth() * rows * out_width_),
-                 [&](int64_t begin, int64_t end) {
-                   const Scratch<T> scratch(is_plain() ? 0 : depth() * rows * out_width_);
-                   for (int64_t item = begin; item < end; ++item) {
-                     const int64_t image = item / blocks, group = image % groups_;
-                     const int64_t first = item % blocks * rows, last = std::min(out_height_, first + rows);
-                     const int64_t columns = (last - first) * out_width_;
-                     T* y = y_plane(image * out_) + first * out_width_;
-                     for (int64_t o = 0; o < out_ && bias_; ++o) {
-                       std::fill_n(y + o * positions(), columns, bias_[group * out_ + o]);
-                     }
-                     gemm(out_, columns, depth(), weight_of(group),
-                          columns_of(image * in_, in_, first, last, scratch.data()), y, positions(), bias_ != nullptr);
-                   }
-                 });
+    parallel_for(
+        batch_ * groups_ * blocks, per_chunk(out_ * depth() * rows * out_width_), [&](int64_t begin, int64_t end) {
+          const Scratch<T> scratch(is_plain() ? 0 : depth() * rows * out_width_);
+          for (int64_t item = begin; item < end; ++item) {
+            const int64_t image = item / blocks, group = image % groups_;
+            const int64_t first = item % blocks * rows, last = std::min(out_height_, first + rows);
+            const int64_t columns = (last - first) * out_width_;
+            T* y = y_plane(image * out_) + first * out_width_;
+            for (int64_t o = 0; o < out_ && bias_; ++o) {
+              std::fill_n(y + o * positions(), columns, bias_[group * out_ + o]);
+            }
+            multiply(out_, columns, depth(), weight_of(group),
+                     columns_of(image * in_, in_, first, last, scratch.data()), y, positions(), bias_ != nullptr);
+          }
+        });
   }
 
   void input() const {
@@ -78,14 +79,14 @@ class Convolution {
         const Matrix<T> weight = weight_of(group).at(0, channel * taps()).transposed();
         T* x = x_plane(image * in_ + channel);
         if (is_plain()) {
-          gemm(count, positions(), out_, weight, {y_plane(image * out_), positions(), 1}, x, positions(), false);
+          multiply(count, positions(), out_, weight, {y_plane(image * out_), positions(), 1}, x, positions(), false);
           continue;
         }
         std::fill_n(x, count * height_ * width_, T(0));
         for (int64_t first = 0; first < out_height_; first += rows) {
           const int64_t last = std::min(out_height_, first + rows), columns = (last - first) * out_width_;
           const Matrix<T> y{y_plane(image * out_) + first * out_width_, positions(), 1};
-          gemm(count * taps(), columns, out_, weight, y, scratch.data(), columns, false);
+          multiply(count * taps(), columns, out_, weight, y, scratch.data(), columns, false);
           add_columns(scratch.data(), count, first, last, x);
         }
       }
@@ -115,7 +116,7 @@ class Convolution {
             const int64_t last = std::min(out_height_, first + rows), columns = (last - first) * out_width_;
             const Matrix<T> y{y_plane(image * out_) + first * out_width_, positions(), 1};
             const Matrix<T> read = columns_of(image * in_ + channel, count, first, last, scratch.data());
-            gemm(out_, count * taps(), columns, y, read.transposed(), sum, depth(), started);
+            multiply(out_, count * taps(), columns, y, read.transposed(), sum, depth(), started);
             started = true;
           }
         }
@@ -148,6 +149,11 @@ class Convolution {
     return std::clamp<int64_t>(cached / std::max<int64_t>(rows_of_columns * out_width_, 1), 1, out_height_);
   }
   int64_t channels_per_block() const { return std::clamp<int64_t>(288 / taps(), 1, in_); }
+
+  void multiply(int64_t m, int64_t n, int64_t k, Matrix<T> a, Matrix<T> b, T* c, int64_t stride,
+                bool accumulate) const {
+    gemm_or_bf16(bf16_operands_, m, n, k, a, b, c, stride, accumulate);
+  }
 
   // A 1 x 1 kernel reads the image as it is.
   bool is_plain() const {
@@ -291,6 +297,7 @@ class Convolution {
   int64_t groups_, batch_, in_, height_, width_, out_, kernel_height_, kernel_width_, out_height_, out_width_;
   T *x_, *weight_, *y_;
   const T* bias_;
+  bool bf16_operands_;
 };
 
 template <class T>

@@ -2,6 +2,8 @@
 
 #include "fovea/autograd/attention.h"
 #include "fovea/autograd/backward.h"
+#include "fovea/autograd/convolution.h"
+#include "fovea/autograd/elementwise.h"
 #include "fovea/autograd/matmul.h"
 #include "fovea/autograd/reductions.h"
 #include "fovea/tensor/creation.h"
@@ -59,6 +61,33 @@ TEST_P(OnEveryDevice, AutocastChangesAttentionByRoundingAlone) {
     EXPECT_EQ(rounded[i].dtype(), f32);
     EXPECT_CLOSE(rounded[i], exact[i], 5e-2, 1e-1);
   }
+}
+
+TEST_P(OnEveryDevice, AutocastChangesConvolutionByRoundingAlone) {
+  Tensor x = randn({3, 4, 9, 11}, options()).set_requires_grad(), bias = randn({6}, options()).set_requires_grad();
+  Tensor weight = randn({6, 2, 3, 3}, options()).set_requires_grad();
+  Tensor turned = randn({4, 3, 3, 2}, options()).set_requires_grad();
+  const auto run = [&](DType precision) {
+    for (Tensor* each : {&x, &weight, &bias, &turned}) each->set_grad({});
+    Tensor out, transposed;
+    {
+      const Autocast products(precision);
+      out = conv2d(x, weight, bias, {.stride = {1, 2}, .padding = {1, 1}, .groups = 2});
+      transposed = conv_transpose2d(x, turned, {}, {.stride = {2, 1}});
+    }
+    (sum(out * out) + sum(transposed * transposed)).backward();
+    return std::vector{out.detach(), transposed.detach(), x.grad(), weight.grad(), bias.grad(), turned.grad()};
+  };
+  const std::vector<Tensor> exact = run(f32), rounded = run(bf16);
+  bool differs = false;
+  for (size_t i = 0; i < exact.size(); ++i) {
+    EXPECT_EQ(rounded[i].dtype(), f32);
+    // The sums are of a dozen to some hundred terms, each off by up to 2^-8 of itself.
+    const double greatest = amax(abs(exact[i])).item();
+    EXPECT_CLOSE(rounded[i], exact[i], 0, 0.02 * greatest) << i;
+    differs = differs || amax(abs(rounded[i] - exact[i])).item() > 0;
+  }
+  EXPECT_EQ(differs, x.backend().has_bf16_operands());
 }
 
 TEST(Autocast, LeavesOtherDtypesAloneAndEndsWithItsScope) {
