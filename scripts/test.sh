@@ -3,7 +3,7 @@
 #   scripts/test.sh [--all | STAGE ...]
 #     tests     every test of the release build: what runs where nothing is named
 #     asan      the core's tests under the address, leak and undefined-behaviour sanitizers; this and fuzz need Clang
-#     tsan      the tests of the data loaders under the thread sanitizer
+#     tsan      the tests of the data loaders and of the pool of threads under the thread sanitizer
 #     memcheck  the tests of tensor and autograd under valgrind
 #     fuzz      readers of files on inputs that libFuzzer makes, a minute each
 set -euo pipefail
@@ -52,6 +52,8 @@ run_fuzz() {
 
 run_tsan() {
   run_programs tsan data
+  scripts/build.sh tsan "${core[@]}" -- --target backends_test
+  build/tsan/tests/backends_test --gtest_brief=1 --gtest_filter='Threads.*'
 }
 
 run_memcheck() {
