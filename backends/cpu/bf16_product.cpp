@@ -28,8 +28,7 @@ namespace {
 
 constexpr int64_t side = 16, deep = 32;      // of a tile
 constexpr int64_t tile_words = side * side;  // of 32 bits
-/// Panels of a block stay in the second-level cache, the rows multiplied with them in the first.
-constexpr int64_t most_depth = 512, most_columns = 1024;
+constexpr int64_t most_columns = most_columns_bf16;
 
 bool ask_for_tiles() {
   unsigned a = 0, b = 0, c = 0, d = 0;
@@ -173,7 +172,7 @@ FOVEA_TILES void shape_tiles() {
 }
 FOVEA_TILES void release_tiles() { _tile_release(); }
 
-int64_t block_depth(int64_t k) { return depth_of_block(k, most_depth, deep); }
+int64_t block_depth(int64_t k) { return depth_of_block(k, true); }
 /// How many words a right operand takes.
 int64_t packed_words(int64_t n, int64_t k) { return round_up(n, side) * round_up(k, deep) / 2; }
 /// Where a block stands in one of depth k.

@@ -8,6 +8,7 @@
 #include "fovea/backends/cpu/gemm.h"
 #include "fovea/backends/cpu/kernels.h"
 #include "fovea/backends/cpu/math.h"
+#include "fovea/backends/cpu/product_blocks.h"
 #include "fovea/backends/cpu/right_operand.h"
 #include "fovea/backends/cpu/skinny.h"
 #include "fovea/backends/cpu/threads.h"
@@ -79,19 +80,30 @@ void activate(Activation activation, T* x, int64_t n) {
 // How many times as fast as one of f32 a product of bf16 is, where it has instructions of its own.
 constexpr int64_t bf16_speed = 4;
 
-// Whether threads take a product by a few rows at a time, each with the right operand packed for itself. They end at about
-// the same time then, however many others want their cores, as they do not with a piece for each.
-bool takes_rows_in_turns(int64_t m, int64_t n, int64_t k, bool bf16) {
-  constexpr int64_t most_packed = int64_t{1} << 19;  // a second-level cache holds it
-  const int64_t threads = detail::threads_for(m);
-  return (has_tile_product() || bf16) && threads > 1 && m >= 128 * threads && n > skinny_rows && n * k <= most_packed &&
-         m * n * k >= 4 * product_grain * (bf16 ? bf16_speed : 1);
-}
+// How a product is cut for threads that take a few rows at a time, each with a block of the right operand packed for itself.
+// They end at about the same time then, however many others want their cores, as they do not with a piece for each. The same
+// terms are added in the same order as in one piece.
+struct Turns {
+  int64_t rows;            // few enough for threads to end together, enough for panels to be read rarely
+  int64_t columns, depth;  // of a block
 
-// Few enough for threads to end together, enough for panels to be read rarely.
-int64_t rows_in_turn(int64_t m, bool bf16) {
-  const int64_t unit = bf16 ? 32 : 8;
-  return std::clamp<int64_t>(m / (8 * num_threads()) / unit * unit, 32, 96);
+  Turns(int64_t m, int64_t n, int64_t k, bool bf16)
+      : rows(std::clamp<int64_t>(m / (8 * num_threads()) / (bf16 ? 32 : 8) * (bf16 ? 32 : 8), 32, 96)),
+        columns(n),
+        depth(k) {
+    constexpr int64_t most_packed = int64_t{1} << 19, panel = 48;  // panel: a multiple of every machine's
+    if (n * k <= most_packed) return;
+    const int64_t most = bf16 ? most_columns_bf16 : most_columns_f32, parts = (n + most - 1) / most;
+    depth = depth_of_block(k, bf16);
+    columns = round_up((n + parts - 1) / parts, panel);
+    while (n % columns > 0 && n % columns <= skinny_rows) columns += panel;  // another kernel would take the last ones
+  }
+};
+
+bool takes_rows_in_turns(int64_t m, int64_t n, const Turns& turns, bool bf16) {
+  const int64_t threads = detail::threads_for(m);
+  return (has_tile_product() || bf16) && threads > 1 && m >= 128 * threads && n > skinny_rows &&
+         m * turns.columns * turns.depth >= 4 * product_grain * (bf16 ? bf16_speed : 1);
 }
 
 // Operands of type In, results of type T.
@@ -132,16 +144,23 @@ void multiply(const MatmulCall& call) {
   };
   const bool adds = call.accumulate || bias;
   const bool bf16 = call.bf16_operands || std::is_same_v<In, BFloat16>;
-  if (!std::is_same_v<T, double> && p.batch.numel() == 1 && takes_rows_in_turns(p.m, p.n, p.k, bf16)) {
+  const Turns turns(p.m, p.n, p.k, bf16);
+  if (!std::is_same_v<T, double> && p.batch.numel() == 1 && takes_rows_in_turns(p.m, p.n, turns, bf16)) {
     const uint64_t name = name_operands();
-    parallel_for(p.m, rows_in_turn(p.m, bf16), [&](int64_t row, int64_t end) {
-      thread_local RightOperand<In> kept;
-      kept.take(name, p.n, p.k, right, call.bf16_operands);
-      T* c = out.data<T>() + row * stride;
-      put_bias(c, end - row, 0, p.n);
-      kept.multiply(end - row, left.at(row, 0), c, stride, adds);
-      activate_rows(c, end - row, p.n);
-    });
+    const int64_t down = (p.m + turns.rows - 1) / turns.rows, across = (p.n + turns.columns - 1) / turns.columns;
+    for (int64_t first = 0; first < p.k; first += turns.depth) {
+      const int64_t depth = std::min(turns.depth, p.k - first);
+      parallel_for(down * across, 1, [&](int64_t item, int64_t) {
+        const int64_t row = item % down * turns.rows, column = item / down * turns.columns;
+        const int64_t rows = std::min(turns.rows, p.m - row), columns = std::min(turns.columns, p.n - column);
+        thread_local RightOperand<In> kept;
+        kept.take(name, columns, depth, right.at(first, column), call.bf16_operands);
+        T* c = out.data<T>() + row * stride + column;
+        if (first == 0) put_bias(c, rows, column, columns);
+        kept.multiply(rows, left.at(row, first), c, stride, adds || first > 0);
+        if (first + depth == p.k) activate_rows(c, rows, columns);
+      });
+    }
     return;
   }
   const Blocks block = cut_product(p.m, p.n, p.k, out.dtype);

@@ -12,11 +12,13 @@ struct ProductBlock {
   int64_t column, columns, p, depth;
 };
 
-/// How deep a block is, a multiple of `unit`: it depends on k alone, and with it the order in which an element's terms are
-/// added.
-inline int64_t depth_of_block(int64_t k, int64_t most, int64_t unit) {
-  const int64_t parts = std::max<int64_t>((k + most - 1) / most, 1);
-  return round_up((k + parts - 1) / parts, unit);
+/// The largest block of f32 and, of twice as many columns, of bf16: a second-level cache holds it.
+inline constexpr int64_t most_depth = 512, most_columns_f32 = 576, most_columns_bf16 = 1024;
+
+/// How deep a block is: it depends on k alone, and with it the order in which an element's terms are added.
+inline int64_t depth_of_block(int64_t k, bool bf16) {
+  const int64_t parts = std::max<int64_t>((k + most_depth - 1) / most_depth, 1);
+  return round_up((k + parts - 1) / parts, bf16 ? 32 : 4);
 }
 
 /// f(block) for all of them, up to most_columns by `depth` each.

@@ -214,10 +214,9 @@ int64_t vector_lanes() {
   return lanes;
 }
 
-// A block of panels stays in the second-level cache, the rows of a tile in the first.
-constexpr int64_t most_depth = 512, most_columns = 576;
+constexpr int64_t most_columns = most_columns_f32;
 
-int64_t block_depth(int64_t k) { return depth_of_block(k, most_depth, 4); }
+int64_t block_depth(int64_t k) { return depth_of_block(k, false); }
 int64_t width_of_block(int64_t n) { return round_up(std::min(n, most_columns), vector_lanes()); }
 
 // Rows that several blocks of columns read are packed for the first of them, unless that is more than a second-level cache

@@ -88,12 +88,14 @@ TEST_F(Bf16Product, HoldsInfinitiesAndNotNumbers) {
 }
 
 TEST_F(Bf16Product, GivesTheSameBytesOnAnyNumberOfThreads) {
-  const Array a = noise({515, 900}, 1), b = noise({900, 390}, 2, f32, Layout::transposed);
-  expect_same_bytes_on_any_threads([&] {
-    const Array out = make({515, 390});
-    cpu().matmul({.a = a, .b = b, .out = out, .bf16_operands = true});
-    return std::vector{out};
-  });
+  for (const auto& [m, n, k] : {std::tuple{515, 390, 900}, {700, 1300, 1100}}) {
+    const Array a = noise({m, k}, 1), b = noise({k, n}, 2, f32, Layout::transposed);
+    expect_same_bytes_on_any_threads([&, m = m, n = n] {
+      const Array out = make({m, n});
+      cpu().matmul({.a = a, .b = b, .out = out, .bf16_operands = true});
+      return std::vector{out};
+    });
+  }
 }
 
 }  // namespace

@@ -204,6 +204,21 @@ TEST(Matmul, GivesTheSameBytesOnAnyNumberOfThreads) {
   }
 }
 
+TEST(Matmul, GivesTheSameBytesWhereTheRightOperandIsCutIntoBlocks) {
+  for (const auto& [m, n, k] : {std::tuple{300, 1155, 1100}, {645, 700, 900}, {267, 1200, 513}, {260, 6337, 100}}) {
+    const Array a = noise({m, k}, 1), b = noise({k, n}, 2), bias = noise({n}, 3);
+    for (bool accumulate : {false, true}) {
+      SCOPED_TRACE(fmt::format("{} x {} x {}", m, n, k));
+      expect_same_bytes_on_any_threads([&, m = m, n = n] {
+        const Array out = full({m, n}, 3, f32, Layout::padded);
+        cpu().matmul(
+            {.a = a, .b = b, .out = out, .bias = &bias, .activation = Activation::tanh, .accumulate = accumulate});
+        return std::vector{out};
+      });
+    }
+  }
+}
+
 TEST(Matmul, LeavesTheCallersOpenMPStateAlone) {
   const Array a = noise({256, 256}, 1), b = noise({256, 256}, 2), out = make({256, 256});
   const int before = omp_get_max_threads(), threads = num_threads();
