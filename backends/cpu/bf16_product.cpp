@@ -28,7 +28,6 @@ namespace {
 
 constexpr int64_t side = 16, deep = 32;      // of a tile
 constexpr int64_t tile_words = side * side;  // of 32 bits
-constexpr int64_t most_columns = most_columns_bf16;
 
 bool ask_for_tiles() {
   unsigned a = 0, b = 0, c = 0, d = 0;
@@ -194,7 +193,7 @@ void multiply_in_tiles(int64_t m, int64_t n, int64_t k, Matrix<T> a, float* c, i
   auto* rows = reinterpret_cast<uint32_t*>(edge + 4 * tile_words);
   std::fill_n(edge, 4 * tile_words, 0.0f);
   shape_tiles();
-  each_block(n, k, most_columns, block_depth(k), [&](const ProductBlock& block) {
+  each_block(n, k, most_columns_bf16, block_depth(k), [&](const ProductBlock& block) {
     const uint32_t* right = panels(block);
     const int64_t steps = (block.depth + deep - 1) / deep, strip = steps * tile_words;
     for (int64_t i = 0; i < m; i += 2 * side) {
@@ -226,7 +225,8 @@ bool has_bf16_product() {
 template <class T>
 void bf16_product(int64_t m, int64_t n, int64_t k, Matrix<T> a, Matrix<T> b, float* c, int64_t stride,
                   bool accumulate) {
-  auto* panels = reinterpret_cast<uint32_t*>(thread_room<5>(packed_words(std::min(n, most_columns), block_depth(k))));
+  auto* panels =
+      reinterpret_cast<uint32_t*>(thread_room<5>(packed_words(std::min(n, most_columns_bf16), block_depth(k))));
   multiply_in_tiles(m, n, k, a, c, stride, accumulate, [&](const ProductBlock& block) {
     pack(block, b, panels);
     return panels;
@@ -246,7 +246,7 @@ int64_t packed_for_bf16_product(int64_t n, int64_t k) { return packed_words(n, k
 template <class T>
 void pack_for_bf16_product(int64_t n, int64_t k, Matrix<T> b, float* packed) {
   auto* words = reinterpret_cast<uint32_t*>(packed);
-  each_block(n, k, most_columns, block_depth(k),
+  each_block(n, k, most_columns_bf16, block_depth(k),
              [&](const ProductBlock& block) { pack(block, b, words + place_of(block, k)); });
 }
 

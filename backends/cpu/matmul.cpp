@@ -91,7 +91,7 @@ struct Turns {
       : rows(std::clamp<int64_t>(m / (8 * num_threads()) / (bf16 ? 32 : 8) * (bf16 ? 32 : 8), 32, 96)),
         columns(n),
         depth(k) {
-    constexpr int64_t most_packed = int64_t{1} << 19, panel = 48;  // panel: a multiple of every machine's
+    constexpr int64_t panel = 48;  // a multiple of every machine's
     if (n * k <= most_packed) return;
     const int64_t most = bf16 ? most_columns_bf16 : most_columns_f32, parts = (n + most - 1) / most;
     depth = depth_of_block(k, bf16);

@@ -12,8 +12,10 @@ struct ProductBlock {
   int64_t column, columns, p, depth;
 };
 
-/// The largest block of f32 and, of twice as many columns, of bf16: a second-level cache holds it.
+/// The largest block of f32 and, of about twice as many columns, of bf16: a second-level cache holds it.
 inline constexpr int64_t most_depth = 512, most_columns_f32 = 576, most_columns_bf16 = 1024;
+/// An operand of so many elements is packed whole: a second-level cache still holds it.
+inline constexpr int64_t most_packed = int64_t{1} << 19;
 
 /// How deep a block is: it depends on k alone, and with it the order in which an element's terms are added.
 inline int64_t depth_of_block(int64_t k, bool bf16) {

@@ -214,17 +214,13 @@ int64_t vector_lanes() {
   return lanes;
 }
 
-constexpr int64_t most_columns = most_columns_f32;
-
 int64_t block_depth(int64_t k) { return depth_of_block(k, false); }
-int64_t width_of_block(int64_t n) { return round_up(std::min(n, most_columns), vector_lanes()); }
+int64_t width_of_block(int64_t n) { return round_up(std::min(n, most_columns_f32), vector_lanes()); }
 
-// Rows that several blocks of columns read are packed for the first of them, unless that is more than a second-level cache
-// holds beside the panels.
+// Rows that several blocks of columns read are packed for the first of them, unless that is more than a cache holds.
 float* room_for_rows(int64_t m, int64_t n, int64_t k) {
-  constexpr int64_t most = int64_t{1} << 19;
   const int64_t size = m * block_depth(k);
-  return n > most_columns && size <= most ? thread_room<4>(size) : nullptr;
+  return n > most_columns_f32 && size <= most_packed ? thread_room<4>(size) : nullptr;
 }
 
 // The stride of an axis of one element means nothing; let one axis be dense all the same.
@@ -240,7 +236,7 @@ void multiply_blocks(int64_t m, int64_t n, int64_t k, Matrix<float> a, float* c,
                      Panels panels) {
   a = with_dense_axis(a, m, k);
   float* rows = room_for_rows(m, n, k);
-  each_block(n, k, most_columns, block_depth(k), [&](const ProductBlock& block) {
+  each_block(n, k, most_columns_f32, block_depth(k), [&](const ProductBlock& block) {
     FOVEA_DISPATCH(multiply_block)
     (m, block.columns, block.depth, a.at(0, block.p), rows, rows && block.column > 0, panels(block), c + block.column,
      stride, accumulate || block.p > 0);
@@ -254,7 +250,7 @@ void pack(const ProductBlock& block, Matrix<float> b, float* to) {
 // Where a block stands in a right operand packed whole.
 int64_t place_of(const ProductBlock& block, int64_t n, int64_t k) {
   const int64_t width = width_of_block(n);
-  return block.column / most_columns * width * k + block.p * width;
+  return block.column / most_columns_f32 * width * k + block.p * width;
 }
 
 }  // namespace
@@ -277,11 +273,11 @@ void tile_product(int64_t m, int64_t n, int64_t k, Matrix<float> a, const float*
 }
 
 int64_t packed_for_tile_product(int64_t n, int64_t k) {
-  return (n + most_columns - 1) / most_columns * width_of_block(n) * k;
+  return (n + most_columns_f32 - 1) / most_columns_f32 * width_of_block(n) * k;
 }
 
 void pack_for_tile_product(int64_t n, int64_t k, Matrix<float> b, float* packed) {
-  each_block(n, k, most_columns, block_depth(k),
+  each_block(n, k, most_columns_f32, block_depth(k),
              [&](const ProductBlock& block) { pack(block, b, packed + place_of(block, n, k)); });
 }
 
