@@ -45,7 +45,7 @@ void expect_same_as_whole(DType dtype, bool bf16_operands, double tolerance) {
 }
 
 TEST(RightOperand, GivesWhatTheProductGives) {
-  expect_same_as_whole<float>(f32, false, tolerance(f32));
+  expect_same_as_whole<float>(f32, false, 3 * tolerance(f32));  // OpenBLAS adds a thousand terms in another order
   expect_same_as_whole<double>(f64, false, tolerance(f64));
 }
 
