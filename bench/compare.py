@@ -17,14 +17,23 @@ import sys
 from limits import limit_ms
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+THEIRS = os.path.join(HERE, "pytorch_workloads.py")
+
+
+def output_of(command):
+    result = subprocess.run(command, capture_output=True, text=True)
+    if result.returncode != 0:
+        sys.exit(f"{' '.join(command)} failed:\n{result.stderr}")
+    return result.stdout
 
 
 def run(command):
-    result = subprocess.run(command, capture_output=True, text=True)
-    lines = [json.loads(line) for line in result.stdout.splitlines() if line.startswith("{")]
-    if result.returncode != 0 or not lines:
-        sys.exit(f"{' '.join(command)} failed:\n{result.stderr}")
-    return lines[0]
+    return next(json.loads(line) for line in output_of(command).splitlines() if line.startswith("{"))
+
+
+def workloads_of_both(bench, python):
+    theirs = output_of([python, THEIRS, "--list"]).split()
+    return [name for name in output_of([bench, "--list"]).split() if name in theirs]
 
 
 def main():
@@ -39,17 +48,16 @@ def main():
     parser.add_argument("--json", help="also write the figures to this file")
     arguments = parser.parse_args()
 
-    listed = subprocess.run([arguments.bench, "--list"], capture_output=True, text=True, check=True).stdout.split()
     common = ["--steps", str(arguments.steps), "--threads", str(arguments.threads), "--precision", arguments.precision]
     rates = run([arguments.bench, "--rates", "--threads", str(arguments.threads)])
     print(f"products {rates['gflops']:.0f} GFLOP/s, copies {rates['copy_gb_per_s']:.1f} GB/s")
     rows = []
     print(f"{'workload':28}{'fovea ms':>10}{'torch ms':>10}{'ratio':>8}{'limit ms':>10}{'fovea MiB':>11}{'torch MiB':>11}")
-    for name in arguments.workloads or listed:
+    for name in arguments.workloads or workloads_of_both(arguments.bench, arguments.python):
         ours, theirs = [], []
         for _ in range(arguments.rounds):
             ours.append(run([arguments.bench, name, *common]))
-            theirs.append(run([arguments.python, os.path.join(HERE, "pytorch_workloads.py"), name, *common]))
+            theirs.append(run([arguments.python, THEIRS, name, *common]))
         a = statistics.median(line["ms"] for line in ours)
         b = statistics.median(line["ms"] for line in theirs)
         limit = limit_ms(name, rates)

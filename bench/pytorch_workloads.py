@@ -197,7 +197,11 @@ def main():
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--precision", choices=["f32", "bf16"], default="f32")
+    parser.add_argument("--list", action="store_true", help="only the workloads' names")
     arguments = parser.parse_args()
+    if arguments.list:
+        print("\n".join(WORKLOADS))
+        return
     torch.set_num_threads(arguments.threads)
     for name in arguments.workloads:
         print(json.dumps(measure(name, arguments.steps, arguments.threads, arguments.precision)), flush=True)
