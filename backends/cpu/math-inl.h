@@ -14,6 +14,7 @@
 #include <cstdint>
 
 #include "fovea/backends/cpu/bounds-inl.h"
+#include "fovea/backends/cpu/erf_tables.h"
 #include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -218,7 +219,7 @@ HWY_INLINE V Softplus(D d, V x) {
 
 /// The error function, 2 ulp: x + x Q(x^2) up to 1.2, beyond it 1 - P(|x|)^8 with P the eighth root of erfc.
 template <class D, class V>
-HWY_INLINE V Erf(D d, V x) {
+HWY_INLINE V ErfByPowers(D d, V x) {
   const V square = hn::Mul(x, x);
   const V q = Polynomial(d, square, 0.12837915f, -0.37612537f, 0.112826794f, -0.026820019f, 0.005131084f,
                          -0.0007561051f, 6.524771e-05f);
@@ -230,6 +231,32 @@ HWY_INLINE V Erf(D d, V x) {
   p = hn::Mul(p, p);
   const V far = hn::CopySign(hn::NegMulAdd(p, p, hn::Set(d, 1.0f)), x);
   return hn::IfThenElse(hn::Lt(a, hn::Set(d, 1.2f)), near, far);
+}
+
+
+#if HWY_TARGET == HWY_AVX3
+/// The error function, 2 ulp, by tables that registers hold.
+template <class D, class V>
+HWY_INLINE V ErfByTables(D d, V x) {
+  const V a = AtMost(d, 3.93f, hn::Abs(x));  // from there on it is 1
+  // Rounds a to eighths, whose number then is what the last places count.
+  const __m512i eighth = _mm512_castps_si512(hn::Add(a, hn::Set(d, 0x1.8p20f)).raw);
+  const auto look_up = [&](const float* table) HWY_ATTR {
+    return V{_mm512_permutex2var_ps(hn::Load(d, table).raw, eighth, hn::Load(d, table + 16).raw)};
+  };
+  const V t = hn::Sub(a, look_up(erf_tables.center));
+  V y = look_up(erf_tables.by_power[4]);
+  for (int i = 3; i >= 0; --i) y = hn::MulAdd(y, t, look_up(erf_tables.by_power[i]));
+  return hn::CopySign(AtMost(d, 1.0f, hn::Mul(a, y)), x);
+}
+#endif
+
+template <class D, class V>
+HWY_INLINE V Erf(D d, V x) {
+#if HWY_TARGET == HWY_AVX3
+  if constexpr (hn::MaxLanes(D()) == 16) return ErfByTables(d, x);
+#endif
+  return ErfByPowers(d, x);
 }
 
 /// sin(x + quarter pi / 2), 2 ulp. Arguments beyond 12000 go to the C library, lane by lane.
