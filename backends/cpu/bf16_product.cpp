@@ -7,47 +7,57 @@
 #include "fovea/backends/cpu/map_copy.h"
 #include "fovea/backends/cpu/product_blocks.h"
 #include "fovea/backends/cpu/scratch.h"
+#include "fovea/backends/cpu/simd.h"
 
 #if defined(__x86_64__) && defined(__linux__)
-#define FOVEA_HAS_TILES 1
+#define FOVEA_HAS_BF16 1
 #include <cpuid.h>
 #include <immintrin.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 // What these functions use; none of them runs elsewhere.
-#define FOVEA_TILES \
+#define FOVEA_BF16 \
   __attribute__((target("amx-tile,amx-bf16,avx,avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")))
 #endif
 
 // AMX: eight tiles of 16 rows by 64 bytes, and an instruction that adds to 16 by 16 sums the products of 16 rows of 32
 // numbers and as many columns, whose numbers lie in pairs: [16 pairs][16 columns][2].
+// AVX512-BF16 reads the same tiles: an instruction adds to 16 sums the products of one pair and those of 16 columns.
 namespace fovea::cpu {
 
-#ifdef FOVEA_HAS_TILES
+#ifdef FOVEA_HAS_BF16
 namespace {
 
 constexpr int64_t side = 16, deep = 32;      // of a tile
 constexpr int64_t tile_words = side * side;  // of 32 bits
+constexpr int lines_at_once = 8;             // of a tile, where vectors multiply: their sums fill half of the registers
 
-bool ask_for_tiles() {
+Bf16Unit unit_of_this_machine() {
   unsigned a = 0, b = 0, c = 0, d = 0;
-  if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(d >> 24 & 1) || !(d >> 22 & 1)) return false;  // AMX-TILE, AMX-BF16
-  if (!__get_cpuid_count(7, 1, &a, &b, &c, &d) || !(a >> 5 & 1)) return false;                     // AVX512-BF16
+  if (!(simd_targets() & HWY_AVX3) || !__get_cpuid_count(7, 1, &a, &b, &c, &d) || !(a >> 5 & 1))  // AVX512-BF16
+    return Bf16Unit::none;
+  const bool has_tiles =
+      __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d >> 24 & 1) && (d >> 22 & 1);  // AMX-TILE, AMX-BF16
   // The kernel saves tiles only for processes that asked (x86/xstate.rst): ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA.
-  return syscall(SYS_arch_prctl, 0x1023, 18) == 0;
+  return has_tiles && syscall(SYS_arch_prctl, 0x1023, 18) == 0 ? Bf16Unit::tiles : Bf16Unit::vectors;
 }
 
-FOVEA_TILES inline __m256i load_bf16(const float* x, __mmask16 lanes) {
+Bf16Unit& unit() {
+  static Bf16Unit unit = unit_of_this_machine();
+  return unit;
+}
+
+FOVEA_BF16 inline __m256i load_bf16(const float* x, __mmask16 lanes) {
   return reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(lanes, x)));
 }
-FOVEA_TILES inline __m256i load_bf16(const BFloat16* x, __mmask16 lanes) { return _mm256_maskz_loadu_epi16(lanes, x); }
+FOVEA_BF16 inline __m256i load_bf16(const BFloat16* x, __mmask16 lanes) { return _mm256_maskz_loadu_epi16(lanes, x); }
 
 inline __mmask16 first_lanes(int64_t n) { return static_cast<__mmask16>(n >= 16 ? 0xffff : n <= 0 ? 0 : (1 << n) - 1); }
 
 /// Up to 16 lines (rows of the left operand, columns of the right) that are dense along the depth, one after the other, as a
 /// machine foresees it: tile after tile of [line][pair]. Zeros fill the last one up.
 template <class T>
-FOVEA_TILES void pack_lines(const T* x, int64_t line, int64_t lines, int64_t depth, uint32_t* to) {
+FOVEA_BF16 void pack_lines(const T* x, int64_t line, int64_t lines, int64_t depth, uint32_t* to) {
   for (int64_t i = 0; i < side; ++i, x += line) {
     auto* row = reinterpret_cast<__m256i*>(to + i * side);
     for (int64_t k = 0; k < depth; k += deep, row += tile_words / 8) {
@@ -61,7 +71,7 @@ FOVEA_TILES void pack_lines(const T* x, int64_t line, int64_t lines, int64_t dep
 
 /// Up to 16 lines by up to 32 steps of the depth into a tile: [line][pair] or, with `by_pairs`, [pair][line].
 template <class T>
-FOVEA_TILES void pack_tile(const T* x, int64_t line, int64_t step, int64_t lines, int64_t depth, bool by_pairs,
+FOVEA_BF16 void pack_tile(const T* x, int64_t line, int64_t step, int64_t lines, int64_t depth, bool by_pairs,
                            uint32_t* to) {
   alignas(64) uint32_t turned[tile_words];
   if (step == 1) {
@@ -119,7 +129,7 @@ struct alignas(64) TileShapes {
 
 /// R by V tiles of c, rows `stride` apart: `steps` tiles of each of R strips of rows by V panels.
 template <int R, int V>
-FOVEA_TILES void multiply_tiles(const uint32_t* rows, const uint32_t* panels, int64_t steps, float* c, int64_t stride,
+FOVEA_BF16 void multiply_tiles(const uint32_t* rows, const uint32_t* panels, int64_t steps, float* c, int64_t stride,
                                 bool accumulate) {
   asm volatile("" ::: "memory");  // GCC does not know that loading a tile reads memory
   const int64_t strip = steps * tile_words;
@@ -152,6 +162,41 @@ FOVEA_TILES void multiply_tiles(const uint32_t* rows, const uint32_t* panels, in
   if (R > 1 && V > 1) _tile_stored(3, below + side, bytes);
 }
 
+/// Eight rows of c by V times 16 columns: `steps` tiles of as many lines of a strip of rows by V panels.
+template <int V>
+FOVEA_BF16 void multiply_lines(const uint32_t* rows, const uint32_t* panels, int64_t steps, float* c, int64_t stride,
+                               bool accumulate) {
+  const int64_t strip = steps * tile_words;
+  __m512 sums[lines_at_once][V];
+  for (int r = 0; r < lines_at_once; ++r) {
+    for (int v = 0; v < V; ++v)
+      sums[r][v] = accumulate ? _mm512_loadu_ps(c + r * stride + v * side) : _mm512_setzero_ps();
+  }
+  for (int64_t i = 0; i < steps; ++i, rows += tile_words, panels += tile_words) {
+    for (int64_t pair = 0; pair < side; ++pair) {
+      __m512bh right[V];
+      for (int v = 0; v < V; ++v)
+        right[v] = reinterpret_cast<__m512bh>(_mm512_load_si512(panels + v * strip + pair * side));
+      for (int r = 0; r < lines_at_once; ++r) {
+        const auto left = reinterpret_cast<__m512bh>(_mm512_set1_epi32(static_cast<int>(rows[r * side + pair])));
+        for (int v = 0; v < V; ++v) sums[r][v] = _mm512_dpbf16_ps(sums[r][v], left, right[v]);
+      }
+    }
+  }
+  for (int r = 0; r < lines_at_once; ++r) {
+    for (int v = 0; v < V; ++v) _mm512_storeu_ps(c + r * stride + v * side, sums[r][v]);
+  }
+}
+
+/// As multiply_tiles<2, 2> and its like without tiles, of m rows.
+void multiply_strips(int64_t m, bool wide, const uint32_t* rows, const uint32_t* panels, int64_t steps, float* c,
+                     int64_t stride, bool accumulate) {
+  const auto multiply = wide ? multiply_lines<2> : multiply_lines<1>;
+  for (int64_t i = 0; i < m; i += lines_at_once) {
+    multiply(rows + i / side * steps * tile_words + i % side * side, panels, steps, c + i * stride, stride, accumulate);
+  }
+}
+
 /// Up to 32 by 32 elements of c; where they fill no whole tiles, they go by way of `edge`.
 void multiply_corner(int64_t m, int64_t n, int64_t steps, const uint32_t* rows, const uint32_t* panels, float* c,
                      int64_t stride, bool accumulate, float* edge) {
@@ -159,17 +204,21 @@ void multiply_corner(int64_t m, int64_t n, int64_t steps, const uint32_t* rows, 
   float* to = whole ? c : edge;
   const int64_t to_stride = whole ? stride : 2 * side;
   for (int64_t i = 0; i < m && accumulate && !whole; ++i) std::copy_n(c + i * stride, n, edge + i * to_stride);
-  const auto multiply = tall ? (wide ? multiply_tiles<2, 2> : multiply_tiles<2, 1>)
-                             : (wide ? multiply_tiles<1, 2> : multiply_tiles<1, 1>);
-  multiply(rows, panels, steps, to, to_stride, accumulate);
+  if (unit() == Bf16Unit::tiles) {
+    const auto multiply = tall ? (wide ? multiply_tiles<2, 2> : multiply_tiles<2, 1>)
+                               : (wide ? multiply_tiles<1, 2> : multiply_tiles<1, 1>);
+    multiply(rows, panels, steps, to, to_stride, accumulate);
+  } else {
+    multiply_strips(m, wide, rows, panels, steps, to, to_stride, accumulate);
+  }
   for (int64_t i = 0; i < m && !whole; ++i) std::copy_n(edge + i * to_stride, n, c + i * stride);
 }
 
-FOVEA_TILES void shape_tiles() {
+FOVEA_BF16 void shape_tiles() {
   static constexpr TileShapes shapes;
   _tile_loadconfig(&shapes);
 }
-FOVEA_TILES void release_tiles() { _tile_release(); }
+FOVEA_BF16 void release_tiles() { _tile_release(); }
 
 int64_t block_depth(int64_t k) { return depth_of_block(k, true); }
 /// How many words a right operand takes.
@@ -192,7 +241,8 @@ void multiply_in_tiles(int64_t m, int64_t n, int64_t k, Matrix<T> a, float* c, i
   float* edge = thread_room<3>(4 * tile_words + 2 * packed_words(side, block_depth(k)));
   auto* rows = reinterpret_cast<uint32_t*>(edge + 4 * tile_words);
   std::fill_n(edge, 4 * tile_words, 0.0f);
-  shape_tiles();
+  const bool tiles = unit() == Bf16Unit::tiles;
+  if (tiles) shape_tiles();
   each_block(n, k, most_columns_bf16, block_depth(k), [&](const ProductBlock& block) {
     const uint32_t* right = panels(block);
     const int64_t steps = (block.depth + deep - 1) / deep, strip = steps * tile_words;
@@ -212,15 +262,13 @@ void multiply_in_tiles(int64_t m, int64_t n, int64_t k, Matrix<T> a, float* c, i
       }
     }
   });
-  release_tiles();
+  if (tiles) release_tiles();
 }
 
 }  // namespace
 
-bool has_bf16_product() {
-  static const bool has = ask_for_tiles();
-  return has;
-}
+Bf16Unit bf16_unit() { return unit(); }
+void limit_bf16_unit(Bf16Unit most) { unit() = std::min(unit(), most); }
 
 template <class T>
 void bf16_product(int64_t m, int64_t n, int64_t k, Matrix<T> a, Matrix<T> b, float* c, int64_t stride,
@@ -251,7 +299,8 @@ void pack_for_bf16_product(int64_t n, int64_t k, Matrix<T> b, float* packed) {
 }
 
 #else
-bool has_bf16_product() { return false; }
+Bf16Unit bf16_unit() { return Bf16Unit::none; }
+void limit_bf16_unit(Bf16Unit) {}
 template <class T>
 void bf16_product(int64_t, int64_t, int64_t, Matrix<T>, Matrix<T>, float*, int64_t, bool) {}
 template <class T>

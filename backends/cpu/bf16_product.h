@@ -6,8 +6,13 @@
 
 namespace fovea::cpu {
 
-/// Whether this machine multiplies bf16 far faster than f32: it has matrix tiles for it (Intel's AMX-BF16).
-bool has_bf16_product();
+/// What this machine multiplies bf16 with: nothing that is faster than f32's instructions, vectors (AVX512-BF16), or matrix
+/// tiles (AMX-BF16).
+enum class Bf16Unit { none, vectors, tiles };
+Bf16Unit bf16_unit();
+inline bool has_bf16_product() { return bf16_unit() != Bf16Unit::none; }
+/// Runs what follows as on a machine that has no more than this. For tests, before the first product.
+void limit_bf16_unit(Bf16Unit most);
 
 /// c [m, n], rows `stride` apart, = a [m, k] b [k, n] (+ c with `accumulate`) on the calling thread: operands of f32 or bf16,
 /// rounded to bf16, subnormal ones to zero, sums in f32. Any strides. Only where has_bf16_product(). An element's terms are

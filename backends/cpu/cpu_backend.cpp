@@ -15,8 +15,9 @@ namespace fovea {
 namespace cpu {
 
 std::string CpuBackend::description() const {
+  static constexpr const char* units[] = {"", ", AVX-512 for bf16", ", AMX for bf16"};
   return fmt::format("cpu: {} threads, OpenBLAS for {}{}", num_threads(), openblas_get_corename(),
-                     has_bf16_product() ? ", AMX for bf16" : "");
+                     units[static_cast<int>(bf16_unit())]);
 }
 
 BufferRef CpuBackend::allocate(size_t bytes) {

@@ -10,7 +10,7 @@ namespace {
 class Bf16Product : public testing::Test {
  protected:
   void SetUp() override {
-    if (!cpu().has_bf16_operands()) GTEST_SKIP() << "this processor has no tiles for bf16 (AMX)";
+    if (!cpu().has_bf16_operands()) GTEST_SKIP() << "this processor has no instructions for bf16 (AMX or AVX512-BF16)";
   }
 
   static Array rounded(const Array& x) {

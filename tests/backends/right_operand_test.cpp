@@ -50,7 +50,7 @@ TEST(RightOperand, GivesWhatTheProductGives) {
 }
 
 TEST(RightOperand, GivesWhatTheProductOfBf16Gives) {
-  if (!cpu().has_bf16_operands()) GTEST_SKIP() << "this processor has no tiles for bf16 (AMX)";
+  if (!cpu().has_bf16_operands()) GTEST_SKIP() << "this processor has no instructions for bf16 (AMX or AVX512-BF16)";
   expect_same_as_whole<float>(f32, true, 0);
   expect_same_as_whole<BFloat16>(bf16, false, 0);
 }
