@@ -1,5 +1,7 @@
 #include "fovea/autograd/recurrent.h"
 
+#include <algorithm>
+
 #include "fovea/autograd/backward.h"
 #include "fovea/autograd/matmul.h"
 #include "fovea/autograd/pointwise.h"
@@ -111,11 +113,25 @@ const View* view_or_null(const Tensor& x) { return x.defined() ? &x.view() : nul
 
 Tensor dense_or_undefined(const Tensor& x) { return x.defined() ? raw::contiguous(x) : x; }
 
-/// The forward call's tensors, alive for as long as the call is.
+/// The tensors of one direction's calls, alive for as long as they are.
 struct Fused {
   RecurrentOptions options;  // with dense tensors
   Tensor projected, weight_hh, bias_hh;
   Tensor output, h, c, reserve;
+
+  Fused(const RecurrentDirection& given, bool recorded)
+      : options(given.options),
+        projected(raw::contiguous(given.projected)),
+        weight_hh(raw::contiguous(given.weight_hh)),
+        bias_hh(dense_or_undefined(given.bias_hh)) {
+    const int64_t batch = projected.shape()[0], time = projected.shape()[1], hidden = weight_hh.shape()[1];
+    const TensorOptions like = projected.options();
+    for (Tensor* x : {&options.lengths, &options.h0, &options.c0}) *x = dense_or_undefined(*x);
+    output = raw::empty({batch, time, hidden}, like);
+    h = raw::empty({batch, hidden}, like);
+    if (options.kind == RecurrentKind::lstm) c = raw::empty({batch, hidden}, like);
+    if (recorded) reserve = raw::empty({batch, time, reserve_width(options.kind) * hidden}, like);
+  }
 
   RecurrentCall call() const {
     return {options.kind,
@@ -133,76 +149,148 @@ struct Fused {
   }
 };
 
-Gradients fused_backward(const Fused& fused, std::span<const Tensor> g, Needs needs) {
-  const TensorOptions like = fused.projected.options();
-  const Tensor doutput =
-      g[0].defined() ? (g[0].strides().back() == 1 ? g[0] : raw::contiguous(g[0])) : zeros(fused.output.shape(), like);
-  const Tensor dh = dense_or_undefined(g[1]);
-  const Tensor dc = g.size() > 2 ? dense_or_undefined(g[2]) : Tensor();
-  Gradients out(5);
-  out[0] = raw::empty(fused.projected.shape(), like);
-  out[1] = raw::empty(fused.weight_hh.shape(), like);
-  if (needs[2]) out[2] = raw::empty(fused.bias_hh.shape(), like);
-  if (needs[3]) out[3] = raw::empty(fused.h.shape(), like);
-  if (needs[4]) out[4] = raw::empty(fused.h.shape(), like);
-  fused.projected.backend().recurrent_backward({fused.call(), doutput.view(), view_or_null(dh), view_or_null(dc),
-                                                out[0].view(), out[1].view(), view_or_null(out[2]),
-                                                view_or_null(out[3]), view_or_null(out[4])});
+/// What the backward pass of one direction reads and writes.
+struct FusedBackward {
+  RecurrentCall forward;
+  Tensor doutput, dh, dc;
+  Tensor dprojected, dweight_hh, dbias_hh, dh0, dc0;
+
+  /// g: of the direction's outputs; its inputs are those from `first` on.
+  FusedBackward(const Fused& fused, std::span<const Tensor> g, Needs needs, size_t first)
+      : forward(fused.call()), dh(dense_or_undefined(g[1])), dc(g.size() > 2 ? dense_or_undefined(g[2]) : Tensor()) {
+    const TensorOptions like = fused.projected.options();
+    doutput = !g[0].defined()              ? zeros(fused.output.shape(), like)
+              : g[0].strides().back() == 1 ? g[0]
+                                           : raw::contiguous(g[0]);
+    dprojected = raw::empty(fused.projected.shape(), like);
+    dweight_hh = raw::empty(fused.weight_hh.shape(), like);
+    if (needs[first + 2]) dbias_hh = raw::empty(fused.bias_hh.shape(), like);
+    if (needs[first + 3]) dh0 = raw::empty(fused.h.shape(), like);
+    if (needs[first + 4]) dc0 = raw::empty(fused.h.shape(), like);
+  }
+
+  RecurrentBackwardCall call() const {
+    return {forward,           doutput.view(),         view_or_null(dh),  view_or_null(dc), dprojected.view(),
+            dweight_hh.view(), view_or_null(dbias_hh), view_or_null(dh0), view_or_null(dc0)};
+  }
+};
+
+constexpr size_t inputs_of_direction = 5;
+
+std::vector<Tensor> inputs_of(const std::vector<RecurrentDirection>& directions) {
+  std::vector<Tensor> inputs;
+  inputs.reserve(directions.size() * inputs_of_direction);
+  for (const auto& [projected, weight_hh, bias_hh, options] : directions)
+    inputs.insert(inputs.end(), {projected, weight_hh, bias_hh, options.h0, options.c0});
+  return inputs;
+}
+
+Gradients fused_backward(const std::vector<Fused>& directions, std::span<const Tensor> g, Needs needs) {
+  const size_t outputs = g.size() / directions.size();
+  Gradients out(directions.size() * inputs_of_direction);
+  std::vector<FusedBackward> passes;
+  passes.reserve(directions.size());
+  std::vector<RecurrentBackwardCall> calls;
+  for (size_t d = 0; d < directions.size(); ++d) {
+    const auto of_direction = g.subspan(d * outputs, outputs);
+    const size_t first = d * inputs_of_direction;
+    if (std::none_of(of_direction.begin(), of_direction.end(), [](const Tensor& x) { return x.defined(); })) continue;
+    const FusedBackward& pass = passes.emplace_back(directions[d], of_direction, needs, first);
+    calls.push_back(pass.call());
+    out[first] = pass.dprojected;
+    out[first + 1] = pass.dweight_hh;
+    out[first + 2] = pass.dbias_hh;
+    out[first + 3] = pass.dh0;
+    out[first + 4] = pass.dc0;
+  }
+  if (!calls.empty()) directions[0].projected.backend().recurrent_backward(calls);
   return out;
+}
+
+std::vector<RecurrentResult> results_of(const std::vector<Tensor>& outputs, size_t directions) {
+  const size_t each = outputs.size() / directions;
+  std::vector<RecurrentResult> results;
+  for (size_t i = 0; i < outputs.size(); i += each)
+    results.push_back({outputs[i], outputs[i + 1], each > 2 ? outputs[i + 2] : Tensor()});
+  return results;
+}
+
+void check(const std::vector<RecurrentDirection>& directions, Caller caller) {
+  if (directions.empty() || directions.size() > 2)
+    raise<ValueError>(caller, "recurrent: a layer has one direction or two, not {}", directions.size());
+  for (const RecurrentDirection& d : directions) {
+    check(d.projected, d.weight_hh, d.bias_hh, d.options, caller);
+    const RecurrentDirection& first = directions[0];
+    if (d.options.kind != first.options.kind || d.projected.shape() != first.projected.shape() ||
+        d.projected.dtype() != first.projected.dtype()) {
+      raise<ShapeError>(caller, "recurrent: directions of one layer differ: {} {} and {} {}", first.projected.dtype(),
+                        first.projected.shape(), d.projected.dtype(), d.projected.shape());
+    }
+  }
 }
 
 }  // namespace
 
 RecurrentResult recurrent(const Tensor& projected, const Tensor& weight_hh, const Tensor& bias_hh,
                           const RecurrentOptions& options, Caller caller) {
-  check(projected, weight_hh, bias_hh, options, caller);
-  const auto result = [](std::vector<Tensor> outputs) {
-    return RecurrentResult{outputs[0], outputs[1], outputs.size() > 2 ? outputs[2] : Tensor()};
+  return recurrent({{projected, weight_hh, bias_hh, options}}, caller)[0];
+}
+
+std::vector<RecurrentResult> recurrent(const std::vector<RecurrentDirection>& directions, Caller caller) {
+  check(directions, caller);
+  const std::vector<Tensor> inputs = inputs_of(directions);
+  Backend& backend = directions[0].projected.backend();
+  const auto compose = [](const std::vector<RecurrentDirection>& all) {
+    std::vector<Tensor> outputs;
+    for (const auto& [projected, weight_hh, bias_hh, options] : all) {
+      for (Tensor& output : composed(projected, weight_hh, bias_hh, options)) outputs.push_back(std::move(output));
+    }
+    return outputs;
   };
-  if (!projected.backend().has_recurrent()) return result(composed(projected, weight_hh, bias_hh, options));
+  if (!backend.has_recurrent()) return results_of(compose(directions), directions.size());
 
-  const std::vector<Tensor> inputs{projected, weight_hh, bias_hh, options.h0, options.c0};
-  bool recorded = false;
-  for (const Tensor& x : inputs) recorded = recorded || (x.requires_grad() && grad_enabled());
-  const int64_t batch = projected.shape()[0], time = projected.shape()[1], hidden = weight_hh.shape()[1];
-  const TensorOptions like = projected.options();
-  Fused fused{options,
-              raw::contiguous(projected),
-              raw::contiguous(weight_hh),
-              dense_or_undefined(bias_hh),
-              raw::empty({batch, time, hidden}, like),
-              raw::empty({batch, hidden}, like),
-              {},
-              {}};
-  for (Tensor* x : {&fused.options.lengths, &fused.options.h0, &fused.options.c0}) *x = dense_or_undefined(*x);
-  if (options.kind == RecurrentKind::lstm) fused.c = raw::empty({batch, hidden}, like);
-  if (recorded) fused.reserve = raw::empty({batch, time, reserve_width(options.kind) * hidden}, like);
-  fused.projected.backend().recurrent(fused.call());
+  const bool recorded =
+      grad_enabled() && std::any_of(inputs.begin(), inputs.end(), [](const Tensor& x) { return x.requires_grad(); });
+  std::vector<Fused> fused;
+  std::vector<RecurrentCall> calls;
+  std::vector<Tensor> outputs;
+  fused.reserve(directions.size());
+  for (const RecurrentDirection& direction : directions) {
+    const Fused& one = fused.emplace_back(direction, recorded);
+    calls.push_back(one.call());
+    outputs.insert(outputs.end(), {one.output, one.h});
+    if (one.c.defined()) outputs.push_back(one.c);
+  }
+  backend.recurrent(calls);
 
-  std::vector<Tensor> outputs{fused.output, fused.h};
-  if (fused.c.defined()) outputs.push_back(fused.c);
-  if (!recorded) return result(std::move(outputs));
+  if (!recorded) return results_of(outputs, directions.size());
   std::vector<Saved> saved(inputs.begin(), inputs.end());
-  saved.emplace_back(outputs[0].detach());
   // What backward reads are other handles than the outputs, which will hold the node that holds them.
-  fused.output = fused.output.detach();
-  fused.h = fused.h.detach();
-  if (fused.c.defined()) fused.c = fused.c.detach();
-  return result(record(
-      "recurrent", std::move(outputs), inputs,
-      [fused = std::move(fused), inputs, saved](std::span<const Tensor> g, Needs needs) {
-        for (const Saved& x : saved) static_cast<void>(*x);  // throws if it was changed in place
-        if (!grad_enabled()) return fused_backward(fused, g, needs);
-        return autograd::differentiate(
-            [options = fused.options](const std::vector<Tensor>& in) {
-              RecurrentOptions again = options;
-              again.h0 = in[3];
-              again.c0 = in[4];
-              return composed(in[0], in[1], in[2], again);
-            },
-            inputs, g, needs);
-      },
-      caller));
+  for (Fused& one : fused) {
+    saved.emplace_back(one.output = one.output.detach());
+    one.h = one.h.detach();
+    if (one.c.defined()) one.c = one.c.detach();
+  }
+  return results_of(record(
+                        "recurrent", std::move(outputs), inputs,
+                        [fused = std::move(fused), inputs, saved, compose](std::span<const Tensor> g, Needs needs) {
+                          for (const Saved& x : saved) static_cast<void>(*x);  // throws if it was changed in place
+                          if (!grad_enabled()) return fused_backward(fused, g, needs);
+                          return autograd::differentiate(
+                              [&](const std::vector<Tensor>& in) {
+                                std::vector<RecurrentDirection> again;
+                                for (size_t i = 0; i < in.size(); i += inputs_of_direction) {
+                                  RecurrentOptions options = fused[i / inputs_of_direction].options;
+                                  options.h0 = in[i + 3];
+                                  options.c0 = in[i + 4];
+                                  again.push_back({in[i], in[i + 1], in[i + 2], std::move(options)});
+                                }
+                                return compose(again);
+                              },
+                              inputs, g, needs);
+                        },
+                        caller),
+                    directions.size());
 }
 
 }  // namespace fovea

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <vector>
+
 #include "fovea/tensor/tensor.h"
 
 namespace fovea {
@@ -23,5 +25,13 @@ struct RecurrentResult {
 /// [gates * hidden] may be undefined.
 RecurrentResult recurrent(const Tensor& projected, const Tensor& weight_hh, const Tensor& bias_hh,
                           const RecurrentOptions& options, Caller caller = {});
+
+struct RecurrentDirection {
+  Tensor projected, weight_hh, bias_hh;
+  RecurrentOptions options;
+};
+/// Both directions of a layer, or the only one: what recurrent() gives for each, computed at the same time where cores or the
+/// device allow. They agree in kind, sizes and dtype.
+std::vector<RecurrentResult> recurrent(const std::vector<RecurrentDirection>& directions, Caller caller = {});
 
 }  // namespace fovea

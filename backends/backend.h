@@ -294,7 +294,8 @@ enum class RecurrentKind : uint8_t { rnn_tanh, rnn_relu, gru, lstm };
 /// 1, 1, 3 (reset, update, new) and 4 (input, forget, cell, output): PyTorch's order.
 constexpr int gates(RecurrentKind kind) { return kind == RecurrentKind::gru ? 3 : kind == RecurrentKind::lstm ? 4 : 1; }
 
-/// One direction of one recurrent layer over all time steps. Gate pre-activations from the input stand ready in
+/// One direction of one recurrent layer over all time steps; a call takes the directions of a layer, which differ in all but
+/// kind, sizes and dtype and may be computed at the same time. Gate pre-activations from the input stand ready in
 /// `projected` [batch, time, gates * hidden] = x W_ih^T + b_ih; formulas are PyTorch's (nn.RNN, nn.GRU, nn.LSTM).
 /// A sequence runs for its own length; past it `output` is 0 and the state stays. `output` may be a slice of a wider
 /// tensor (its last axis is dense); everything else is contiguous. f32 and f64.
@@ -317,6 +318,7 @@ struct RecurrentCall {
 constexpr int reserve_width(RecurrentKind kind) {
   return kind == RecurrentKind::gru ? 5 : kind == RecurrentKind::lstm ? 6 : 2;
 }
+using RecurrentCalls = std::span<const RecurrentCall>;
 struct RecurrentBackwardCall {
   const RecurrentCall& forward;  // output is still valid; projected may be gone
   const View& doutput;           // [batch, time, hidden], last axis dense
@@ -328,6 +330,7 @@ struct RecurrentBackwardCall {
   const View* dh0;         // or null where not wanted
   const View* dc0;
 };
+using RecurrentBackwardCalls = std::span<const RecurrentBackwardCall>;
 
 /// How the kernel of a convolution or a pooling steps over an image: {height, width}.
 struct WindowSteps {
@@ -452,8 +455,8 @@ class Backend {
   virtual void random(const RandomCall&) { lacks("random"); }
   /// Whether recurrent layers run as one kernel; where not, autograd composes them step by step.
   virtual bool has_recurrent() const { return false; }
-  virtual void recurrent(const RecurrentCall&) { lacks("recurrent"); }
-  virtual void recurrent_backward(const RecurrentBackwardCall&) { lacks("recurrent_backward"); }
+  virtual void recurrent(const RecurrentCalls&) { lacks("recurrent"); }
+  virtual void recurrent_backward(const RecurrentBackwardCalls&) { lacks("recurrent_backward"); }
   /// The same of convolution and pooling, and of attention.
   virtual bool has_convolution() const { return false; }
   virtual void convolution(const ConvolutionCall&) { lacks("convolution"); }

@@ -141,37 +141,54 @@ void RecordingKernels::random(const RandomCall& c) {
        });
 }
 
-struct RecordingKernels::Recurrent {
-  RecurrentKind kind;
-  const View *projected, *weight, *bias, *lengths, *h0, *c0;
-  bool reverse;
-  const View *output, *h_last, *c_last, *reserve;
+RecurrentCall RecordingKernels::recurrent_views(const RecurrentCall& c, bool forward) {
+  const auto made = [&](const View& view) { return forward ? writes(view) : reads(view); };
+  const auto made_or_null = [&](const View* view) { return view ? made(*view) : nullptr; };
+  return {c.kind,
+          *reads(c.projected),
+          *reads(c.weight_hh),
+          reads(c.bias_hh),
+          reads(c.lengths),
+          reads(c.h0),
+          reads(c.c0),
+          c.reverse,
+          *made(c.output),
+          *made(c.h_last),
+          made_or_null(c.c_last),
+          made_or_null(c.reserve)};
+}
 
-  RecurrentCall call() const {
-    return {kind, *projected, *weight, bias, lengths, h0, c0, reverse, *output, *h_last, c_last, reserve};
+void RecordingKernels::recurrent(const RecurrentCalls& calls) {
+  device_->recurrent(calls);
+  std::vector<RecurrentCall> again;
+  double reversed = 0;  // a bit for each direction
+  for (const RecurrentCall& c : calls) {
+    again.push_back(recurrent_views(c, true));
+    reversed = 2 * reversed + c.reverse;
   }
-};
-
-RecordingKernels::Recurrent RecordingKernels::recurrent_views(const RecurrentCall& c, bool forward) {
-  const auto made = [&](const View* view) { return !view ? nullptr : forward ? writes(*view) : reads(*view); };
-  return {c.kind,      reads(c.projected), reads(c.weight_hh), reads(c.bias_hh), reads(c.lengths), reads(c.h0),
-          reads(c.c0), c.reverse,          made(&c.output),    made(&c.h_last),  made(c.c_last),   made(c.reserve)};
+  note("recurrent", {static_cast<double>(calls.front().kind), static_cast<double>(calls.size()), reversed},
+       [again = std::move(again)](Backend& on) { on.recurrent(again); });
 }
 
-void RecordingKernels::recurrent(const RecurrentCall& c) {
-  device_->recurrent(c);
-  note("recurrent", {static_cast<double>(c.kind), static_cast<double>(c.reverse)},
-       [views = recurrent_views(c, true)](Backend& on) { on.recurrent(views.call()); });
-}
-
-void RecordingKernels::recurrent_backward(const RecurrentBackwardCall& c) {
-  device_->recurrent_backward(c);
-  note("recurrent_backward", {static_cast<double>(c.forward.kind), static_cast<double>(c.forward.reverse)},
-       [views = recurrent_views(c.forward, false), doutput = reads(c.doutput), dh = reads(c.dh_last),
-        dc = reads(c.dc_last), dprojected = writes(c.dprojected), dweight = writes(c.dweight_hh),
-        dbias = writes(c.dbias_hh), dh0 = writes(c.dh0), dc0 = writes(c.dc0)](Backend& on) {
-         on.recurrent_backward({views.call(), *doutput, dh, dc, *dprojected, *dweight, dbias, dh0, dc0});
-       });
+void RecordingKernels::recurrent_backward(const RecurrentBackwardCalls& calls) {
+  device_->recurrent_backward(calls);
+  struct Again {
+    std::vector<RecurrentCall> forward;  // what the others refer to
+    std::vector<RecurrentBackwardCall> backward;
+  };
+  const auto again = std::make_shared<Again>();
+  again->forward.reserve(calls.size());
+  double reversed = 0;
+  for (const RecurrentBackwardCall& c : calls) {
+    again->forward.push_back(recurrent_views(c.forward, false));
+    again->backward.push_back({again->forward.back(), *reads(c.doutput), reads(c.dh_last), reads(c.dc_last),
+                               *writes(c.dprojected), *writes(c.dweight_hh), writes(c.dbias_hh), writes(c.dh0),
+                               writes(c.dc0)});
+    reversed = 2 * reversed + c.forward.reverse;
+  }
+  note("recurrent_backward",
+       {static_cast<double>(calls.front().forward.kind), static_cast<double>(calls.size()), reversed},
+       [again](Backend& on) { on.recurrent_backward(again->backward); });
 }
 
 void RecordingKernels::convolution(const ConvolutionCall& c) {

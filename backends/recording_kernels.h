@@ -46,8 +46,8 @@ class RecordingKernels final : public Backend {
   void sort(const SortCall& call) override;
   void random(const RandomCall& call) override;
   bool has_recurrent() const override { return device_->has_recurrent(); }
-  void recurrent(const RecurrentCall& call) override;
-  void recurrent_backward(const RecurrentBackwardCall& call) override;
+  void recurrent(const RecurrentCalls& calls) override;
+  void recurrent_backward(const RecurrentBackwardCalls& calls) override;
   bool has_convolution() const override { return device_->has_convolution(); }
   void convolution(const ConvolutionCall& call) override;
   void pool(const PoolCall& call) override;
@@ -58,7 +58,6 @@ class RecordingKernels final : public Backend {
 
  private:
   struct Attention;
-  struct Recurrent;
 
   uint32_t buffer(Buffer* buffer);
   const View* keep(const View& view);
@@ -70,7 +69,7 @@ class RecordingKernels final : public Backend {
   const Program* keep(const Program& program);
   uint64_t draw(const char* name, uint64_t seed, uint64_t offset, int64_t numbers);
   Attention attention_views(const AttentionCall& call, bool forward);
-  Recurrent recurrent_views(const RecurrentCall& call, bool forward);
+  RecurrentCall recurrent_views(const RecurrentCall& call, bool forward);
   RecordedCall& note(const char* name, std::initializer_list<double> numbers, std::function<void(Backend&)> run);
   void drop_dead();
 

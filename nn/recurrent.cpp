@@ -63,18 +63,21 @@ void RecurrentLayer::check(const Tensor& x, const RecurrentState& initial, Calle
 
 RecurrentOutput RecurrentLayer::layer(const Tensor& x, const Tensor& lengths, const RecurrentState& initial,
                                       int64_t index, Caller caller) const {
-  std::vector<Tensor> outputs, h, c;
+  std::vector<RecurrentDirection> each;
   for (int64_t d = 0; d < directions(); ++d) {
     const int64_t i = index * directions() + d;
     const Direction& p = parameters_[static_cast<size_t>(i)];
-    const Tensor projected = linear(x, p.weight_ih, p.bias_ih, caller);
-    RecurrentResult result = recurrent(projected, p.weight_hh, p.bias_hh,
-                                       {.kind = kind_,
-                                        .reverse = d == 1,
-                                        .lengths = lengths,
-                                        .h0 = initial.h.defined() ? initial.h.select(0, i, caller) : Tensor(),
-                                        .c0 = initial.c.defined() ? initial.c.select(0, i, caller) : Tensor()},
-                                       caller);
+    each.push_back({linear(x, p.weight_ih, p.bias_ih, caller),
+                    p.weight_hh,
+                    p.bias_hh,
+                    {.kind = kind_,
+                     .reverse = d == 1,
+                     .lengths = lengths,
+                     .h0 = initial.h.defined() ? initial.h.select(0, i, caller) : Tensor(),
+                     .c0 = initial.c.defined() ? initial.c.select(0, i, caller) : Tensor()}});
+  }
+  std::vector<Tensor> outputs, h, c;
+  for (RecurrentResult& result : recurrent(each, caller)) {
     outputs.push_back(std::move(result.output));
     h.push_back(std::move(result.h));
     if (result.c.defined()) c.push_back(std::move(result.c));

@@ -81,11 +81,11 @@ void CpuBackend::arg_reduce(const ArgReduceCall& call) {
 void CpuBackend::sort(const SortCall& call) {
   if (!recorded(*this, &Backend::sort, call)) cpu::sort(call);
 }
-void CpuBackend::recurrent(const RecurrentCall& call) {
-  if (!recorded(*this, &Backend::recurrent, call)) cpu::recurrent(call);
+void CpuBackend::recurrent(const RecurrentCalls& calls) {
+  if (!recorded(*this, &Backend::recurrent, calls)) cpu::recurrent(calls);
 }
-void CpuBackend::recurrent_backward(const RecurrentBackwardCall& call) {
-  if (!recorded(*this, &Backend::recurrent_backward, call)) cpu::recurrent_backward(call);
+void CpuBackend::recurrent_backward(const RecurrentBackwardCalls& calls) {
+  if (!recorded(*this, &Backend::recurrent_backward, calls)) cpu::recurrent_backward(calls);
 }
 void CpuBackend::random(const RandomCall& call) {
   if (!recorded(*this, &Backend::random, call)) cpu::random(call);

@@ -41,8 +41,8 @@ class CpuBackend final : public Backend {
   void sort(const SortCall& call) override;
   void random(const RandomCall& call) override;
   bool has_recurrent() const override { return true; }
-  void recurrent(const RecurrentCall& call) override;
-  void recurrent_backward(const RecurrentBackwardCall& call) override;
+  void recurrent(const RecurrentCalls& calls) override;
+  void recurrent_backward(const RecurrentBackwardCalls& calls) override;
   bool has_convolution() const override { return true; }
   void convolution(const ConvolutionCall& call) override;
   void pool(const PoolCall& call) override;

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <numeric>
+#include <optional>
 
 #include "fovea/backends/cpu/elements.h"
 #include "fovea/backends/cpu/gemm.h"
@@ -45,14 +46,19 @@ int64_t rows_at_once(int64_t weights) { return weights * int64_t{4} > (1 << 20) 
 // The panels of the forward product: [hidden / (units * lanes)][k][units][gates][lanes].
 template <class T>
 void pack_forward(RecurrentKind kind, int64_t hidden, int64_t lanes, int64_t units, const T* weight, T* packed) {
-  for (int64_t column = 0; column < hidden; column += units * lanes) {
-    for (int64_t k = 0; k < hidden; ++k) {
-      for (int64_t u = 0; u < units; ++u) {
-        for (int64_t g = 0; g < gates(kind); ++g, packed += lanes) {
-          const int64_t first = column + u * lanes, here = std::clamp<int64_t>(hidden - first, 0, lanes);
-          const T* from = weight + (g * hidden + first) * hidden + k;
-          for (int64_t l = 0; l < here; ++l) packed[l] = from[l * hidden];
-          std::fill(packed + here, packed + lanes, T(0));
+  const int64_t width = units * gates(kind) * lanes;
+  for (int64_t column = 0; column < hidden; column += units * lanes, packed += width * hidden) {
+    T* to = packed;
+    for (int64_t first = column; first < column + units * lanes; first += lanes) {
+      const int64_t here = std::clamp<int64_t>(hidden - first, 0, lanes);
+      for (int64_t g = 0; g < gates(kind); ++g, to += lanes) {
+        const T* from = weight + (g * hidden + first) * hidden;
+        if (here == lanes) {
+          transpose_lanes(from, hidden, hidden, to, width);
+          continue;
+        }
+        for (int64_t k = 0; k < hidden; ++k) {
+          for (int64_t l = 0; l < lanes; ++l) to[k * width + l] = l < here ? from[l * hidden + k] : T(0);
         }
       }
     }
@@ -86,107 +92,174 @@ T* data_or_null(const View* view) {
   return view ? view->data<T>() : nullptr;
 }
 
+// One direction of a forward pass, its weights packed.
 template <class T>
-void forward(const RecurrentCall& call) {
-  const int64_t batch = call.projected.shape[0], time = call.projected.shape[1], hidden = call.weight_hh.shape[1];
-  const RecurrentLayout layout = recurrent_layout(sizeof(T));
-  const int64_t units = gates(call.kind) == 1 ? layout.single_units : 1;
-  const int64_t width = round_up(hidden, units * layout.lanes) * gates(call.kind);
-  const Scratch<T> weight(width * hidden), bias(width);
-  pack_forward(call.kind, hidden, layout.lanes, units, call.weight_hh.data<T>(), weight.data());
-  pack_bias(call.kind, hidden, layout.lanes, units, data_or_null<T>(call.bias_hh), bias.data());
-  T* reserve = data_or_null<T>(call.reserve);
-  const RecurrentForward<T> pass{.kind = call.kind,
-                                 .time = time,
-                                 .hidden = hidden,
-                                 .reverse = call.reverse,
-                                 .projected = call.projected.data<T>(),
-                                 .weight = weight.data(),
-                                 .bias = bias.data(),
-                                 .h0 = data_or_null<T>(call.h0),
-                                 .c0 = data_or_null<T>(call.c0),
-                                 .output = call.output.data<T>(),
-                                 .output_batch = call.output.strides[0],
-                                 .output_time = call.output.strides[1],
-                                 .h_last = call.h_last.data<T>(),
-                                 .c_last = data_or_null<T>(call.c_last),
-                                 .h_before = reserve,
-                                 .kept = reserve ? reserve + batch * time * hidden : nullptr};
-  const Batch rows(call.projected, call.lengths, rows_at_once(hidden * gates(call.kind) * hidden));
-  parallel_for(rows.blocks(), 1, [&](int64_t begin, int64_t end) {
-    for (int64_t block = begin; block < end; ++block) run_forward(pass, rows.block(block));
-  });
-}
+class ForwardPass {
+ public:
+  explicit ForwardPass(const RecurrentCall& call)
+      : call_(call),
+        batch_(call.projected.shape[0]),
+        time_(call.projected.shape[1]),
+        hidden_(call.weight_hh.shape[1]),
+        all_(gates(call.kind) * hidden_),
+        layout_(recurrent_layout(sizeof(T))),
+        units_(gates(call.kind) == 1 ? layout_.single_units : 1),
+        width_(round_up(hidden_, units_ * layout_.lanes) * gates(call.kind)),
+        weight_(width_ * hidden_),
+        bias_(width_),
+        rows_(call.projected, call.lengths, rows_at_once(hidden_ * all_)) {}
 
-template <class T>
-void backward(const RecurrentBackwardCall& call) {
-  const RecurrentCall& forward = call.forward;
-  const RecurrentKind kind = forward.kind;
-  const View& shape = call.dprojected;
-  const int64_t batch = shape.shape[0], time = shape.shape[1], hidden = forward.weight_hh.shape[1];
-  const int64_t all = gates(kind) * hidden, places = batch * time;
-  const bool gru = kind == RecurrentKind::gru;
-  const RecurrentLayout layout = recurrent_layout(sizeof(T));
-  const int64_t columns = layout.back_units * layout.lanes, bias_width = round_up(hidden, layout.lanes);
-  const Scratch<T> weight(round_up(hidden, columns) * all), dnew(gru ? places * hidden : 0);
-  pack_backward(kind, hidden, columns, forward.weight_hh.data<T>(), weight.data());
-  const T* reserve = forward.reserve->data<T>();
-  const RecurrentBackward<T> pass{.kind = kind,
-                                  .time = time,
-                                  .hidden = hidden,
-                                  .reverse = forward.reverse,
-                                  .weight = weight.data(),
-                                  .h_before = reserve,
-                                  .kept = reserve + places * hidden,
-                                  .c0 = data_or_null<T>(forward.c0),
-                                  .doutput = call.doutput.data<T>(),
-                                  .doutput_batch = call.doutput.strides[0],
-                                  .doutput_time = call.doutput.strides[1],
-                                  .dh_last = data_or_null<T>(call.dh_last),
-                                  .dc_last = data_or_null<T>(call.dc_last),
-                                  .dprojected = call.dprojected.data<T>(),
-                                  .dnew = dnew.data(),
-                                  .dh0 = data_or_null<T>(call.dh0),
-                                  .dc0 = data_or_null<T>(call.dc0)};
-  const Batch rows(shape, forward.lengths, rows_at_once(hidden * all));
-  const int64_t bias_size = gates(kind) * bias_width;
-  const Scratch<T> partial(rows.blocks() * bias_size);
-  std::fill_n(partial.data(), rows.blocks() * bias_size, T(0));
-  parallel_for(rows.blocks(), 1, [&](int64_t begin, int64_t end) {
-    for (int64_t block = begin; block < end; ++block)
-      run_backward(pass, rows.block(block), partial.data() + block * bias_size);
-  });
-  if (call.dbias_hh) {
-    T* dbias = call.dbias_hh->data<T>();
-    for (int64_t i = 0; i < all; ++i) {
-      T sum = 0;
-      for (int64_t block = 0; block < rows.blocks(); ++block)
-        sum += partial[block * bias_size + i / hidden * bias_width + i % hidden];
-      dbias[i] = sum;
-    }
+  void pack() const {
+    pack_forward(call_.kind, hidden_, layout_.lanes, units_, call_.weight_hh.data<T>(), weight_.data());
+    pack_bias(call_.kind, hidden_, layout_.lanes, units_, data_or_null<T>(call_.bias_hh), bias_.data());
   }
-  // The weights' gradient over all positions at once. In a GRU the hidden part of the new gate has its own gradient.
-  const Matrix<T> before{reserve, hidden, 1};
-  const int64_t plain = gru ? 2 * hidden : all;
-  T* dweight = call.dweight_hh.data<T>();
-  parallel_gemm(plain, hidden, places, Matrix<T>{pass.dprojected, 1, all}, before, dweight, hidden, false);
-  if (gru)
-    parallel_gemm(hidden, hidden, places, Matrix<T>{dnew.data(), 1, hidden}, before, dweight + plain * hidden, hidden,
+  int64_t blocks() const { return rows_.blocks(); }
+  /// Multiply-adds of all blocks.
+  int64_t work() const { return batch_ * time_ * hidden_ * all_; }
+  void run(int64_t block) const {
+    T* reserve = data_or_null<T>(call_.reserve);
+    const RecurrentForward<T> pass{.kind = call_.kind,
+                                   .time = time_,
+                                   .hidden = hidden_,
+                                   .reverse = call_.reverse,
+                                   .projected = call_.projected.data<T>(),
+                                   .weight = weight_.data(),
+                                   .bias = bias_.data(),
+                                   .h0 = data_or_null<T>(call_.h0),
+                                   .c0 = data_or_null<T>(call_.c0),
+                                   .output = call_.output.data<T>(),
+                                   .output_batch = call_.output.strides[0],
+                                   .output_time = call_.output.strides[1],
+                                   .h_last = call_.h_last.data<T>(),
+                                   .c_last = data_or_null<T>(call_.c_last),
+                                   .h_before = reserve,
+                                   .kept = reserve ? reserve + batch_ * time_ * hidden_ : nullptr};
+    run_forward(pass, rows_.block(block));
+  }
+
+ private:
+  const RecurrentCall& call_;
+  int64_t batch_, time_, hidden_, all_;
+  RecurrentLayout layout_;
+  int64_t units_, width_;
+  Scratch<T> weight_, bias_;
+  Batch rows_;
+};
+
+// The same of a backward pass.
+template <class T>
+class BackwardPass {
+ public:
+  explicit BackwardPass(const RecurrentBackwardCall& call)
+      : call_(call),
+        kind_(call.forward.kind),
+        batch_(call.dprojected.shape[0]),
+        time_(call.dprojected.shape[1]),
+        hidden_(call.forward.weight_hh.shape[1]),
+        all_(gates(kind_) * hidden_),
+        layout_(recurrent_layout(sizeof(T))),
+        columns_(layout_.back_units * layout_.lanes),
+        bias_width_(round_up(hidden_, layout_.lanes)),
+        weight_(round_up(hidden_, columns_) * all_),
+        dnew_(is_gru() ? batch_ * time_ * hidden_ : 0),
+        rows_(call.dprojected, call.forward.lengths, rows_at_once(hidden_ * all_)),
+        dbias_(rows_.blocks() * gates(kind_) * bias_width_) {}
+
+  void pack() const { pack_backward(kind_, hidden_, columns_, call_.forward.weight_hh.data<T>(), weight_.data()); }
+  int64_t blocks() const { return rows_.blocks(); }
+  /// Multiply-adds of all blocks.
+  int64_t work() const { return batch_ * time_ * hidden_ * all_; }
+  void run(int64_t block) const {
+    const RecurrentCall& forward = call_.forward;
+    const T* reserve = forward.reserve->data<T>();
+    const RecurrentBackward<T> pass{.kind = kind_,
+                                    .time = time_,
+                                    .hidden = hidden_,
+                                    .reverse = forward.reverse,
+                                    .weight = weight_.data(),
+                                    .h_before = reserve,
+                                    .kept = reserve + batch_ * time_ * hidden_,
+                                    .c0 = data_or_null<T>(forward.c0),
+                                    .doutput = call_.doutput.data<T>(),
+                                    .doutput_batch = call_.doutput.strides[0],
+                                    .doutput_time = call_.doutput.strides[1],
+                                    .dh_last = data_or_null<T>(call_.dh_last),
+                                    .dc_last = data_or_null<T>(call_.dc_last),
+                                    .dprojected = call_.dprojected.data<T>(),
+                                    .dnew = dnew_.data(),
+                                    .dh0 = data_or_null<T>(call_.dh0),
+                                    .dc0 = data_or_null<T>(call_.dc0)};
+    T* dbias = dbias_.data() + block * gates(kind_) * bias_width_;
+    std::fill_n(dbias, gates(kind_) * bias_width_, T(0));
+    run_backward(pass, rows_.block(block), dbias);
+  }
+  void finish() const {
+    if (call_.dbias_hh) {
+      T* dbias = call_.dbias_hh->data<T>();
+      for (int64_t i = 0; i < all_; ++i) {
+        T sum = 0;
+        for (int64_t block = 0; block < blocks(); ++block)
+          sum += dbias_[(block * gates(kind_) + i / hidden_) * bias_width_ + i % hidden_];
+        dbias[i] = sum;
+      }
+    }
+    // The weights' gradient over all positions at once. In a GRU the hidden part of the new gate has its own gradient.
+    const Matrix<T> before{call_.forward.reserve->data<T>(), hidden_, 1};
+    const int64_t plain = is_gru() ? 2 * hidden_ : all_, places = batch_ * time_;
+    T* dweight = call_.dweight_hh.data<T>();
+    parallel_gemm(plain, hidden_, places, Matrix<T>{call_.dprojected.data<T>(), 1, all_}, before, dweight, hidden_,
                   false);
+    if (is_gru())
+      parallel_gemm(hidden_, hidden_, places, Matrix<T>{dnew_.data(), 1, hidden_}, before, dweight + plain * hidden_,
+                    hidden_, false);
+  }
+
+ private:
+  bool is_gru() const { return kind_ == RecurrentKind::gru; }
+
+  const RecurrentBackwardCall& call_;
+  RecurrentKind kind_;
+  int64_t batch_, time_, hidden_, all_;
+  RecurrentLayout layout_;
+  int64_t columns_, bias_width_;
+  Scratch<T> weight_, dnew_;
+  Batch rows_;
+  Scratch<T> dbias_;
+};
+
+// Runs the passes of a layer's directions, whose blocks of rows are one pool of work.
+template <class Pass, class Calls>
+void run_directions(const Calls& calls) {
+  std::optional<Pass> passes[2];
+  int64_t count = 0;
+  for (const auto& call : calls) passes[count++].emplace(call);
+  const int64_t blocks = passes[0]->blocks();
+  const bool pays = passes[0]->work() >= product_grain;  // to call other threads
+  parallel_for(count, pays ? 1 : count, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) passes[i]->pack();
+  });
+  parallel_for(count * blocks, pays ? 1 : std::max<int64_t>(count * blocks, 1), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) passes[i / blocks]->run(i % blocks);
+  });
+  if constexpr (requires { passes[0]->finish(); }) {
+    for (int64_t i = 0; i < count; ++i) passes[i]->finish();
+  }
 }
 
 }  // namespace
 
-void recurrent(const RecurrentCall& call) {
-  if (call.projected.dtype == DType::f64) return forward<double>(call);
-  if (call.projected.dtype == DType::f32) return forward<float>(call);
-  raise<DTypeError>({}, "recurrent: {} is neither f32 nor f64", call.projected.dtype);
+void recurrent(const RecurrentCalls& calls) {
+  const DType dtype = calls.front().projected.dtype;
+  if (dtype == DType::f64) return run_directions<ForwardPass<double>>(calls);
+  if (dtype == DType::f32) return run_directions<ForwardPass<float>>(calls);
+  raise<DTypeError>({}, "recurrent: {} is neither f32 nor f64", dtype);
 }
 
-void recurrent_backward(const RecurrentBackwardCall& call) {
-  if (call.dprojected.dtype == DType::f64) return backward<double>(call);
-  if (call.dprojected.dtype == DType::f32) return backward<float>(call);
-  raise<DTypeError>({}, "recurrent_backward: {} is neither f32 nor f64", call.dprojected.dtype);
+void recurrent_backward(const RecurrentBackwardCalls& calls) {
+  const DType dtype = calls.front().dprojected.dtype;
+  if (dtype == DType::f64) return run_directions<BackwardPass<double>>(calls);
+  if (dtype == DType::f32) return run_directions<BackwardPass<float>>(calls);
+  raise<DTypeError>({}, "recurrent_backward: {} is neither f32 nor f64", dtype);
 }
 
 }  // namespace fovea::cpu

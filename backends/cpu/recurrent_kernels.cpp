@@ -15,6 +15,7 @@
 #include "fovea/backends/cpu/gates-inl.h"
 #include "fovea/backends/cpu/recurrent_cells-inl.h"
 #include "fovea/backends/cpu/tiles-inl.h"
+#include "fovea/backends/cpu/transpose-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace fovea::cpu::HWY_NAMESPACE {
@@ -191,6 +192,17 @@ void backward_f64(const RecurrentBackward<double>& pass, const RecurrentRows& ro
   any_backward(pass, rows, dbias);
 }
 
+void transpose_lanes_f32(const float* from, int64_t from_stride, int64_t depth, float* to, int64_t to_stride) {
+  const hn::ScalableTag<float> d;
+  int64_t k = 0;
+#if HWY_TARGET != HWY_SCALAR
+  for (; k + 4 <= depth; k += 4) TransposeFourColumns(d, from + k, from_stride, to + k * to_stride, to_stride);
+#endif
+  for (; k < depth; ++k) {
+    for (size_t l = 0; l < hn::Lanes(d); ++l) to[k * to_stride + l] = from[l * from_stride + k];
+  }
+}
+
 RecurrentLayout layout_of(size_t element) {
   const size_t lanes = element == 8 ? hn::Lanes(hn::ScalableTag<double>()) : hn::Lanes(hn::ScalableTag<float>());
   return {static_cast<int64_t>(lanes), 2, back_vectors};
@@ -208,6 +220,7 @@ FOVEA_VERSIONS(forward_f32);
 FOVEA_VERSIONS(forward_f64);
 FOVEA_VERSIONS(backward_f32);
 FOVEA_VERSIONS(backward_f64);
+FOVEA_VERSIONS(transpose_lanes_f32);
 FOVEA_VERSIONS(layout_of);
 
 template <class T>
@@ -229,6 +242,16 @@ template void place_rows(const RecurrentForward<float>&, const RecurrentRows&, c
                          int64_t, CellRow<float>*);
 template void place_rows(const RecurrentForward<double>&, const RecurrentRows&, const CellStates<double>&, int64_t,
                          int64_t, CellRow<double>*);
+
+void transpose_lanes(const float* from, int64_t from_stride, int64_t depth, float* to, int64_t to_stride) {
+  FOVEA_DISPATCH(transpose_lanes_f32)(from, from_stride, depth, to, to_stride);
+}
+void transpose_lanes(const double* from, int64_t from_stride, int64_t depth, double* to, int64_t to_stride) {
+  const int64_t lanes = recurrent_layout(sizeof(double)).lanes;
+  for (int64_t k = 0; k < depth; ++k) {
+    for (int64_t l = 0; l < lanes; ++l) to[k * to_stride + l] = from[l * from_stride + k];
+  }
+}
 
 RecurrentLayout recurrent_layout(size_t element) { return FOVEA_DISPATCH(layout_of)(element); }
 void run_forward(const RecurrentForward<float>& pass, const RecurrentRows& rows) {

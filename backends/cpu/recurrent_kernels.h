@@ -72,6 +72,10 @@ struct RecurrentLayout {
 };
 RecurrentLayout recurrent_layout(size_t element);
 
+/// to [depth, lanes] = the transpose of from [lanes, depth], each with its stride of rows.
+void transpose_lanes(const float* from, int64_t from_stride, int64_t depth, float* to, int64_t to_stride);
+void transpose_lanes(const double* from, int64_t from_stride, int64_t depth, double* to, int64_t to_stride);
+
 void run_forward(const RecurrentForward<float>& pass, const RecurrentRows& rows);
 void run_forward(const RecurrentForward<double>& pass, const RecurrentRows& rows);
 /// Adds the rows' share of the gradient of the hidden bias to dbias [gates, hidden rounded up to whole vectors].

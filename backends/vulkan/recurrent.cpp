@@ -1,3 +1,5 @@
+#include <optional>
+
 #include "fovea/backends/vulkan/kernels.h"
 #include "fovea/backends/vulkan/views.h"
 #include "fovea/vulkan_shaders.h"
@@ -28,6 +30,7 @@ struct Layer {
     const auto tiles = [](int64_t n, int64_t tile) { return static_cast<uint64_t>((n + tile - 1) / tile); };
     groups = tiles(batch, across * rows) * tiles(hidden, across);
   }
+  bool is_empty() const { return batch * time * hidden == 0; }
   double work() const { return 2.0 * static_cast<double>(batch * hidden) * static_cast<double>(gates * hidden); }
   int64_t step(int64_t i, bool reverse) const { return reverse ? time - 1 - i : i; }
 };
@@ -40,80 +43,119 @@ void copy_or_clear(Engine& engine, const View* from, const View& to) {
   }
 }
 
-}  // namespace
-
-void recurrent(Engine& engine, const RecurrentCall& call) {
-  const Layer layer(engine, call);
-  if (layer.batch * layer.hidden == 0) return;
-  if (layer.time == 0) {
-    copy_or_clear(engine, call.h0, call.h_last);
-    if (call.c_last) copy_or_clear(engine, call.c0, *call.c_last);
-    return;
+/// The forward pass of one direction.
+class ForwardSteps {
+ public:
+  ForwardSteps(Engine& engine, const RecurrentCall& call)
+      : engine_(engine), call_(call), layer_(engine, call), h_(call.h0), c_(call.c0) {
+    if (layer_.is_empty()) {
+      if (layer_.batch * layer_.hidden == 0) return;
+      copy_or_clear(engine, call.h0, call.h_last);
+      if (call.c_last) copy_or_clear(engine, call.c0, *call.c_last);
+      return;
+    }
+    for (int i = 0; i < 2; ++i) states_[i] = engine.scratch(memory_[i], f32, {layer_.batch, layer_.hidden});
   }
-  // The state goes to and fro between two buffers and ends in h_last.
-  BufferRef memory[2];
-  View states[2];
-  for (int i = 0; i < 2; ++i) states[i] = engine.scratch(memory[i], f32, {layer.batch, layer.hidden});
-  const View* h = call.h0;
-  const View* c = call.c0;
-  for (int64_t i = 0; i < layer.time; ++i) {
-    const View* h_next = i + 1 == layer.time ? &call.h_last : &states[i % 2];
+
+  int64_t count() const { return layer_.is_empty() ? 0 : layer_.time; }
+
+  void step(int64_t i) {
+    const View* h_next = i + 1 == layer_.time ? &call_.h_last : &states_[i % 2];
     struct {
       uint64_t projected, weight, bias, lengths, h, h_next, c, c_next, out, reserve;
       uint32_t batch, time, hidden, t;
       int32_t out_batch, out_time;
-    } push{address_of(call.projected),
-           address_of(call.weight_hh),
-           address_of(call.bias_hh),
-           address_of(call.lengths),
-           address_of(h),
+    } push{address_of(call_.projected),
+           address_of(call_.weight_hh),
+           address_of(call_.bias_hh),
+           address_of(call_.lengths),
+           address_of(h_),
            address_of(h_next),
-           address_of(c),
-           address_of(call.c_last),
-           address_of(call.output),
-           address_of(call.reserve),
-           word(layer.batch),
-           word(layer.time),
-           word(layer.hidden),
-           word(layer.step(i, call.reverse)),
-           static_cast<int32_t>(call.output.strides[0]),
-           static_cast<int32_t>(call.output.strides[1])};
-    engine.launch({.code = shaders::recurrent,
-                   .constants = layer.constants,
-                   .name = "recurrent",
-                   .shape = call.output.shape,
-                   .reads = {&call.projected, &call.weight_hh, call.bias_hh, call.lengths, h, c},
-                   .writes = {h_next, call.c_last, &call.output, call.reserve},
-                   .groups = layer.groups,
-                   .work = layer.work()},
-                  push);
-    h = h_next;
-    c = call.c_last;
+           address_of(c_),
+           address_of(call_.c_last),
+           address_of(call_.output),
+           address_of(call_.reserve),
+           word(layer_.batch),
+           word(layer_.time),
+           word(layer_.hidden),
+           word(layer_.step(i, call_.reverse)),
+           static_cast<int32_t>(call_.output.strides[0]),
+           static_cast<int32_t>(call_.output.strides[1])};
+    engine_.launch({.code = shaders::recurrent,
+                    .constants = layer_.constants,
+                    .name = "recurrent",
+                    .shape = call_.output.shape,
+                    .reads = {&call_.projected, &call_.weight_hh, call_.bias_hh, call_.lengths, h_, c_},
+                    .writes = {h_next, call_.c_last, &call_.output, call_.reserve},
+                    .groups = layer_.groups,
+                    .work = layer_.work()},
+                   push);
+    h_ = h_next;
+    c_ = call_.c_last;
   }
-}
 
-void recurrent_backward(Engine& engine, const RecurrentBackwardCall& call) {
-  const RecurrentCall& forward = call.forward;
-  const Layer layer(engine, forward);
-  const int64_t positions = layer.batch * layer.time, inner = layer.gates * layer.hidden;
-  if (positions * layer.hidden == 0) {
-    fill(engine, call.dweight_hh, 0);
-    if (call.dbias_hh) fill(engine, *call.dbias_hh, 0);
-    if (call.dh0) copy_or_clear(engine, call.dh_last, *call.dh0);
-    if (call.dc0) copy_or_clear(engine, call.dc_last, *call.dc0);
-    return;
+ private:
+  Engine& engine_;
+  const RecurrentCall& call_;
+  Layer layer_;
+  // The state goes to and fro between two buffers and ends in h_last.
+  BufferRef memory_[2];
+  View states_[2];
+  const View *h_, *c_;
+};
+
+/// The backward pass of one direction.
+class BackwardSteps {
+ public:
+  BackwardSteps(Engine& engine, const RecurrentBackwardCall& call)
+      : engine_(engine),
+        call_(call),
+        layer_(engine, call.forward),
+        separate_(call.forward.kind == RecurrentKind::gru),
+        dh_in_(call.dh_last),
+        dc_in_(call.dc_last) {
+    if (layer_.is_empty()) {
+      fill(engine, call.dweight_hh, 0);
+      if (call.dbias_hh) fill(engine, *call.dbias_hh, 0);
+      if (call.dh0) copy_or_clear(engine, call.dh_last, *call.dh0);
+      if (call.dc0) copy_or_clear(engine, call.dc_last, *call.dc0);
+      return;
+    }
+    const Shape state{layer_.batch, layer_.hidden};
+    du_ = separate_ ? engine.scratch(du_memory_, f32, {positions(), inner()}) : call.dprojected;
+    dh_ = engine.scratch(dh_memory_, f32, state);
+    dc_ = engine.scratch(dc_memory_, f32, state);
   }
-  BufferRef du_memory, dh_memory, dc_memory;
-  const Shape state{layer.batch, layer.hidden};
-  // The gradients of the product are those of the projected input but for the gru's new gate.
-  const bool separate = forward.kind == RecurrentKind::gru;
-  const View own = separate ? engine.scratch(du_memory, f32, {positions, inner}) : View{};
-  const View& du = separate ? own : call.dprojected;
-  const View dh = engine.scratch(dh_memory, f32, state);
-  const View dc = engine.scratch(dc_memory, f32, state);
-  const View *dh_in = call.dh_last, *dc_in = call.dc_last;
-  uint32_t next = no_step;
-  const auto step = [&](uint32_t t, const View* dh_out, const View* dc_out, bool last) {
+
+  int64_t count() const { return layer_.is_empty() ? 0 : layer_.time; }
+
+  void step(int64_t i) { step(word(layer_.step(layer_.time - 1 - i, call_.forward.reverse)), &dh_, &dc_, false); }
+
+  void finish() {
+    if (layer_.is_empty()) return;
+    if (call_.dh0 || call_.dc0) step(0, call_.dh0, call_.dc0, true);
+    // dW = sum over positions of du h^T, and the bias's share of it.
+    View transposed = du_, hidden = *call_.forward.reserve;
+    transposed.shape = {inner(), positions()};
+    transposed.strides = {1, inner()};
+    hidden.offset += (layer_.reserved - 1) * layer_.hidden;
+    hidden.shape = {positions(), layer_.hidden};
+    hidden.strides = {layer_.reserved * layer_.hidden, 1};
+    matmul(engine_, {.a = transposed, .b = hidden, .out = call_.dweight_hh});
+    if (call_.dbias_hh) {
+      View rows = du_;
+      rows.shape = {positions(), inner()};
+      rows.strides = {inner(), 1};
+      sum_rows(engine_, rows, *call_.dbias_hh);
+    }
+  }
+
+ private:
+  int64_t positions() const { return layer_.batch * layer_.time; }
+  int64_t inner() const { return layer_.gates * layer_.hidden; }
+
+  void step(uint32_t t, const View* dh_out, const View* dc_out, bool last) {
+    const RecurrentCall& forward = call_.forward;
     struct {
       uint64_t weight, lengths, reserve, du, dprojected, doutput, dh, dh_next, dc, dc_next;
       uint32_t batch, time, hidden, t, t_next;
@@ -122,51 +164,66 @@ void recurrent_backward(Engine& engine, const RecurrentBackwardCall& call) {
     } push{address_of(forward.weight_hh),
            address_of(forward.lengths),
            address_of(forward.reserve),
-           address_of(du),
-           address_of(call.dprojected),
-           address_of(call.doutput),
-           address_of(dh_in),
+           address_of(du_),
+           address_of(call_.dprojected),
+           address_of(call_.doutput),
+           address_of(dh_in_),
            address_of(dh_out),
-           address_of(dc_in),
+           address_of(dc_in_),
            address_of(dc_out),
-           word(layer.batch),
-           word(layer.time),
-           word(layer.hidden),
+           word(layer_.batch),
+           word(layer_.time),
+           word(layer_.hidden),
            t,
-           next,
-           static_cast<int32_t>(call.doutput.strides[0]),
-           static_cast<int32_t>(call.doutput.strides[1]),
+           next_,
+           static_cast<int32_t>(call_.doutput.strides[0]),
+           static_cast<int32_t>(call_.doutput.strides[1]),
            last};
-    engine.launch({.code = shaders::recurrent_backward,
-                   .constants = layer.constants,
-                   .name = "recurrent_backward",
-                   .shape = forward.output.shape,
-                   .reads = {&forward.weight_hh, forward.lengths, forward.reserve, &du, &call.doutput, dh_in, dc_in},
-                   .writes = {last ? nullptr : &call.dprojected, last || !separate ? nullptr : &du, dh_out, dc_out},
-                   .groups = layer.groups,
-                   .work = layer.work()},
-                  push);
-    dh_in = dh_out;
-    dc_in = dc_out;
-    next = t;
-  };
-  for (int64_t i = layer.time; i-- > 0;) step(word(layer.step(i, forward.reverse)), &dh, &dc, false);
-  if (call.dh0 || call.dc0) step(0, call.dh0, call.dc0, true);
-
-  // dW = sum over positions of du h^T, and the bias's share of it.
-  View transposed = du, hidden = *forward.reserve;
-  transposed.shape = {inner, positions};
-  transposed.strides = {1, inner};
-  hidden.offset += (layer.reserved - 1) * layer.hidden;
-  hidden.shape = {positions, layer.hidden};
-  hidden.strides = {layer.reserved * layer.hidden, 1};
-  matmul(engine, {.a = transposed, .b = hidden, .out = call.dweight_hh});
-  if (call.dbias_hh) {
-    View rows = du;
-    rows.shape = {positions, inner};
-    rows.strides = {inner, 1};
-    sum_rows(engine, rows, *call.dbias_hh);
+    engine_.launch(
+        {.code = shaders::recurrent_backward,
+         .constants = layer_.constants,
+         .name = "recurrent_backward",
+         .shape = forward.output.shape,
+         .reads = {&forward.weight_hh, forward.lengths, forward.reserve, &du_, &call_.doutput, dh_in_, dc_in_},
+         .writes = {last ? nullptr : &call_.dprojected, last || !separate_ ? nullptr : &du_, dh_out, dc_out},
+         .groups = layer_.groups,
+         .work = layer_.work()},
+        push);
+    dh_in_ = dh_out;
+    dc_in_ = dc_out;
+    next_ = t;
   }
+
+  Engine& engine_;
+  const RecurrentBackwardCall& call_;
+  Layer layer_;
+  bool separate_;  // the gradients of the product are those of the projected input but for the gru's new gate
+  BufferRef du_memory_, dh_memory_, dc_memory_;
+  View du_, dh_, dc_;
+  const View *dh_in_, *dc_in_;
+  uint32_t next_ = no_step;
+};
+
+/// Steps of the directions side by side: no barrier stands between two that touch different memory.
+template <class Steps, class Calls>
+void run_directions(Engine& engine, const Calls& calls) {
+  std::optional<Steps> directions[2];
+  size_t count = 0;
+  for (const auto& call : calls) directions[count++].emplace(engine, call);
+  const std::span all(directions, count);
+  for (int64_t i = 0; i < all.front()->count(); ++i) {
+    for (auto& direction : all) direction->step(i);
+  }
+  if constexpr (requires { all.front()->finish(); }) {
+    for (auto& direction : all) direction->finish();
+  }
+}
+
+}  // namespace
+
+void recurrent(Engine& engine, const RecurrentCalls& calls) { run_directions<ForwardSteps>(engine, calls); }
+void recurrent_backward(Engine& engine, const RecurrentBackwardCalls& calls) {
+  run_directions<BackwardSteps>(engine, calls);
 }
 
 }  // namespace fovea::vulkan

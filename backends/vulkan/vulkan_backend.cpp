@@ -146,16 +146,16 @@ void VulkanBackend::random(const RandomCall& call) {
   vulkan::random(engine_, call);
 }
 
-void VulkanBackend::recurrent(const RecurrentCall& call) {
-  if (recorded(*this, &Backend::recurrent, call)) return;
+void VulkanBackend::recurrent(const RecurrentCalls& calls) {
+  if (recorded(*this, &Backend::recurrent, calls)) return;
   const Lock lock(mutex_);
-  vulkan::recurrent(engine_, call);
+  vulkan::recurrent(engine_, calls);
 }
 
-void VulkanBackend::recurrent_backward(const RecurrentBackwardCall& call) {
-  if (recorded(*this, &Backend::recurrent_backward, call)) return;
+void VulkanBackend::recurrent_backward(const RecurrentBackwardCalls& calls) {
+  if (recorded(*this, &Backend::recurrent_backward, calls)) return;
   const Lock lock(mutex_);
-  vulkan::recurrent_backward(engine_, call);
+  vulkan::recurrent_backward(engine_, calls);
 }
 
 void VulkanBackend::convolution(const ConvolutionCall& call) {

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <array>
 #include <optional>
 
 #include "backends/array.h"
@@ -74,18 +75,21 @@ struct Layer {
             .c_last = s.lstm() ? &c_last : nullptr,
             .reserve = with_reserve ? &reserve : nullptr};
   }
-  void forward() const { cpu().recurrent(call()); }
+  void forward() const { cpu().recurrent(std::array{call()}); }
   void backward() const {
     const RecurrentCall done = call();
-    cpu().recurrent_backward({.forward = done,
-                              .doutput = doutput,
-                              .dh_last = s.with_state ? &dh_last : nullptr,
-                              .dc_last = s.with_state && s.lstm() ? &dc_last : nullptr,
-                              .dprojected = dprojected,
-                              .dweight_hh = dweight,
-                              .dbias_hh = s.with_bias ? &dbias : nullptr,
-                              .dh0 = s.with_state ? &dh0 : nullptr,
-                              .dc0 = s.with_state && s.lstm() ? &dc0 : nullptr});
+    cpu().recurrent_backward(std::array{backward_call(done)});
+  }
+  RecurrentBackwardCall backward_call(const RecurrentCall& done) const {
+    return {.forward = done,
+            .doutput = doutput,
+            .dh_last = s.with_state ? &dh_last : nullptr,
+            .dc_last = s.with_state && s.lstm() ? &dc_last : nullptr,
+            .dprojected = dprojected,
+            .dweight_hh = dweight,
+            .dbias_hh = s.with_bias ? &dbias : nullptr,
+            .dh0 = s.with_state ? &dh0 : nullptr,
+            .dc0 = s.with_state && s.lstm() ? &dc0 : nullptr};
   }
 };
 
@@ -263,12 +267,33 @@ TEST(Recurrent, BackwardInFloatEqualsThatInDouble) {
   }
 }
 
+TEST(Recurrent, TwoDirectionsAtOnceGiveTheBitsOfEachAlone) {
+  for (Setting s : settings({{1, 9, 130}, {37, 7, 20}, {0, 3, 4}}, f32)) {
+    Setting back = s;
+    back.reverse = !s.reverse;
+    const Layer one(s), other(back), both_one(s), both_other(back);
+    for (const Layer* layer : {&one, &other}) {
+      layer->forward();
+      layer->backward();
+    }
+    const RecurrentCall calls[] = {both_one.call(), both_other.call()};
+    cpu().recurrent(calls);
+    cpu().recurrent_backward(std::array{both_one.backward_call(calls[0]), both_other.backward_call(calls[1])});
+    for (const auto& [alone, together] : {std::pair{&one, &both_one}, {&other, &both_other}}) {
+      EXPECT_EQ(alone->output.bytes(), together->output.bytes());
+      EXPECT_EQ(alone->h_last.bytes(), together->h_last.bytes());
+      EXPECT_EQ(alone->dprojected.bytes(), together->dprojected.bytes());
+      EXPECT_EQ(alone->dweight.bytes(), together->dweight.bytes());
+    }
+  }
+}
+
 TEST(Recurrent, NeedsNoReserveForInference) {
   for (const Setting& s : settings({{17, 7, 17}}, f32)) {
     const Layer with(s), without(s);
     with.forward();
     const RecurrentCall call = without.call(false);
-    cpu().recurrent(call);
+    cpu().recurrent(std::array{call});
     EXPECT_EQ(with.output.bytes(), without.output.bytes());
     EXPECT_EQ(with.h_last.bytes(), without.h_last.bytes());
   }

@@ -1,3 +1,5 @@
+#include <array>
+
 #include "vulkan/mirror.h"
 
 namespace fovea::test {
@@ -66,16 +68,16 @@ void run(Backend& device, const Setting& s, const T& projected, const T& weight,
                               .h_last = h_last,
                               .c_last = lstm ? &c_last : nullptr,
                               .reserve = &reserve};
-  device.recurrent(forward);
-  device.recurrent_backward({.forward = forward,
-                             .doutput = doutput,
-                             .dh_last = s.with_state ? &dh_last : nullptr,
-                             .dc_last = s.with_state && lstm ? &dc_last : nullptr,
-                             .dprojected = dprojected,
-                             .dweight_hh = dweight,
-                             .dbias_hh = s.with_bias ? &dbias : nullptr,
-                             .dh0 = s.with_state ? &dh0 : nullptr,
-                             .dc0 = s.with_state && lstm ? &dc0 : nullptr});
+  device.recurrent(std::array{forward});
+  device.recurrent_backward(std::array{RecurrentBackwardCall{.forward = forward,
+                                                             .doutput = doutput,
+                                                             .dh_last = s.with_state ? &dh_last : nullptr,
+                                                             .dc_last = s.with_state && lstm ? &dc_last : nullptr,
+                                                             .dprojected = dprojected,
+                                                             .dweight_hh = dweight,
+                                                             .dbias_hh = s.with_bias ? &dbias : nullptr,
+                                                             .dh0 = s.with_state ? &dh0 : nullptr,
+                                                             .dc0 = s.with_state && lstm ? &dc0 : nullptr}});
 }
 
 void expect_agreement(const Setting& s) {
@@ -125,18 +127,60 @@ TEST_F(RecurrentTest, AStepIsOneDispatch) {
   const Layer l({.kind = Kind::lstm, .batch = 4, .time = 20, .hidden = 8});
   const Mirror projected(l.projected), weight(l.weight), output(l.output), h_last(l.h_last), c_last(l.c_last);
   const uint64_t before = vulkan_counters().dispatches;
-  gpu().recurrent({.kind = Kind::lstm,
-                   .projected = projected,
-                   .weight_hh = weight,
-                   .bias_hh = nullptr,
-                   .lengths = nullptr,
-                   .h0 = nullptr,
-                   .c0 = nullptr,
-                   .output = output,
-                   .h_last = h_last,
-                   .c_last = &c_last,
-                   .reserve = nullptr});
+  gpu().recurrent(std::array{RecurrentCall{.kind = Kind::lstm,
+                                           .projected = projected,
+                                           .weight_hh = weight,
+                                           .bias_hh = nullptr,
+                                           .lengths = nullptr,
+                                           .h0 = nullptr,
+                                           .c0 = nullptr,
+                                           .output = output,
+                                           .h_last = h_last,
+                                           .c_last = &c_last,
+                                           .reserve = nullptr}});
   EXPECT_EQ(vulkan_counters().dispatches - before, 20u);
+}
+
+TEST_F(RecurrentTest, DirectionsShareTheirBarriersAndGiveTheBitsOfEachAlone) {
+  const auto barriers = [](auto work) {
+    const uint64_t before = vulkan_counters().barriers;
+    work();
+    return vulkan_counters().barriers - before;
+  };
+  Setting s{.kind = Kind::lstm, .batch = 4, .time = 20, .hidden = 8};
+  const Layer one(s);
+  s.reverse = true;
+  const Layer other(s);
+  const auto mirrors = [](const Layer& l) {
+    return std::array{Mirror(l.projected), Mirror(l.weight), Mirror(l.output), Mirror(l.h_last), Mirror(l.c_last)};
+  };
+  const auto call = [](const std::array<Mirror, 5>& of, bool reverse) {
+    return RecurrentCall{.kind = Kind::lstm,
+                         .projected = of[0],
+                         .weight_hh = of[1],
+                         .bias_hh = nullptr,
+                         .lengths = nullptr,
+                         .h0 = nullptr,
+                         .c0 = nullptr,
+                         .reverse = reverse,
+                         .output = of[2],
+                         .h_last = of[3],
+                         .c_last = &of[4],
+                         .reserve = nullptr};
+  };
+  const auto one_alone = mirrors(one), other_alone = mirrors(other), one_of_two = mirrors(one),
+             other_of_two = mirrors(other);
+  const uint64_t alone = barriers([&] { gpu().recurrent(std::array{call(one_alone, false)}); });
+  gpu().recurrent(std::array{call(other_alone, true)});
+  const uint64_t together = barriers([&] {
+    gpu().recurrent(std::array{call(one_of_two, false), call(other_of_two, true)});
+  });
+  EXPECT_GE(alone, 19u) << "each step reads what the last has written";
+  EXPECT_LE(together, alone + 1);
+  for (size_t i : {2, 3, 4}) {
+    EXPECT_EQ(one_alone[i].pull().values(), one_of_two[i].pull().values());
+    EXPECT_EQ(other_alone[i].pull().values(), other_of_two[i].pull().values());
+  }
 }
 
 }  // namespace
