@@ -5,7 +5,7 @@
 #     asan      the core's tests under the address, leak and undefined-behaviour sanitizers; this and fuzz need Clang
 #     tsan      the tests of the data loaders and of the pool of threads under the thread sanitizer
 #     memcheck  the tests of tensor and autograd under valgrind
-#     fuzz      readers of files on inputs that libFuzzer makes, a minute each
+#     fuzz      readers of files on inputs that libFuzzer makes, FOVEA_FUZZ_SECONDS (60) each
 set -euo pipefail
 cd "$(dirname "$0")/.."
 readonly stages=(tests asan tsan memcheck fuzz)
@@ -46,7 +46,7 @@ run_asan() {
 
 run_fuzz() {
   has_clang || return 0
-  scripts/build.sh fuzz "${core[@]}" -- --target fuzzers
+  scripts/build.sh fuzz "${core[@]}" -DFOVEA_FUZZ_SECONDS="${FOVEA_FUZZ_SECONDS:-60}" -- --target fuzzers
   ctest --preset fuzz -j "$(nproc)"
 }
 
