@@ -223,8 +223,9 @@ void check(const std::vector<RecurrentDirection>& directions, Caller caller) {
     const RecurrentDirection& first = directions[0];
     if (d.options.kind != first.options.kind || d.projected.shape() != first.projected.shape() ||
         d.projected.dtype() != first.projected.dtype()) {
-      raise<ShapeError>(caller, "recurrent: directions of one layer differ: {} {} and {} {}", first.projected.dtype(),
-                        first.projected.shape(), d.projected.dtype(), d.projected.shape());
+      raise<ShapeError>(caller,
+                        "recurrent: the directions of a layer differ in kind, dtype or input gates: {} {} and {} {}",
+                        first.projected.dtype(), first.projected.shape(), d.projected.dtype(), d.projected.shape());
     }
   }
 }

@@ -97,6 +97,16 @@ Checks recurrence() {
       }
     }
   }
+  // Both directions at once, and what only one of them gives.
+  for (const bool both : {true, false}) {
+    checks.push_back(
+        {{any_number({2, 3, 6}), any_number({6, 2}), any_number({6}), any_number({2, 3, 6}), any_number({6, 2})},
+         [=](const Inputs& x) {
+           const std::vector<RecurrentResult> r =
+               recurrent({{x[0], x[1], x[2], {}}, {x[3], x[4], {}, {.reverse = true}}});
+           return both ? Outputs{r[0].output, r[1].output, r[1].h} : Outputs{r[1].output};
+         }});
+  }
   return checks;
 }
 

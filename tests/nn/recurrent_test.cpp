@@ -268,6 +268,13 @@ TEST(Recurrent, NamesMisuse) {
   EXPECT_ERROR(layer.forward(ones({2, 5, 3}), {}, {{}, ones({1, 2, 4})}), "GRU: only an LSTM has a cell state");
   EXPECT_ERROR(layer.forward(ones({2, 5, 3}), ones({2})), "recurrent: lengths must be i32, not f32 (recurrent_test.c");
   EXPECT_ERROR(layer.forward(ones({2, 5, 3}), zeros({3}, {.dtype = i32})), "recurrent: lengths [3] for a batch of 2");
+  const RecurrentDirection one{ones({2, 5, 12}), ones({12, 4}), {}, {}};
+  RecurrentDirection other = one;
+  other.projected = ones({2, 6, 12});
+  EXPECT_ERROR(recurrent(std::vector<RecurrentDirection>{}), "recurrent: a layer has one direction or two, not 0");
+  EXPECT_ERROR(
+      recurrent(std::vector{one, other}),
+      "recurrent: the directions of a layer differ in kind, dtype or input gates: f32 [2, 5, 12] and f32 [2, 6, 12]");
   EXPECT_ERROR(GRU(3, 0), "GRU: input 3, hidden 0 and layers 1 must be positive (recurrent_test.cpp:");
 }
 
