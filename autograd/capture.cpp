@@ -121,7 +121,10 @@ void CapturedStep::record(Plan& plan, std::span<const Tensor> arguments, std::sp
   if (plan.recordings++ > 0) {
     if (trace == plan.trace) {
       plan.trace = {};
-      if (device) plan.steps = std::make_unique<StepPlan>(std::move(step), *device);
+      if (device) {
+        device->empty_cache();  // what the recordings left would lie beside the plan's memory
+        plan.steps = std::make_unique<StepPlan>(std::move(step), *device);
+      }
       plan.arguments.resize(arguments.size());
       return;
     }

@@ -427,8 +427,10 @@ class Backend {
   /// Takes a buffer back whose last reference is gone; called by BufferRef alone.
   virtual void recycle(Buffer* buffer) noexcept = 0;
   virtual MemoryStats memory() const = 0;
-  /// Bounds the bytes kept for reuse and gives back what is over.
-  virtual void set_cache_limit(size_t bytes) = 0;
+  /// Bounds the bytes kept for reuse and gives back what is over. Returns the bound before.
+  virtual size_t set_cache_limit(size_t bytes) = 0;
+  /// Gives back all that is kept for reuse.
+  void empty_cache() { set_cache_limit(set_cache_limit(0)); }
 
   virtual void write(Buffer& buffer, size_t offset, const void* source, size_t bytes) = 0;
   virtual void read(const Buffer& buffer, size_t offset, void* destination, size_t bytes) = 0;

@@ -25,7 +25,7 @@ class RecordingKernels final : public Backend {
   BufferRef allocate(size_t bytes) override;
   void recycle(Buffer* buffer) noexcept override { device_->recycle(buffer); }
   MemoryStats memory() const override { return device_->memory(); }
-  void set_cache_limit(size_t bytes) override { device_->set_cache_limit(bytes); }
+  size_t set_cache_limit(size_t bytes) override { return device_->set_cache_limit(bytes); }
   void write(Buffer& buffer, size_t offset, const void* source, size_t bytes) override;
   void read(const Buffer&, size_t, void*, size_t) override;
   void synchronize() override { device_->synchronize(); }

@@ -208,9 +208,7 @@ Allocator::Block* Allocator::from_system(size_t capacity, bool small) {
     if (admitted) held_ -= header + capacity;
     if (retry) break;
     // What is kept may be just what is missing.
-    const size_t limit = limit_.load();
-    set_limit(0);
-    set_limit(limit);
+    set_limit(set_limit(0));
   }
   if (const size_t limit = memory_limit(Device::Kind::cpu)) {
     raise<OutOfMemoryError>({}, "cpu: no memory for {} bytes ({} in use, {} allowed)", capacity, stats().live, limit);
@@ -368,9 +366,9 @@ void Allocator::evict() noexcept {
   }
 }
 
-void Allocator::set_limit(size_t bytes) {
+size_t Allocator::set_limit(size_t bytes) {
   const std::lock_guard lock(mutex_);
-  limit_.store(bytes);
+  const size_t before = limit_.exchange(bytes);
   thread_limit_.store(std::min<size_t>(bytes / 16, size_t{16} << 20));
   if (ThreadCache* cache = current_) {
     if (cache->cached.load(std::memory_order_relaxed) > thread_limit_.load()) {
@@ -379,6 +377,7 @@ void Allocator::set_limit(size_t bytes) {
     }
   }
   evict();
+  return before;
 }
 
 MemoryStats Allocator::stats() const {

@@ -32,8 +32,8 @@ class Allocator {
 
   MemoryStats stats() const;
   /// Bounds the bytes kept and gives back what is over: at once for what is shared or this thread's own, at their next
-  /// request for other threads'.
-  void set_limit(size_t bytes);
+  /// request for other threads'. Returns the bound before.
+  size_t set_limit(size_t bytes);
 
  private:
   struct Block;

@@ -17,7 +17,7 @@ class CpuBackend final : public Backend {
   BufferRef allocate(size_t bytes) override;
   void recycle(Buffer* buffer) noexcept override { allocator_.recycle(buffer); }
   MemoryStats memory() const override { return allocator_.stats(); }
-  void set_cache_limit(size_t bytes) override { allocator_.set_limit(bytes); }
+  size_t set_cache_limit(size_t bytes) override { return allocator_.set_limit(bytes); }
 
   void write(Buffer& buffer, size_t offset, const void* source, size_t bytes) override;
   void read(const Buffer& buffer, size_t offset, void* destination, size_t bytes) override;

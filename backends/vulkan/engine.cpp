@@ -146,11 +146,13 @@ void Engine::synchronize() {
 
 void Engine::drain() { recorder_.wait(recorder_.open_batch() - 1); }
 
-void Engine::set_cache_limit(size_t limit) {
-  memory_.set_cache_limit(limit);
-  if (!memory_.over_limit()) return;
-  synchronize();
-  memory_.trim(recorder_.completed());
+size_t Engine::set_cache_limit(size_t limit) {
+  const size_t before = memory_.set_cache_limit(limit);
+  if (memory_.over_limit()) {
+    synchronize();
+    memory_.trim(recorder_.completed());
+  }
+  return before;
 }
 
 uint64_t Engine::upload_parameters(std::span<const std::byte> bytes) {

@@ -76,7 +76,7 @@ class Engine {
   void synchronize();
   /// Waits for what was submitted, and leaves what is still being recorded.
   void drain();
-  void set_cache_limit(size_t limit);
+  size_t set_cache_limit(size_t limit);
   VulkanCounters counters();
   /// Parameters too large to push, where the kernel that is recorded next finds them.
   uint64_t upload_parameters(std::span<const std::byte> bytes);

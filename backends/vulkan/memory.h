@@ -2,6 +2,7 @@
 
 #include <array>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "fovea/backends/backend.h"
@@ -51,7 +52,8 @@ class Memory {
   VulkanBuffer* allocate(size_t bytes);
   void recycle(VulkanBuffer* buffer) noexcept;
   MemoryStats stats() const;
-  void set_cache_limit(size_t bytes) { cache_limit_ = bytes; }
+  /// Returns the limit before.
+  size_t set_cache_limit(size_t bytes) { return std::exchange(cache_limit_, bytes); }
   bool over_limit() const { return reserved_ - live_ > cache_limit_; }
   /// Gives unused blocks back to the driver until the cache is within its limit, or empty. `completed` is the last
   /// submit that the device has finished; a block of later use stays.

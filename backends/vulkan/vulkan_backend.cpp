@@ -34,9 +34,9 @@ MemoryStats VulkanBackend::memory() const {
   return engine_.memory().stats();
 }
 
-void VulkanBackend::set_cache_limit(size_t bytes) {
+size_t VulkanBackend::set_cache_limit(size_t bytes) {
   const Lock lock(mutex_);
-  engine_.set_cache_limit(bytes);
+  return engine_.set_cache_limit(bytes);
 }
 
 void VulkanBackend::write(Buffer& buffer, size_t offset, const void* source, size_t bytes) {

@@ -17,7 +17,7 @@ class VulkanBackend final : public Backend {
   BufferRef allocate(size_t bytes) override;
   void recycle(Buffer* buffer) noexcept override;
   MemoryStats memory() const override;
-  void set_cache_limit(size_t bytes) override;
+  size_t set_cache_limit(size_t bytes) override;
   void write(Buffer& buffer, size_t offset, const void* source, size_t bytes) override;
   void read(const Buffer& buffer, size_t offset, void* destination, size_t bytes) override;
   void synchronize() override;

@@ -82,9 +82,13 @@ TEST(Allocator, KeepsNoMoreThanItsLimit) {
   for (auto& each : small) each = cpu().allocate(10000);
   small.clear();
   EXPECT_LE(cached(), size_t{10} << 20);
-  cpu().set_cache_limit(0);
+  EXPECT_EQ(cpu().set_cache_limit(size_t{1} << 30), size_t{10} << 20);
+  cpu().allocate(1 << 20);
+  EXPECT_GT(cached(), 0u);
+  cpu().empty_cache();
   EXPECT_EQ(cached(), 0u);
-  cpu().set_cache_limit(size_t{1} << 30);
+  cpu().allocate(1 << 20);
+  EXPECT_GT(cached(), 0u) << "the limit is what it was";
 }
 
 TEST(Allocator, BuffersMayEndOnAnotherThread) {

@@ -173,6 +173,21 @@ TEST_P(OnEveryDevice, CaptureSparseGradientsFollowTheirIndices) {
   EXPECT_EQ(trained(true), trained(false));
 }
 
+TEST(Capture, GivesBackWhatTheRecordingsLeft) {
+  const int threads = num_threads();
+  set_num_threads(1);
+  Backend& device = backend(Device::cpu());
+  device.empty_cache();
+  const size_t elsewhere = device.memory().cached;  // in other threads' hands
+  const Tensor x = ones({300, 300});
+  auto step = capture([&] { return sum(exp(matmul(x, x) * 0.001)); });
+  std::vector<Tensor> results{step()};
+  EXPECT_GT(device.memory().cached, elsewhere);
+  while (step.stats().plans == 0) results.push_back(step());
+  EXPECT_EQ(device.memory().cached, elsewhere);
+  set_num_threads(threads);
+}
+
 TEST(Capture, NamesTheLineThatReadsAValue) {
   const Tensor x = ones({2});
   auto step = capture([&] {
