@@ -7,7 +7,6 @@
 #include "fovea/backends/cpu/map_copy.h"
 #include "fovea/backends/cpu/product_blocks.h"
 #include "fovea/backends/cpu/scratch.h"
-#include "fovea/backends/cpu/simd.h"
 
 #if defined(__x86_64__) && defined(__linux__)
 #define FOVEA_HAS_BF16 1
@@ -33,9 +32,11 @@ constexpr int64_t tile_words = side * side;  // of 32 bits
 constexpr int lines_at_once = 8;             // of a tile, where vectors multiply: their sums fill half of the registers
 
 Bf16Unit unit_of_this_machine() {
-  unsigned a = 0, b = 0, c = 0, d = 0;
-  if (!(simd_targets() & HWY_AVX3) || !__get_cpuid_count(7, 1, &a, &b, &c, &d) || !(a >> 5 & 1))  // AVX512-BF16
+  __builtin_cpu_init();
+  if (!__builtin_cpu_supports("avx512bf16") || !__builtin_cpu_supports("avx512vl") ||
+      !__builtin_cpu_supports("avx512bw") || !__builtin_cpu_supports("avx512dq"))
     return Bf16Unit::none;
+  unsigned a = 0, b = 0, c = 0, d = 0;
   const bool has_tiles =
       __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d >> 24 & 1) && (d >> 22 & 1);  // AMX-TILE, AMX-BF16
   // The kernel saves tiles only for processes that asked (x86/xstate.rst): ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA.
@@ -72,7 +73,7 @@ FOVEA_BF16 void pack_lines(const T* x, int64_t line, int64_t lines, int64_t dept
 /// Up to 16 lines by up to 32 steps of the depth into a tile: [line][pair] or, with `by_pairs`, [pair][line].
 template <class T>
 FOVEA_BF16 void pack_tile(const T* x, int64_t line, int64_t step, int64_t lines, int64_t depth, bool by_pairs,
-                           uint32_t* to) {
+                          uint32_t* to) {
   alignas(64) uint32_t turned[tile_words];
   if (step == 1) {
     pack_lines(x, line, lines, depth, by_pairs ? turned : to);
@@ -130,7 +131,7 @@ struct alignas(64) TileShapes {
 /// R by V tiles of c, rows `stride` apart: `steps` tiles of each of R strips of rows by V panels.
 template <int R, int V>
 FOVEA_BF16 void multiply_tiles(const uint32_t* rows, const uint32_t* panels, int64_t steps, float* c, int64_t stride,
-                                bool accumulate) {
+                               bool accumulate) {
   asm volatile("" ::: "memory");  // GCC does not know that loading a tile reads memory
   const int64_t strip = steps * tile_words;
   const auto bytes = static_cast<size_t>(stride) * sizeof(float);

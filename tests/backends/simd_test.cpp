@@ -25,7 +25,7 @@ int64_t wanted_targets() {
 const bool is_limited = [] {
   if (const int64_t targets = wanted_targets()) {
     cpu::limit_simd_targets(targets);
-    cpu::limit_bf16_unit(cpu::Bf16Unit::vectors);
+    cpu::limit_bf16_unit(targets & HWY_AVX3 ? cpu::Bf16Unit::vectors : cpu::Bf16Unit::none);
     return true;
   }
   return false;
