@@ -180,7 +180,7 @@ TEST_F(MalformedFiles, Idx) {
       IMAGE_CLASSIFIER, train(),
       {
           {"images.idx", "", ": byte 0: the file ends early, within its header"},
-          {"images.idx", "PK" + good.substr(2), ": byte 0: not an IDX file: it begins with 0 0"},
+          {"images.idx", "PK" + good.substr(2), ": byte 0: not an IDX file, which begins with two zero bytes"},
           {"images.idx", overwritten(good, 2, "\x07"), ": byte 2: 0x07 is no type of elements"},
           {"images.idx", overwritten(good, 3, bytes({0})), ": byte 3: an array of 0 axes"},
           {"images.idx", good.substr(0, 10), ": byte 10: the file ends early, within its header"},
