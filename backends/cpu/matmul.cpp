@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
+#include <optional>
 
 #include "fovea/backends/cpu/bf16_product.h"
 #include "fovea/backends/cpu/copy.h"
@@ -100,10 +101,13 @@ struct Turns {
   }
 };
 
-bool takes_rows_in_turns(int64_t m, int64_t n, const Turns& turns, bool bf16) {
+// Nothing where a product of so many `batches` is better cut into pieces.
+std::optional<Turns> take_turns(int64_t batches, int64_t m, int64_t n, int64_t k, bool bf16) {
   const int64_t threads = detail::threads_for(m);
-  return (has_tile_product() || bf16) && threads > 1 && m >= 128 * threads && n > skinny_rows &&
-         m * turns.columns * turns.depth >= 4 * product_grain * (bf16 ? bf16_speed : 1);
+  if (batches != 1 || threads == 1 || m < 128 * threads || n <= skinny_rows || !(has_tile_product() || bf16)) return {};
+  const Turns turns(m, n, k, bf16);
+  if (m * turns.columns * turns.depth < 4 * product_grain * (bf16 ? bf16_speed : 1)) return {};
+  return turns;
 }
 
 // Operands of type In, results of type T.
@@ -144,15 +148,15 @@ void multiply(const MatmulCall& call) {
   };
   const bool adds = call.accumulate || bias;
   const bool bf16 = call.bf16_operands || std::is_same_v<In, BFloat16>;
-  const Turns turns(p.m, p.n, p.k, bf16);
-  if (!std::is_same_v<T, double> && p.batch.numel() == 1 && takes_rows_in_turns(p.m, p.n, turns, bf16)) {
+  const auto turns = std::is_same_v<T, double> ? std::nullopt : take_turns(p.batch.numel(), p.m, p.n, p.k, bf16);
+  if (turns) {
     const uint64_t name = name_operands();
-    const int64_t down = (p.m + turns.rows - 1) / turns.rows, across = (p.n + turns.columns - 1) / turns.columns;
-    for (int64_t first = 0; first < p.k; first += turns.depth) {
-      const int64_t depth = std::min(turns.depth, p.k - first);
+    const int64_t down = (p.m + turns->rows - 1) / turns->rows, across = (p.n + turns->columns - 1) / turns->columns;
+    for (int64_t first = 0; first < p.k; first += turns->depth) {
+      const int64_t depth = std::min(turns->depth, p.k - first);
       parallel_for(down * across, 1, [&](int64_t item, int64_t) {
-        const int64_t row = item % down * turns.rows, column = item / down * turns.columns;
-        const int64_t rows = std::min(turns.rows, p.m - row), columns = std::min(turns.columns, p.n - column);
+        const int64_t row = item % down * turns->rows, column = item / down * turns->columns;
+        const int64_t rows = std::min(turns->rows, p.m - row), columns = std::min(turns->columns, p.n - column);
         thread_local RightOperand<In> kept;
         kept.take(name, columns, depth, right.at(first, column), call.bf16_operands);
         T* c = out.data<T>() + row * stride + column;
