@@ -28,7 +28,10 @@ def output_of(command):
 
 
 def run(command):
-    return next(json.loads(line) for line in output_of(command).splitlines() if line.startswith("{"))
+    lines = [json.loads(line) for line in output_of(command).splitlines() if line.startswith("{")]
+    if not lines:
+        sys.exit(f"{' '.join(command)} printed no figures")
+    return lines[0]
 
 
 def workloads_of_both(bench, python):
