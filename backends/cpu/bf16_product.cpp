@@ -199,13 +199,13 @@ void multiply_strips(int64_t m, bool wide, const uint32_t* rows, const uint32_t*
 }
 
 /// Up to 32 by 32 elements of c; where they fill no whole tiles, they go by way of `edge`.
-void multiply_corner(int64_t m, int64_t n, int64_t steps, const uint32_t* rows, const uint32_t* panels, float* c,
-                     int64_t stride, bool accumulate, float* edge) {
+void multiply_corner(bool tiles, int64_t m, int64_t n, int64_t steps, const uint32_t* rows, const uint32_t* panels,
+                     float* c, int64_t stride, bool accumulate, float* edge) {
   const bool tall = m > side, wide = n > side, whole = m % side == 0 && n % side == 0;
   float* to = whole ? c : edge;
   const int64_t to_stride = whole ? stride : 2 * side;
   for (int64_t i = 0; i < m && accumulate && !whole; ++i) std::copy_n(c + i * stride, n, edge + i * to_stride);
-  if (unit() == Bf16Unit::tiles) {
+  if (tiles) {
     const auto multiply = tall ? (wide ? multiply_tiles<2, 2> : multiply_tiles<2, 1>)
                                : (wide ? multiply_tiles<1, 2> : multiply_tiles<1, 1>);
     multiply(rows, panels, steps, to, to_stride, accumulate);
@@ -258,8 +258,8 @@ void multiply_in_tiles(int64_t m, int64_t n, int64_t k, Matrix<T> a, float* c, i
           hwy::Prefetch(next);
           hwy::Prefetch(next + std::min(side, block.columns - j - 2 * side - 1));
         }
-        multiply_corner(here, std::min(2 * side, block.columns - j), steps, rows, right + j / side * strip, to, stride,
-                        accumulate || block.p > 0, edge);
+        multiply_corner(tiles, here, std::min(2 * side, block.columns - j), steps, rows, right + j / side * strip, to,
+                        stride, accumulate || block.p > 0, edge);
       }
     }
   });

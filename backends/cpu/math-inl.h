@@ -233,7 +233,6 @@ HWY_INLINE V ErfByPowers(D d, V x) {
   return hn::IfThenElse(hn::Lt(a, hn::Set(d, 1.2f)), near, far);
 }
 
-
 #if HWY_TARGET == HWY_AVX3
 /// The error function, 2 ulp, by tables that registers hold.
 template <class D, class V>

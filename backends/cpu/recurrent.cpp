@@ -92,30 +92,44 @@ T* data_or_null(const View* view) {
   return view ? view->data<T>() : nullptr;
 }
 
-// One direction of a forward pass, its weights packed.
-template <class T>
-class ForwardPass {
+// What a forward and a backward pass of one direction have in common.
+class Direction {
  public:
-  explicit ForwardPass(const RecurrentCall& call)
-      : call_(call),
-        batch_(call.projected.shape[0]),
-        time_(call.projected.shape[1]),
+  int64_t blocks() const { return rows_.blocks(); }
+  /// Multiply-adds of all blocks.
+  int64_t work() const { return batch_ * time_ * hidden_ * all_; }
+
+ protected:
+  /// projected [batch, time, gates * hidden]: the input's part of the gates, or its gradient.
+  Direction(const RecurrentCall& call, const View& projected, size_t element)
+      : batch_(projected.shape[0]),
+        time_(projected.shape[1]),
         hidden_(call.weight_hh.shape[1]),
         all_(gates(call.kind) * hidden_),
-        layout_(recurrent_layout(sizeof(T))),
+        layout_(recurrent_layout(element)),
+        rows_(projected, call.lengths, rows_at_once(hidden_ * all_)) {}
+
+  int64_t batch_, time_, hidden_, all_;
+  RecurrentLayout layout_;
+  Batch rows_;
+};
+
+// A forward pass, its weights packed.
+template <class T>
+class ForwardPass : public Direction {
+ public:
+  explicit ForwardPass(const RecurrentCall& call)
+      : Direction(call, call.projected, sizeof(T)),
+        call_(call),
         units_(gates(call.kind) == 1 ? layout_.single_units : 1),
         width_(round_up(hidden_, units_ * layout_.lanes) * gates(call.kind)),
         weight_(width_ * hidden_),
-        bias_(width_),
-        rows_(call.projected, call.lengths, rows_at_once(hidden_ * all_)) {}
+        bias_(width_) {}
 
   void pack() const {
     pack_forward(call_.kind, hidden_, layout_.lanes, units_, call_.weight_hh.data<T>(), weight_.data());
     pack_bias(call_.kind, hidden_, layout_.lanes, units_, data_or_null<T>(call_.bias_hh), bias_.data());
   }
-  int64_t blocks() const { return rows_.blocks(); }
-  /// Multiply-adds of all blocks.
-  int64_t work() const { return batch_ * time_ * hidden_ * all_; }
   void run(int64_t block) const {
     T* reserve = data_or_null<T>(call_.reserve);
     const RecurrentForward<T> pass{.kind = call_.kind,
@@ -139,36 +153,25 @@ class ForwardPass {
 
  private:
   const RecurrentCall& call_;
-  int64_t batch_, time_, hidden_, all_;
-  RecurrentLayout layout_;
   int64_t units_, width_;
   Scratch<T> weight_, bias_;
-  Batch rows_;
 };
 
 // The same of a backward pass.
 template <class T>
-class BackwardPass {
+class BackwardPass : public Direction {
  public:
   explicit BackwardPass(const RecurrentBackwardCall& call)
-      : call_(call),
+      : Direction(call.forward, call.dprojected, sizeof(T)),
+        call_(call),
         kind_(call.forward.kind),
-        batch_(call.dprojected.shape[0]),
-        time_(call.dprojected.shape[1]),
-        hidden_(call.forward.weight_hh.shape[1]),
-        all_(gates(kind_) * hidden_),
-        layout_(recurrent_layout(sizeof(T))),
         columns_(layout_.back_units * layout_.lanes),
         bias_width_(round_up(hidden_, layout_.lanes)),
         weight_(round_up(hidden_, columns_) * all_),
         dnew_(is_gru() ? batch_ * time_ * hidden_ : 0),
-        rows_(call.dprojected, call.forward.lengths, rows_at_once(hidden_ * all_)),
         dbias_(rows_.blocks() * gates(kind_) * bias_width_) {}
 
   void pack() const { pack_backward(kind_, hidden_, columns_, call_.forward.weight_hh.data<T>(), weight_.data()); }
-  int64_t blocks() const { return rows_.blocks(); }
-  /// Multiply-adds of all blocks.
-  int64_t work() const { return batch_ * time_ * hidden_ * all_; }
   void run(int64_t block) const {
     const RecurrentCall& forward = call_.forward;
     const T* reserve = forward.reserve->data<T>();
@@ -219,12 +222,8 @@ class BackwardPass {
 
   const RecurrentBackwardCall& call_;
   RecurrentKind kind_;
-  int64_t batch_, time_, hidden_, all_;
-  RecurrentLayout layout_;
   int64_t columns_, bias_width_;
-  Scratch<T> weight_, dnew_;
-  Batch rows_;
-  Scratch<T> dbias_;
+  Scratch<T> weight_, dnew_, dbias_;
 };
 
 // Runs the passes of a layer's directions, whose blocks of rows are one pool of work.

@@ -268,7 +268,7 @@ TEST(Recurrent, BackwardInFloatEqualsThatInDouble) {
 }
 
 TEST(Recurrent, TwoDirectionsAtOnceGiveTheBitsOfEachAlone) {
-  for (Setting s : settings({{1, 9, 130}, {37, 7, 20}, {0, 3, 4}}, f32)) {
+  for (Setting s : settings({{1, 9, 130}, {1, 40, 160}, {37, 7, 20}, {0, 3, 4}}, f32)) {
     Setting back = s;
     back.reverse = !s.reverse;
     const Layer one(s), other(back), both_one(s), both_other(back);

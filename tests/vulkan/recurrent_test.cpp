@@ -123,21 +123,38 @@ TEST_F(RecurrentTest, AnySizesAgreeWithTheCpu) {
   }
 }
 
+/// An LSTM's forward pass with nothing that a call may leave out.
+struct PlainPass {
+  Mirror projected, weight, output, h_last, c_last;
+  bool reverse;
+
+  explicit PlainPass(const Layer& l)
+      : projected(l.projected),
+        weight(l.weight),
+        output(l.output),
+        h_last(l.h_last),
+        c_last(l.c_last),
+        reverse(l.s.reverse) {}
+  RecurrentCall call() const {
+    return {.kind = Kind::lstm,
+            .projected = projected,
+            .weight_hh = weight,
+            .bias_hh = nullptr,
+            .lengths = nullptr,
+            .h0 = nullptr,
+            .c0 = nullptr,
+            .reverse = reverse,
+            .output = output,
+            .h_last = h_last,
+            .c_last = &c_last,
+            .reserve = nullptr};
+  }
+};
+
 TEST_F(RecurrentTest, AStepIsOneDispatch) {
-  const Layer l({.kind = Kind::lstm, .batch = 4, .time = 20, .hidden = 8});
-  const Mirror projected(l.projected), weight(l.weight), output(l.output), h_last(l.h_last), c_last(l.c_last);
+  const PlainPass pass(Layer({.kind = Kind::lstm, .batch = 4, .time = 20, .hidden = 8}));
   const uint64_t before = vulkan_counters().dispatches;
-  gpu().recurrent(std::array{RecurrentCall{.kind = Kind::lstm,
-                                           .projected = projected,
-                                           .weight_hh = weight,
-                                           .bias_hh = nullptr,
-                                           .lengths = nullptr,
-                                           .h0 = nullptr,
-                                           .c0 = nullptr,
-                                           .output = output,
-                                           .h_last = h_last,
-                                           .c_last = &c_last,
-                                           .reserve = nullptr}});
+  gpu().recurrent(std::array{pass.call()});
   EXPECT_EQ(vulkan_counters().dispatches - before, 20u);
 }
 
@@ -151,35 +168,16 @@ TEST_F(RecurrentTest, DirectionsShareTheirBarriersAndGiveTheBitsOfEachAlone) {
   const Layer one(s);
   s.reverse = true;
   const Layer other(s);
-  const auto mirrors = [](const Layer& l) {
-    return std::array{Mirror(l.projected), Mirror(l.weight), Mirror(l.output), Mirror(l.h_last), Mirror(l.c_last)};
-  };
-  const auto call = [](const std::array<Mirror, 5>& of, bool reverse) {
-    return RecurrentCall{.kind = Kind::lstm,
-                         .projected = of[0],
-                         .weight_hh = of[1],
-                         .bias_hh = nullptr,
-                         .lengths = nullptr,
-                         .h0 = nullptr,
-                         .c0 = nullptr,
-                         .reverse = reverse,
-                         .output = of[2],
-                         .h_last = of[3],
-                         .c_last = &of[4],
-                         .reserve = nullptr};
-  };
-  const auto one_alone = mirrors(one), other_alone = mirrors(other), one_of_two = mirrors(one),
-             other_of_two = mirrors(other);
-  const uint64_t alone = barriers([&] { gpu().recurrent(std::array{call(one_alone, false)}); });
-  gpu().recurrent(std::array{call(other_alone, true)});
-  const uint64_t together = barriers([&] {
-    gpu().recurrent(std::array{call(one_of_two, false), call(other_of_two, true)});
-  });
+  const PlainPass one_alone(one), other_alone(other), one_of_two(one), other_of_two(other);
+  const uint64_t alone = barriers([&] { gpu().recurrent(std::array{one_alone.call()}); });
+  gpu().recurrent(std::array{other_alone.call()});
+  const uint64_t together = barriers([&] { gpu().recurrent(std::array{one_of_two.call(), other_of_two.call()}); });
   EXPECT_GE(alone, 19u) << "each step reads what the last has written";
   EXPECT_LE(together, alone + 1);
-  for (size_t i : {2, 3, 4}) {
-    EXPECT_EQ(one_alone[i].pull().values(), one_of_two[i].pull().values());
-    EXPECT_EQ(other_alone[i].pull().values(), other_of_two[i].pull().values());
+  for (const auto& [each, of_two] : {std::pair{&one_alone, &one_of_two}, {&other_alone, &other_of_two}}) {
+    EXPECT_EQ(each->output.pull().values(), of_two->output.pull().values());
+    EXPECT_EQ(each->h_last.pull().values(), of_two->h_last.pull().values());
+    EXPECT_EQ(each->c_last.pull().values(), of_two->c_last.pull().values());
   }
 }
 
