@@ -2,6 +2,8 @@
 
 #include <atomic>
 #include <cstddef>
+#include <functional>
+#include <memory>
 #include <span>
 #include <string>
 #include <utility>
@@ -412,6 +414,13 @@ struct AttentionBackwardCall {
   const View* dbias;  // of bias' shape before it was expanded: axes of size 1 are summed over; contiguous; or null
 };
 
+/// Kernels that a device keeps ready, see Backend::prepare.
+class PreparedKernels {
+ public:
+  virtual ~PreparedKernels() = default;
+  virtual void run(size_t group) = 0;
+};
+
 /// What a device can do: a short list of kernels over views. One object per device. Calls are checked by the caller
 /// (shapes, dtypes, devices); a kernel that a device lacks throws DeviceError. Work may be deferred; `read` waits for
 /// what it needs.
@@ -467,6 +476,10 @@ class Backend {
   virtual bool has_attention() const { return false; }
   virtual void attention(const AttentionCall&) { lacks("attention"); }
   virtual void attention_backward(const AttentionBackwardCall&) { lacks("attention_backward"); }
+
+  /// Notes the kernels of each group, which run only later, as often as one likes and at little cost: always the same ones on the
+  /// same memory, which must stay. They have all run before. Null where the device gains nothing by it.
+  virtual std::unique_ptr<PreparedKernels> prepare(std::span<const std::function<void()>> /*groups*/) { return {}; }
 
  protected:
   [[noreturn]] void lacks(const char* kernel) const;

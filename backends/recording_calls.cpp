@@ -98,12 +98,13 @@ void RecordingKernels::bag(const BagCall& c) {
 // How many rows it gives depends on the values of its index, so that they are allocated anew in each run.
 void RecordingKernels::rows(const BagBackwardCall& c, std::function<void(RowSparse)> deliver) {
   deliver(device_->bag_backward(c));
-  note("bag_backward", {static_cast<double>(c.mean), static_cast<double>(c.skip)},
-       [index = reads(c.index), offsets = reads(c.offsets), dout = reads(c.dout), mean = c.mean, skip = c.skip,
-        deliver = std::move(deliver)](Backend& on) {
-         deliver(on.bag_backward({*index, *offsets, *dout, mean, skip}));
-       })
-      .lasting = true;
+  RecordedCall& call =
+      note("bag_backward", {static_cast<double>(c.mean), static_cast<double>(c.skip)},
+           [index = reads(c.index), offsets = reads(c.offsets), dout = reads(c.dout), mean = c.mean, skip = c.skip,
+            deliver = std::move(deliver)](Backend& on) {
+             deliver(on.bag_backward({*index, *offsets, *dout, mean, skip}));
+           });
+  call.lasting = call.varies = true;
 }
 
 void RecordingKernels::scan(const ScanCall& c) {
@@ -138,7 +139,8 @@ void RecordingKernels::random(const RandomCall& c) {
   note("random", {static_cast<double>(c.kind), static_cast<double>(from)},
        [out = writes(c.out), kind = c.kind, from, start = random_](Backend& on) {
          on.random({*out, kind, start->seed, start->offset + from});
-       });
+       })
+      .varies = true;
 }
 
 RecurrentCall RecordingKernels::recurrent_views(const RecurrentCall& c, bool forward) {
@@ -258,7 +260,8 @@ void RecordingKernels::attention(const AttentionCall& c) {
   note("attention",
        {c.scale, static_cast<double>(c.causal), static_cast<double>(c.offset), static_cast<double>(c.window), c.dropout,
         static_cast<double>(views.from), static_cast<double>(c.bf16_operands)},
-       [views](Backend& on) { on.attention(views.call()); });
+       [views](Backend& on) { on.attention(views.call()); })
+      .varies = c.dropout > 0;
 }
 
 void RecordingKernels::attention_backward(const AttentionBackwardCall& c) {
@@ -268,7 +271,8 @@ void RecordingKernels::attention_backward(const AttentionBackwardCall& c) {
        [views, dout = reads(c.dout), dq = writes(c.dq), dk = writes(c.dk), dv = writes(c.dv),
         dbias = writes(c.dbias)](Backend& on) {
          on.attention_backward({views.call(), *dout, *dq, *dk, *dv, dbias});
-       });
+       })
+      .varies = c.forward.dropout > 0;
 }
 
 }  // namespace fovea

@@ -114,7 +114,8 @@ RecordedCall& RecordingKernels::note(const char* name, std::initializer_list<dou
 }
 
 void RecordingKernels::note_work(std::function<void()> work) {
-  note("host", {}, [work = std::move(work)](Backend&) { work(); }).lasting = true;
+  RecordedCall& call = note("host", {}, [work = std::move(work)](Backend&) { work(); });
+  call.lasting = call.varies = true;
 }
 
 // Where numbers begin, counted from the beginning of the run. `numbers` are drawn from there.
@@ -163,7 +164,8 @@ void RecordingKernels::write(Buffer& to, size_t offset, const void* source, size
   note("write", {static_cast<double>(offset), static_cast<double>(content)},
        [to = updates(view), offset, values = std::vector<std::byte>(from, from + bytes)](Backend& on) {
          on.write(*to->buffer, offset, values.data(), values.size());
-       });
+       })
+      .varies = true;
 }
 
 void RecordingKernels::read(const Buffer&, size_t, void*, size_t) {

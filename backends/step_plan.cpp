@@ -52,6 +52,7 @@ StepPlan::StepPlan(RecordedStep step, Backend& device) : step_(std::move(step)),
   dropped_ = drop_dead_calls(step_);
   merged_ = merge_maps(step_);
   plan();
+  divide();
   if (device_.device().kind != Device::Kind::cpu) own_blocks();
 }
 
@@ -119,6 +120,27 @@ void StepPlan::own_blocks() {
   }
 }
 
+void StepPlan::divide() {
+  const auto moves = [&](uint32_t b) {
+    return step_.buffers[b].kind == Kind::argument || step_.buffers[b].kind == Kind::result;
+  };
+  for (size_t i = 0; i < step_.calls.size(); ++i) {
+    const RecordedCall& call = step_.calls[i];
+    const bool varies = call.varies || std::any_of(call.reads.begin(), call.reads.end(), moves) ||
+                        std::any_of(call.writes.begin(), call.writes.end(), moves);
+    if (stretches_.empty() || stretches_.back().varies != varies) stretches_.push_back({i, i, varies});
+    stretches_.back().end = i + 1;
+  }
+}
+
+void StepPlan::prepare() {
+  std::vector<std::function<void()>> groups;
+  for (const Stretch& stretch : stretches_) {
+    if (!stretch.varies) groups.emplace_back([this, &stretch] { run(stretch); });
+  }
+  if (!groups.empty()) prepared_ = device_.prepare(groups);
+}
+
 void StepPlan::bind(const BufferRef& arena) {
   if (!blocks_.empty() || rooms_.empty() || arena.get() == arena_.get()) return;
   arena_ = arena;
@@ -139,7 +161,21 @@ void StepPlan::run(std::span<const Argument> arguments, std::span<const BufferRe
     loose.view->offset = loose.offset + arguments[loose.place].moved;
   }
   for (const Loose& loose : results_) loose.view->buffer = results[loose.place].get();
-  for (RecordedCall& call : step_.calls) {
+  // The first run makes ready what kernels need: shaders, measured tiles.
+  if (runs_++ == 1) prepare();
+  size_t group = 0;
+  for (const Stretch& stretch : stretches_) {
+    if (prepared_ && !stretch.varies) {
+      prepared_->run(group++);
+    } else {
+      run(stretch);
+    }
+  }
+}
+
+void StepPlan::run(const Stretch& stretch) {
+  for (size_t i = stretch.first; i < stretch.end; ++i) {
+    const RecordedCall& call = step_.calls[i];
     if (call.map) {
       device_.map(call.map->call());
     } else {

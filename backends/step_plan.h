@@ -47,8 +47,17 @@ class StepPlan {
   void run(std::span<const Argument> arguments, std::span<const BufferRef> results);
 
  private:
+  /// Calls in a row that do the same in every run, or that do not.
+  struct Stretch {
+    size_t first, end;
+    bool varies;
+  };
+
   void plan();
   void own_blocks();
+  void divide();
+  void prepare();
+  void run(const Stretch& stretch);
 
   RecordedStep step_;
   Backend& device_;
@@ -63,6 +72,9 @@ class StepPlan {
     int64_t offset;  // as recorded
   };
   std::vector<Loose> arguments_, results_;
+  std::vector<Stretch> stretches_;
+  std::unique_ptr<PreparedKernels> prepared_;  // those that do not vary
+  uint64_t runs_ = 0;
   size_t bytes_ = 0, dropped_ = 0, merged_ = 0;
 };
 

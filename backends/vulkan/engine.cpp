@@ -5,6 +5,7 @@
 #include <atomic>
 
 #include "fovea/backends/vulkan/matmul_tuner.h"
+#include "fovea/backends/vulkan/prepared.h"
 
 namespace fovea::vulkan {
 namespace {
@@ -57,7 +58,8 @@ Engine::Engine(Backend& backend, const PhysicalDevice& physical, const EngineOpt
 Engine::~Engine() { device_.vk().DeviceWaitIdle(device_.handle()); }
 
 BufferRef Engine::allocate(size_t bytes) {
-  VulkanBuffer* buffer = memory_.allocate(bytes);
+  VulkanBuffer* buffer = preparing_ ? preparing_->take(bytes) : nullptr;
+  if (!buffer) buffer = memory_.allocate(bytes);
   if (!buffer) {
     // What is cached but still in use by the device can go once it is idle.
     recorder_.wait(recorder_.open_batch());
@@ -79,6 +81,7 @@ View Engine::scratch(BufferRef& buffer, DType dtype, const Shape& shape) {
 }
 
 void Engine::recycle(VulkanBuffer* buffer) noexcept {
+  if (preparing_) return preparing_->keep(buffer);
   try {
     if (options_.debug.poison) {
       buffer->last_use = buffer->last_write = recorder_.open_batch();
@@ -156,6 +159,7 @@ size_t Engine::set_cache_limit(size_t limit) {
 }
 
 uint64_t Engine::upload_parameters(std::span<const std::byte> bytes) {
+  if (preparing_) return preparing_->parameters(bytes);
   const StagingRing::Slot slot = upload_.take(bytes.size());
   std::memcpy(slot.host, bytes.data(), bytes.size());
   return slot.address;
@@ -194,14 +198,20 @@ AddressRange Engine::range_of(const View& view) const {
   return {base + static_cast<uint64_t>(first * size), base + static_cast<uint64_t>((last + 1) * size)};
 }
 
+void Engine::note_use(const View& view, bool written) {
+  auto* buffer = static_cast<VulkanBuffer*>(view.buffer);
+  if (preparing_) return preparing_->uses(buffer, written);
+  buffer->last_use = recorder_.open_batch();
+  if (written) buffer->last_write = buffer->last_use;
+}
+
 AddressRange Engine::read_range(const View& view) {
-  static_cast<VulkanBuffer*>(view.buffer)->last_use = recorder_.open_batch();
+  note_use(view, false);
   return range_of(view);
 }
 
 AddressRange Engine::write_range(const View& view) {
-  auto* buffer = static_cast<VulkanBuffer*>(view.buffer);
-  buffer->last_use = buffer->last_write = recorder_.open_batch();
+  note_use(view, true);
   return range_of(view);
 }
 

@@ -41,6 +41,7 @@ struct Launch {
 };
 
 class MatmulTuner;
+class PreparedCommands;
 
 /// What every kernel of one device stands on: its memory, its pipelines and the commands being recorded.
 class Engine {
@@ -88,6 +89,18 @@ class Engine {
     run(launch, std::as_bytes(std::span(&push, 1)));
   }
 
+  /// While it lives, commands are recorded for `commands` to keep, as are buffers that kernels are done with.
+  class Preparing {
+   public:
+    Preparing(Engine& engine, PreparedCommands& commands) : engine_(engine) { engine_.preparing_ = &commands; }
+    ~Preparing() { engine_.preparing_ = nullptr; }
+    Preparing(const Preparing&) = delete;
+    Preparing& operator=(const Preparing&) = delete;
+
+   private:
+    Engine& engine_;
+  };
+
   /// The bytes that a view spans; notes that the open batch uses them.
   AddressRange read_range(const View& view);
   AddressRange write_range(const View& view);
@@ -96,6 +109,7 @@ class Engine {
 
  private:
   void run(const Launch& launch, std::span<const std::byte> push);
+  void note_use(const View& view, bool written);
   AddressRange range_of(const View& view) const;
   void throw_fault();
 
@@ -109,6 +123,7 @@ class Engine {
   std::unique_ptr<StagingRing> download_;
   std::unique_ptr<MemoryBlock> fault_;
   std::unique_ptr<MatmulTuner> matmul_tuner_;
+  PreparedCommands* preparing_ = nullptr;
 };
 
 /// The address of a view's first element.

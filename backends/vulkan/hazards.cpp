@@ -25,6 +25,20 @@ void append(std::vector<AddressRange>& to, std::span<const AddressRange> ranges)
 
 }  // namespace
 
+void merge_ranges(std::vector<AddressRange>& ranges) {
+  std::erase_if(ranges, [](const AddressRange& range) { return range.empty(); });
+  std::sort(ranges.begin(), ranges.end(), [](AddressRange a, AddressRange b) { return a.begin < b.begin; });
+  size_t kept = 0;
+  for (const AddressRange& range : ranges) {
+    if (kept > 0 && range.begin <= ranges[kept - 1].end) {
+      ranges[kept - 1].end = std::max(ranges[kept - 1].end, range.end);
+    } else {
+      ranges[kept++] = range;
+    }
+  }
+  ranges.resize(kept);
+}
+
 bool HazardTracker::conflicts(std::span<const AddressRange> reads, std::span<const AddressRange> writes) const {
   return any_overlap(written_, reads) || any_overlap(written_, writes) || any_overlap(read_, writes);
 }

@@ -17,6 +17,9 @@ struct AddressRange {
   }
 };
 
+/// Joins ranges that overlap or touch, and leaves out empty ones.
+void merge_ranges(std::vector<AddressRange>& ranges);
+
 /// Tells which commands need a barrier before them: those that read what was written, or write what was read or
 /// written, since the last barrier. Neither a software driver nor the validation layer sees a missing barrier behind a
 /// buffer address, so all rests on this. Knows nothing of Vulkan.

@@ -91,6 +91,7 @@ DeviceFunctions device_functions(const InstanceFunctions& instance, VkDevice dev
   load(vk.CmdBindPipeline, "vkCmdBindPipeline");
   load(vk.CmdPushConstants, "vkCmdPushConstants");
   load(vk.CmdDispatch, "vkCmdDispatch");
+  load(vk.CmdExecuteCommands, "vkCmdExecuteCommands");
   load(vk.CmdPipelineBarrier2, "vkCmdPipelineBarrier2", "vkCmdPipelineBarrier2KHR");
   load(vk.CmdCopyBuffer, "vkCmdCopyBuffer");
   load(vk.CmdFillBuffer, "vkCmdFillBuffer");

@@ -59,6 +59,7 @@ struct DeviceFunctions {
   PFN_vkCmdBindPipeline CmdBindPipeline;
   PFN_vkCmdPushConstants CmdPushConstants;
   PFN_vkCmdDispatch CmdDispatch;
+  PFN_vkCmdExecuteCommands CmdExecuteCommands;
   PFN_vkCmdPipelineBarrier2 CmdPipelineBarrier2;
   PFN_vkCmdCopyBuffer CmdCopyBuffer;
   PFN_vkCmdFillBuffer CmdFillBuffer;

@@ -127,7 +127,8 @@ MatmulVariant MatmulTuner::choose(const MatmulCall& call, const MatmulPlan& plan
   const bool measures = engine_.options().measure.value_or(!engine_.physical().is_cpu());
   if (!wide && !measures) return {false, default_tile(matmul_device(engine_), size)};
   const std::vector<size_t> tiles = tiles_for(dtype, size, wide);
-  if (!measures || busy_ || size.work() < least_work || tiles.size() < 2) return {wide, tiles.front()};
+  const bool can_measure = measures && !busy_ && !engine_.recorder().in_list();
+  if (!can_measure || size.work() < least_work || tiles.size() < 2) return {wide, tiles.front()};
   return {wide, measured(dtype, plan, wide, tiles)};
 }
 

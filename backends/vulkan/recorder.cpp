@@ -36,6 +36,13 @@ double first_guess(const PhysicalDevice& device) {
 
 }  // namespace
 
+void CommandStream::clear() {
+  bound = nullptr;
+  hazards.clear();
+  count = 0;
+  work = 0;
+}
+
 Recorder::Recorder(const LogicalDevice& device, DebugOptions debug)
     : device_(device), vk_(device.vk()), debug_(debug), batches_(ring_size), rate_(first_guess(device.physical())) {
   if (debug.bounds) watch_ = std::make_unique<BoundsWatch>(device);
@@ -53,10 +60,10 @@ std::string Recorder::last_operations() const {
   std::string text;
   for (size_t back = 0; back < ring_size; ++back) {
     const Batch& batch = batches_[(current_ + ring_size - back) % ring_size];
-    if (batch.operations.empty() || batch.value <= completed_) continue;
+    if (batch.stream.count == 0 || batch.value <= completed_) continue;
     // The oldest unfinished batch comes last and is the one that failed.
-    const Operation& last = batch.operations.back();
-    text = fmt::format("{} operations up to {} {}", batch.operations.size(), last.name, last.shape);
+    const Operation& last = batch.stream.last;
+    text = fmt::format("{} operations up to {} {}", batch.stream.count, last.name, last.shape);
   }
   return text.empty() ? "no operation" : text;
 }
@@ -64,8 +71,8 @@ std::string Recorder::last_operations() const {
 std::string Recorder::last_operation() const {
   for (size_t back = 0; back < ring_size; ++back) {
     const Batch& batch = batches_[(current_ + ring_size - back) % ring_size];
-    if (batch.operations.empty()) continue;
-    return fmt::format("{} {}", batch.operations.back().name, batch.operations.back().shape);
+    if (batch.stream.count == 0) continue;
+    return fmt::format("{} {}", batch.stream.last.name, batch.stream.last.shape);
   }
   return "nothing";
 }
@@ -94,7 +101,7 @@ void Recorder::begin() {
     commands.commandPool = batch.pool;
     commands.level = VK_COMMAND_BUFFER_LEVEL_PRIMARY;
     commands.commandBufferCount = 1;
-    expect(vk_.AllocateCommandBuffers(device_.handle(), &commands, &batch.commands), "making a command buffer");
+    expect(vk_.AllocateCommandBuffers(device_.handle(), &commands, &batch.stream.handle), "making a command buffer");
     if (device_.physical().timestamp_bits > 0 && !device_.physical().is_cpu()) {
       VkQueryPoolCreateInfo times{};
       times.sType = VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO;
@@ -106,18 +113,16 @@ void Recorder::begin() {
     expect(vk_.ResetCommandPool(device_.handle(), batch.pool, 0), "resetting a command pool");
   }
   batch.value = open_batch();
-  batch.work = 0;
-  batch.operations.clear();
+  batch.stream.clear();
   VkCommandBufferBeginInfo info{};
   info.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO;
   info.flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT;
-  expect(vk_.BeginCommandBuffer(batch.commands, &info), "beginning a command buffer");
+  expect(vk_.BeginCommandBuffer(batch.stream.handle, &info), "beginning a command buffer");
   if (batch.times) {
-    vk_.CmdResetQueryPool(batch.commands, batch.times, 0, 2);
-    vk_.CmdWriteTimestamp2(batch.commands, VK_PIPELINE_STAGE_2_TOP_OF_PIPE_BIT, batch.times, 0);
+    vk_.CmdResetQueryPool(batch.stream.handle, batch.times, 0, 2);
+    vk_.CmdWriteTimestamp2(batch.stream.handle, VK_PIPELINE_STAGE_2_TOP_OF_PIPE_BIT, batch.times, 0);
   }
-  bound_ = nullptr;
-  recording_ = true;
+  open_ = &batch.stream;
 }
 
 void Recorder::barrier(VkPipelineStageFlags2 also_stage, VkAccessFlags2 also_access) {
@@ -131,40 +136,47 @@ void Recorder::barrier(VkPipelineStageFlags2 also_stage, VkAccessFlags2 also_acc
   info.sType = VK_STRUCTURE_TYPE_DEPENDENCY_INFO;
   info.memoryBarrierCount = 1;
   info.pMemoryBarriers = &memory;
-  vk_.CmdPipelineBarrier2(batches_[current_].commands, &info);
-  ++counters_.barriers;
+  vk_.CmdPipelineBarrier2(open_->handle, &info);
+  ++(list_ ? list_->parts.back().barriers : counters_.barriers);
 }
 
 void Recorder::before_command(const char* name, const Shape& shape, std::span<const AddressRange> reads,
                               std::span<const AddressRange> writes) {
-  if (!recording_) begin();
-  if (hazards_.access(reads, writes) || debug_.barriers) barrier(0, 0);
-  batches_[current_].operations.push_back({name, shape});
+  if (!open_) begin();
+  if (open_->hazards.access(reads, writes) || debug_.barriers) barrier(0, 0);
+  open_->last = {name, shape};
+  if (!list_) return;
+  CommandList::Part& part = list_->parts.back();
+  part.reads.insert(part.reads.end(), reads.begin(), reads.end());
+  part.writes.insert(part.writes.end(), writes.begin(), writes.end());
 }
 
-void Recorder::after_command(double work) {
-  Batch& batch = batches_[current_];
-  batch.work += work;
-  const size_t most = first_batch_commands << std::min(submits_since_wait_, most_doublings);
-  if (batch.operations.size() >= most || batch.work > rate_ * batch_seconds) flush();
+void Recorder::after_command(double work, size_t count) {
+  open_->count += count;
+  open_->work += work;
+  const size_t most = first_batch_commands << (list_ ? most_doublings : std::min(submits_since_wait_, most_doublings));
+  if (open_->count < most && open_->work <= rate_ * batch_seconds) return;
+  if (!list_) return flush();
+  end_part();
+  begin_part();
 }
 
 void Recorder::dispatch(const Dispatch& dispatch) {
   before_command(dispatch.name, dispatch.shape, dispatch.reads, dispatch.writes);
-  const VkCommandBuffer commands = batches_[current_].commands;
+  const VkCommandBuffer commands = open_->handle;
   if (watch_) {
     barrier(0, 0);
     watch_->set(commands, dispatch.name, dispatch.shape, dispatch.reads, dispatch.writes);
     barrier(0, 0);
   }
-  if (bound_ != dispatch.pipeline) {
+  if (open_->bound != dispatch.pipeline) {
     vk_.CmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_COMPUTE, dispatch.pipeline);
-    bound_ = dispatch.pipeline;
+    open_->bound = dispatch.pipeline;
   }
   vk_.CmdPushConstants(commands, device_.layout(), VK_SHADER_STAGE_COMPUTE_BIT, 0,
                        static_cast<uint32_t>(dispatch.push.size()), dispatch.push.data());
   vk_.CmdDispatch(commands, dispatch.groups_x, dispatch.groups_y, dispatch.groups_z);
-  ++counters_.dispatches;
+  ++(list_ ? list_->parts.back().dispatches : counters_.dispatches);
   after_command(dispatch.work);
 }
 
@@ -174,20 +186,83 @@ void Recorder::copy(VkBuffer from, uint64_t from_offset, uint64_t from_address, 
   const AddressRange write{to_address, to_address + bytes};
   before_command("copy", {static_cast<int64_t>(bytes)}, {&read, 1}, {&write, 1});
   const VkBufferCopy region{from_offset, to_offset, bytes};
-  vk_.CmdCopyBuffer(batches_[current_].commands, from, to, 1, &region);
+  vk_.CmdCopyBuffer(open_->handle, from, to, 1, &region);
   after_command(static_cast<double>(bytes));
 }
 
 void Recorder::fill(VkBuffer buffer, uint64_t offset, uint64_t address, uint64_t bytes, uint32_t word) {
   const AddressRange write{address, address + bytes};
   before_command("fill", {static_cast<int64_t>(bytes)}, {}, {&write, 1});
-  vk_.CmdFillBuffer(batches_[current_].commands, buffer, offset, bytes, word);
+  vk_.CmdFillBuffer(open_->handle, buffer, offset, bytes, word);
   after_command(static_cast<double>(bytes));
 }
 
+void Recorder::begin_list(CommandList& list) {
+  flush();
+  list_ = &list;
+  if (!list.pool) {
+    VkCommandPoolCreateInfo pool{};
+    pool.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO;
+    pool.queueFamilyIndex = device_.physical().queue_family;
+    expect(vk_.CreateCommandPool(device_.handle(), &pool, nullptr, &list.pool), "making a command pool");
+  }
+  begin_part();
+}
+
+void Recorder::begin_part() {
+  CommandStream& stream = list_->parts.emplace_back().stream;
+  VkCommandBufferAllocateInfo commands{};
+  commands.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO;
+  commands.commandPool = list_->pool;
+  commands.level = VK_COMMAND_BUFFER_LEVEL_SECONDARY;
+  commands.commandBufferCount = 1;
+  expect(vk_.AllocateCommandBuffers(device_.handle(), &commands, &stream.handle), "making a command buffer");
+  VkCommandBufferInheritanceInfo inherited{};
+  inherited.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_INHERITANCE_INFO;
+  VkCommandBufferBeginInfo info{};
+  info.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO;
+  // A run may begin before the device has done the one before.
+  info.flags = VK_COMMAND_BUFFER_USAGE_SIMULTANEOUS_USE_BIT;
+  info.pInheritanceInfo = &inherited;
+  expect(vk_.BeginCommandBuffer(stream.handle, &info), "beginning a command buffer");
+  open_ = &stream;
+}
+
+void Recorder::end_part() {
+  CommandList::Part& part = list_->parts.back();
+  expect(vk_.EndCommandBuffer(part.stream.handle), "ending a command buffer");
+  merge_ranges(part.reads);
+  merge_ranges(part.writes);
+  part.stream.hazards = {};
+}
+
+void Recorder::end_list() {
+  CommandList& list = *list_;
+  end_part();
+  if (list.parts.back().stream.count == 0) list.parts.pop_back();
+  list_ = nullptr;
+  open_ = nullptr;
+}
+
+void Recorder::execute(const CommandList& list) {
+  for (const CommandList::Part& part : list.parts) {
+    before_command(part.stream.last.name, part.stream.last.shape, part.reads, part.writes);
+    vk_.CmdExecuteCommands(open_->handle, 1, &part.stream.handle);
+    open_->bound = nullptr;  // which pipeline is bound is undefined now
+    counters_.dispatches += part.dispatches;
+    counters_.barriers += part.barriers;
+    after_command(part.stream.work, part.stream.count);
+  }
+}
+
+void Recorder::free(CommandList& list) noexcept {
+  if (list.pool) vk_.DestroyCommandPool(device_.handle(), list.pool, nullptr);
+  list = {};
+}
+
 void Recorder::mark(VkQueryPool times, uint32_t query) {
-  if (!recording_) begin();
-  const VkCommandBuffer commands = batches_[current_].commands;
+  if (!open_) begin();
+  const VkCommandBuffer commands = open_->handle;
   vk_.CmdResetQueryPool(commands, times, query, 1);
   vk_.CmdWriteTimestamp2(commands, VK_PIPELINE_STAGE_2_ALL_COMMANDS_BIT, times, query);
 }
@@ -199,17 +274,16 @@ uint64_t Recorder::completed() {
 }
 
 void Recorder::flush() {
-  if (!recording_) return;
+  if (!open_ || list_) return;
   Batch& batch = batches_[current_];
   // One barrier between batches, which also shows the host what was written.
   barrier(VK_PIPELINE_STAGE_2_HOST_BIT, VK_ACCESS_2_HOST_READ_BIT);
-  hazards_.clear();
-  if (batch.times) vk_.CmdWriteTimestamp2(batch.commands, VK_PIPELINE_STAGE_2_BOTTOM_OF_PIPE_BIT, batch.times, 1);
-  recording_ = false;
-  expect(vk_.EndCommandBuffer(batch.commands), "ending a command buffer");
+  if (batch.times) vk_.CmdWriteTimestamp2(batch.stream.handle, VK_PIPELINE_STAGE_2_BOTTOM_OF_PIPE_BIT, batch.times, 1);
+  open_ = nullptr;
+  expect(vk_.EndCommandBuffer(batch.stream.handle), "ending a command buffer");
   VkCommandBufferSubmitInfo commands{};
   commands.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_SUBMIT_INFO;
-  commands.commandBuffer = batch.commands;
+  commands.commandBuffer = batch.stream.handle;
   VkSemaphoreSubmitInfo signal{};
   signal.sType = VK_STRUCTURE_TYPE_SEMAPHORE_SUBMIT_INFO;
   signal.semaphore = device_.timeline();
@@ -264,14 +338,14 @@ void Recorder::await(uint64_t batch) {
 
 // Learns from a finished batch how fast the device is.
 void Recorder::retire(Batch& batch) {
-  if (!batch.times || batch.work == 0) return;
+  if (!batch.times || batch.stream.work == 0) return;
   uint64_t ticks[2];
   const VkResult result = vk_.GetQueryPoolResults(device_.handle(), batch.times, 0, 2, sizeof ticks, ticks,
                                                   sizeof ticks[0], VK_QUERY_RESULT_64_BIT);
   const double seconds = static_cast<double>(ticks[1] - ticks[0]) * device_.physical().timestamp_nanoseconds * 1e-9;
   // A short batch tells of its overheads rather than of the device.
-  if (result == VK_SUCCESS && seconds > 1e-3) rate_ = std::max(0.75 * rate_ + 0.25 * batch.work / seconds, 1e9);
-  batch.work = 0;
+  if (result == VK_SUCCESS && seconds > 1e-3) rate_ = std::max(0.75 * rate_ + 0.25 * batch.stream.work / seconds, 1e9);
+  batch.stream.work = 0;
 }
 
 }  // namespace fovea::vulkan

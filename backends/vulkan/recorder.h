@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <deque>
 #include <memory>
 #include <span>
 #include <string>
@@ -35,6 +36,37 @@ struct Dispatch {
   double work = 0;  // floating-point operations, or bytes where those are more
 };
 
+/// What a command is part of, for error messages.
+struct Operation {
+  const char* name;  // of static life
+  Shape shape;
+};
+
+/// Commands in the order in which they were recorded, into one of Vulkan's command buffers.
+struct CommandStream {
+  VkCommandBuffer handle = nullptr;
+  VkPipeline bound = nullptr;
+  HazardTracker hazards;
+  size_t count = 0;
+  double work = 0;
+  Operation last{};
+
+  void clear();
+};
+
+/// Commands that were recorded once and can be run many times.
+struct CommandList {
+  /// A stretch that a batch takes whole.
+  struct Part {
+    CommandStream stream;
+    std::vector<AddressRange> reads, writes;  // all that it touches
+    uint64_t dispatches = 0;
+    uint64_t barriers = 0;
+  };
+  VkCommandPool pool = nullptr;
+  std::deque<Part> parts;
+};
+
 /// Records commands and submits them in batches, in order, on one queue. A batch is named by the value that the
 /// device's timeline reaches when it is done.
 class Recorder {
@@ -49,6 +81,15 @@ class Recorder {
             uint64_t to_address, uint64_t bytes);
   /// Fills whole words.
   void fill(VkBuffer buffer, uint64_t offset, uint64_t address, uint64_t bytes, uint32_t word);
+
+  /// Submits what is recorded so far; what is recorded from here to end_list() is kept in `list` and not run.
+  void begin_list(CommandList& list);
+  void end_list();
+  bool in_list() const { return list_; }
+  /// Runs a list. What it uses must be where it was.
+  void execute(const CommandList& list);
+  /// Returns the list's memory; the device must be done with it.
+  void free(CommandList& list) noexcept;
 
   /// Notes in `times` when everything recorded so far is done.
   void mark(VkQueryPool times, uint32_t query);
@@ -73,25 +114,21 @@ class Recorder {
   double work_budget() const { return rate_ * 0.1; }
 
  private:
-  struct Operation {
-    const char* name;
-    Shape shape;
-  };
   struct Batch {
     VkCommandPool pool = nullptr;
-    VkCommandBuffer commands = nullptr;
     VkQueryPool times = nullptr;
     uint64_t value = 0;
-    double work = 0;
-    std::vector<Operation> operations;
+    CommandStream stream;
   };
 
   void begin();
+  void begin_part();
+  void end_part();
   void await(uint64_t batch);
   void retire(Batch& batch);
   void before_command(const char* name, const Shape& shape, std::span<const AddressRange> reads,
                       std::span<const AddressRange> writes);
-  void after_command(double work);
+  void after_command(double work, size_t count = 1);
   void barrier(VkPipelineStageFlags2 also_stage, VkAccessFlags2 also_access);
   void expect(VkResult result, const char* what);
   std::string last_operations() const;
@@ -100,11 +137,10 @@ class Recorder {
   const DeviceFunctions& vk_;
   DebugOptions debug_;
   std::unique_ptr<BoundsWatch> watch_;
-  HazardTracker hazards_;
   std::vector<Batch> batches_;  // a ring
   size_t current_ = 0;
-  bool recording_ = false;
-  VkPipeline bound_ = nullptr;
+  CommandStream* open_ = nullptr;  // what is recorded into, if anything is: the current batch or the list's last part
+  CommandList* list_ = nullptr;
   uint64_t submitted_ = 0;
   uint64_t completed_ = 0;
   uint64_t submits_since_wait_ = 0;

@@ -7,6 +7,7 @@
 #include "fovea/backends/recording.h"
 #include "fovea/backends/vulkan/kernels.h"
 #include "fovea/backends/vulkan/matmul_tuner.h"
+#include "fovea/backends/vulkan/prepared.h"
 
 namespace fovea::vulkan {
 
@@ -54,6 +55,37 @@ void VulkanBackend::read(const Buffer& buffer, size_t offset, void* destination,
 void VulkanBackend::synchronize() {
   const Lock lock(mutex_);
   engine_.synchronize();
+}
+
+/// Takes the backend's lock as its kernels do.
+class VulkanBackend::Prepared final : public PreparedKernels {
+ public:
+  Prepared(VulkanBackend& backend, std::span<const std::function<void()>> groups) : backend_(backend) {
+    commands_.emplace(backend.engine_, groups);
+  }
+  ~Prepared() override {
+    const Lock lock(backend_.mutex_);
+    commands_.reset();
+  }
+  void run(size_t group) override {
+    const Lock lock(backend_.mutex_);
+    commands_->run(group);
+  }
+
+ private:
+  VulkanBackend& backend_;
+  std::optional<PreparedCommands> commands_;
+};
+
+std::unique_ptr<PreparedKernels> VulkanBackend::prepare(std::span<const std::function<void()>> groups) {
+  const Lock lock(mutex_);
+  // Checked shaders are told by the host, launch by launch, what they may touch.
+  if (engine_.recorder().watch()) return {};
+  try {
+    return std::make_unique<Prepared>(*this, groups);
+  } catch (const OutOfMemoryError&) {
+    return {};  // kernels that are recorded anew share their scratch memory with all others
+  }
 }
 
 void VulkanBackend::map(const MapCall& call) {

@@ -21,6 +21,7 @@ class VulkanBackend final : public Backend {
   void write(Buffer& buffer, size_t offset, const void* source, size_t bytes) override;
   void read(const Buffer& buffer, size_t offset, void* destination, size_t bytes) override;
   void synchronize() override;
+  std::unique_ptr<PreparedKernels> prepare(std::span<const std::function<void()>> groups) override;
 
   void map(const MapCall& call) override;
   void matmul(const MatmulCall& call) override;
@@ -61,6 +62,7 @@ class VulkanBackend final : public Backend {
  private:
   // Calls come back while one is under way: a kernel's scratch buffers are recycled.
   using Lock = std::lock_guard<std::recursive_mutex>;
+  class Prepared;
 
   int index_;
   mutable std::recursive_mutex mutex_;
