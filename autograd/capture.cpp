@@ -60,7 +60,7 @@ struct CapturedStep::Plan {
 };
 
 CapturedStep::CapturedStep(Function function, CaptureOptions options, Caller caller)
-    : function_(std::move(function)), options_(options), caller_(caller) {
+    : function_(std::move(function)), options_(options), caller_(caller), arena_(std::make_unique<StepArena>()) {
   if (options_.most_shapes == 0) raise<ValueError>(caller, "capture: most_shapes must be 1 or more");
 }
 CapturedStep::~CapturedStep() = default;
@@ -153,14 +153,9 @@ void CapturedStep::replay(Plan& plan, std::span<const Tensor> arguments, std::sp
     results[i] = raw::empty(form.shape, {form.dtype, form.device});
     plan.result_buffers[i] = results[i].buffer();
   }
-  if (!arena_ || arena_->bytes() < plan.steps->bytes()) {
-    arena_ = {};
-    arena_ = fovea::backend(Device::cpu()).allocate(plan.steps->bytes());
-  }
-  plan.steps->bind(arena_);
   Generator& generator = default_generator();
   *plan.random = {generator.seed, generator.offset};
-  plan.steps->run(plan.arguments, plan.result_buffers);
+  plan.steps->run(*arena_, plan.arguments, plan.result_buffers);
   generator.offset = plan.random->offset + plan.steps->numbers();
   std::fill(plan.result_buffers.begin(), plan.result_buffers.end(), BufferRef());
   ++replays_;

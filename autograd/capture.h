@@ -11,6 +11,8 @@
 
 namespace fovea {
 
+class StepArena;
+
 struct CaptureOptions {
   size_t most_shapes = 8;  // how many plans are kept: one for each combination of the arguments' shapes
 };
@@ -48,8 +50,8 @@ class CapturedStep {
   Function function_;
   CaptureOptions options_;
   Caller caller_;
+  std::unique_ptr<StepArena> arena_;
   std::vector<std::unique_ptr<Plan>> plans_;  // the one used last stands in front
-  BufferRef arena_;
   uint64_t replays_ = 0;
 };
 

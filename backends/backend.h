@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <span>
@@ -440,6 +441,12 @@ class Backend {
   virtual size_t set_cache_limit(size_t bytes) = 0;
   /// Gives back all that is kept for reuse.
   void empty_cache() { set_cache_limit(set_cache_limit(0)); }
+  /// The most bytes that one buffer can have.
+  virtual size_t largest_allocation() const { return SIZE_MAX; }
+  /// A buffer over some of the bytes of another, which must outlive it. Not for a BufferRef to hold.
+  virtual std::shared_ptr<Buffer> part(const BufferRef& whole, size_t offset, size_t bytes) {
+    return std::make_shared<Buffer>(*this, whole->host() + offset, 0, bytes);
+  }
 
   virtual void write(Buffer& buffer, size_t offset, const void* source, size_t bytes) = 0;
   virtual void read(const Buffer& buffer, size_t offset, void* destination, size_t bytes) = 0;

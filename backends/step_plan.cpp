@@ -7,7 +7,15 @@ namespace fovea {
 
 using Kind = RecordedBuffer::Kind;
 
-size_t plan_rooms(std::vector<PlannedRoom>& rooms, size_t alignment) {
+namespace {
+
+constexpr size_t alignment = 256;  // a device's memory is read in lines of up to that many bytes
+
+size_t rounded(size_t bytes) { return (std::max<size_t>(bytes, 1) + alignment - 1) / alignment * alignment; }
+
+}  // namespace
+
+size_t plan_rooms(std::vector<PlannedRoom>& rooms, size_t block) {
   std::vector<size_t> order(rooms.size());
   std::iota(order.begin(), order.end(), size_t{0});
   std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return rooms[a].bytes > rooms[b].bytes; });
@@ -15,13 +23,17 @@ size_t plan_rooms(std::vector<PlannedRoom>& rooms, size_t alignment) {
   size_t total = 0;
   for (size_t i : order) {
     PlannedRoom& room = rooms[i];
-    const size_t size = (std::max<size_t>(room.bytes, 1) + alignment - 1) / alignment * alignment;
+    const size_t size = rounded(room.bytes);
+    if (size > block) {
+      throw OutOfMemoryError(fmt::format("capture: the device allocates {} bytes at most, not {}", block, room.bytes));
+    }
     size_t at = 0;
     for (size_t j : placed) {
       const PlannedRoom& other = rooms[j];
       if (other.last < room.first || room.last < other.first) continue;
       if (at + size <= other.offset) break;
-      at = std::max(at, other.offset + (other.bytes + alignment - 1) / alignment * alignment);
+      at = std::max(at, other.offset + rounded(other.bytes));
+      if (at / block != (at + size - 1) / block) at = (at / block + 1) * block;
     }
     room.offset = at;
     total = std::max(total, at + size);
@@ -48,12 +60,30 @@ size_t drop_dead_calls(RecordedStep& step) {
   return before - step.calls.size();
 }
 
+void StepArena::reserve(Backend& device, size_t bytes) {
+  if (bytes <= bytes_) return;
+  if (!blocks_.empty()) {
+    blocks_.clear();
+    bytes_ = 0;
+    device.empty_cache();
+  }
+  block_bytes_ = device.largest_allocation() / alignment * alignment;
+  for (size_t left = bytes; left > 0; left -= std::min(left, block_bytes_)) {
+    blocks_.push_back(device.allocate(std::min(left, block_bytes_)));
+  }
+  bytes_ = bytes;
+  ++version_;
+}
+
+std::pair<const BufferRef&, size_t> StepArena::at(size_t offset) const {
+  return {blocks_[offset / block_bytes_], offset % block_bytes_};
+}
+
 StepPlan::StepPlan(RecordedStep step, Backend& device) : step_(std::move(step)), device_(device) {
   dropped_ = drop_dead_calls(step_);
   merged_ = merge_maps(step_);
   plan();
   divide();
-  if (device_.device().kind != Device::Kind::cpu) own_blocks();
 }
 
 void StepPlan::plan() {
@@ -72,51 +102,12 @@ void StepPlan::plan() {
     rooms_.push_back({step_.buffers[b].bytes, first[b], last[b]});
     room_buffer_.push_back(b);
   }
-  bytes_ = plan_rooms(rooms_);
+  bytes_ = plan_rooms(rooms_, device_.largest_allocation() / alignment * alignment);
   for (size_t v = 0; v < step_.views.size(); ++v) {
     const RecordedBuffer& buffer = step_.buffers[step_.buffer_of[v]];
     View& view = step_.views[v];
     if (buffer.kind == Kind::argument) arguments_.push_back({&view, buffer.place, view.offset});
     if (buffer.kind == Kind::result) results_.push_back({&view, buffer.place, view.offset});
-  }
-}
-
-// Rooms that do not meet in time share blocks; each block is as large as its largest room.
-void StepPlan::own_blocks() {
-  struct Block {
-    size_t bytes;
-    std::vector<const PlannedRoom*> rooms;
-  };
-  std::vector<Block> blocks;
-  std::vector<size_t> order(rooms_.size()), block_of(step_.buffers.size(), 0);
-  std::iota(order.begin(), order.end(), size_t{0});
-  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return rooms_[a].bytes > rooms_[b].bytes; });
-  for (size_t i : order) {
-    const PlannedRoom& room = rooms_[i];
-    const auto fits = [&](const Block& block) {
-      return std::all_of(block.rooms.begin(), block.rooms.end(), [&](const PlannedRoom* other) {
-        return other->last < room.first || room.last < other->first;
-      });
-    };
-    // The first is the largest: going backwards finds the tightest.
-    auto found = std::find_if(blocks.rbegin(), blocks.rend(), fits);
-    if (found == blocks.rend()) {
-      blocks.push_back({room.bytes, {}});
-      found = blocks.rbegin();
-    }
-    found->rooms.push_back(&room);
-    block_of[room_buffer_[i]] = static_cast<size_t>(blocks.rend() - found) - 1;
-  }
-  bytes_ = 0;
-  for (const Block& block : blocks) {
-    blocks_.push_back(device_.allocate(block.bytes));
-    bytes_ += blocks_.back()->bytes();
-  }
-  for (size_t v = 0; v < step_.views.size(); ++v) {
-    const uint32_t b = step_.buffer_of[v];
-    if (step_.buffers[b].kind == Kind::scratch && !blocks_.empty()) {
-      step_.views[v].buffer = blocks_[block_of[b]].get();
-    }
   }
 }
 
@@ -134,6 +125,7 @@ void StepPlan::divide() {
 }
 
 void StepPlan::prepare() {
+  asked_ = true;
   std::vector<std::function<void()>> groups;
   for (const Stretch& stretch : stretches_) {
     if (!stretch.varies) groups.emplace_back([this, &stretch] { run(stretch); });
@@ -141,28 +133,34 @@ void StepPlan::prepare() {
   if (!groups.empty()) prepared_ = device_.prepare(groups);
 }
 
-void StepPlan::bind(const BufferRef& arena) {
-  if (!blocks_.empty() || rooms_.empty() || arena.get() == arena_.get()) return;
-  arena_ = arena;
+void StepPlan::bind(StepArena& arena) {
+  arena.reserve(device_, bytes_);
+  if (arena_ == &arena && arena_version_ == arena.version()) return;
+  prepared_.reset();
+  asked_ = false;
   parts_.clear();
   std::vector<Buffer*> part_of(step_.buffers.size(), nullptr);
   for (size_t i = 0; i < rooms_.size(); ++i) {
-    parts_.emplace_back(device_, arena->host() + rooms_[i].offset, 0, rooms_[i].bytes);
-    part_of[room_buffer_[i]] = &parts_.back();
+    const auto [block, offset] = arena.at(rooms_[i].offset);
+    parts_.push_back(device_.part(block, offset, rooms_[i].bytes));
+    part_of[room_buffer_[i]] = parts_.back().get();
   }
   for (size_t v = 0; v < step_.views.size(); ++v) {
     if (Buffer* part = part_of[step_.buffer_of[v]]) step_.views[v].buffer = part;
   }
+  arena_ = &arena;
+  arena_version_ = arena.version();
 }
 
-void StepPlan::run(std::span<const Argument> arguments, std::span<const BufferRef> results) {
+void StepPlan::run(StepArena& arena, std::span<const Argument> arguments, std::span<const BufferRef> results) {
+  bind(arena);
   for (const Loose& loose : arguments_) {
     loose.view->buffer = arguments[loose.place].buffer;
     loose.view->offset = loose.offset + arguments[loose.place].moved;
   }
   for (const Loose& loose : results_) loose.view->buffer = results[loose.place].get();
   // The first run makes ready what kernels need: shaders, measured tiles.
-  if (runs_++ == 1) prepare();
+  if (std::exchange(has_run_, true) && !asked_) prepare();
   size_t group = 0;
   for (const Stretch& stretch : stretches_) {
     if (prepared_ && !stretch.varies) {

@@ -12,8 +12,9 @@ struct PlannedRoom {
 };
 
 /// Gives each room an offset such that no two that are in use at once overlap; returns the bytes needed in all.
-/// Deterministic: larger rooms first, each at the lowest offset where it fits.
-size_t plan_rooms(std::vector<PlannedRoom>& rooms, size_t alignment = 64);
+/// Deterministic: larger rooms first, each at the lowest offset where it fits. No room crosses a multiple of `block`.
+/// Throws OutOfMemoryError for one that is larger.
+size_t plan_rooms(std::vector<PlannedRoom>& rooms, size_t block = SIZE_MAX);
 
 /// Drops calls whose results nothing reads. Returns how many.
 size_t drop_dead_calls(RecordedStep& step);
@@ -22,29 +23,41 @@ size_t drop_dead_calls(RecordedStep& step);
 /// registers, and those that nothing else reads are not stored. Returns how many calls went.
 size_t merge_maps(RecordedStep& step);
 
+/// Memory for what lives within a step. Plans that run one after another share one.
+class StepArena {
+ public:
+  /// Makes it hold at least `bytes`. What was in it is lost where it must grow.
+  void reserve(Backend& device, size_t bytes);
+  /// Changes whenever it grows.
+  uint64_t version() const { return version_; }
+  /// The block of memory that holds byte `offset`, and which of its bytes that is.
+  std::pair<const BufferRef&, size_t> at(size_t offset) const;
+
+ private:
+  std::vector<BufferRef> blocks_;  // each as large as the device allows, but for the last
+  size_t block_bytes_ = 0;
+  size_t bytes_ = 0;
+  uint64_t version_ = 0;
+};
+
 /// A recorded step ready to run: nothing dead, neighbours merged, and a place for every buffer.
 class StepPlan {
  public:
   StepPlan(RecordedStep step, Backend& device);
 
-  /// What the plan needs for buffers that live within a step. They lie in one block where the device lets the host
-  /// address it, else in blocks that several buffers use one after the other.
+  /// What the plan needs for buffers that live within a step.
   size_t bytes() const { return bytes_; }
   size_t calls() const { return step_.calls.size(); }
   size_t dropped() const { return dropped_; }
   size_t merged() const { return merged_; }
   uint64_t numbers() const { return step_.numbers; }
 
-  /// Gives it memory of at least bytes(), which other plans may use between its runs. On devices whose memory the host
-  /// cannot address the plan has its own, and `arena` is ignored.
-  void bind(const BufferRef& arena);
-
   struct Argument {
     Buffer* buffer;
     int64_t moved;  // elements by which it begins behind where the recorded one did
   };
-  /// Runs it. Results are written into `results`.
-  void run(std::span<const Argument> arguments, std::span<const BufferRef> results);
+  /// Runs it, in an arena that grows where it is too small. Results are written into `results`.
+  void run(StepArena& arena, std::span<const Argument> arguments, std::span<const BufferRef> results);
 
  private:
   /// Calls in a row that do the same in every run, or that do not.
@@ -54,18 +67,18 @@ class StepPlan {
   };
 
   void plan();
-  void own_blocks();
   void divide();
+  void bind(StepArena& arena);
   void prepare();
   void run(const Stretch& stretch);
 
   RecordedStep step_;
   Backend& device_;
-  BufferRef arena_;
-  std::deque<Buffer> parts_;           // of the arena
-  std::vector<BufferRef> blocks_;      // where there is no arena
-  std::vector<PlannedRoom> rooms_;     // of scratch buffers
-  std::vector<uint32_t> room_buffer_;  // whose they are
+  std::vector<PlannedRoom> rooms_;              // of scratch buffers
+  std::vector<uint32_t> room_buffer_;           // whose they are
+  std::vector<std::shared_ptr<Buffer>> parts_;  // of the arena, one for each room
+  const StepArena* arena_ = nullptr;            // that they are parts of
+  uint64_t arena_version_ = 0;
   struct Loose {
     View* view;
     size_t place;
@@ -73,8 +86,9 @@ class StepPlan {
   };
   std::vector<Loose> arguments_, results_;
   std::vector<Stretch> stretches_;
-  std::unique_ptr<PreparedKernels> prepared_;  // those that do not vary
-  uint64_t runs_ = 0;
+  std::unique_ptr<PreparedKernels> prepared_;  // those that do not vary, in the arena where it is now
+  bool asked_ = false;                         // whether the device was asked to prepare them
+  bool has_run_ = false;
   size_t bytes_ = 0, dropped_ = 0, merged_ = 0;
 };
 

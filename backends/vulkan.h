@@ -37,6 +37,7 @@ VulkanDevices list_vulkan_devices();
 /// What a device has done since it was started.
 struct VulkanCounters {
   uint64_t dispatches = 0;
+  uint64_t prepared = 0;  // dispatches among them that were recorded once for many runs
   uint64_t barriers = 0;
   uint64_t submits = 0;
   uint64_t round_trips = 0;  // times that the host needed a result of the device: reads and synchronisations

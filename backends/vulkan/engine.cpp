@@ -84,7 +84,7 @@ void Engine::recycle(VulkanBuffer* buffer) noexcept {
   if (preparing_) return preparing_->keep(buffer);
   try {
     if (options_.debug.poison) {
-      buffer->last_use = buffer->last_write = recorder_.open_batch();
+      buffer->use(recorder_.open_batch(), true);
       recorder_.fill(buffer->handle(), buffer->offset(), buffer->address(), buffer->bytes(), 0xffffffff);
     }
     memory_.recycle(buffer);
@@ -95,6 +95,7 @@ void Engine::recycle(VulkanBuffer* buffer) noexcept {
 }
 
 void Engine::write(VulkanBuffer& buffer, size_t offset, const void* source, size_t bytes) {
+  refuse_while_preparing();
   recorder_.counters().uploaded += bytes;
   if (std::byte* host = buffer.mapped(); host && buffer.last_use <= recorder_.completed()) {
     std::memcpy(host + offset, source, bytes);
@@ -105,7 +106,7 @@ void Engine::write(VulkanBuffer& buffer, size_t offset, const void* source, size
     const size_t part = std::min(bytes, upload_.largest());
     const StagingRing::Slot slot = upload_.take(part);
     std::memcpy(slot.host, from, part);
-    buffer.last_use = buffer.last_write = recorder_.open_batch();
+    buffer.use(recorder_.open_batch(), true);
     recorder_.copy(slot.buffer, slot.offset, slot.address, buffer.handle(), buffer.offset() + offset,
                    buffer.address() + offset, part);
     from += part;
@@ -115,6 +116,7 @@ void Engine::write(VulkanBuffer& buffer, size_t offset, const void* source, size
 }
 
 void Engine::read(const VulkanBuffer& buffer, size_t offset, void* destination, size_t bytes) {
+  refuse_while_preparing();
   ++recorder_.counters().round_trips;
   recorder_.counters().downloaded += bytes;
   if (const std::byte* host = buffer.mapped()) {
@@ -171,6 +173,10 @@ VulkanCounters Engine::counters() {
   return counters;
 }
 
+void Engine::refuse_while_preparing() const {
+  if (preparing_) throw DeviceError("vulkan: what the host sends or asks for cannot be recorded ahead");
+}
+
 void Engine::throw_fault() {
   if (BoundsWatch* watch = recorder_.watch()) watch->check();
   Fault fault;
@@ -201,8 +207,7 @@ AddressRange Engine::range_of(const View& view) const {
 void Engine::note_use(const View& view, bool written) {
   auto* buffer = static_cast<VulkanBuffer*>(view.buffer);
   if (preparing_) return preparing_->uses(buffer, written);
-  buffer->last_use = recorder_.open_batch();
-  if (written) buffer->last_write = buffer->last_use;
+  buffer->use(recorder_.open_batch(), written);
 }
 
 AddressRange Engine::read_range(const View& view) {

@@ -112,6 +112,7 @@ class Engine {
   void note_use(const View& view, bool written);
   AddressRange range_of(const View& view) const;
   void throw_fault();
+  void refuse_while_preparing() const;
 
   uint64_t serial_;
   LogicalDevice device_;

@@ -19,6 +19,19 @@ VulkanBuffer::VulkanBuffer(Backend& backend, TensorBlock& block, size_t offset, 
       block_(block),
       offset_(offset) {}
 
+VulkanBuffer::VulkanBuffer(VulkanBuffer& whole, size_t offset, size_t bytes)
+    : VulkanBuffer(whole.backend(), whole.block_, whole.offset_ + offset, bytes, whole.last_use) {
+  last_write = whole.last_write;
+  whole_ = &whole;
+}
+
+void VulkanBuffer::use(uint64_t batch, bool written) {
+  for (VulkanBuffer* buffer = this; buffer; buffer = buffer->whole_) {
+    buffer->last_use = batch;
+    if (written) buffer->last_write = batch;
+  }
+}
+
 VkBuffer VulkanBuffer::handle() const { return block_.memory->buffer(); }
 
 std::byte* VulkanBuffer::mapped() const {

@@ -17,12 +17,16 @@ struct TensorBlock;
 class VulkanBuffer : public Buffer {
  public:
   VulkanBuffer(Backend& backend, TensorBlock& block, size_t offset, size_t bytes, uint64_t last_use);
+  /// Some of the bytes of another.
+  VulkanBuffer(VulkanBuffer& whole, size_t offset, size_t bytes);
 
   TensorBlock& block() const { return block_; }
   size_t offset() const { return offset_; }
   VkBuffer handle() const;
   /// The bytes where the host can see them; to be touched only when the device is done with them.
   std::byte* mapped() const;
+  /// Notes that commands of `batch` use it.
+  void use(uint64_t batch, bool written);
 
   uint64_t last_use = 0;    // the last submit that reads or writes the bytes
   uint64_t last_write = 0;  // the last submit that writes them
@@ -30,6 +34,7 @@ class VulkanBuffer : public Buffer {
  private:
   TensorBlock& block_;
   size_t offset_;
+  VulkanBuffer* whole_ = nullptr;
 };
 
 struct TensorBlock {

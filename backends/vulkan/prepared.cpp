@@ -58,8 +58,8 @@ void PreparedCommands::run(size_t group) {
   const Group& commands = groups_[group];
   engine_.recorder().execute(commands.commands);
   last_batch_ = engine_.recorder().open_batch();
-  for (VulkanBuffer* buffer : commands.reads) buffer->last_use = last_batch_;
-  for (VulkanBuffer* buffer : commands.writes) buffer->last_use = buffer->last_write = last_batch_;
+  for (VulkanBuffer* buffer : commands.reads) buffer->use(last_batch_, false);
+  for (VulkanBuffer* buffer : commands.writes) buffer->use(last_batch_, true);
 }
 
 VulkanBuffer* PreparedCommands::take(size_t bytes) {

@@ -84,6 +84,27 @@ void Recorder::expect(VkResult result, const char* what) {
   throw DeviceError(lost_);
 }
 
+VkCommandPool Recorder::make_pool(VkCommandPoolCreateFlags flags) {
+  VkCommandPoolCreateInfo info{};
+  info.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO;
+  info.flags = flags;
+  info.queueFamilyIndex = device_.physical().queue_family;
+  VkCommandPool pool = nullptr;
+  expect(vk_.CreateCommandPool(device_.handle(), &info, nullptr, &pool), "making a command pool");
+  return pool;
+}
+
+VkCommandBuffer Recorder::make_commands(VkCommandPool pool, VkCommandBufferLevel level) {
+  VkCommandBufferAllocateInfo info{};
+  info.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO;
+  info.commandPool = pool;
+  info.level = level;
+  info.commandBufferCount = 1;
+  VkCommandBuffer commands = nullptr;
+  expect(vk_.AllocateCommandBuffers(device_.handle(), &info, &commands), "making a command buffer");
+  return commands;
+}
+
 void Recorder::begin() {
   if (!lost_.empty()) throw DeviceError(lost_);
   current_ = (current_ + 1) % ring_size;
@@ -91,17 +112,8 @@ void Recorder::begin() {
   if (batch.value > completed_) await(batch.value);
   retire(batch);
   if (!batch.pool) {
-    VkCommandPoolCreateInfo pool{};
-    pool.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO;
-    pool.flags = VK_COMMAND_POOL_CREATE_TRANSIENT_BIT;
-    pool.queueFamilyIndex = device_.physical().queue_family;
-    expect(vk_.CreateCommandPool(device_.handle(), &pool, nullptr, &batch.pool), "making a command pool");
-    VkCommandBufferAllocateInfo commands{};
-    commands.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO;
-    commands.commandPool = batch.pool;
-    commands.level = VK_COMMAND_BUFFER_LEVEL_PRIMARY;
-    commands.commandBufferCount = 1;
-    expect(vk_.AllocateCommandBuffers(device_.handle(), &commands, &batch.stream.handle), "making a command buffer");
+    batch.pool = make_pool(VK_COMMAND_POOL_CREATE_TRANSIENT_BIT);
+    batch.stream.handle = make_commands(batch.pool, VK_COMMAND_BUFFER_LEVEL_PRIMARY);
     if (device_.physical().timestamp_bits > 0 && !device_.physical().is_cpu()) {
       VkQueryPoolCreateInfo times{};
       times.sType = VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO;
@@ -200,23 +212,13 @@ void Recorder::fill(VkBuffer buffer, uint64_t offset, uint64_t address, uint64_t
 void Recorder::begin_list(CommandList& list) {
   flush();
   list_ = &list;
-  if (!list.pool) {
-    VkCommandPoolCreateInfo pool{};
-    pool.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO;
-    pool.queueFamilyIndex = device_.physical().queue_family;
-    expect(vk_.CreateCommandPool(device_.handle(), &pool, nullptr, &list.pool), "making a command pool");
-  }
+  if (!list.pool) list.pool = make_pool(0);
   begin_part();
 }
 
 void Recorder::begin_part() {
   CommandStream& stream = list_->parts.emplace_back().stream;
-  VkCommandBufferAllocateInfo commands{};
-  commands.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO;
-  commands.commandPool = list_->pool;
-  commands.level = VK_COMMAND_BUFFER_LEVEL_SECONDARY;
-  commands.commandBufferCount = 1;
-  expect(vk_.AllocateCommandBuffers(device_.handle(), &commands, &stream.handle), "making a command buffer");
+  stream.handle = make_commands(list_->pool, VK_COMMAND_BUFFER_LEVEL_SECONDARY);
   VkCommandBufferInheritanceInfo inherited{};
   inherited.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_INHERITANCE_INFO;
   VkCommandBufferBeginInfo info{};
@@ -250,6 +252,7 @@ void Recorder::execute(const CommandList& list) {
     vk_.CmdExecuteCommands(open_->handle, 1, &part.stream.handle);
     open_->bound = nullptr;  // which pipeline is bound is undefined now
     counters_.dispatches += part.dispatches;
+    counters_.prepared += part.dispatches;
     counters_.barriers += part.barriers;
     after_command(part.stream.work, part.stream.count);
   }

@@ -121,6 +121,8 @@ class Recorder {
     CommandStream stream;
   };
 
+  VkCommandPool make_pool(VkCommandPoolCreateFlags flags);
+  VkCommandBuffer make_commands(VkCommandPool pool, VkCommandBufferLevel level);
   void begin();
   void begin_part();
   void end_part();

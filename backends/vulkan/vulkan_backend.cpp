@@ -40,6 +40,10 @@ size_t VulkanBackend::set_cache_limit(size_t bytes) {
   return engine_.set_cache_limit(bytes);
 }
 
+std::shared_ptr<Buffer> VulkanBackend::part(const BufferRef& whole, size_t offset, size_t bytes) {
+  return std::make_shared<VulkanBuffer>(static_cast<VulkanBuffer&>(*whole), offset, bytes);
+}
+
 void VulkanBackend::write(Buffer& buffer, size_t offset, const void* source, size_t bytes) {
   if (recorded_write(*this, buffer, offset, source, bytes)) return;
   const Lock lock(mutex_);

@@ -24,9 +24,9 @@ TEST(PlanRooms, RoomsInUseAtOnceNeverOverlap) {
       most = std::max(most, live);
     }
     EXPECT_GE(total, most);
-    EXPECT_LE(total, 2 * most + 64 * rooms.size());
+    EXPECT_LE(total, 2 * most + 256 * rooms.size());
     for (size_t i = 0; i < rooms.size(); ++i) {
-      EXPECT_EQ(rooms[i].offset % 64, 0u);
+      EXPECT_EQ(rooms[i].offset % 256, 0u);
       EXPECT_LE(rooms[i].offset + rooms[i].bytes, total);
       for (size_t j = 0; j < i; ++j) {
         const bool meet = rooms[i].first <= rooms[j].last && rooms[j].first <= rooms[i].last;
@@ -36,6 +36,17 @@ TEST(PlanRooms, RoomsInUseAtOnceNeverOverlap) {
       }
     }
   }
+}
+
+TEST(PlanRooms, RoomsLieWithinTheBlocksThatADeviceAllocates) {
+  constexpr size_t block = 4096;
+  std::mt19937 random(4);
+  std::vector<PlannedRoom> rooms;
+  for (size_t i = 0; i < 200; ++i) rooms.push_back({random() % block + 1, i / 4, i / 4 + random() % 5});
+  EXPECT_GT(plan_rooms(rooms, block), block);
+  for (const PlannedRoom& room : rooms) EXPECT_EQ(room.offset / block, (room.offset + room.bytes - 1) / block);
+  rooms.push_back({block + 1, 0, 0});
+  EXPECT_THROW(plan_rooms(rooms, block), OutOfMemoryError);
 }
 
 TEST(PlanRooms, AChainNeedsRoomForTwo) {

@@ -11,6 +11,7 @@ using CostTest = TrainingTest;
 VulkanCounters since(const VulkanCounters& before) {
   const VulkanCounters now = vulkan_counters();
   return {.dispatches = now.dispatches - before.dispatches,
+          .prepared = now.prepared - before.prepared,
           .barriers = now.barriers - before.barriers,
           .submits = now.submits - before.submits,
           .round_trips = now.round_trips - before.round_trips};
@@ -31,6 +32,23 @@ TEST_F(CostTest, AStepOfAnyWorkloadTakesAtMostTenSubmitsAndWaitsForNothing) {
     EXPECT_LE(counted.submits, 10u);
     EXPECT_EQ(counted.round_trips, 0u);
     EXPECT_GT(counted.dispatches, 0u);
+    backend(Device::vulkan()).synchronize();
+  }
+}
+
+TEST_F(CostTest, OfACapturedStepTheHostRecordsNoMoreThanTheOptimizer) {
+  for (const bench::Workload& workload : bench::model_workloads(16)) {
+    if (workload.name != "train_gru" && workload.name != "train_rnn_tiny") continue;
+    SCOPED_TRACE(workload.name);
+    manual_seed(0);
+    const bench::Prepared prepared = workload.prepare(Device::vulkan());
+    auto step = capture(prepared.step);
+    for (int i = 0; i < 4; ++i) step();
+    const VulkanCounters before = vulkan_counters();
+    step();
+    const VulkanCounters counted = since(before);
+    EXPECT_GT(counted.prepared, 2 * prepared.weights.size());
+    EXPECT_LE(counted.dispatches - counted.prepared, prepared.weights.size() + 2);
     backend(Device::vulkan()).synchronize();
   }
 }
