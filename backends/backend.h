@@ -53,6 +53,10 @@ class Buffer {
   /// Counts in-place changes; autograd compares it with what it was when a value was saved.
   uint32_t version = 0;
 
+  /// Whether one of its references is a recording's, which only watches when the others go.
+  std::atomic<bool> watched{false};
+  uint32_t references() const { return references_.load(std::memory_order_acquire); }
+
  private:
   friend class BufferRef;
   Backend* backend_;
@@ -78,7 +82,10 @@ class BufferRef {
   Buffer* operator->() const { return buffer_; }
   Buffer& operator*() const { return *buffer_; }
   explicit operator bool() const { return buffer_; }
-  bool unique() const { return buffer_ && buffer_->references_.load(std::memory_order_acquire) == 1; }
+  /// Whether nobody else can see the memory.
+  bool unique() const {
+    return buffer_ && buffer_->references() == 1u + buffer_->watched.load(std::memory_order_relaxed);
+  }
 
  private:
   void acquire() {

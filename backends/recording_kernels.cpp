@@ -42,9 +42,9 @@ BufferRef RecordingKernels::allocate(size_t bytes) {
 
 // Memory goes back during the recording as it would without: a buffer that only this list holds is dead.
 void RecordingKernels::drop_dead() {
-  std::erase_if(made_, [&](const auto& entry) {
-    if (!entry.second.unique()) return false;
-    known_.erase(entry.second.get());
+  std::erase_if(made_, [&](const Made& made) {
+    if (!made.is_dead()) return false;
+    known_.erase(made.buffer().get());
     return true;
   });
 }
@@ -135,9 +135,9 @@ RecordedStep RecordingKernels::finish(std::span<const BufferRef> results, uint64
   step_.numbers = random_end - random_->offset;
   if (drawn_ > step_.numbers) draw("capture", ~random_->seed, 0, 0);  // they were another generator's
   using Kind = RecordedBuffer::Kind;
-  for (auto& [id, held] : made_) {
-    step_.buffers[id].kind = Kind::kept;
-    step_.buffers[id].held = std::move(held);
+  for (const Made& made : made_) {
+    step_.buffers[made.id()].kind = Kind::kept;
+    step_.buffers[made.id()].held = made.buffer();
   }
   made_.clear();
   for (size_t i = 0; i < results.size(); ++i) {

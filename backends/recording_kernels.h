@@ -58,6 +58,27 @@ class RecordingKernels final : public Backend {
 
  private:
   struct Attention;
+  /// A buffer that the step made and that is in use as far as is known.
+  class Made {
+   public:
+    Made(uint32_t id, const BufferRef& buffer) : id_(id), buffer_(buffer) { buffer_->watched = true; }
+    Made(Made&&) noexcept = default;
+    Made& operator=(Made&& other) noexcept {
+      std::swap(id_, other.id_);
+      std::swap(buffer_, other.buffer_);
+      return *this;
+    }
+    ~Made() {
+      if (buffer_) buffer_->watched = false;
+    }
+    uint32_t id() const { return id_; }
+    const BufferRef& buffer() const { return buffer_; }
+    bool is_dead() const { return buffer_->references() == 1; }
+
+   private:
+    uint32_t id_;
+    BufferRef buffer_;
+  };
 
   uint32_t buffer(Buffer* buffer);
   const View* keep(const View& view);
@@ -78,7 +99,7 @@ class RecordingKernels final : public Backend {
   RecordedStep step_;
   std::unordered_map<const Buffer*, uint32_t> known_;
   std::unordered_map<const Program*, const Program*> programs_;
-  std::vector<std::pair<uint32_t, BufferRef>> made_;  // by the step, and in use as far as is known
+  std::vector<Made> made_;
   std::vector<uint32_t> pending_reads_, pending_writes_;
   uint64_t pending_signature_ = 0;
   uint64_t drawn_ = 0;  // numbers of the generator's counters up to here are used

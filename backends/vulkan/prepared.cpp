@@ -32,14 +32,14 @@ PreparedCommands::~PreparedCommands() { release(); }
 void PreparedCommands::record(Group& group, const std::function<void()>& kernels) {
   const Engine::Preparing preparing(engine_, *this);
   Recorder& recorder = engine_.recorder();
-  recorder.begin_list(group.commands);
   try {
+    recorder.begin_list(group.commands);
     kernels();
-  } catch (...) {
     recorder.end_list();
+  } catch (...) {
+    recorder.abandon_list();
     throw;
   }
-  recorder.end_list();
   distinct(group.reads);
   distinct(group.writes);
 }

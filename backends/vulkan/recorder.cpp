@@ -242,6 +242,10 @@ void Recorder::end_list() {
   CommandList& list = *list_;
   end_part();
   if (list.parts.back().stream.count == 0) list.parts.pop_back();
+  abandon_list();
+}
+
+void Recorder::abandon_list() noexcept {
   list_ = nullptr;
   open_ = nullptr;
 }

@@ -85,6 +85,8 @@ class Recorder {
   /// Submits what is recorded so far; what is recorded from here to end_list() is kept in `list` and not run.
   void begin_list(CommandList& list);
   void end_list();
+  /// Ends it where something failed meanwhile; the list is only to be freed.
+  void abandon_list() noexcept;
   bool in_list() const { return list_; }
   /// Runs a list. What it uses must be where it was.
   void execute(const CommandList& list);

@@ -137,6 +137,18 @@ TEST_P(OnEveryDevice, CaptureGradientsAreThereAfterEachStep) {
   }
 }
 
+TEST_P(OnEveryDevice, CaptureCopiesNoGradient) {
+  Tensor w = ones({64, 64}, options()).set_requires_grad();
+  auto step = capture([&](const Tensor& x) {
+    w.zero_grad();
+    sum(matmul(x, w) * matmul(x, w)).backward();  // two gradients that are added up in place
+  });
+  const Tensor x = ones({2, 64}, options());
+  for (int i = 0; i < 4; ++i) step(x);
+  EXPECT_EQ(w.grad().to_vector<float>(), std::vector<float>(64 * 64, 2 * 2 * 64));
+  EXPECT_LT(step.stats().bytes, 2 * 64 * 64 * sizeof(float)) << "one gradient at most lies beside the one that stays";
+}
+
 TEST_P(OnEveryDevice, CaptureAddsToGradientsThatAreNotZeroed) {
   const auto sums = [&](bool captured) {
     Tensor w = ones({3}, {f32, device()}).set_requires_grad();

@@ -100,6 +100,25 @@ TEST_F(FailureTest, OutOfMemoryNamesTheLastOperationAndPasses) {
   EXPECT_EQ(y.pull().get(14), -2);
 }
 
+TEST_F(FailureTest, WithoutMemoryToPrepareKernelsTheDeviceGoesOn) {
+  exhausted = false;
+  vulkan::VulkanBackend device = make_backend([](vulkan::DeviceFunctions& vk) {
+    real_allocate = vk.AllocateMemory;
+    vk.AllocateMemory = no_memory;
+  });
+  const Mirror x(noise({300, 3000}, 1), device), values(make({300, 3000}), device);
+  const Mirror indices(make({300, 3000}, i32), device);
+  const std::vector<std::function<void()>> sorts(1, [&] { device.sort({x, values, indices}); });
+  exhausted = true;
+  EXPECT_FALSE(device.prepare(sorts));  // scratch memory is missing
+  exhausted = false;
+  const auto prepared = device.prepare(sorts);
+  ASSERT_TRUE(prepared);
+  prepared->run(0);
+  const Array sorted = values.pull();
+  for (int64_t i = 1; i < 3000; ++i) ASSERT_LE(sorted.get(i - 1), sorted.get(i));
+}
+
 using FailureDeathTest = FailureTest;
 
 /// Ends the process with status 1 where the device is still at work.
