@@ -41,7 +41,7 @@ has_clang() {
 
 run_asan() {
   has_clang || return 0
-  UBSAN_OPTIONS=print_stacktrace=1 run_programs fuzz tensor autograd nn data train
+  UBSAN_OPTIONS=print_stacktrace=1 run_programs fuzz tensor autograd capture nn data train
 }
 
 run_fuzz() {

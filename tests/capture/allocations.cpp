@@ -4,6 +4,8 @@
 #include <cstdlib>
 #include <new>
 
+#include "fovea/backends/backend.h"
+
 namespace {
 std::atomic<bool> counting{false};
 std::atomic<size_t> allocations{0};
@@ -13,6 +15,10 @@ void* counted(size_t bytes, size_t alignment) {
   void* block = alignment <= alignof(std::max_align_t)
                     ? std::malloc(bytes)
                     : std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
+  return block;
+}
+void* counted_or_throw(size_t bytes, size_t alignment) {
+  void* block = counted(bytes, alignment);
   if (!block) throw std::bad_alloc();
   return block;
 }
@@ -28,13 +34,23 @@ size_t count_allocations(const std::function<void()>& work) {
   return allocations;
 }
 
+bool keeps_freed_memory() {
+  Backend& device = backend(Device::cpu());
+  { const BufferRef freed = device.allocate(1 << 20); }
+  return device.memory().cached > 0;
+}
+
 }  // namespace fovea::test
 
-void* operator new(size_t bytes) { return counted(bytes, 1); }
-void* operator new[](size_t bytes) { return counted(bytes, 1); }
-void* operator new(size_t bytes, std::align_val_t alignment) { return counted(bytes, static_cast<size_t>(alignment)); }
+void* operator new(size_t bytes) { return counted_or_throw(bytes, 1); }
+void* operator new[](size_t bytes) { return counted_or_throw(bytes, 1); }
+void* operator new(size_t bytes, const std::nothrow_t&) noexcept { return counted(bytes, 1); }
+void* operator new[](size_t bytes, const std::nothrow_t&) noexcept { return counted(bytes, 1); }
+void* operator new(size_t bytes, std::align_val_t alignment) {
+  return counted_or_throw(bytes, static_cast<size_t>(alignment));
+}
 void* operator new[](size_t bytes, std::align_val_t alignment) {
-  return counted(bytes, static_cast<size_t>(alignment));
+  return counted_or_throw(bytes, static_cast<size_t>(alignment));
 }
 void operator delete(void* block) noexcept { std::free(block); }
 void operator delete[](void* block) noexcept { std::free(block); }
