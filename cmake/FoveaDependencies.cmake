@@ -1,8 +1,7 @@
 # What the project builds on; every one of these is a Debian 12 package (see docs/architecture.md for why each is here).
 find_package(fmt REQUIRED)
-find_package(OpenMP REQUIRED COMPONENTS CXX)
 find_package(PkgConfig REQUIRED)
-pkg_check_modules(OPENBLAS REQUIRED IMPORTED_TARGET openblas)
+pkg_check_modules(OPENBLAS REQUIRED IMPORTED_TARGET openblas)  # its header: the library is loaded when it is needed
 pkg_check_modules(HWY REQUIRED IMPORTED_TARGET libhwy)
 find_package(nlohmann_json REQUIRED)
 find_package(CLI11 REQUIRED)

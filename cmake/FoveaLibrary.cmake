@@ -15,7 +15,7 @@ target_include_directories(fovea PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/
                                         $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 # Of Highway the headers are enough, unless a sanitizer turns on its assertions.
 target_link_options(fovea PRIVATE LINKER:--as-needed)
-target_link_libraries(fovea PUBLIC fmt::fmt PRIVATE PkgConfig::OPENBLAS PkgConfig::HWY OpenMP::OpenMP_CXX
+target_link_libraries(fovea PUBLIC fmt::fmt PRIVATE PkgConfig::HWY ${CMAKE_DL_LIBS}
                                                  nlohmann_json::nlohmann_json CLI11::CLI11 ZLIB::ZLIB PNG::PNG PkgConfig::KISSFFT ICU::uc Threads::Threads)
 
 # fovea_module(NAME LIBRARY): what only some programs need, in a file of its own, which the library loads when it is asked

@@ -1,13 +1,13 @@
 #include "fovea/backends/cpu/cpu_backend.h"
 
-#include <cblas.h>
-
 #include <cstring>
 #include <memory>
 
 #include "fovea/backends/cpu/bf16_product.h"
 #include "fovea/backends/cpu/kernels.h"
 #include "fovea/backends/cpu/map.h"
+#include "fovea/backends/cpu/simd.h"
+#include "fovea/backends/cpu/tile_product.h"
 #include "fovea/backends/factories.h"
 #include "fovea/backends/recording.h"
 
@@ -15,9 +15,10 @@ namespace fovea {
 namespace cpu {
 
 std::string CpuBackend::description() const {
-  static constexpr const char* units[] = {"", ", AVX-512 for bf16", ", AMX for bf16"};
-  return fmt::format("cpu: {} threads, OpenBLAS for {}{}", num_threads(), openblas_get_corename(),
-                     units[static_cast<int>(bf16_unit())]);
+  static constexpr const char* units[] = {"", ", AVX512-BF16", ", AMX"};
+  const int64_t best = simd_targets() & -simd_targets();
+  return fmt::format("cpu: {} threads, {}{}{}", num_threads(), best == HWY_AVX3 ? "AVX-512" : hwy::TargetName(best),
+                     has_tile_product() ? "" : ", OpenBLAS", units[static_cast<int>(bf16_unit())]);
 }
 
 BufferRef CpuBackend::allocate(size_t bytes) {

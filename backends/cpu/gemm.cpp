@@ -1,65 +1,15 @@
 #include "fovea/backends/cpu/gemm.h"
 
-#include <cblas.h>
-#include <omp.h>
-
 #include <algorithm>
 #include <bit>
 
+#include "fovea/backends/cpu/blas.h"
 #include "fovea/backends/cpu/skinny.h"
 #include "fovea/backends/cpu/threads.h"
 #include "fovea/backends/cpu/tile_product.h"
 
 namespace fovea::cpu {
 namespace {
-
-// OpenBLAS asks OpenMP how many threads the caller may use and takes them all; a product here is one thread's work.
-class OneBlasThread {
- public:
-  OneBlasThread() : saved_(omp_get_max_threads()) {
-    if (saved_ != 1) omp_set_num_threads(1);
-  }
-  ~OneBlasThread() {
-    if (saved_ != 1) omp_set_num_threads(saved_);
-  }
-  OneBlasThread(const OneBlasThread&) = delete;
-  OneBlasThread& operator=(const OneBlasThread&) = delete;
-
- private:
-  int saved_;
-};
-
-struct BlasForm {
-  CBLAS_TRANSPOSE transpose;
-  blasint leading;
-};
-
-bool is_dense(int64_t rows, int64_t columns, int64_t row, int64_t column) {
-  return (columns <= 1 || column == 1) && (rows <= 1 || row >= std::max<int64_t>(columns, 1)) && row < INT32_MAX;
-}
-
-template <class T>
-BlasForm form(int64_t rows, int64_t columns, const Matrix<T>& matrix) {
-  if (is_dense(rows, columns, matrix.row, matrix.column))
-    return {CblasNoTrans, static_cast<blasint>(rows <= 1 ? std::max<int64_t>(columns, 1) : matrix.row)};
-  return {CblasTrans, static_cast<blasint>(columns <= 1 ? std::max<int64_t>(rows, 1) : matrix.column)};
-}
-
-template <class T>
-void blas(int64_t m, int64_t n, int64_t k, Matrix<T> a, Matrix<T> b, T* c, int64_t stride, bool accumulate) {
-  const BlasForm left = form(m, k, a), right = form(k, n, b);
-  const T beta = accumulate ? 1 : 0;
-  const OneBlasThread guard;
-  const auto rows = static_cast<blasint>(m), columns = static_cast<blasint>(n), depth = static_cast<blasint>(k),
-             leading = static_cast<blasint>(std::max(stride, n));
-  if constexpr (sizeof(T) == 4) {
-    cblas_sgemm(CblasRowMajor, left.transpose, right.transpose, rows, columns, depth, 1, a.data, left.leading, b.data,
-                right.leading, beta, c, leading);
-  } else {
-    cblas_dgemm(CblasRowMajor, left.transpose, right.transpose, rows, columns, depth, 1, a.data, left.leading, b.data,
-                right.leading, beta, c, leading);
-  }
-}
 
 // Where reading the greater operand bounds a product of few rows, a plain pass over it is faster than OpenBLAS.
 bool is_skinny(int64_t rows, int64_t columns, int64_t depth) {
@@ -83,8 +33,8 @@ void multiply(int64_t m, int64_t n, int64_t k, Matrix<T> a, Matrix<T> b, T* c, i
   for (int64_t i = 0; i < m; i += most) {
     for (int64_t j = 0; j < n; j += most) {
       for (int64_t p = 0; p < k; p += most)
-        blas(std::min(most, m - i), std::min(most, n - j), std::min(most, k - p), a.at(i, p), b.at(p, j),
-             c + i * stride + j, stride, accumulate || p > 0);
+        blas_product(std::min(most, m - i), std::min(most, n - j), std::min(most, k - p), a.at(i, p), b.at(p, j),
+                     c + i * stride + j, stride, accumulate || p > 0);
     }
   }
 }
@@ -136,6 +86,10 @@ Blocks cut_product(int64_t m, int64_t n, int64_t k, DType dtype) {
     best = found;
   }
   return best;
+}
+
+bool is_dense(int64_t rows, int64_t columns, int64_t row, int64_t column) {
+  return (columns <= 1 || column == 1) && (rows <= 1 || row >= std::max<int64_t>(columns, 1)) && row < INT32_MAX;
 }
 
 bool is_blas_layout(int64_t rows, int64_t columns, int64_t row, int64_t column) {

@@ -18,7 +18,9 @@ struct Matrix {
   bool operator==(const Matrix&) const = default;
 };
 
-/// Whether gemm() takes such strides: one axis dense, the other not overlapping it.
+/// Whether rows are dense and do not overlap.
+bool is_dense(int64_t rows, int64_t columns, int64_t row, int64_t column);
+/// Whether gemm() takes such strides: rows or columns are dense.
 bool is_blas_layout(int64_t rows, int64_t columns, int64_t row, int64_t column);
 
 /// c [m, n], rows `stride` apart, = a [m, k] b [k, n] (+ c with `accumulate`), on the calling thread alone.

@@ -1,6 +1,6 @@
 #include "fovea/backends/cpu/threads.h"
 
-#include <omp.h>
+#include <sched.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -18,8 +18,14 @@
 namespace fovea {
 namespace {
 
+int usable_cores() {
+  cpu_set_t cores;
+  if (sched_getaffinity(0, sizeof cores, &cores) == 0) return std::max(CPU_COUNT(&cores), 1);
+  return std::max(static_cast<int>(std::thread::hardware_concurrency()), 1);  // more cores than the set has room for
+}
+
 std::atomic<int>& thread_count() {
-  static std::atomic<int> count{omp_get_num_procs()};
+  static std::atomic<int> count{usable_cores()};
   return count;
 }
 
@@ -143,7 +149,6 @@ class Pool {
       const int number = static_cast<int>(helpers_.size()) + 1;
       auto helper = std::make_unique<Helper>();
       helper->thread = std::thread([this, number, &calls = helper->calls] {
-        omp_set_num_threads(1);  // a product inside a chunk is one thread's work
         for (int seen = 0;;) {
           seen = wait_for_change(calls, seen);
           if (stopping_.load(std::memory_order_relaxed)) return;

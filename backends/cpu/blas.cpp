@@ -1,0 +1,93 @@
+#include "fovea/backends/cpu/blas.h"
+
+#include <cblas.h>
+#include <dlfcn.h>
+
+#include <algorithm>
+
+#include "fovea/backends/error.h"
+
+namespace fovea::cpu {
+namespace {
+
+constexpr const char* library_name = "libopenblas.so.0";
+
+struct OpenBlas {
+  decltype(&cblas_sgemm) sgemm = nullptr;
+  decltype(&cblas_dgemm) dgemm = nullptr;
+  // Of the OpenMP that it uses; null where it was built without.
+  int (*max_threads)() = nullptr;
+  void (*set_threads)(int) = nullptr;
+};
+
+OpenBlas load() {
+  void* library = dlopen(library_name, RTLD_NOW | RTLD_LOCAL);
+  if (!library) throw DeviceError(fmt::format("cpu: this product needs OpenBLAS, which cannot be loaded: {}", dlerror()));
+  const auto find = [&]<class F>(F& function, const char* name) {
+    function = reinterpret_cast<F>(dlsym(library, name));  // in the libraries that it brings, too
+  };
+  OpenBlas blas;
+  find(blas.sgemm, "cblas_sgemm");
+  find(blas.dgemm, "cblas_dgemm");
+  find(blas.max_threads, "omp_get_max_threads");
+  find(blas.set_threads, "omp_set_num_threads");
+  if (!blas.sgemm || !blas.dgemm) throw DeviceError(fmt::format("cpu: {} has no C interface to BLAS", library_name));
+  return blas;
+}
+
+const OpenBlas& open_blas() {
+  static const OpenBlas blas = load();
+  return blas;
+}
+
+// OpenBLAS asks OpenMP how many threads the caller may use and takes them all; a product here is one thread's work.
+class OneThread {
+ public:
+  explicit OneThread(const OpenBlas& blas) : blas_(blas), saved_(blas.max_threads ? blas.max_threads() : 1) {
+    if (saved_ != 1) blas_.set_threads(1);
+  }
+  ~OneThread() {
+    if (saved_ != 1) blas_.set_threads(saved_);
+  }
+  OneThread(const OneThread&) = delete;
+  OneThread& operator=(const OneThread&) = delete;
+
+ private:
+  const OpenBlas& blas_;
+  int saved_;
+};
+
+struct Form {
+  CBLAS_TRANSPOSE transpose;
+  blasint leading;
+};
+
+template <class T>
+Form form(int64_t rows, int64_t columns, const Matrix<T>& matrix) {
+  if (is_dense(rows, columns, matrix.row, matrix.column))
+    return {CblasNoTrans, static_cast<blasint>(rows <= 1 ? std::max<int64_t>(columns, 1) : matrix.row)};
+  return {CblasTrans, static_cast<blasint>(columns <= 1 ? std::max<int64_t>(rows, 1) : matrix.column)};
+}
+
+template <class T, class Gemm>
+void multiply(Gemm gemm, int64_t m, int64_t n, int64_t k, Matrix<T> a, Matrix<T> b, T* c, int64_t stride,
+              bool accumulate) {
+  const Form left = form(m, k, a), right = form(k, n, b);
+  const OneThread guard(open_blas());
+  gemm(CblasRowMajor, left.transpose, right.transpose, static_cast<blasint>(m), static_cast<blasint>(n),
+       static_cast<blasint>(k), 1, a.data, left.leading, b.data, right.leading, accumulate ? 1 : 0, c,
+       static_cast<blasint>(std::max(stride, n)));
+}
+
+}  // namespace
+
+void blas_product(int64_t m, int64_t n, int64_t k, Matrix<float> a, Matrix<float> b, float* c, int64_t stride,
+                  bool accumulate) {
+  multiply(open_blas().sgemm, m, n, k, a, b, c, stride, accumulate);
+}
+void blas_product(int64_t m, int64_t n, int64_t k, Matrix<double> a, Matrix<double> b, double* c, int64_t stride,
+                  bool accumulate) {
+  multiply(open_blas().dgemm, m, n, k, a, b, c, stride, accumulate);
+}
+
+}  // namespace fovea::cpu
