@@ -40,6 +40,10 @@ size_t VulkanBackend::set_cache_limit(size_t bytes) {
   return engine_.set_cache_limit(bytes);
 }
 
+size_t VulkanBackend::largest_allocation() const {
+  return engine_.physical().max_allocation / 17 * 16;  // so that its size class is allowed, too
+}
+
 std::shared_ptr<Buffer> VulkanBackend::part(const BufferRef& whole, size_t offset, size_t bytes) {
   return std::make_shared<VulkanBuffer>(static_cast<VulkanBuffer&>(*whole), offset, bytes);
 }

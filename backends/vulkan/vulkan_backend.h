@@ -18,7 +18,7 @@ class VulkanBackend final : public Backend {
   void recycle(Buffer* buffer) noexcept override;
   MemoryStats memory() const override;
   size_t set_cache_limit(size_t bytes) override;
-  size_t largest_allocation() const override { return engine_.physical().max_allocation; }
+  size_t largest_allocation() const override;
   std::shared_ptr<Buffer> part(const BufferRef& whole, size_t offset, size_t bytes) override;
   void write(Buffer& buffer, size_t offset, const void* source, size_t bytes) override;
   void read(const Buffer& buffer, size_t offset, void* destination, size_t bytes) override;

@@ -51,6 +51,6 @@ int run_demo(const RunProgram& program, const std::string& folder, const train::
   const int status = shell({"train", "--train", text, "--out", model, "--hold-out", "0", "--layers", "2",
                             "--batch-size", "2", "--epochs", "60", "--dropout", "0"});
   if (status != 0 || run.quiet) return status;
-  return shell({"generate", "--model", model, "--prompt", "The fovea", "--length", "600", "--temperature", "0.5",
-                "--top-k", "5"});
+  return shell({"generate", "--model", model, "--prompt", "The fovea is a small pit in the middle of the retina.",
+                "--length", "600", "--temperature", "0.5", "--top-k", "5"});
 }

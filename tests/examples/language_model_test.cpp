@@ -177,6 +177,11 @@ TEST_F(LanguageModel, TheDemoLearnsItsPageByHeart) {
       write_with({"demo", "--out", folder / "demo", "--device", "cpu", "--threads", "2", "--quiet", "--json"});
   ASSERT_EQ(done.status, 0) << done.error;
   EXPECT_LT(number_in(done.out, "loss"), 0.3) << done.out;
+  const std::string page = read_back(folder / "demo/fovea.txt");
+  const Finished recited = write_with({"generate", "--model", folder / "demo/model", "--prompt", page.substr(0, 52),
+                                       "--length", "100", "--temperature", "0"});
+  ASSERT_GE(recited.out.size(), 150u) << recited.error;
+  EXPECT_THAT(page, StartsWith(recited.out.substr(0, 150)));
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include <optional>
 
+#include "fovea/backends/step_plan.h"
 #include "fovea/backends/vulkan/vulkan_backend.h"
 #include "vulkan/build.h"
 #include "vulkan/mirror.h"
@@ -125,6 +126,28 @@ TEST_F(PreparedTest, WhatTheHostSendsIsRefused) {
   EXPECT_THROW(static_cast<void>(device().prepare(groups)), DeviceError);
   groups[0]();  // and the device goes on
   EXPECT_EQ(x.pull().get(0), 1);
+}
+
+TEST_F(PreparedTest, AnArenaTakesAsManyBlocksAsTheDeviceNeeds) {
+  vulkan::PhysicalDevice physical = vulkan::instance().devices().front();
+  physical.max_allocation = 1 << 20;
+  vulkan::VulkanBackend small(0, physical, vulkan::EngineOptions{});
+  std::vector<PlannedRoom> rooms;
+  for (size_t i = 0; i < 9; ++i) rooms.push_back({300'000 + 50'000 * i, 0, 1});
+  StepArena arena;
+  arena.reserve(small, plan_rooms(rooms, small.largest_allocation() / 256 * 256));
+  std::vector<std::shared_ptr<Buffer>> parts;
+  for (const PlannedRoom& room : rooms) {
+    const auto [block, offset] = arena.at(room.offset);
+    EXPECT_LE(offset + room.bytes, block->bytes());
+    parts.push_back(small.part(block, offset, room.bytes));
+    small.write(*parts.back(), 0, std::vector<std::byte>(room.bytes, std::byte(parts.size())).data(), room.bytes);
+  }
+  for (size_t i = 0; i < rooms.size(); ++i) {
+    std::vector<std::byte> bytes(rooms[i].bytes);
+    small.read(*parts[i], 0, bytes.data(), bytes.size());
+    EXPECT_EQ(bytes, std::vector<std::byte>(bytes.size(), std::byte(i + 1)));
+  }
 }
 
 TEST_F(PreparedTest, AWatchedDeviceRecordsEachRun) {
