@@ -1,11 +1,10 @@
 // Times named workloads and prints one JSON object a line; see docs/benchmarks.md.
 
-#include <sys/resource.h>
-
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <fstream>
 
 #include "fovea/autograd/autocast.h"
 #include "fovea/autograd/capture.h"
@@ -20,10 +19,14 @@ using Clock = std::chrono::steady_clock;
 
 double milliseconds(Clock::duration time) { return std::chrono::duration<double, std::milli>(time).count(); }
 
+/// The most that the process has held. (getrusage() counts whoever started it, too, until the program was loaded.)
 long peak_mib() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return usage.ru_maxrss / 1024;
+  std::ifstream status("/proc/self/status");
+  for (std::string word; status >> word;) {
+    long kib = 0;
+    if (word == "VmHWM:" && status >> kib) return kib / 1024;
+  }
+  return 0;
 }
 
 double mebibytes(size_t bytes) { return static_cast<double>(bytes) / (1 << 20); }

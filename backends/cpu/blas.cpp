@@ -20,9 +20,10 @@ struct OpenBlas {
   void (*set_threads)(int) = nullptr;
 };
 
-OpenBlas load() {
+OpenBlas load_blas() {
   void* library = dlopen(library_name, RTLD_NOW | RTLD_LOCAL);
-  if (!library) throw DeviceError(fmt::format("cpu: this product needs OpenBLAS, which cannot be loaded: {}", dlerror()));
+  if (!library)
+    throw DeviceError(fmt::format("cpu: this product needs OpenBLAS, which cannot be loaded: {}", dlerror()));
   const auto find = [&]<class F>(F& function, const char* name) {
     function = reinterpret_cast<F>(dlsym(library, name));  // in the libraries that it brings, too
   };
@@ -36,44 +37,44 @@ OpenBlas load() {
 }
 
 const OpenBlas& open_blas() {
-  static const OpenBlas blas = load();
+  static const OpenBlas blas = load_blas();
   return blas;
 }
 
 // OpenBLAS asks OpenMP how many threads the caller may use and takes them all; a product here is one thread's work.
-class OneThread {
+class OneBlasThread {
  public:
-  explicit OneThread(const OpenBlas& blas) : blas_(blas), saved_(blas.max_threads ? blas.max_threads() : 1) {
+  explicit OneBlasThread(const OpenBlas& blas) : blas_(blas), saved_(blas.max_threads ? blas.max_threads() : 1) {
     if (saved_ != 1) blas_.set_threads(1);
   }
-  ~OneThread() {
+  ~OneBlasThread() {
     if (saved_ != 1) blas_.set_threads(saved_);
   }
-  OneThread(const OneThread&) = delete;
-  OneThread& operator=(const OneThread&) = delete;
+  OneBlasThread(const OneBlasThread&) = delete;
+  OneBlasThread& operator=(const OneBlasThread&) = delete;
 
  private:
   const OpenBlas& blas_;
   int saved_;
 };
 
-struct Form {
+struct BlasForm {
   CBLAS_TRANSPOSE transpose;
   blasint leading;
 };
 
 template <class T>
-Form form(int64_t rows, int64_t columns, const Matrix<T>& matrix) {
+BlasForm blas_form(int64_t rows, int64_t columns, const Matrix<T>& matrix) {
   if (is_dense(rows, columns, matrix.row, matrix.column))
     return {CblasNoTrans, static_cast<blasint>(rows <= 1 ? std::max<int64_t>(columns, 1) : matrix.row)};
   return {CblasTrans, static_cast<blasint>(columns <= 1 ? std::max<int64_t>(rows, 1) : matrix.column)};
 }
 
 template <class T, class Gemm>
-void multiply(Gemm gemm, int64_t m, int64_t n, int64_t k, Matrix<T> a, Matrix<T> b, T* c, int64_t stride,
-              bool accumulate) {
-  const Form left = form(m, k, a), right = form(k, n, b);
-  const OneThread guard(open_blas());
+void call_blas(Gemm gemm, int64_t m, int64_t n, int64_t k, Matrix<T> a, Matrix<T> b, T* c, int64_t stride,
+               bool accumulate) {
+  const BlasForm left = blas_form(m, k, a), right = blas_form(k, n, b);
+  const OneBlasThread guard(open_blas());
   gemm(CblasRowMajor, left.transpose, right.transpose, static_cast<blasint>(m), static_cast<blasint>(n),
        static_cast<blasint>(k), 1, a.data, left.leading, b.data, right.leading, accumulate ? 1 : 0, c,
        static_cast<blasint>(std::max(stride, n)));
@@ -83,11 +84,11 @@ void multiply(Gemm gemm, int64_t m, int64_t n, int64_t k, Matrix<T> a, Matrix<T>
 
 void blas_product(int64_t m, int64_t n, int64_t k, Matrix<float> a, Matrix<float> b, float* c, int64_t stride,
                   bool accumulate) {
-  multiply(open_blas().sgemm, m, n, k, a, b, c, stride, accumulate);
+  call_blas(open_blas().sgemm, m, n, k, a, b, c, stride, accumulate);
 }
 void blas_product(int64_t m, int64_t n, int64_t k, Matrix<double> a, Matrix<double> b, double* c, int64_t stride,
                   bool accumulate) {
-  multiply(open_blas().dgemm, m, n, k, a, b, c, stride, accumulate);
+  call_blas(open_blas().dgemm, m, n, k, a, b, c, stride, accumulate);
 }
 
 }  // namespace fovea::cpu
