@@ -118,12 +118,15 @@ RowSparse bag_backward(const BagBackwardCall& call) {
       const Scratch<V> sums(width);
       for (int64_t u = begin; u < end; ++u) {
         V* total = result_row(values + u * width, sums.data());
-        std::fill_n(total, width, V(0));
         for (int64_t i = starts[u]; i < starts[u + 1]; ++i) {
           const int64_t b = entries[i].bag;
           const T* row = dout + b * width;
           const V scale = call.mean ? 1 / static_cast<V>(bags.size(b)) : V(1);
-          for (int64_t c = 0; c < width; ++c) total[c] += scale * static_cast<V>(row[c]);
+          if (i == starts[u]) {
+            for (int64_t c = 0; c < width; ++c) total[c] = V(0) + scale * static_cast<V>(row[c]);  // no -0
+          } else {
+            for (int64_t c = 0; c < width; ++c) total[c] += scale * static_cast<V>(row[c]);
+          }
         }
         store_row(total, width, values + u * width);
       }

@@ -59,24 +59,42 @@ void gather_rows(const GatherCall& call) {
   });
 }
 
-// Every row gets its additions in order of position, whichever way the work is split: here by columns, so that no two
-// threads share a row.
+bool is_rising(const DenseIndex& index) {
+  for (int64_t j = 1; j < index.size(); ++j) {
+    if (index[j] < index[j - 1]) return false;
+  }
+  return true;
+}
+
+// Every row gets its additions in order of position, whichever way the work is split, and no two threads share a row: where
+// the index rises, as that of a sparse gradient, threads take positions, else columns.
 template <class T>
 void scatter_rows(const ScatterAddCall& call) {
   const DenseIndex index("scatter_add", call.index, call.out.shape[0]);
   const int64_t width = row_width(call.out), count = index.size();
   const T* from = call.source.data<T>();
   T* to = call.out.data<T>();
-  const int64_t columns = count * width < (16 << 10) ? std::max<int64_t>(width, 1) : std::max<int64_t>(32, width / 8);
-  parallel_for(width, columns, [&](int64_t begin, int64_t end) {
-    for (int64_t j = 0; j < count; ++j) {
-      if (j + rows_ahead < count) prefetch_row(to + index[j + rows_ahead] * width + begin, end - begin);
+  const auto add = [&](int64_t first, int64_t last, int64_t begin, int64_t end) {
+    for (int64_t j = first; j < last; ++j) {
+      if (j + rows_ahead < last) prefetch_row(to + index[j + rows_ahead] * width + begin, end - begin);
       if (index[j] == call.skip) continue;
       const T* x = from + j * width;
       T* y = to + index[j] * width;
       for (int64_t c = begin; c < end; ++c) add_to(y[c], x[c]);
     }
-  });
+  };
+  const bool small = count * width < (16 << 10);
+  if (!small && is_rising(index)) {
+    const auto begins_row = [&](int64_t j) {
+      while (j > 0 && j < count && index[j] == index[j - 1]) ++j;
+      return j;
+    };
+    parallel_for(count, rows_per_chunk(width),
+                 [&](int64_t first, int64_t last) { add(begins_row(first), begins_row(last), 0, width); });
+  } else {
+    const int64_t columns = small ? std::max<int64_t>(width, 1) : std::max<int64_t>(32, width / 8);
+    parallel_for(width, columns, [&](int64_t begin, int64_t end) { add(0, count, begin, end); });
+  }
 }
 
 // The general form works on lanes: the positions of all axes but `axis`. A lane's elements lie `axis` strides apart.

@@ -1,0 +1,35 @@
+#include "fovea/backends/buffer.h"
+
+#include <charconv>
+
+namespace fovea {
+
+Device Device::parse(std::string_view text, Caller caller) {
+  if (text == "cpu") return cpu();
+  if (text == "vulkan") return vulkan();
+  constexpr std::string_view prefix = "vulkan:";
+  if (text.starts_with(prefix)) {
+    int index = -1;
+    const std::string_view digits = text.substr(prefix.size());
+    const auto [end, status] = std::from_chars(digits.data(), digits.data() + digits.size(), index);
+    if (status == std::errc{} && end == digits.data() + digits.size() && index >= 0 && index < 256)
+      return vulkan(index);
+  }
+  raise<DeviceError>(caller, "device: '{}' is none of cpu, vulkan, vulkan:N", text);
+}
+
+std::string to_string(Device device) {
+  return device.kind == Device::Kind::cpu ? "cpu" : fmt::format("vulkan:{}", device.index);
+}
+
+bool View::is_contiguous() const {
+  int64_t expected = 1;
+  for (int axis = rank() - 1; axis >= 0; --axis) {
+    if (shape[axis] == 0) return true;
+    if (shape[axis] != 1 && strides[axis] != expected) return false;
+    expected *= shape[axis];
+  }
+  return true;
+}
+
+}  // namespace fovea

@@ -1,0 +1,129 @@
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <utility>
+
+#include "fovea/backends/dtype.h"
+#include "fovea/backends/error.h"
+#include "fovea/backends/format.h"
+#include "fovea/backends/shape.h"
+
+// What kernels work on: devices' memory, and views of it.
+namespace fovea {
+
+class Backend;
+
+/// Where tensors live: "cpu", "vulkan" (its first device) or "vulkan:1".
+struct Device {
+  enum class Kind : uint8_t { cpu, vulkan };
+  Kind kind = Kind::cpu;
+  uint8_t index = 0;
+
+  static constexpr Device cpu() { return {}; }
+  static constexpr Device vulkan(int index = 0) { return {Kind::vulkan, static_cast<uint8_t>(index)}; }
+  /// Parses the names above. Throws DeviceError.
+  static Device parse(std::string_view text, Caller caller = {});
+
+  friend constexpr bool operator==(Device, Device) = default;
+};
+
+std::string to_string(Device device);
+
+/// A block of device memory, shared by reference counting; made by Backend::allocate.
+class Buffer {
+ public:
+  Buffer(Backend& backend, std::byte* host, uint64_t address, size_t bytes)
+      : backend_(&backend), host_(host), address_(address), bytes_(bytes) {}
+  Buffer(const Buffer&) = delete;
+  Buffer& operator=(const Buffer&) = delete;
+
+  Backend& backend() const { return *backend_; }
+  /// The bytes where the host can touch them directly (the CPU backend), else null.
+  std::byte* host() const { return host_; }
+  /// The device's address of the bytes (Vulkan), else 0.
+  uint64_t address() const { return address_; }
+  size_t bytes() const { return bytes_; }
+
+  /// Counts in-place changes; autograd compares it with what it was when a value was saved.
+  uint32_t version = 0;
+
+  /// Whether one of its references is a recording's, which only watches when the others go.
+  std::atomic<bool> watched{false};
+  uint32_t references() const { return references_.load(std::memory_order_acquire); }
+
+ private:
+  friend class BufferRef;
+  Backend* backend_;
+  std::byte* host_;
+  uint64_t address_;
+  size_t bytes_;
+  std::atomic<uint32_t> references_{0};
+};
+
+class BufferRef {
+ public:
+  BufferRef() = default;
+  explicit BufferRef(Buffer* buffer) : buffer_(buffer) { acquire(); }
+  BufferRef(const BufferRef& other) : buffer_(other.buffer_) { acquire(); }
+  BufferRef(BufferRef&& other) noexcept : buffer_(std::exchange(other.buffer_, nullptr)) {}
+  BufferRef& operator=(BufferRef other) noexcept {
+    std::swap(buffer_, other.buffer_);
+    return *this;
+  }
+  ~BufferRef() { release(); }
+
+  Buffer* get() const { return buffer_; }
+  Buffer* operator->() const { return buffer_; }
+  Buffer& operator*() const { return *buffer_; }
+  explicit operator bool() const { return buffer_; }
+  /// Whether nobody else can see the memory.
+  bool unique() const {
+    return buffer_ && buffer_->references() == 1u + buffer_->watched.load(std::memory_order_relaxed);
+  }
+
+ private:
+  void acquire() {
+    if (buffer_) buffer_->references_.fetch_add(1, std::memory_order_relaxed);
+  }
+  void release() {
+    if (buffer_ && buffer_->references_.fetch_sub(1, std::memory_order_acq_rel) == 1) recycle(buffer_);
+  }
+  static void recycle(Buffer* buffer);
+
+  Buffer* buffer_ = nullptr;
+};
+
+/// A strided window on a buffer; does not own it. Offsets and strides count elements.
+struct View {
+  Buffer* buffer = nullptr;
+  int64_t offset = 0;
+  DType dtype = DType::f32;
+  Shape shape;
+  Strides strides;
+
+  int rank() const { return shape.rank(); }
+  int64_t numel() const { return shape.numel(); }
+  /// Row-major without gaps (axes of size 1 have any stride; an empty view is contiguous).
+  bool is_contiguous() const;
+  /// The first element, where the host can touch it.
+  template <class T>
+  T* data() const {
+    return reinterpret_cast<T*>(buffer->host()) + offset;
+  }
+};
+
+}  // namespace fovea
+
+template <>
+struct fmt::formatter<fovea::Device> : fovea::TextFormatter {
+  auto format(fovea::Device device, fmt::format_context& context) const {
+    return write(fovea::to_string(device), context);
+  }
+};
+template <>
+struct fmt::formatter<fovea::DType> : fovea::TextFormatter {
+  auto format(fovea::DType dtype, fmt::format_context& context) const { return write(fovea::name(dtype), context); }
+};
