@@ -86,8 +86,8 @@ class Backend {
   virtual void attention(const AttentionCall&) { lacks("attention"); }
   virtual void attention_backward(const AttentionBackwardCall&) { lacks("attention_backward"); }
 
-  /// Notes the kernels of each group, which run only later, as often as one likes and at little cost: always the same ones on the
-  /// same memory, which must stay. They have all run before. Null where the device gains nothing by it.
+  /// Notes the kernels of each group, which run only later, as often as one likes and at little cost: always the same
+  /// ones on the same memory, which must stay. They have all run before. Null where the device gains nothing by it.
   virtual std::unique_ptr<PreparedKernels> prepare(std::span<const std::function<void()>> /*groups*/) { return {}; }
 
  protected:

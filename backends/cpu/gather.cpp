@@ -66,8 +66,8 @@ bool is_rising(const DenseIndex& index) {
   return true;
 }
 
-// Every row gets its additions in order of position, whichever way the work is split, and no two threads share a row: where
-// the index rises, as that of a sparse gradient, threads take positions, else columns.
+// Every row gets its additions in order of position, whichever way the work is split, and no two threads share a row:
+// where the index rises, as that of a sparse gradient, threads take positions, else columns.
 template <class T>
 void scatter_rows(const ScatterAddCall& call) {
   const DenseIndex index("scatter_add", call.index, call.out.shape[0]);
