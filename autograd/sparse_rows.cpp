@@ -34,8 +34,8 @@ Tensor gather_rows(const Tensor& table, const Tensor& index) {
   return out;
 }
 
-void add_rows(const Tensor& table, const Tensor& index, const Tensor& values) {
-  table.backend().scatter_add({values.view(), index.view(), table.view(), 0, true, absent_row});
+void add_rows(const Tensor& table, const Tensor& index, const Tensor& values, double scale) {
+  table.backend().scatter_add({values.view(), index.view(), table.view(), 0, true, absent_row, scale});
   ++table.buffer()->version;
 }
 

@@ -11,8 +11,8 @@ Tensor row_values(const RowSparse& gradient, const Tensor& parameter);
 
 /// Rows of a matrix: table[index]; whatever for an index of absent_row.
 Tensor gather_rows(const Tensor& table, const Tensor& index);
-/// table[index] += values, in place, but for an index of absent_row; the others are distinct.
-void add_rows(const Tensor& table, const Tensor& index, const Tensor& values);
+/// table[index] += scale * values, in place, but for an index of absent_row; the others are distinct.
+void add_rows(const Tensor& table, const Tensor& index, const Tensor& values, double scale = 1);
 
 /// The gradient of a parameter whose rows `index` i32 [n] get `values` [n, width]: rows that stand there several times are
 /// added up, those of absent_row left out.

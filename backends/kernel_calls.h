@@ -112,7 +112,8 @@ struct GatherCall {
   bool rows = false;
 };
 /// The adjoint: adds `source` into `out` at `index`, in order of position, so that the sum is the same in every run.
-/// `rows`: positions whose index is `skip` add nothing (an embedding's padding); -1 skips none.
+/// `rows`: positions whose index is `skip` add nothing (an embedding's padding), -1 skips none; others add `scale` times
+/// what they would, which is 1 for whole numbers.
 struct ScatterAddCall {
   const View& source;
   const View& index;
@@ -120,6 +121,7 @@ struct ScatterAddCall {
   int axis = 0;
   bool rows = false;
   int64_t skip = -1;
+  double scale = 1;
 };
 
 /// out [bags, d] = sum (or mean) of the rows table[index[j]] of each bag: j from offsets[b] to offsets[b + 1] or the

@@ -79,10 +79,10 @@ void RecordingKernels::gather(const GatherCall& c) {
 
 void RecordingKernels::scatter_add(const ScatterAddCall& c) {
   device_->scatter_add(c);
-  note("scatter_add", {static_cast<double>(c.axis), static_cast<double>(c.rows), static_cast<double>(c.skip)},
+  note("scatter_add", {static_cast<double>(c.axis), static_cast<double>(c.rows), static_cast<double>(c.skip), c.scale},
        [source = reads(c.source), index = reads(c.index), out = updates(c.out), axis = c.axis, rows = c.rows,
-        skip = c.skip](Backend& on) {
-         on.scatter_add({*source, *index, *out, axis, rows, skip});
+        skip = c.skip, scale = c.scale](Backend& on) {
+         on.scatter_add({*source, *index, *out, axis, rows, skip, scale});
        });
 }
 

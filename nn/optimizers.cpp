@@ -137,8 +137,7 @@ bool SGD::takes_rows(const Slot& slot) const {
 }
 
 void SGD::update_rows(Slot& slot, const Rows& rows) {
-  static const Elementwise scaled{"sgd_rows", [](Expr g, Scalar lr) { return -(lr * g); }};
-  autograd::add_rows(slot.parameter, rows.index, scaled(rows.values, lr(slot.group)));
+  autograd::add_rows(slot.parameter, rows.index, rows.values, -lr(slot.group));
 }
 
 Adam::Adam(const std::vector<ParameterGroup<AdamOptions>>& groups, Caller caller) : OptimizerWith(groups, caller) {

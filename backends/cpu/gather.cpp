@@ -34,11 +34,11 @@ void visit_number(const char* kernel, DType dtype, F f) {
 }
 
 template <class T>
-void add_to(T& to, T value) {
+void add_to(T& to, T value, Compute<T> scale = 1) {
   if constexpr (sizeof(T) == 2) {
-    to = T(static_cast<float>(to) + static_cast<float>(value));
+    to = T(static_cast<float>(to) + scale * static_cast<float>(value));
   } else {
-    to += value;
+    to += scale * value;
   }
 }
 
@@ -74,13 +74,14 @@ void scatter_rows(const ScatterAddCall& call) {
   const int64_t width = row_width(call.out), count = index.size();
   const T* from = call.source.data<T>();
   T* to = call.out.data<T>();
+  const auto scale = static_cast<Compute<T>>(call.scale);
   const auto add = [&](int64_t first, int64_t last, int64_t begin, int64_t end) {
     for (int64_t j = first; j < last; ++j) {
       if (j + rows_ahead < last) prefetch_row(to + index[j + rows_ahead] * width + begin, end - begin);
       if (index[j] == call.skip) continue;
       const T* x = from + j * width;
       T* y = to + index[j] * width;
-      for (int64_t c = begin; c < end; ++c) add_to(y[c], x[c]);
+      for (int64_t c = begin; c < end; ++c) add_to(y[c], x[c], scale);
     }
   };
   const bool small = count * width < (16 << 10);

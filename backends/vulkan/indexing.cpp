@@ -102,6 +102,8 @@ void scatter_rows(Engine& engine, const ScatterAddCall& call) {
     uint64_t sorted, positions, source, out, fault;
     uint32_t width, count;
     int32_t bound, skip;
+    float scale;
+    uint32_t unused;
   } push{address_of(sorted),
          address_of(positions),
          address_of(call.source),
@@ -110,7 +112,9 @@ void scatter_rows(Engine& engine, const ScatterAddCall& call) {
          word(width),
          word(count),
          static_cast<int32_t>(call.out.shape[0]),
-         static_cast<int32_t>(call.skip)};
+         static_cast<int32_t>(call.skip),
+         static_cast<float>(call.scale),
+         0};
   engine.launch({.code = shaders::scatter_rows,
                  .constants = {engine.map_threads(), type_constant("scatter_add", call.out)},
                  .name = "scatter_add",

@@ -92,14 +92,16 @@ TEST(ScatterAdd, RowsEqualTheDefinitionAndSkip) {
         for (int64_t skip : {-1, 2}) {
           const Array source = make({count, width}, dtype);
           for (int64_t i = 0; i < source.numel(); ++i) source.set(i, static_cast<double>(i % 7 - 3));
+          const double scale = skip < 0 ? 1 : -0.5;
           for (const Array& index : {indices({count}, 11, 3), rising(indices({count}, 11, 3))}) {
             const Array out = full({11, width}, 1, dtype);
             std::vector<double> want(static_cast<size_t>(11 * width), 1);
             for (int64_t i = 0; i < source.numel(); ++i) {
               const auto row = static_cast<int64_t>(index.get(i / width));
-              if (row != skip) want[static_cast<size_t>(row * width + i % width)] += source.get(i);
+              if (row != skip) want[static_cast<size_t>(row * width + i % width)] += scale * source.get(i);
             }
-            cpu().scatter_add({.source = source, .index = index, .out = out, .axis = 0, .rows = true, .skip = skip});
+            cpu().scatter_add(
+                {.source = source, .index = index, .out = out, .axis = 0, .rows = true, .skip = skip, .scale = scale});
             EXPECT_EQ(out.values(), want) << name(dtype) << " " << width << " " << count;
           }
         }

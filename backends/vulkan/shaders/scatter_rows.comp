@@ -3,12 +3,13 @@
 #include "common.glsl"
 #include "fault.glsl"
 
-// out[index[j]] += source[j], rows of `width` elements, given the indices sorted with their positions: a thread adds up
-// one column of one run of equal indices, in order of position. Indices equal to `skip` add nothing.
+// out[index[j]] += scale * source[j], rows of `width` elements, given the indices sorted with their positions: a thread
+// adds up one column of one run of equal indices, in order of position. Indices equal to `skip` add nothing.
 layout(push_constant, scalar) uniform Parameters {
   uint64_t sorted, positions, source, out_, fault;
   uint width, count;  // of a row; of indices
   int bound, skip;
+  float scale;  // of floating numbers
 } p;
 const uint this_kernel = 2;
 
@@ -29,7 +30,7 @@ void main() {
   } else {
     float sum = load(to, c);
     for (uint j = first; j < p.count && sorted.at[j] == row; ++j)
-      sum += load(row_of(p.source, positions.at[j], p.width), c);
+      sum += p.scale * load(row_of(p.source, positions.at[j], p.width), c);
     store(to, c, sum);
   }
 }
