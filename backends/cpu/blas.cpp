@@ -24,14 +24,19 @@ OpenBlas load_blas() {
   void* library = dlopen(library_name, RTLD_NOW | RTLD_LOCAL);
   if (!library)
     throw DeviceError(fmt::format("cpu: this product needs OpenBLAS, which cannot be loaded: {}", dlerror()));
-  const auto find = [&]<class F>(F& function, const char* name) {
-    function = reinterpret_cast<F>(dlsym(library, name));  // in the libraries that it brings, too
+  const auto find = []<class F>(F& function, void* where, const char* name) {
+    function = reinterpret_cast<F>(dlsym(where, name));
   };
   OpenBlas blas;
-  find(blas.sgemm, "cblas_sgemm");
-  find(blas.dgemm, "cblas_dgemm");
-  find(blas.max_threads, "omp_get_max_threads");
-  find(blas.set_threads, "omp_set_num_threads");
+  find(blas.sgemm, library, "cblas_sgemm");
+  find(blas.dgemm, library, "cblas_dgemm");
+  // The program's OpenMP, where it has one, takes the place of the one that OpenBLAS brings.
+  for (void* where : {static_cast<void*>(RTLD_DEFAULT), library}) {
+    if (blas.max_threads && blas.set_threads) break;
+    find(blas.max_threads, where, "omp_get_max_threads");
+    find(blas.set_threads, where, "omp_set_num_threads");
+  }
+  if (!blas.set_threads) blas.max_threads = nullptr;
   if (!blas.sgemm || !blas.dgemm) throw DeviceError(fmt::format("cpu: {} has no C interface to BLAS", library_name));
   return blas;
 }
