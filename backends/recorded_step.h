@@ -44,7 +44,7 @@ struct RecordedCall {
   std::function<void(Backend&)> run = {};
   std::unique_ptr<RecordedMap> map = {};  // in place of `run`
   bool lasting = false;                   // does more than write buffers, so that it is never dropped
-  bool varies = false;                    // does something else in each run: the host's part, random numbers
+  bool varies = false;                    // does something else in each run (as each that lasts): random numbers
   uint64_t signature = 0;                 // of all that must be alike in every step
 };
 

@@ -98,12 +98,12 @@ void RecordingKernels::bag(const BagCall& c) {
 // How many rows it gives depends on the values of its index, so that they are allocated anew in each run.
 void RecordingKernels::rows(const BagBackwardCall& c, std::function<void(RowSparse)> deliver) {
   deliver(device_->bag_backward(c));
-  RecordedCall& call = note("bag_backward", {static_cast<double>(c.mean), static_cast<double>(c.skip)},
-                            [index = reads(c.index), offsets = reads(c.offsets), dout = reads(c.dout), mean = c.mean,
-                             skip = c.skip, deliver = std::move(deliver)](Backend& on) {
-                              deliver(on.bag_backward({*index, *offsets, *dout, mean, skip}));
-                            });
-  call.lasting = call.varies = true;
+  note("bag_backward", {static_cast<double>(c.mean), static_cast<double>(c.skip)},
+       [index = reads(c.index), offsets = reads(c.offsets), dout = reads(c.dout), mean = c.mean, skip = c.skip,
+        deliver = std::move(deliver)](Backend& on) {
+         deliver(on.bag_backward({*index, *offsets, *dout, mean, skip}));
+       })
+      .lasting = true;
 }
 
 void RecordingKernels::scan(const ScanCall& c) {

@@ -114,8 +114,7 @@ RecordedCall& RecordingKernels::note(const char* name, std::initializer_list<dou
 }
 
 void RecordingKernels::note_work(std::function<void()> work) {
-  RecordedCall& call = note("host", {}, [work = std::move(work)](Backend&) { work(); });
-  call.lasting = call.varies = true;
+  note("host", {}, [work = std::move(work)](Backend&) { work(); }).lasting = true;
 }
 
 // Where numbers begin, counted from the beginning of the run. `numbers` are drawn from there.

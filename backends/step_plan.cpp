@@ -60,6 +60,8 @@ size_t drop_dead_calls(RecordedStep& step) {
   return before - step.calls.size();
 }
 
+size_t StepArena::block_bytes(const Backend& device) { return device.largest_allocation() / alignment * alignment; }
+
 void StepArena::reserve(Backend& device, size_t bytes) {
   if (bytes <= bytes_) return;
   if (!blocks_.empty()) {
@@ -67,7 +69,7 @@ void StepArena::reserve(Backend& device, size_t bytes) {
     bytes_ = 0;
     device.empty_cache();
   }
-  block_bytes_ = device.largest_allocation() / alignment * alignment;
+  block_bytes_ = block_bytes(device);
   for (size_t left = bytes; left > 0; left -= std::min(left, block_bytes_)) {
     blocks_.push_back(device.allocate(std::min(left, block_bytes_)));
   }
@@ -102,7 +104,7 @@ void StepPlan::plan() {
     rooms_.push_back({step_.buffers[b].bytes, first[b], last[b]});
     room_buffer_.push_back(b);
   }
-  bytes_ = plan_rooms(rooms_, device_.largest_allocation() / alignment * alignment);
+  bytes_ = plan_rooms(rooms_, StepArena::block_bytes(device_));
   for (size_t v = 0; v < step_.views.size(); ++v) {
     const RecordedBuffer& buffer = step_.buffers[step_.buffer_of[v]];
     View& view = step_.views[v];
@@ -117,7 +119,7 @@ void StepPlan::divide() {
   };
   for (size_t i = 0; i < step_.calls.size(); ++i) {
     const RecordedCall& call = step_.calls[i];
-    const bool varies = call.varies || std::any_of(call.reads.begin(), call.reads.end(), moves) ||
+    const bool varies = call.lasting || call.varies || std::any_of(call.reads.begin(), call.reads.end(), moves) ||
                         std::any_of(call.writes.begin(), call.writes.end(), moves);
     if (stretches_.empty() || stretches_.back().varies != varies) stretches_.push_back({i, i, varies});
     stretches_.back().end = i + 1;

@@ -26,6 +26,8 @@ size_t merge_maps(RecordedStep& step);
 /// Memory for what lives within a step. Plans that run one after another share one.
 class StepArena {
  public:
+  /// How many bytes lie together at the most: plan_rooms() is to keep rooms within such blocks.
+  static size_t block_bytes(const Backend& device);
   /// Makes it hold at least `bytes`. What was in it is lost where it must grow.
   void reserve(Backend& device, size_t bytes);
   /// Changes whenever it grows.
@@ -34,7 +36,7 @@ class StepArena {
   std::pair<const BufferRef&, size_t> at(size_t offset) const;
 
  private:
-  std::vector<BufferRef> blocks_;  // each as large as the device allows, but for the last
+  std::vector<BufferRef> blocks_;  // of block_bytes_ each, but for the last
   size_t block_bytes_ = 0;
   size_t bytes_ = 0;
   uint64_t version_ = 0;

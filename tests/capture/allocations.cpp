@@ -12,10 +12,8 @@ std::atomic<size_t> allocations{0};
 
 void* counted(size_t bytes, size_t alignment) {
   if (counting.load(std::memory_order_relaxed)) allocations.fetch_add(1, std::memory_order_relaxed);
-  void* block = alignment <= alignof(std::max_align_t)
-                    ? std::malloc(bytes)
-                    : std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
-  return block;
+  if (alignment <= alignof(std::max_align_t)) return std::malloc(bytes);
+  return std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
 }
 void* counted_or_throw(size_t bytes, size_t alignment) {
   void* block = counted(bytes, alignment);

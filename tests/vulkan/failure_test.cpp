@@ -83,12 +83,17 @@ VKAPI_ATTR VkResult VKAPI_CALL no_memory(VkDevice device, const VkMemoryAllocate
   return exhausted ? VK_ERROR_OUT_OF_DEVICE_MEMORY : real_allocate(device, info, callbacks, memory);
 }
 
-TEST_F(FailureTest, OutOfMemoryNamesTheLastOperationAndPasses) {
+/// A device without memory while `exhausted`.
+vulkan::VulkanBackend exhaustible_backend() {
   exhausted = false;
-  vulkan::VulkanBackend device = make_backend([](vulkan::DeviceFunctions& vk) {
+  return make_backend([](vulkan::DeviceFunctions& vk) {
     real_allocate = vk.AllocateMemory;
     vk.AllocateMemory = no_memory;
   });
+}
+
+TEST_F(FailureTest, OutOfMemoryNamesTheLastOperationAndPasses) {
+  vulkan::VulkanBackend device = exhaustible_backend();
   const Mirror x(full({3, 5}, 2), device), y(make({3, 5}), device);
   negate(device, x, y);
   exhausted = true;
@@ -101,11 +106,7 @@ TEST_F(FailureTest, OutOfMemoryNamesTheLastOperationAndPasses) {
 }
 
 TEST_F(FailureTest, WithoutMemoryToPrepareKernelsTheDeviceGoesOn) {
-  exhausted = false;
-  vulkan::VulkanBackend device = make_backend([](vulkan::DeviceFunctions& vk) {
-    real_allocate = vk.AllocateMemory;
-    vk.AllocateMemory = no_memory;
-  });
+  vulkan::VulkanBackend device = exhaustible_backend();
   const Mirror x(noise({300, 3000}, 1), device), values(make({300, 3000}), device);
   const Mirror indices(make({300, 3000}, i32), device);
   const std::vector<std::function<void()>> sorts(1, [&] { device.sort({x, values, indices}); });

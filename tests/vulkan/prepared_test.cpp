@@ -31,8 +31,12 @@ class PreparedTest : public VulkanTest {
 
 TEST_F(PreparedTest, GroupsRunInAnyOrderAmongOtherKernels) {
   const Mirror one(full({5}, 1), device()), x(full({5}, 0), device()), y(full({5}, 0), device());
-  const auto prepared = prepare({[&] { run(device(), more_, {5}, {&x, &one}, x); },
-                                 [&] { run(device(), more_, {5}, {&y, &x}, y); }});
+  const auto prepared = prepare({[&] {
+                                   run(device(), more_, {5}, {&x, &one}, x);
+                                 },
+                                 [&] {
+                                   run(device(), more_, {5}, {&y, &x}, y);
+                                 }});
   ASSERT_TRUE(prepared);
   EXPECT_EQ(y.pull().get(0), 1) << "preparing runs nothing";
   prepared->run(1);                              // y = 1 + 1
@@ -135,7 +139,7 @@ TEST_F(PreparedTest, AnArenaTakesAsManyBlocksAsTheDeviceNeeds) {
   std::vector<PlannedRoom> rooms;
   for (size_t i = 0; i < 9; ++i) rooms.push_back({300'000 + 50'000 * i, 0, 1});
   StepArena arena;
-  arena.reserve(small, plan_rooms(rooms, small.largest_allocation() / 256 * 256));
+  arena.reserve(small, plan_rooms(rooms, StepArena::block_bytes(small)));
   std::vector<std::shared_ptr<Buffer>> parts;
   for (const PlannedRoom& room : rooms) {
     const auto [block, offset] = arena.at(room.offset);
