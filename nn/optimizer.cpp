@@ -2,7 +2,9 @@
 
 #include <fmt/ranges.h>
 
-#include <algorithm>
+#include <cmath>
+#include <unordered_map>
+#include <unordered_set>
 
 #include "fovea/autograd/graph.h"
 #include "fovea/autograd/sparse_rows.h"
@@ -13,6 +15,7 @@
 namespace fovea::nn {
 
 Parameters::Parameters(const Module& module) : list(module.named_parameters()) {
+  std::erase_if(list, [](const NamedTensor& entry) { return !entry.tensor.requires_grad(); });
   const std::string path = module.path();
   if (path.empty()) return;
   for (NamedTensor& entry : list) entry.name = fmt::format("{}.{}", path, entry.name);
@@ -23,16 +26,23 @@ Parameters::Parameters(const std::vector<Tensor>& tensors) {
 }
 
 void Optimizer::add_group(const Parameters& parameters, double lr, Caller caller) {
+  std::unordered_map<const TensorImpl*, size_t> seen;
+  std::unordered_set<std::string> names;
+  for (size_t i = 0; i < slots_.size(); ++i) {
+    seen.emplace(slots_[i].parameter.impl(), i);
+    names.insert(slots_[i].name);
+  }
   for (const auto& [given, tensor] : parameters.list) {
     const std::string name = given.empty() ? std::to_string(slots_.size()) : given;
     if (!tensor.requires_grad() || !tensor.is_leaf()) {
       raise<ValueError>(caller, "optimizer: \"{}\" is no leaf that requires a gradient", name);
     }
-    for (const Slot& slot : slots_) {
-      if (slot.parameter.impl() == tensor.impl()) {
-        raise<ValueError>(caller, "optimizer: \"{}\" and \"{}\" are one parameter", slot.name, name);
-      }
-      if (slot.name == name) raise<ValueError>(caller, "optimizer: two parameters are called \"{}\"", name);
+    const auto [same, first] = seen.emplace(tensor.impl(), slots_.size());
+    if (!first) {
+      raise<ValueError>(caller, "optimizer: \"{}\" and \"{}\" are one parameter", slots_[same->second].name, name);
+    }
+    if (!names.insert(name).second) {
+      raise<ValueError>(caller, "optimizer: two parameters are called \"{}\"", name);
     }
     slots_.push_back({name, tensor, rates_.size()});
   }
@@ -41,9 +51,12 @@ void Optimizer::add_group(const Parameters& parameters, double lr, Caller caller
 
 void Optimizer::prepare(Slot& slot, Caller caller) {
   if (slot.steps == 0) {
+    // All or none: where memory runs out, the next step begins anew.
+    std::vector<Tensor> made;
     for (size_t i = state_names(slot).size(); i > 0; --i) {
-      slot.state.push_back(full(slot.parameter.shape(), initial_state(slot), slot.parameter.options()));
+      made.push_back(full(slot.parameter.shape(), initial_state(slot), slot.parameter.options()));
     }
+    slot.state = std::move(made);
   }
   for (const Tensor& state : slot.state) {
     if (state.dtype() != slot.parameter.dtype() || state.device() != slot.parameter.device()) {
@@ -66,30 +79,64 @@ void Optimizer::step(Caller caller) {
   const NoGrad off;
   const ErrorScope scope(caller);
   for (Slot& slot : slots_) {
-    const RowSparse* sparse = slot.parameter.sparse_grad();
-    Tensor gradient = slot.parameter.grad();
-    if (!sparse && !gradient.defined()) continue;
+    if (!slot.parameter.sparse_grad() && !slot.parameter.grad().defined()) continue;
     prepare(slot, caller);
-    ++slot.steps;
-    if (sparse && !gradient.defined() && takes_rows(slot)) {
-      if (sparse->count > 0)
-        update_rows(slot, {autograd::row_index(*sparse), autograd::row_values(*sparse, slot.parameter)});
-      continue;
+    ++slot.steps;  // updates count from 1
+    try {
+      apply(slot);
+    } catch (...) {
+      --slot.steps;
+      throw;
     }
-    if (sparse) {
-      const Tensor dense = autograd::to_dense(*sparse, slot.parameter);
-      if (gradient.defined()) raw::accumulate(dense, gradient);
-      gradient = dense;
-    }
-    update(slot, gradient);
   }
+}
+
+void Optimizer::apply(Slot& slot) {
+  const RowSparse* sparse = slot.parameter.sparse_grad();
+  Tensor gradient = slot.parameter.grad();
+  if (sparse && !gradient.defined() && takes_rows(slot)) {
+    if (sparse->count > 0)
+      update_rows(slot, {autograd::row_index(*sparse), autograd::row_values(*sparse, slot.parameter)});
+    return;
+  }
+  if (sparse) {
+    const Tensor dense = autograd::to_dense(*sparse, slot.parameter);
+    if (gradient.defined()) raw::accumulate(dense, gradient);
+    gradient = dense;
+  }
+  update(slot, gradient);
 }
 
 void Optimizer::zero_grad() {
   for (Slot& slot : slots_) slot.parameter.zero_grad();
 }
 
-void Optimizer::set_lr(double lr) { std::fill(rates_.begin(), rates_.end(), lr); }
+std::vector<Tensor> Optimizer::parameters() const {
+  std::vector<Tensor> tensors;
+  tensors.reserve(slots_.size());
+  for (const Slot& slot : slots_) tensors.push_back(slot.parameter);
+  return tensors;
+}
+
+void Optimizer::check_group(size_t group, Caller caller) const {
+  if (group < rates_.size()) return;
+  raise<IndexError>(caller, "optimizer: group {} of {}", group, rates_.size());
+}
+
+double Optimizer::lr(size_t group, Caller caller) const {
+  check_group(group, caller);
+  return rates_[group];
+}
+
+void Optimizer::set_lr(double lr, Caller caller) {
+  for (size_t g = 0; g < rates_.size(); ++g) set_lr(g, lr, caller);
+}
+
+void Optimizer::set_lr(size_t group, double lr, Caller caller) {
+  check_group(group, caller);
+  if (!(lr >= 0 && std::isfinite(lr))) raise<ValueError>(caller, "optimizer: lr = {} is outside [0, inf)", lr);
+  rates_[group] = lr;
+}
 
 StateDict Optimizer::state_dict() const {
   StateDict state;

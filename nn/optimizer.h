@@ -7,8 +7,8 @@
 
 namespace fovea::nn {
 
-/// What an optimizer works on: a module's parameters under their full names, or tensors of one's own under names or
-/// numbers.
+/// What an optimizer works on: a module's parameters under their full names, without those that require no gradient, or
+/// tensors of one's own under names or numbers.
 struct Parameters {
   Parameters(const Module& module);
   Parameters(std::vector<NamedTensor> named) : list(std::move(named)) {}
@@ -23,7 +23,8 @@ struct ParameterGroup {
   Options options;
 };
 
-/// Moves parameters against their gradients. Each update is one elementwise program a parameter, in place.
+/// Moves parameters against their gradients. Each update is one elementwise program a parameter, in place. Parameters
+/// are converted or moved (Module::to) before the optimizer is made: after its first step that is an error.
 ///
 /// A gradient by rows (see EmbeddingOptions::sparse) is applied to those rows alone where that equals the dense update
 /// (SGD without momentum and weight decay, Adagrad without weight decay) and by Adam and AdamW, which then leave the
@@ -37,12 +38,15 @@ class Optimizer {
   /// Updates every parameter that has a gradient.
   void step(Caller caller = {});
   void zero_grad();
+  /// Of every group, in order.
+  std::vector<Tensor> parameters() const;
 
   size_t groups() const { return rates_.size(); }
-  double lr(size_t group = 0) const { return rates_[group]; }
-  /// Of every group, or of one.
-  void set_lr(double lr);
-  void set_lr(size_t group, double lr) { rates_[group] = lr; }
+  /// Throws IndexError where there is no such group, as set_lr does.
+  double lr(size_t group = 0, Caller caller = {}) const;
+  /// Of every group, or of one. Throws ValueError where the rate is negative or not finite.
+  void set_lr(double lr, Caller caller = {});
+  void set_lr(size_t group, double lr, Caller caller = {});
 
   /// What resuming needs: per parameter "<name>.step" and its tensors ("<name>.exp_avg", ...), per group
   /// "group.<i>.lr". Handles share elements with the optimizer's own.
@@ -67,6 +71,7 @@ class Optimizer {
 
   Optimizer() = default;
   void add_group(const Parameters& parameters, double lr, Caller caller);
+  void check_group(size_t group, Caller caller) const;
 
   /// What a slot remembers beside its count of steps, and the value that it starts from.
   virtual std::vector<const char*> state_names(const Slot& slot) const = 0;
@@ -78,6 +83,7 @@ class Optimizer {
 
  private:
   void prepare(Slot& slot, Caller caller);
+  void apply(Slot& slot);
 
   std::vector<Slot> slots_;
   std::vector<double> rates_;

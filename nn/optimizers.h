@@ -9,7 +9,10 @@ namespace fovea::nn {
 template <class Options>
 class OptimizerWith : public Optimizer {
  public:
-  const Options& options(size_t group = 0) const { return options_[group]; }
+  const Options& options(size_t group = 0, Caller caller = {}) const {
+    check_group(group, caller);
+    return options_[group];
+  }
 
  protected:
   OptimizerWith(const std::vector<ParameterGroup<Options>>& groups, Caller caller) {
@@ -17,6 +20,7 @@ class OptimizerWith : public Optimizer {
       add_group(parameters, options.lr, caller);
       options_.push_back(options);
     }
+    if (this->parameters().empty()) raise<ValueError>(caller, "optimizer: there is no parameter to train");
   }
 
  private:

@@ -144,6 +144,12 @@ TEST(Optimizer, GroupsHaveTheirOwnOptions) {
   optimizer.set_lr(0.5);
   EXPECT_EQ(optimizer.lr(0), 0.5);
   EXPECT_EQ(optimizer.lr(1), 0.5);
+  EXPECT_ERROR(optimizer.lr(2), "optimizer: group 2 of 2 (optimizer_test.cpp:");
+  EXPECT_ERROR(optimizer.options(2), "optimizer: group 2 of 2 (optimizer_test.cpp:");
+  EXPECT_ERROR(optimizer.set_lr(7, 0.1), "optimizer: group 7 of 2 (optimizer_test.cpp:");
+  for (const double bad : {-3.0, std::nan(""), HUGE_VAL}) EXPECT_THROW(optimizer.set_lr(bad), ValueError);
+  EXPECT_ERROR(optimizer.set_lr(1, -3), "optimizer: lr = -3 is outside [0, inf) (optimizer_test.cpp:");
+  EXPECT_EQ(optimizer.lr(1), 0.5);
 }
 
 struct Pair : nn::Module {
@@ -163,6 +169,56 @@ TEST(Optimizer, GroupsOfModulesKeepFullNames) {
   EXPECT_TRUE(optimizer.state_dict().contains("first.weight.exp_avg"));
   EXPECT_TRUE(optimizer.state_dict().contains("second.bias.exp_avg_sq"));
   EXPECT_TRUE(optimizer.state_dict().contains("group.1.lr"));
+}
+
+TEST(Optimizer, LeavesOutWhatIsFrozen) {
+  Pair net;
+  net.first.set_requires_grad(false);
+  Adam optimizer(net);
+  EXPECT_EQ(optimizer.parameters().size(), 2u);
+  const std::vector<double> before = net.first.weight.to_vector<double>();
+  net.forward(ones({1, 3})).backward(ones({1, 2}));
+  optimizer.step();
+  EXPECT_FALSE(net.first.weight.grad().defined());
+  EXPECT_EQ(net.first.weight.to_vector<double>(), before);
+  EXPECT_TRUE(optimizer.state_dict().contains("second.weight.exp_avg"));
+  EXPECT_ERROR(Adam(std::vector<Tensor>{net.first.weight}), "optimizer: \"0\" is no leaf that requires a gradient");
+  EXPECT_ERROR(Adam(net.first), "optimizer: there is no parameter to train (optimizer_test.cpp:");
+  net.set_requires_grad();
+  EXPECT_EQ(Adam(net).parameters().size(), 4u);
+}
+
+/// Fails where it is told to: an optimizer with two state tensors.
+struct Failing : Optimizer {
+  enum class At : uint8_t { nothing, state, update } at = At::nothing;
+  explicit Failing(const Tensor& parameter) { add_group(std::vector<Tensor>{parameter}, 1, {}); }
+
+ private:
+  std::vector<const char*> state_names(const Slot&) const override { return {"a", "b"}; }
+  double initial_state(const Slot& slot) const override {
+    if (at == At::state && calls_++ == 1) raise<OutOfMemoryError>({}, "no memory for {}", slot.name);
+    return 0;
+  }
+  void update(Slot& slot, const Tensor&) override {
+    if (at == At::update) raise<OutOfMemoryError>({}, "no memory for {}", slot.name);
+  }
+  mutable int calls_ = 0;
+};
+
+TEST(Optimizer, AStepThatFailsIsNone) {
+  for (const auto at : {Failing::At::state, Failing::At::update}) {
+    Tensor p = ones({2}).set_requires_grad();
+    Failing optimizer(p);
+    p.set_grad(ones({2}));
+    optimizer.at = at;
+    EXPECT_THROW(optimizer.step(), OutOfMemoryError);
+    EXPECT_EQ(optimizer.state_dict().size(), 1u);  // the rate alone
+    optimizer.at = Failing::At::nothing;
+    optimizer.step();
+    const nn::StateDict state = optimizer.state_dict();
+    EXPECT_EQ(state.size(), 4u);
+    EXPECT_EQ(state.at("0.step").item(), 1);
+  }
 }
 
 void train(Pair& net, Optimizer& optimizer, int first, int last) {
