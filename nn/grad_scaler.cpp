@@ -18,19 +18,28 @@ GradScaler::GradScaler(GradScalerOptions options, Caller caller) : options_(opti
 Tensor GradScaler::scale(const Tensor& loss) const { return loss * scale_; }
 
 void GradScaler::unscale(const std::vector<Tensor>& parameters, Caller caller) {
+  std::unordered_set<const TensorImpl*> unscaled = unscaled_;
+  for (const Tensor& parameter : parameters) {
+    if (unscaled.insert(parameter.impl()).second) continue;
+    raise<ValueError>(caller, "GradScaler: unscale would divide the gradient of a parameter {} twice before step",
+                      parameter.shape());
+  }
   scale_grad(parameters, 1 / scale_);
-  finite_ = std::isfinite(grad_norm(parameters, caller).item(caller));
+  unscaled_ = std::move(unscaled);
+  finite_ = std::isfinite(grad_norm(parameters, caller).item(caller)) && finite_;
 }
 
 bool GradScaler::step(Optimizer& optimizer, Caller caller) {
+  std::vector<Tensor> scaled = optimizer.parameters();
+  std::erase_if(scaled, [this](const Tensor& parameter) { return unscaled_.contains(parameter.impl()); });
+  if (!scaled.empty()) unscale(scaled, caller);
   const bool made = finite_;
-  if (made) {
-    optimizer.step(caller);
-    if (++clean_steps_ < options_.growth_interval) return made;
-  }
+  if (made) optimizer.step(caller);
+  unscaled_.clear();
+  finite_ = true;
+  if (made && ++clean_steps_ < options_.growth_interval) return made;
   scale_ *= made ? options_.growth_factor : options_.backoff_factor;
   clean_steps_ = 0;
-  finite_ = true;
   return made;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <unordered_set>
 #include <vector>
 
 #include "fovea/nn/optimizer.h"
@@ -21,15 +22,19 @@ struct GradScalerOptions {
 ///     scaler.unscale(parameters);
 ///     clip_grad_norm(parameters, 1.0);
 ///     scaler.step(optimizer);
+///
+/// A scaler serves one optimizer.
 class GradScaler {
  public:
   /// Throws ValueError where an option is out of its range.
   explicit GradScaler(GradScalerOptions options = {}, Caller caller = {});
 
   Tensor scale(const Tensor& loss) const;
-  /// Divides the gradients by the scale and notes whether all are finite, which makes a device wait.
+  /// Divides the gradients by the scale and notes whether all are finite, which makes a device wait. Throws ValueError
+  /// where a parameter comes a second time before step().
   void unscale(const std::vector<Tensor>& parameters, Caller caller = {});
-  /// Lets the optimizer make its step, unless a gradient was not finite; then adapts the scale. Returns whether it made one.
+  /// Unscales those of the optimizer's gradients that are not, lets it make its step unless one was not finite, then
+  /// adapts the scale. Returns whether it made one.
   bool step(Optimizer& optimizer, Caller caller = {});
 
   double scale() const { return scale_; }
@@ -42,6 +47,8 @@ class GradScaler {
   GradScalerOptions options_;
   double scale_;
   int64_t clean_steps_ = 0;
+  // Since the last step:
+  std::unordered_set<const TensorImpl*> unscaled_;
   bool finite_ = true;
 };
 

@@ -32,6 +32,27 @@ TEST(GradScaler, LeavesOutAStepThatOverflowsAndHalvesTheScale) {
   EXPECT_CLOSE(s.weight.detach(), {-2, -3}, 0, 0);
 }
 
+TEST(GradScaler, StepsWithUnscaledGradientsWhoeverUnscalesThem) {
+  Stepped s;
+  s.weight.set_grad(tensor({8, 16}));
+  EXPECT_TRUE(s.scaler.step(s.optimizer));
+  EXPECT_CLOSE(s.weight.detach(), {-1, -2}, 0, 0);
+  s.weight.set_grad(tensor({8, INFINITY}));
+  EXPECT_FALSE(s.scaler.step(s.optimizer));
+  EXPECT_CLOSE(s.weight.detach(), {-1, -2}, 0, 0);
+}
+
+TEST(GradScaler, DividesNoGradientTwice) {
+  Stepped s;
+  s.weight.set_grad(tensor({8, 16}));
+  EXPECT_ERROR(s.scaler.unscale({s.weight, s.weight}), "GradScaler: unscale would divide the gradient of a parameter");
+  s.scaler.unscale({s.weight});
+  EXPECT_ERROR(s.scaler.unscale({s.weight}),
+               "GradScaler: unscale would divide the gradient of a parameter [2] twice before step (grad_scaler_test");
+  EXPECT_TRUE(s.scaler.step(s.optimizer));
+  EXPECT_CLOSE(s.weight.detach(), {-1, -2}, 0, 0);
+}
+
 TEST(GradScaler, GrowsAfterStepsWithoutAnOverflow) {
   Stepped s;
   EXPECT_CLOSE(s.scaler.scale(tensor({3})), {24}, 0, 0);
