@@ -22,15 +22,20 @@ TransformerOptions layer_options(const CausalLMOptions& o) {
 /// While it lives: a module in evaluation mode, and no graph.
 class Evaluating {
  public:
-  explicit Evaluating(Module& module) : module_(module), training_(module.training()) { module.eval(); }
-  ~Evaluating() { module_.train(training_); }
+  explicit Evaluating(Module& module) {
+    module.apply([this](Module& each) { modes_.emplace_back(&each, each.training()); });
+    module.eval();
+  }
+  ~Evaluating() {
+    // From the top down, as train() reaches what is below.
+    for (auto mode = modes_.rbegin(); mode != modes_.rend(); ++mode) mode->first->train(mode->second);
+  }
   Evaluating(const Evaluating&) = delete;
   Evaluating& operator=(const Evaluating&) = delete;
 
  private:
   NoGrad no_grad_;
-  Module& module_;
-  bool training_;
+  std::vector<std::pair<Module*, bool>> modes_;  // children before parents
 };
 
 }  // namespace
@@ -139,16 +144,22 @@ Tensor CausalDecoder::read(const Tensor& tokens, Caller caller) {
   }
   const NoGrad off;
   int64_t begin = tokens_.defined() ? tokens_.shape()[1] : 0;
-  tokens_ = tokens_.defined() ? concat({tokens_, tokens}, 1, caller) : tokens;
+  const Tensor behind = tokens_.defined() ? concat({tokens_, tokens}, 1, caller) : tokens;
   // The start depends on the length alone, so that it does not matter in what pieces the tokens came.
-  const int64_t all = tokens_.shape()[1], context = model_.options_.context, half = (context + 1) / 2;
+  const int64_t all = behind.shape()[1], context = model_.options_.context, half = (context + 1) / 2;
   const int64_t start = all <= context ? 0 : (all - context + half - 1) / half * half;
-  if (!cache_ || start != start_ || caches_.empty()) {
-    caches_ = std::vector<KeyValueCache>(cache_ ? model_.encoder.layers.size() : 0);
-    begin = start_ = start;
+  // Taken out while they are added to: after tokens that are refused, what was read before is read anew.
+  std::vector<KeyValueCache> caches = std::exchange(caches_, {});
+  if (!cache_ || start != start_ || caches.empty()) {
+    caches = std::vector<KeyValueCache>(cache_ ? model_.encoder.layers.size() : 0);
+    begin = start;
   }
-  const Tensor read = model_.read(tokens_.slice(1, begin), caches_, caller);
-  return model_.logits(read.slice(1, -1), caller).squeeze(1);
+  const Tensor read = model_.read(behind.slice(1, begin), caches, caller);
+  Tensor logits = model_.logits(read.slice(1, -1), caller).squeeze(1);
+  tokens_ = behind;
+  start_ = start;
+  caches_ = std::move(caches);
+  return logits;
 }
 
 }  // namespace fovea::nn

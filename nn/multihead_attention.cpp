@@ -13,17 +13,32 @@ void KeyValueCache::append(const Tensor& k, const Tensor& v, Caller caller) {
   if (k.requires_grad() || v.requires_grad()) {
     raise<AutogradError>(caller, "KeyValueCache: what is cached has no gradient; decode under NoGrad");
   }
-  if (k.rank() != 4 || v.rank() != 4 || k.shape()[2] != v.shape()[2]) {
+  const auto but_width = [](const Tensor& x) { return Shape{x.shape()[0], x.shape()[1], x.shape()[2]}; };
+  if (k.rank() != 4 || v.rank() != 4 || but_width(k) != but_width(v)) {
     raise<ShapeError>(caller, "KeyValueCache: keys {} and values {}", k.shape(), v.shape());
   }
+  const auto check = [&](const Tensor& x, const Tensor& like, const char* between) {
+    if (x.dtype() != like.dtype()) {
+      raise<DTypeError>(caller, "KeyValueCache: {} {} {}", x.dtype(), between, like.dtype());
+    }
+    if (x.device() != like.device()) {
+      raise<DeviceError>(caller, "KeyValueCache: {} {} {}", x.device(), between, like.device());
+    }
+  };
+  check(k, v, "keys and values of");
   const int64_t time = k.shape()[2];
+  for (const auto& [x, held] : {std::pair(k, k_), std::pair(v, v_)}) {
+    if (length_ == 0) continue;
+    Shape like = held.shape();
+    like[2] = time;
+    if (like != x.shape()) {
+      like[2] = length_;
+      raise<ShapeError>(caller, "KeyValueCache: {} after {}", x.shape(), like);
+    }
+    check(x, held, "after");
+  }
   const auto grow = [&](Tensor& held, const Tensor& x) {
     Shape shape = x.shape();
-    if (length_ > 0) {
-      Shape like = held.shape();
-      like[2] = shape[2];
-      if (like != shape) raise<ShapeError>(caller, "KeyValueCache: {} after {}", x.shape(), this->k().shape());
-    }
     if (length_ == 0 || held.shape()[2] < length_ + time) {
       shape[2] = std::max<int64_t>(2 * length_, std::max<int64_t>(length_ + time, 64));
       Tensor room = empty(shape, x.options());

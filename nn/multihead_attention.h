@@ -27,7 +27,8 @@ class KeyValueCache {
   /// How many positions are held.
   int64_t length() const { return length_; }
   void clear() { length_ = 0; }
-  /// Appends k and v [batch, key_heads, time, d]; k() and v() then hold all there is. Throws ShapeError, AutogradError.
+  /// Appends k and v [batch, key_heads, time, d]; k() and v() then hold all there is. Throws ShapeError, DTypeError,
+  /// DeviceError where they do not fit each other or what is held, and AutogradError.
   void append(const Tensor& k, const Tensor& v, Caller caller = {});
   Tensor k() const { return k_.slice(2, 0, length_); }
   Tensor v() const { return v_.slice(2, 0, length_); }

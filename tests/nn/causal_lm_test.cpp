@@ -135,6 +135,30 @@ TEST(CausalLM, LongPromptsCountByTheirEnd) {
   }
 }
 
+TEST(CausalLM, GenerationLeavesEveryPartInItsMode) {
+  CausalLM model(9, small_model(Positions::learned));
+  model.encoder.eval();  // frozen
+  model.encoder.layers[1].train();
+  model.generate(tokens_of({1, 3}), {.length = 1});
+  EXPECT_TRUE(model.training() && model.embedding.training());
+  EXPECT_FALSE(model.encoder.training() || model.encoder.layers[0].training());
+  EXPECT_TRUE(model.encoder.layers[1].training() && model.encoder.layers[1].linear1.training());
+}
+
+TEST(CausalLM, ForgetsTokensThatItRefuses) {
+  CausalLM model(9, small_model(Positions::rotary));
+  stir(model);
+  model.eval();
+  const Tensor bad = from_vector(std::vector<int32_t>{2, 77}, {1, 2}), good = tokens_of({1, 2}, 5);
+  for (const bool cache : {true, false}) {
+    nn::CausalDecoder decoder(model, cache), fresh(model, cache);
+    decoder.read(tokens_of({1, 3}));
+    EXPECT_THROW(decoder.read(bad), IndexError);
+    EXPECT_EQ(decoder.tokens().shape(), (Shape{1, 3}));
+    EXPECT_CLOSE(decoder.read(good), fresh.read(concat({tokens_of({1, 3}), good}, 1)), 1e-4, 1e-5);
+  }
+}
+
 TEST(CausalLM, StopsAtTheEnd) {
   CausalLM model(9, small_model(Positions::none));
   stir(model);

@@ -239,6 +239,14 @@ TEST(MultiheadAttention, NamesMisuse) {
   const NoGrad off;
   m.forward(zeros({1, 2, 8}), {.cache = &cache});
   EXPECT_ERROR(m.forward(zeros({2, 1, 8}), {.cache = &cache}), "KeyValueCache: [2, 2, 1, 4] after [1, 2, 2, 4]");
+  const Tensor one = zeros({1, 2, 1, 4}), wide = one.to(f64);
+  EXPECT_ERROR(cache.append(wide, wide), "KeyValueCache: f64 after f32 (multihead_attention_test.cpp:");
+  EXPECT_ERROR(cache.append(one, wide), "KeyValueCache: f32 keys and values of f64 (multihead_attention_test.cpp:");
+  EXPECT_ERROR(cache.append(one, zeros({1, 1, 1, 4})), "KeyValueCache: keys [1, 2, 1, 4] and values [1, 1, 1, 4]");
+  EXPECT_EQ(cache.length(), 2);
+  cache.clear();
+  cache.append(wide, wide);
+  EXPECT_EQ(cache.k().dtype(), f64);
 }
 
 }  // namespace
