@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <memory>
 #include <typeinfo>
+#include <unordered_map>
 #include <unordered_set>
 
 #include "fovea/autograd/graph.h"
@@ -48,6 +49,12 @@ void Module::add_buffer(std::string name, Tensor& buffer, Caller caller) {
 void Module::add(std::string name, Module& child, Caller caller) {
   check_name(name, caller);
   if (child.parent_) raise<ValueError>(caller, "add: \"{}\" is part of another module already", name);
+  for (const Module* above = this; above; above = above->parent_) {
+    if (above != &child) continue;
+    const std::string inside = path();
+    raise<ValueError>(caller, "add: \"{}\" would stand within itself, as {}", name,
+                      inside.empty() ? name : inside + "." + name);
+  }
   child.parent_ = this;
   children_.push_back({std::move(name), &child});
 }
@@ -99,20 +106,35 @@ int64_t Module::parameter_count() const {
 }
 
 void Module::replace_parameters(const std::vector<Tensor>& tensors, Caller caller) {
-  const std::vector<Tensor> before = parameters();
-  bool fits = tensors.size() == before.size();
-  for (size_t i = 0; fits && i < tensors.size(); ++i) fits = tensors[i].shape() == before[i].shape();
-  if (!fits) raise<ShapeError>(caller, "replace_parameters: the tensors do not fit those of {}", type_name());
-  visit_tensors(&Module::parameters_, "", [&](const std::string&, Tensor& member) {
-    const auto same = [&member](const Tensor& x) { return x.impl() == member.impl(); };
-    const auto found = std::find_if(before.begin(), before.end(), same);
-    member = tensors[static_cast<size_t>(found - before.begin())];
-  });
+  const std::vector<NamedTensor> before = named_parameters();
+  if (tensors.size() != before.size()) {
+    raise<ShapeError>(caller, "replace_parameters: {} tensors for the {} of {}", tensors.size(), before.size(),
+                      type_name());
+  }
+  std::unordered_map<const TensorImpl*, const Tensor*> places;
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    const auto& [name, own] = before[i];
+    if (tensors[i].shape() != own.shape()) {
+      raise<ShapeError>(caller, "replace_parameters: {} for \"{}\" {} of {}", tensors[i].shape(), name, own.shape(),
+                        type_name());
+    }
+    if (tensors[i].dtype() != own.dtype()) {
+      raise<DTypeError>(caller, "replace_parameters: {} for \"{}\", which is {}", tensors[i].dtype(), name,
+                        own.dtype());
+    }
+    places.emplace(own.impl(), &tensors[i]);
+  }
+  visit_tensors(&Module::parameters_, "",
+                [&](const std::string&, Tensor& member) { member = *places.at(member.impl()); });
 }
 
 void Module::train(bool on) {
   training_ = on;
   for (const Named<Module>& child : children_) child.member->train(on);
+}
+
+void Module::set_requires_grad(bool on, Caller caller) {
+  for (Tensor& parameter : parameters()) parameter.set_requires_grad(on, caller);
 }
 
 void Module::apply(const std::function<void(Module&)>& function) {
@@ -123,14 +145,29 @@ void Module::apply(const std::function<void(Module&)>& function) {
 template <class Convert>
 void Module::convert(const Convert& convert) {
   const NoGrad off;
+  struct Change {
+    Tensor tensor, made;
+    std::shared_ptr<autograd::LeafState> kept;
+  };
+  std::vector<Change> changes;  // all of them before the first takes effect
   for (const auto list : {&Module::parameters_, &Module::buffers_}) {
     for (const NamedTensor& entry : distinct(list)) {
-      const Tensor made = convert(entry.tensor.detach());
-      TensorImpl& impl = *entry.tensor.impl();
-      impl.buffer = made.buffer();
-      impl.view = made.view();
-      impl.leaf.reset();
+      const Tensor before = entry.tensor.detach();
+      const Tensor made = convert(before);
+      if (made.impl() == before.impl()) continue;
+      std::shared_ptr<autograd::LeafState> kept;
+      if (const auto& leaf = entry.tensor.impl()->leaf; leaf && !leaf->hooks.empty()) {
+        kept = std::make_shared<autograd::LeafState>();
+        kept->hooks = leaf->hooks;
+      }
+      changes.push_back({entry.tensor, made, std::move(kept)});
     }
+  }
+  for (auto& [tensor, made, kept] : changes) {
+    TensorImpl& impl = *tensor.impl();
+    impl.buffer = made.buffer();
+    impl.view = made.view();
+    impl.leaf = std::move(kept);
   }
 }
 
@@ -239,11 +276,15 @@ LoadReport Module::load_state_dict(const StateDict& state, LoadOptions options, 
 }
 
 std::string to_string(const LoadReport& report) {
+  constexpr size_t most = 10;  // names of each kind
   std::string text;
-  const auto line = [&text](const char* what, const std::vector<std::string>& names) {
+  const auto line = [&](const char* what, const std::vector<std::string>& names) {
     if (names.empty()) return;
     if (!text.empty()) text += '\n';
-    text += fmt::format("  {}: {}", what, fmt::join(names, ", "));
+    const size_t shown = std::min(names.size(), most);
+    text +=
+        fmt::format("  {}: {}", what, fmt::join(names.begin(), names.begin() + static_cast<ptrdiff_t>(shown), ", "));
+    if (names.size() > shown) text += fmt::format(" and {} more", names.size() - shown);
   };
   line("missing", report.missing);
   line("unexpected", report.unexpected);

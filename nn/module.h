@@ -27,7 +27,7 @@ struct LoadReport {
 
   bool clean() const { return missing.empty() && unexpected.empty() && misshapen.empty(); }
 };
-/// A line per kind of difference; "" where there is none.
+/// A line per kind of difference with its first names; "" where there is none.
 std::string to_string(const LoadReport& report);
 
 struct LoadOptions {
@@ -61,7 +61,7 @@ class Module {
   int64_t parameter_count() const;
 
   /// Puts other tensors in the place of the parameters, in the order of parameters(): for a forward pass with values
-  /// that were computed, whose gradients flow on. Throws ShapeError where their number or shapes differ.
+  /// that were computed, whose gradients flow on. Throws ShapeError or DTypeError where they are not like the parameters.
   void replace_parameters(const std::vector<Tensor>& tensors, Caller caller = {});
 
   /// Training mode (dropout on) or evaluation mode, for this module and all below.
@@ -69,9 +69,13 @@ class Module {
   void eval() { train(false); }
   bool training() const { return training_; }
 
+  /// Whether the parameters, of this module and all below, are trained: off, an optimizer of the module leaves them out.
+  void set_requires_grad(bool on = true, Caller caller = {});
+
   /// Calls `function` on every module below, then on this one.
   void apply(const std::function<void(Module&)>& function);
-  /// Moves or converts floating parameters and buffers in place: every handle on them follows. Gradients are dropped.
+  /// Moves or converts floating parameters and buffers in place, all or none: every handle on them follows. What changes
+  /// drops its gradient and keeps its hooks.
   void to(Device device, Caller caller = {});
   void to(DType dtype, Caller caller = {});
   void zero_grad();
@@ -90,7 +94,8 @@ class Module {
   virtual std::string description() const { return {}; }
 
  protected:
-  /// Registers a member. Throws ValueError where the name is empty, dotted or taken, or the tensor is undefined.
+  /// Registers a member, which must live as long as the module. Throws ValueError where the name is empty, dotted or
+  /// taken, the tensor is undefined, or the child has a parent or would stand within itself.
   void add(std::string name, Tensor& parameter, Caller caller = {});
   void add(std::string name, Module& child, Caller caller = {});
   void add_buffer(std::string name, Tensor& buffer, Caller caller = {});

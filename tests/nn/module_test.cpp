@@ -129,6 +129,29 @@ TEST(Module, ConvertsInPlaceSoThatHandlesFollow) {
   EXPECT_ERROR(net.to(i32), "to: parameters cannot be i32 (module_test.cpp:");
 }
 
+TEST(Module, ConvertsAllOrNothing) {
+  Net net;
+  net.forward(ones({1, 3})).backward(ones({1, 5}));
+  net.to(f32);
+  EXPECT_TRUE(net.head.weight.grad().defined());  // nothing to convert
+  int calls = 0;
+  net.head.weight.register_hook([&](const Tensor&) { return ++calls, Tensor(); });
+  net.to(f64);
+  EXPECT_FALSE(net.head.weight.grad().defined());
+  net.forward(ones({1, 3}, {.dtype = f64})).backward(ones({1, 5}, {.dtype = f64}));
+  EXPECT_EQ(calls, 1);
+  struct Half : nn::Module {
+    Tensor a = ones({2}), b = ones({3});
+    Half() {
+      add("a", a);
+      add("b", b);
+    }
+  } half;
+  half.b = {};  // what cannot be converted
+  EXPECT_THROW(half.to(f64), Error);
+  EXPECT_EQ(half.a.dtype(), f32);
+}
+
 TEST(Module, ZeroGradForgetsGradients) {
   Net net;
   net.forward(ones({1, 3})).backward(ones({1, 5}));
@@ -195,6 +218,18 @@ TEST(Module, RefusesAnIntegerStateForAFloatingParameter) {
                "load_state_dict: the state does not fit Linear\n  misshapen: weight: i32 in the state, f32");
 }
 
+TEST(Module, ReportsTheFirstOfManyNames) {
+  nn::StateDict state;
+  for (int i = 10; i < 40; ++i) state[fmt::format("module.{}", i)] = zeros({1});
+  try {
+    Linear(1, 1).load_state_dict(state);
+    FAIL() << "loaded";
+  } catch (const ValueError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("missing: weight, bias\n"));
+    EXPECT_THAT(error.what(), HasSubstr("module.18, module.19 and 20 more"));
+  }
+}
+
 TEST(Module, PrintsATree) {
   Net net;
   EXPECT_EQ(nn::to_string(net),
@@ -236,6 +271,16 @@ TEST(Module, ParentAndChildMayDieInAnyOrder) {
   EXPECT_ERROR(Parent{shared}, "add: \"child\" is part of another module already");
 }
 
+TEST(Module, NoneStandsWithinItself) {
+  struct Open : nn::Module {
+    void hold(const char* name, nn::Module& child) { add(name, child); }
+  } a, b;
+  EXPECT_ERROR(a.hold("self", a), "add: \"self\" would stand within itself, as self (module_test.cpp:");
+  a.hold("b", b);
+  EXPECT_ERROR(b.hold("a", a), "add: \"a\" would stand within itself, as b.a (module_test.cpp:");
+  EXPECT_EQ(b.path(), "b");
+}
+
 TEST(Module, ReplacedParametersTakeTheGradients) {
   Linear layer(2, 1);
   Tensor source = ones({1}).set_requires_grad();
@@ -244,7 +289,11 @@ TEST(Module, ReplacedParametersTakeTheGradients) {
   sum(layer.forward(ones({1, 2}))).backward();
   EXPECT_EQ(source.grad().item(), 7);
   EXPECT_FALSE(own[0].grad().defined());
-  EXPECT_ERROR(layer.replace_parameters({ones({1, 2})}), "replace_parameters: the tensors do not fit those of Linear");
+  EXPECT_ERROR(layer.replace_parameters({ones({1, 2})}), "replace_parameters: 1 tensors for the 2 of Linear (module_");
+  EXPECT_ERROR(layer.replace_parameters({ones({1, 2}), ones({2})}),
+               "replace_parameters: [2] for \"bias\" [1] of Linear (module_test.cpp:");
+  EXPECT_ERROR(layer.replace_parameters({ones({1, 2}), ones({1}, {.dtype = f64})}),
+               "replace_parameters: f64 for \"bias\", which is f32 (module_test.cpp:");
 }
 
 }  // namespace
