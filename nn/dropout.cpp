@@ -1,6 +1,8 @@
 #include "fovea/nn/dropout.h"
 
 #include "fovea/autograd/elementwise.h"
+#include "fovea/autograd/half.h"
+#include "fovea/autograd/pointwise.h"
 
 namespace fovea::nn {
 namespace {
@@ -14,9 +16,14 @@ void check(double p, Caller caller) {
 Tensor dropout(const Tensor& x, double p, Generator& generator, Caller caller) {
   static const Elementwise f{
       "dropout", [](Expr x, Expr u, Scalar p, Scalar scale) { return where(u >= p, x * scale, Expr(0.0)); }};
+  static const Elementwise kept{"dropout",
+                                [](Expr x, Expr keep, Scalar scale) { return where(keep, x * scale, Expr(0.0)); }};
   check(p, caller);
   if (p == 0) return x;
-  return f({x, caller}, rand(x.shape(), x.options(), generator), p, p < 1 ? 1 / (1 - p) : 0);
+  const double scale = p < 1 ? 1 / (1 - p) : 0;
+  if (!is_half(x)) return f({x, caller}, rand(x.shape(), x.options(), generator), p, scale);
+  // Half precision holds few numbers next to 1.
+  return kept({x, caller}, ge(rand(x.shape(), {f32, x.device()}, generator), p), scale);
 }
 
 Dropout::Dropout(double p, Caller caller) : p_(p) { check(p, caller); }

@@ -1,6 +1,7 @@
 #include "fovea/nn/multihead_attention.h"
 
 #include "fovea/autograd/graph.h"
+#include "fovea/autograd/half.h"
 #include "fovea/autograd/matmul.h"
 #include "fovea/autograd/pointwise.h"
 #include "fovea/autograd/shape_ops.h"
@@ -55,7 +56,7 @@ void KeyValueCache::append(const Tensor& k, const Tensor& v, Caller caller) {
 
 MultiheadAttention::MultiheadAttention(int64_t dim, int64_t heads, MultiheadAttentionOptions options, Caller caller)
     : dim_(dim), heads_(heads), options_(options) {
-  if (dim < 1 || heads < 1 || dim % heads != 0) {
+  if (dim < 1 || dim > INT32_MAX || heads < 1 || dim % heads != 0) {
     raise<ValueError>(caller, "MultiheadAttention: a width of {} does not divide into {} heads", dim, heads);
   }
   if (options_.key_heads == 0) options_.key_heads = heads;
@@ -73,23 +74,23 @@ MultiheadAttention::MultiheadAttention(int64_t dim, int64_t heads, MultiheadAtte
   }
   const int64_t key_width = options_.key_heads * (dim / heads);
   if (options_.key_dim == dim && options_.value_dim == dim) {
-    in_proj_weight = empty({dim + 2 * key_width, dim});
+    in_proj_weight = empty({dim + 2 * key_width, dim}, {}, caller);
     init::xavier_uniform_(in_proj_weight);
     add("in_proj_weight", in_proj_weight);
   } else {
-    q_proj_weight = empty({dim, dim});
-    k_proj_weight = empty({key_width, options_.key_dim});
-    v_proj_weight = empty({key_width, options_.value_dim});
+    q_proj_weight = empty({dim, dim}, {}, caller);
+    k_proj_weight = empty({key_width, options_.key_dim}, {}, caller);
+    v_proj_weight = empty({key_width, options_.value_dim}, {}, caller);
     for (Tensor* w : {&q_proj_weight, &k_proj_weight, &v_proj_weight}) init::xavier_uniform_(*w);
     add("q_proj_weight", q_proj_weight);
     add("k_proj_weight", k_proj_weight);
     add("v_proj_weight", v_proj_weight);
   }
   if (options_.bias) {
-    in_proj_bias = zeros({dim + 2 * key_width});
+    in_proj_bias = zeros({dim + 2 * key_width}, {}, caller);
     add("in_proj_bias", in_proj_bias);
   }
-  out_proj = std::make_unique<Linear>(dim, dim, LinearOptions{.bias = options_.bias});
+  out_proj = std::make_unique<Linear>(dim, dim, LinearOptions{.bias = options_.bias}, caller);
   if (options_.bias) init::zeros_(out_proj->bias);
   add("out_proj", *out_proj);
 }
@@ -154,7 +155,7 @@ DotAttentionOptions MultiheadAttention::settle(const AttendOptions& options, con
                         .dropout = training() ? options_.dropout : 0};
   if (options_.alibi) {
     const Tensor slope = alibi_bias(heads_, keys, query.options());
-    o.bias = o.bias.defined() ? o.bias + slope : slope;
+    o.bias = o.bias.defined() ? widened(o.bias) + slope : slope;
   }
   return o;
 }
@@ -172,7 +173,9 @@ Attended MultiheadAttention::attend(const Tensor& query, const Tensor& key, cons
                       key.shape());
   }
   const int64_t offset = options.cache && self ? options.cache->length() : 0;
-  if (self && in_proj_weight.defined() && !weights && !options.cache && !options_.rotary) {
+  // Half precision holds few scores of far keys.
+  const bool wide = options_.alibi && is_half(query);
+  if (self && in_proj_weight.defined() && !weights && !options.cache && !options_.rotary && !wide) {
     const Tensor packed = linear(query, in_proj_weight, in_proj_bias, caller);
     const DotAttentionOptions o = settle(options, query, query.shape()[1], 0);
     return {out_proj->forward(packed_attention(packed, heads_, options_.key_heads, o, caller), caller), {}};
@@ -187,11 +190,14 @@ Attended MultiheadAttention::attend(const Tensor& query, const Tensor& key, cons
     p.k = options.cache->k();
     p.v = options.cache->v();
   }
-  const DotAttentionOptions o = settle(options, query, p.k.shape()[2], offset);
+  if (wide) p = {widened(p.q), widened(p.k), widened(p.v)};
+  const DotAttentionOptions o = settle(options, p.q, p.k.shape()[2], offset);
   const AttentionResult made = weights ? attention_with_weights(p.q, p.k, p.v, o, caller)
                                        : AttentionResult{scaled_dot_product_attention(p.q, p.k, p.v, o, caller), {}};
   const Tensor joined = made.output.transpose(1, 2).reshape({query.shape()[0], query.shape()[1], dim_});
-  return {out_proj->forward(joined, caller), made.weights};
+  if (!wide) return {out_proj->forward(joined, caller), made.weights};
+  const DType dtype = query.dtype();
+  return {out_proj->forward(joined.to(dtype), caller), weights ? made.weights.to(dtype) : Tensor()};
 }
 
 Tensor MultiheadAttention::forward(const Tensor& x, const AttendOptions& options, Caller caller) const {

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "fovea/autograd/half.h"
 #include "fovea/autograd/indexing.h"
 #include "fovea/autograd/pointwise.h"
 #include "fovea/autograd/shape_ops.h"
@@ -18,12 +19,13 @@ void need_sequence(const char* name, const Tensor& x, int64_t dim, Caller caller
 
 /// [time, half]: p / base^(i / half).
 Tensor angles(int64_t time, int64_t half, int64_t offset, double base, TensorOptions options) {
-  std::vector<double> values;
+  std::vector<double> period, values;
+  for (int64_t i = 0; i < half; ++i) {
+    period.push_back(std::pow(base, static_cast<double>(i) / static_cast<double>(half)));
+  }
   values.reserve(static_cast<size_t>(time * half));
   for (int64_t p = offset; p < offset + time; ++p) {
-    for (int64_t i = 0; i < half; ++i) {
-      values.push_back(static_cast<double>(p) / std::pow(base, static_cast<double>(i) / static_cast<double>(half)));
-    }
+    for (const double each : period) values.push_back(static_cast<double>(p) / each);
   }
   return from_vector(values, {time, half}).to(options.dtype).to(options.device);
 }
@@ -33,7 +35,7 @@ Tensor angles(int64_t time, int64_t half, int64_t offset, double base, TensorOpt
 LearnedPositions::LearnedPositions(int64_t length, int64_t dim, Caller caller) {
   if (length < 1 || dim < 1)
     raise<ValueError>(caller, "LearnedPositions: sizes {} and {} must be positive", length, dim);
-  weight = empty({length, dim});
+  weight = empty({length, dim}, {}, caller);
   init::normal_(weight, 0, 0.02);
   add("weight", weight);
 }
@@ -57,11 +59,12 @@ Tensor sinusoidal_positions(int64_t time, int64_t dim, int64_t offset, double ba
                             Caller caller) {
   if (time < 0 || dim < 1) raise<ValueError>(caller, "sinusoidal_positions: sizes {} and {}", time, dim);
   const double step = std::pow(base, -2 / static_cast<double>(dim));
-  std::vector<double> values;
+  std::vector<double> frequency, values;
+  for (int64_t i = 0; i < dim; ++i) frequency.push_back(std::pow(step, static_cast<double>(i / 2)));
   values.reserve(static_cast<size_t>(time * dim));
   for (int64_t p = offset; p < offset + time; ++p) {
     for (int64_t i = 0; i < dim; ++i) {
-      const double angle = static_cast<double>(p) * std::pow(step, static_cast<double>(i / 2));
+      const double angle = static_cast<double>(p) * frequency[static_cast<size_t>(i)];
       values.push_back(i % 2 == 0 ? std::sin(angle) : std::cos(angle));
     }
   }
@@ -89,8 +92,10 @@ Tensor rotary(const Tensor& x, int64_t offset, double base, Caller caller) {
     raise<ShapeError>(caller, "rotary: {} is not [..., time, an even size]", x.shape());
   }
   const int64_t half = x.shape().back() / 2, time = x.shape()[x.rank() - 2];
-  const Tensor angle = angles(time, half, offset, base, x.options());
-  return concat(turn.all({x.slice(-1, 0, half), x.slice(-1, half), angle}), -1, caller);
+  // Half precision holds few angles of far positions.
+  const Tensor wide = widened(x);
+  const Tensor angle = angles(time, half, offset, base, wide.options());
+  return concat(turn.all({wide.slice(-1, 0, half), wide.slice(-1, half), angle}), -1, caller).to(x.dtype());
 }
 
 Tensor alibi_bias(int64_t heads, int64_t keys, TensorOptions options, Caller caller) {
@@ -115,7 +120,7 @@ RelativePositionBias::RelativePositionBias(int64_t heads, RelativePositionOption
     raise<ValueError>(caller, "RelativePositionBias: {} heads, {} buckets up to a distance of {}", heads,
                       options.buckets, options.greatest);
   }
-  weight = empty({options.buckets, heads});
+  weight = empty({options.buckets, heads}, {}, caller);
   init::normal_(weight, 0, 0.02);
   add("weight", weight);
 }
@@ -137,10 +142,13 @@ Tensor RelativePositionBias::forward(int64_t queries, int64_t keys, int64_t offs
   if (queries < 0 || keys < 0) {
     raise<ValueError>(caller, "RelativePositionBias: {} queries and {} keys", queries, keys);
   }
-  // A row of the table per distance first; a window on it per query: entry (i, j) is distance j - i - offset.
-  std::vector<int32_t> buckets;
+  // The bucket of each distance first; a window on them per query: entry (i, j) is distance j - i - offset.
+  std::vector<int32_t> by_distance, buckets;
+  for (int64_t d = 1 - queries; d < keys; ++d) by_distance.push_back(static_cast<int32_t>(bucket(d - offset)));
+  buckets.reserve(static_cast<size_t>(queries * keys));
   for (int64_t i = 0; i < queries; ++i) {
-    for (int64_t j = 0; j < keys; ++j) buckets.push_back(static_cast<int32_t>(bucket(j - i - offset)));
+    const auto first = by_distance.begin() + (queries - 1 - i);
+    buckets.insert(buckets.end(), first, first + keys);
   }
   return embedding(from_vector(buckets, {queries, keys}, weight.device()), weight, {}, caller).permute({2, 0, 1});
 }

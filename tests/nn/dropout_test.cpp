@@ -30,6 +30,20 @@ TEST(Dropout, ChangesNothingInEvaluationOrAtZero) {
   EXPECT_CLOSE(Dropout(1).forward(x), zeros({4, 5}), 0, 0);
 }
 
+TEST(Dropout, KeepsAFewOfManyInHalfPrecision) {
+  for (const DType dtype : {f16, bf16}) {
+    Tensor x = ones({20000}, {.dtype = dtype}).set_requires_grad();
+    Generator generator{.seed = 3};
+    const Tensor y = nn::dropout(x, 0.999, generator);
+    EXPECT_EQ(y.dtype(), dtype);
+    int64_t kept = 0;
+    for (const double value : y.to_vector<double>()) kept += value > 0;
+    EXPECT_NEAR(static_cast<double>(kept), 20, 12);
+    y.backward(ones_like(y));
+    EXPECT_CLOSE(x.grad(), y.detach(), 0, 0);
+  }
+}
+
 TEST(Dropout, TheSameSeedGivesTheSameMask) {
   const Tensor x = ones({50});
   Generator a{.seed = 5}, b{.seed = 5}, c{.seed = 6};
