@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "fovea/autograd/elementwise.h"
 #include "fovea/autograd/graph.h"
@@ -99,14 +100,23 @@ Tensor& normal_(Tensor& x, double mean, double deviation, Generator& generator) 
   return draw(x, RandomCall::Kind::normal, deviation, mean, generator);
 }
 
-Tensor& trunc_normal_(Tensor& x, double mean, double deviation, double low, double high, Generator& generator) {
-  const auto below = [&](double value) { return 0.5 * std::erfc((mean - value) / deviation / std::sqrt(2.0)); };
-  const double first = below(low), last = below(high);
+Tensor& trunc_normal_(Tensor& x, double mean, double deviation, double low, double high, Generator& generator,
+                      Caller caller) {
+  if (!(low < high) || !(deviation >= 0)) {
+    raise<ValueError>(caller, "trunc_normal_: a deviation of {} between {} and {}", deviation, low, high);
+  }
+  // Above the mean by mirroring: probabilities near 0 are exact, those near 1 are not.
+  const bool mirrored = low > mean;
+  const double sign = mirrored ? -1 : 1;
+  const auto below = [&](double value) { return 0.5 * std::erfc(sign * (mean - value) / deviation / std::sqrt(2.0)); };
+  const double first = below(mirrored ? high : low), last = below(mirrored ? low : high);
   std::vector<double> values = rand(x.shape(), {f64}, generator).to_vector<double>();
   for (double& value : values) {
     // A uniform number is a multiple of 2^-24: the middle of its interval is never 0 or 1.
     const double p = first + (last - first) * (value + 0x1p-25);
-    value = std::clamp(mean + deviation * normal_quantile(p), low, high);
+    // So far out that the probabilities vanish, all lie at the near end.
+    const double least = std::numeric_limits<double>::min();
+    value = std::clamp(mean + sign * deviation * normal_quantile(std::max(p, least)), low, high);
   }
   return assign(x, values);
 }

@@ -14,9 +14,10 @@ Tensor& eye_(Tensor& x, Caller caller = {});
 /// Uniform in [low, high).
 Tensor& uniform_(Tensor& x, double low = 0, double high = 1, Generator& generator = default_generator());
 Tensor& normal_(Tensor& x, double mean = 0, double deviation = 1, Generator& generator = default_generator());
-/// Normal, but only between low and high, by inversion of the normal distribution.
+/// Normal, but only between low and high, by inversion of the normal distribution. Throws ValueError unless low < high
+/// and the deviation is 0 or more.
 Tensor& trunc_normal_(Tensor& x, double mean = 0, double deviation = 1, double low = -2, double high = 2,
-                      Generator& generator = default_generator());
+                      Generator& generator = default_generator(), Caller caller = {});
 
 // A weight [out, in, ...] has fan_in = in * product(...) and fan_out = out * product(...); these throw ShapeError for
 // fewer than two axes.

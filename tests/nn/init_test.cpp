@@ -88,6 +88,22 @@ TEST(Init, TruncatedNormal) {
   EXPECT_NEAR(deviation(x - 1.0), 2 * std::sqrt(0.2911), 0.02);  // 1 - 2 phi(1) / (2 Phi(1) - 1)
 }
 
+TEST(Init, TruncatedNormalFarFromTheMean) {
+  // The mean beyond a is phi(a) / (1 - Phi(a)), for a = 10 that is 10.098.
+  Tensor x = empty({1000}, {.dtype = f64});
+  for (const double sign : {1.0, -1.0}) {
+    init::trunc_normal_(x, 3, 1, sign > 0 ? 13 : -9, sign > 0 ? 15 : -7);
+    const Tensor from_mean = (x - 3.0) * sign;
+    EXPECT_GE(amin(from_mean).item(), 10);
+    EXPECT_LE(amax(from_mean).item(), 12);
+    EXPECT_NEAR(mean(from_mean).item(), 10.098, 0.02);
+  }
+  EXPECT_CLOSE(init::trunc_normal_(x, 0, 1, 50, 60), full({1000}, 50, {.dtype = f64}));
+  EXPECT_CLOSE(init::trunc_normal_(x, 0, 1, -60, -50), full({1000}, -50, {.dtype = f64}));
+  EXPECT_ERROR(init::trunc_normal_(x, 0, 1, 2, -2), "trunc_normal_: a deviation of 1 between 2 and -2 (init_test.cpp:");
+  EXPECT_THROW(init::trunc_normal_(x, 0, -1), ValueError);
+}
+
 TEST(Init, OrthogonalRowsOrColumns) {
   for (const Shape& shape : {Shape{4, 7}, Shape{7, 4}, Shape{5, 5}, Shape{3, 2, 4}}) {
     Tensor x = empty(shape, {.dtype = f64});
