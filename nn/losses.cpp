@@ -6,6 +6,7 @@
 #include "fovea/autograd/indexing.h"
 #include "fovea/autograd/pointwise.h"
 #include "fovea/autograd/reductions.h"
+#include "fovea/backends/recording.h"
 
 namespace fovea::nn {
 namespace {
@@ -26,58 +27,65 @@ Tensor reduce(const Tensor& losses, Reduction reduction) {
   return {};
 }
 
-/// A pointwise loss, folded in the same pass where it is folded.
-Tensor reduced(const Elementwise& f, std::initializer_list<Operand> arguments, int64_t count, Reduction reduction) {
-  if (reduction == Reduction::none) return f.all(arguments)[0];
-  const Tensor total = f.sum({}, false, arguments);
-  return reduction == Reduction::sum ? total : total * (1 / static_cast<double>(count));
+/// A pointwise loss, folded in the same pass where it is folded. f's last parameter is what an element counts for: a mean
+/// in half precision does not overflow before it is divided.
+template <class... Arguments>
+Tensor reduced(const Elementwise& f, int64_t count, Reduction reduction, const Arguments&... arguments) {
+  const double part = reduction == Reduction::mean ? 1 / static_cast<double>(count) : 1;
+  if (reduction == Reduction::none) return f.all({arguments..., part})[0];
+  const Tensor total = f.sum({}, false, {arguments..., part});
+  return count > 0 ? total : total * part;  // the mean of nothing is NaN
 }
 
 }  // namespace
 
 Tensor margin_ranking_loss(const Tensor& a, const Tensor& b, const Tensor& y, double margin, Reduction reduction,
                            Caller caller) {
-  static const Elementwise f{"margin_ranking_loss",
-                             [](Expr a, Expr b, Expr y, Scalar margin) { return relu(margin - y * (a - b)); }};
+  static const Elementwise f{"margin_ranking_loss", [](Expr a, Expr b, Expr y, Scalar margin, Scalar part) {
+                               return part * relu(margin - y * (a - b));
+                             }};
   const ErrorScope scope(caller);
   same_shape("margin_ranking_loss", a, b, caller);
   same_shape("margin_ranking_loss", a, y, caller);
-  return reduced(f, {a, b, y, margin}, a.numel(), reduction);
+  return reduced(f, a.numel(), reduction, a, b, y, margin);
 }
 
 Tensor soft_margin_loss(const Tensor& x, const Tensor& y, Reduction reduction, Caller caller) {
-  static const Elementwise f{"soft_margin_loss", [](Expr x, Expr y) { return softplus(-(y * x)); }};
+  static const Elementwise f{"soft_margin_loss", [](Expr x, Expr y, Scalar part) { return part * softplus(-(y * x)); }};
   const ErrorScope scope(caller);
   same_shape("soft_margin_loss", x, y, caller);
-  return reduced(f, {x, y}, x.numel(), reduction);
+  return reduced(f, x.numel(), reduction, x, y);
 }
 
 Tensor hinge_embedding_loss(const Tensor& x, const Tensor& y, double margin, Reduction reduction, Caller caller) {
-  static const Elementwise f{"hinge_embedding_loss",
-                             [](Expr x, Expr y, Scalar margin) { return where(y > 0, x, relu(margin - x)); }};
+  static const Elementwise f{"hinge_embedding_loss", [](Expr x, Expr y, Scalar margin, Scalar part) {
+                               return part * where(y > 0, x, relu(margin - x));
+                             }};
   const ErrorScope scope(caller);
   same_shape("hinge_embedding_loss", x, y, caller);
-  return reduced(f, {x, y, margin}, x.numel(), reduction);
+  return reduced(f, x.numel(), reduction, x, y, margin);
 }
 
 Tensor cosine_embedding_loss(const Tensor& a, const Tensor& b, const Tensor& y, double margin, Reduction reduction,
                              Caller caller) {
   static const Elementwise product{"mul", [](Expr a, Expr b) { return a * b; }};
-  static const Elementwise f{"cosine_embedding_loss", [](Expr ab, Expr aa, Expr bb, Expr y, Scalar margin) {
+  static const Elementwise f{"cosine_embedding_loss",
+                             [](Expr ab, Expr aa, Expr bb, Expr y, Scalar margin, Scalar part) {
                                const Expr cosine = ab / sqrt((aa + 1e-12) * (bb + 1e-12));
-                               return where(y > 0, 1 - cosine, relu(cosine - margin));
+                               return part * where(y > 0, 1 - cosine, relu(cosine - margin));
                              }};
   const ErrorScope scope(caller);
   same_shape("cosine_embedding_loss", a, b, caller);
   const Tensor ab = product.sum(-1, false, {a, b}), aa = sum(square(a), -1), bb = sum(square(b), -1);
   same_shape("cosine_embedding_loss", ab, y, caller);
-  return reduced(f, {ab, aa, bb, y, margin}, y.numel(), reduction);
+  return reduced(f, y.numel(), reduction, ab, aa, bb, y, margin);
 }
 
 Tensor triplet_margin_loss(const Tensor& anchor, const Tensor& positive, const Tensor& negative, TripletOptions options,
                            Caller caller) {
   static const Elementwise gap{"square_distance", [](Expr a, Expr b) { return square(a - b + 1e-6); }};
-  static const Elementwise f{"triplet_margin_loss", [](Expr p, Expr n, Scalar margin) { return relu(p - n + margin); }};
+  static const Elementwise f{"triplet_margin_loss",
+                             [](Expr p, Expr n, Scalar margin, Scalar part) { return part * relu(p - n + margin); }};
   const ErrorScope scope(caller);
   same_shape("triplet_margin_loss", anchor, positive, caller);
   same_shape("triplet_margin_loss", anchor, negative, caller);
@@ -85,12 +93,12 @@ Tensor triplet_margin_loss(const Tensor& anchor, const Tensor& positive, const T
   const Tensor p = distance(anchor, positive);
   Tensor n = distance(anchor, negative);
   if (options.swap) n = minimum(n, distance(positive, negative));
-  return reduced(f, {p, n, options.margin}, p.numel(), options.reduction);
+  return reduced(f, p.numel(), options.reduction, p, n, options.margin);
 }
 
 Tensor multi_margin_loss(const Tensor& x, const Tensor& targets, double margin, Reduction reduction, Caller caller) {
-  static const Elementwise f{"multi_margin_loss", [](Expr x, Expr own, Expr is_own, Scalar margin) {
-                               return where(is_own, 0.0, relu(margin - own + x));
+  static const Elementwise f{"multi_margin_loss", [](Expr x, Expr own, Expr is_own, Scalar margin, Scalar part) {
+                               return part * where(is_own, 0.0, relu(margin - own + x));
                              }};
   const ErrorScope scope(caller);
   Shape expected = x.shape();
@@ -101,37 +109,45 @@ Tensor multi_margin_loss(const Tensor& x, const Tensor& targets, double margin, 
   const Tensor column = targets.unsqueeze(-1);
   const Tensor own = gather(x, -1, column);
   const Tensor is_own = one_hot(targets, x.shape().back(), x.options());
-  const Tensor losses =
-      f.sum(-1, false, {x, own, is_own, margin}) * (1 / static_cast<double>(std::max<int64_t>(x.shape().back(), 1)));
-  return reduce(losses, reduction);
+  const double part = 1 / static_cast<double>(std::max<int64_t>(x.shape().back(), 1));
+  return reduce(f.sum(-1, false, {x, own, is_own, margin, part}), reduction);
 }
 
 Tensor gaussian_nll_loss(const Tensor& mean, const Tensor& y, const Tensor& variance, GaussianNLLOptions options,
                          Caller caller) {
-  static const Elementwise f{"gaussian_nll_loss", [](Expr mean, Expr y, Expr variance, Scalar eps, Scalar constant) {
-                               const Expr v = maximum(variance, eps);
-                               return 0.5 * (log(v) + square(mean - y) / v) + constant;
-                             }};
+  static const Elementwise f{
+      "gaussian_nll_loss", [](Expr mean, Expr y, Expr variance, Expr fixed, Scalar eps, Scalar constant, Scalar part) {
+        const Expr v = variance + relu(eps - fixed);
+        return part * (0.5 * (log(v) + square(mean - y) / v) + constant);
+      }};
   const ErrorScope scope(caller);
   same_shape("gaussian_nll_loss", mean, y, caller);
   same_shape("gaussian_nll_loss", mean, variance, caller);
-  return reduced(f, {mean, y, variance, options.eps, options.full ? 0.5 * std::log(2 * M_PI) : 0.0}, y.numel(),
-                 options.reduction);
+  const Tensor fixed = variance.detach();  // what lifts a variance to eps has no gradient
+  if (fixed.numel() > 0 && !is_recording()) {
+    if (const double least = amin(fixed).item(caller); least < 0) {
+      raise<ValueError>(caller, "gaussian_nll_loss: a variance of {} is negative", least);
+    }
+  }
+  return reduced(f, y.numel(), options.reduction, mean, y, variance, fixed, options.eps,
+                 options.full ? 0.5 * std::log(2 * M_PI) : 0.0);
 }
 
 Tensor poisson_nll_loss(const Tensor& x, const Tensor& y, PoissonNLLOptions options, Caller caller) {
-  static const Elementwise from_log{"poisson_nll_loss", [](Expr x, Expr y, Scalar) { return exp(x) - y * x; }};
-  static const Elementwise from_rate{"poisson_nll_loss",
-                                     [](Expr x, Expr y, Scalar eps) { return x - y * log(x + eps); }};
-  static const Elementwise stirling{"poisson_stirling", [](Expr y) {
+  static const Elementwise from_log{"poisson_nll_loss",
+                                    [](Expr x, Expr y, Scalar, Scalar part) { return part * (exp(x) - y * x); }};
+  static const Elementwise from_rate{
+      "poisson_nll_loss", [](Expr x, Expr y, Scalar eps, Scalar part) { return part * (x - y * log(x + eps)); }};
+  static const Elementwise stirling{"poisson_stirling", [](Expr y, Scalar part) {
                                       const Expr safe = maximum(y, 1.0);
-                                      return where(y > 1, safe * log(safe) - safe + 0.5 * log(2 * M_PI * safe), 0.0);
+                                      return part *
+                                             where(y > 1, safe * log(safe) - safe + 0.5 * log(2 * M_PI * safe), 0.0);
                                     }};
   const ErrorScope scope(caller);
   same_shape("poisson_nll_loss", x, y, caller);
   const Tensor loss =
-      reduced(options.log_input ? from_log : from_rate, {x, y, options.eps}, y.numel(), options.reduction);
-  return options.full ? loss + reduced(stirling, {y}, y.numel(), options.reduction) : loss;
+      reduced(options.log_input ? from_log : from_rate, y.numel(), options.reduction, x, y, options.eps);
+  return options.full ? loss + reduced(stirling, y.numel(), options.reduction, y) : loss;
 }
 
 }  // namespace fovea::nn

@@ -39,7 +39,8 @@ struct GaussianNLLOptions {
   double eps = 1e-6;  // the least variance
   Reduction reduction = Reduction::mean;
 };
-/// (log v + (mean - y)^2 / v) / 2 with v = max(variance, eps).
+/// (log v + (mean - y)^2 / v) / 2 with v = max(variance, eps), whose gradient is that of v, below eps too. Throws
+/// ValueError where a variance is negative, outside captured steps; a device waits for that.
 Tensor gaussian_nll_loss(const Tensor& mean, const Tensor& y, const Tensor& variance, GaussianNLLOptions options = {},
                          Caller caller = {});
 

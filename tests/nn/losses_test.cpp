@@ -60,6 +60,20 @@ TEST(Losses, GaussianNLL) {
   EXPECT_CLOSE(nn::gaussian_nll_loss(m, y, v, {.full = true, .reduction = Reduction::none}) -
                    nn::gaussian_nll_loss(m, y, v, {.reduction = Reduction::none}),
                full({2}, 0.5 * std::log(2 * M_PI), {.dtype = f64}));
+  // PyTorch's gradient below eps is that at eps.
+  Tensor small = doubles({1e-8}, {1}).set_requires_grad();
+  nn::gaussian_nll_loss(doubles({1}, {1}), doubles({1}, {1}), small).backward();
+  EXPECT_NEAR(small.grad().item(), 5e5, 1);
+  EXPECT_ERROR(nn::gaussian_nll_loss(m, y, doubles({4, -1}, {2})),
+               "gaussian_nll_loss: a variance of -1 is negative (losses_test.cpp:");
+}
+
+TEST(Losses, MeansInHalfPrecisionDoNotOverflow) {
+  const Tensor x = full({70000}, 3, {.dtype = f16}), y = full({70000}, -1, {.dtype = f16});
+  EXPECT_CLOSE(nn::hinge_embedding_loss(-x, -y), full({}, -3, {.dtype = f16}));
+  EXPECT_CLOSE(nn::margin_ranking_loss(x, -x, y), full({}, 6, {.dtype = f16}));
+  EXPECT_TRUE(std::isnan(nn::soft_margin_loss(zeros({0}), zeros({0})).item()));
+  EXPECT_EQ(nn::soft_margin_loss(zeros({0}), zeros({0}), Reduction::sum).item(), 0);
 }
 
 TEST(Losses, PoissonNLL) {
