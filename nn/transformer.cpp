@@ -63,6 +63,13 @@ void check(const char* name, const TransformerOptions& o, Caller caller) {
   }
 }
 
+/// linear2(dropout(activation(linear1(x)))), dropped with probability p.
+Tensor feed_forward(const Linear& linear1, const Linear& linear2, FeedForward activation, double p, const Tensor& x,
+                    Caller caller) {
+  const Tensor inner = activate(activation, linear1.forward(x, caller));
+  return dropout(linear2.forward(dropout(inner, p), caller), p);
+}
+
 std::string text(int64_t dim, int64_t heads, const TransformerOptions& o) {
   return fmt::format("{}, {} heads, {} {}{}", dim, heads, name(o.activation), o.feedforward,
                      o.pre_norm ? ", pre_norm" : "");
@@ -89,16 +96,13 @@ Tensor TransformerEncoderLayer::forward(const Tensor& x, const AttendOptions& op
   const Scope scope(*this, caller);
   const double p = training() ? options_.dropout : 0;
   const auto attend = [&](const Tensor& y) { return dropout(self_attn.forward(y, options, caller), p); };
-  const auto feed_forward = [&](const Tensor& y) {
-    const Tensor inner = activate(options_.activation, linear1.forward(y, caller));
-    return dropout(linear2.forward(dropout(inner, p), caller), p);
-  };
+  const auto feed = [&](const Tensor& y) { return feed_forward(linear1, linear2, options_.activation, p, y, caller); };
   if (options_.pre_norm) {
     const Tensor y = x + attend(norm1.forward(x, caller));
-    return y + feed_forward(norm2.forward(y, caller));
+    return y + feed(norm2.forward(y, caller));
   }
   const Tensor y = norm1.forward(x + attend(x), caller);
-  return norm2.forward(y + feed_forward(y), caller);
+  return norm2.forward(y + feed(y), caller);
 }
 
 std::string TransformerEncoderLayer::description() const {
@@ -139,18 +143,15 @@ Tensor TransformerDecoderLayer::forward(const Tensor& x, const Tensor& memory, c
     const AttendOptions attend_memory{.key_padding_keep = options.memory_keep, .cache = options.memory_cache};
     return dropout(multihead_attn.forward(y, memory, memory, attend_memory, caller), p);
   };
-  const auto feed_forward = [&](const Tensor& y) {
-    const Tensor inner = activate(options_.activation, linear1.forward(y, caller));
-    return dropout(linear2.forward(dropout(inner, p), caller), p);
-  };
+  const auto feed = [&](const Tensor& y) { return feed_forward(linear1, linear2, options_.activation, p, y, caller); };
   if (options_.pre_norm) {
     Tensor y = x + attend(norm1.forward(x, caller));
     y = y + read(norm2.forward(y, caller));
-    return y + feed_forward(norm3.forward(y, caller));
+    return y + feed(norm3.forward(y, caller));
   }
   Tensor y = norm1.forward(x + attend(x), caller);
   y = norm2.forward(y + read(y), caller);
-  return norm3.forward(y + feed_forward(y), caller);
+  return norm3.forward(y + feed(y), caller);
 }
 
 std::string TransformerDecoderLayer::description() const {
@@ -173,7 +174,7 @@ TransformerEncoder::TransformerEncoder(int64_t dim, int64_t heads, int64_t count
   for (int64_t i = 0; i < count; ++i) layers.emplace(dim, heads, options, caller);
   add("layers", layers);
   if (!options.pre_norm) return;
-  norm = std::make_unique<LayerNorm>(dim, LayerNormOptions{.eps = options.eps, .bias = options.bias});
+  norm = std::make_unique<LayerNorm>(dim, LayerNormOptions{.eps = options.eps, .bias = options.bias}, caller);
   add("norm", *norm);
 }
 
@@ -187,9 +188,15 @@ Tensor TransformerEncoder::forward(const Tensor& x, const AttendOptions& options
     own.cache = caches.empty() ? nullptr : &caches[i];
     const TransformerEncoderLayer& layer = layers[i];
     if (recompute && training() && grad_enabled() && !own.cache) {
+      std::vector<Tensor> inputs{y};
+      if (own.bias.defined()) inputs.push_back(own.bias);  // which may be learned
       y = autograd::checkpoint(
-          [&layer, own, caller](const std::vector<Tensor>& in) { return layer.forward(in[0], own, caller); }, {y},
-          layer.parameters(), caller);
+          [&layer, own, caller](const std::vector<Tensor>& in) {
+            AttendOptions given = own;
+            if (in.size() > 1) given.bias = in[1];
+            return layer.forward(in[0], given, caller);
+          },
+          inputs, layer.parameters(), caller);
     } else {
       y = layer.forward(y, own, caller);
     }
@@ -203,7 +210,7 @@ TransformerDecoder::TransformerDecoder(int64_t dim, int64_t heads, int64_t count
   for (int64_t i = 0; i < count; ++i) layers.emplace(dim, heads, options, caller);
   add("layers", layers);
   if (!options.pre_norm) return;
-  norm = std::make_unique<LayerNorm>(dim, LayerNormOptions{.eps = options.eps, .bias = options.bias});
+  norm = std::make_unique<LayerNorm>(dim, LayerNormOptions{.eps = options.eps, .bias = options.bias}, caller);
   add("norm", *norm);
 }
 

@@ -193,5 +193,19 @@ TEST(TransformerEncoder, GivesTheSameGradientsWhenLayersAreComputedTwice) {
   }
 }
 
+TEST(TransformerEncoder, ComputesLayersTwiceWithALearnedBias) {
+  nn::TransformerEncoder encoder(8, 2, 2, {.feedforward = 16, .dropout = 0});
+  nn::RelativePositionBias bias(2);
+  const Tensor x = random({2, 5, 8});
+  const auto gradient = [&](bool recompute) {
+    encoder.recompute = recompute;
+    bias.zero_grad();
+    sum(square(encoder.forward(x, {.bias = bias.forward(5, 5)}))).backward();
+    return bias.weight.grad().clone();
+  };
+  const Tensor once = gradient(false);
+  EXPECT_CLOSE(gradient(true), once, 1e-5, 1e-5);
+}
+
 }  // namespace
 }  // namespace fovea::test
