@@ -23,7 +23,7 @@ std::string GLU::description() const { return fmt::format("{}", axis_); }
 
 PReLU::PReLU(int64_t channels, double slope, Caller caller) {
   if (channels < 1) raise<ValueError>(caller, "PReLU: {} channels", channels);
-  weight = full({channels}, slope);
+  weight = full({channels}, slope, {}, caller);
   add("weight", weight);
 }
 
@@ -60,11 +60,11 @@ Bilinear::Bilinear(int64_t in1, int64_t in2, int64_t out, LinearOptions options,
     raise<ValueError>(caller, "Bilinear: sizes {}, {} and {} must be positive", in1, in2, out);
   }
   const double bound = 1 / std::sqrt(static_cast<double>(in1));
-  weight = empty({out, in1, in2});
+  weight = empty({out, in1, in2}, {}, caller);
   init::uniform_(weight, -bound, bound);
   add("weight", weight);
   if (!options.bias) return;
-  bias = empty({out});
+  bias = empty({out}, {}, caller);
   init::uniform_(bias, -bound, bound);
   add("bias", bias);
 }

@@ -14,7 +14,7 @@ AdaptiveTemperature::AdaptiveTemperature(int64_t dim, double base, Caller caller
   if (dim < 1 || !(base > 1)) {
     raise<ValueError>(caller, "AdaptiveTemperature: size {} must be positive and base {} above 1", dim, base);
   }
-  weight = zeros({1, dim});
+  weight = zeros({1, dim}, {}, caller);
   bias = zeros({1});
   add("weight", weight);
   add("bias", bias);
@@ -33,7 +33,7 @@ AdaptiveSpan::AdaptiveSpan(int64_t heads, AdaptiveSpanOptions options, Caller ca
     raise<ValueError>(caller, "AdaptiveSpan: {} heads, a span of {} out of {}, a ramp of {}", heads, options.initial,
                       options.greatest, options.ramp);
   }
-  span = full({heads}, options.initial);
+  span = full({heads}, options.initial, {}, caller);
   add("span", span);
 }
 

@@ -117,6 +117,12 @@ Tensor tempered(const Tensor& x, const AttentionOptions& options) {
   return options.temperatures.defined() ? cooled / options.temperatures : cooled;
 }
 
+void check_temperatures(const char* name, const AttentionOptions& options, const Shape& expected, Caller caller) {
+  const Tensor& given = options.temperatures;
+  if (!given.defined() || given.shape() == expected) return;
+  raise<ShapeError>(caller, "{}: temperatures {} are not {}", name, given.shape(), expected);
+}
+
 void check_sequences(const Tensor& query, const Tensor& keys, const Tensor& values, const Tensor& keep,
                      const AttentionOptions& options, Caller caller) {
   if (query.rank() != 3 || keys.rank() != 3 || values.rank() != 3 || keys.shape()[0] != query.shape()[0] ||
@@ -129,6 +135,7 @@ void check_sequences(const Tensor& query, const Tensor& keys, const Tensor& valu
     raise<ShapeError>(caller, "attend: keep {} is neither {} nor {}", keep.shape(), Shape{batch, times},
                       Shape{batch, queries, times});
   }
+  check_temperatures("attend", options, {batch, queries, 1}, caller);
   if (!(options.temperature > 0)) {
     raise<ValueError>(caller, "attention: temperature {} is not positive", options.temperature);
   }
@@ -210,6 +217,7 @@ Attended attention_pool(const Tensor& query, const Tensor& keys, const Tensor& v
   if (keep.defined() && keep.shape() != scores.shape()) {
     raise<ShapeError>(caller, "attention_pool: keep {} is not {}", keep.shape(), scores.shape());
   }
+  check_temperatures("attention_pool", options, {query.shape()[0], 1}, caller);
   const Tensor cooled = options.temperatures.defined() ? scores / options.temperatures : scores;
   Tensor weights = attention_weights(cooled, keep, options.weights, options.temperature, caller);
   Tensor read = attention_read(weights.unsqueeze(1), values, caller).squeeze(1);

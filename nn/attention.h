@@ -54,7 +54,7 @@ struct AttentionOptions {
   Weights weights = Weights::softmax;
   double temperature = 1;
   ScoreParameters parameters = {};
-  Tensor temperatures = {};  // [..., Q, 1]: the scores are divided by these, too; undefined: 1
+  Tensor temperatures = {};  // [B, Q, 1], of a pool [B, 1]: the scores are divided by these, too; undefined: 1
 };
 
 struct Attended {

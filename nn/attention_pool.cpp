@@ -18,23 +18,23 @@ AttentionPool::AttentionPool(int64_t dim, AttentionPoolOptions options, Caller c
   const bool additive = options.score == Score::additive;
   const int64_t width = additive && options.hidden > 0 ? options.hidden : dim;
   const auto bound = [](int64_t size) { return 1 / std::sqrt(static_cast<double>(size)); };
-  query = empty({width});
+  query = empty({width}, {}, caller);
   init::uniform_(query, -bound(width), bound(width));
   add("query", query);
   if (additive) {
-    key = std::make_unique<Linear>(dim, width);
+    key = std::make_unique<Linear>(dim, width, LinearOptions{}, caller);
     add("key", *key);
   }
   if (options.score == Score::location && options.length < 1) {
     raise<ValueError>(caller, "AttentionPool: location scores need a greatest length");
   }
   if (options.score == Score::bilinear || options.score == Score::location) {
-    weight = empty({dim, options.score == Score::bilinear ? dim : options.length});
+    weight = empty({dim, options.score == Score::bilinear ? dim : options.length}, {}, caller);
     init::uniform_(weight, -bound(dim), bound(dim));
     add("weight", weight);
   }
   if (options.gate) {
-    gate = std::make_unique<Linear>(dim, dim);
+    gate = std::make_unique<Linear>(dim, dim, LinearOptions{}, caller);
     add("gate", *gate);
   }
 }

@@ -12,14 +12,14 @@ BatchNorm::BatchNorm(int64_t channels, int least_rank, int greatest_rank, BatchN
     : channels_(channels), least_rank_(least_rank), greatest_rank_(greatest_rank), options_(options) {
   if (channels < 1) raise<ValueError>(caller, "BatchNorm: {} channels", channels);
   if (options.affine) {
-    weight = ones({channels});
-    bias = zeros({channels});
+    weight = ones({channels}, {}, caller);
+    bias = zeros({channels}, {}, caller);
     add("weight", weight);
     add("bias", bias);
   }
   if (options.running_statistics) {
-    running_mean = zeros({channels});
-    running_var = ones({channels});
+    running_mean = zeros({channels}, {}, caller);
+    running_var = ones({channels}, {}, caller);
     num_batches_tracked = zeros({}, {.dtype = i32});
     add_buffer("running_mean", running_mean);
     add_buffer("running_var", running_var);
@@ -64,8 +64,8 @@ GroupNorm::GroupNorm(int64_t groups, int64_t channels, GroupNormOptions options,
     raise<ValueError>(caller, "GroupNorm: {} channels do not divide into {} groups", channels, groups);
   }
   if (!options.affine) return;
-  weight = ones({channels});
-  bias = zeros({channels});
+  weight = ones({channels}, {}, caller);
+  bias = zeros({channels}, {}, caller);
   add("weight", weight);
   add("bias", bias);
 }
@@ -83,7 +83,7 @@ std::string GroupNorm::description() const { return fmt::format("{}, {}", groups
 RMSNorm::RMSNorm(int64_t dim, RMSNormOptions options, Caller caller) : dim_(dim), options_(options) {
   if (dim < 1) raise<ValueError>(caller, "RMSNorm: size {} must be positive", dim);
   if (!options.affine) return;
-  weight = ones({dim});
+  weight = ones({dim}, {}, caller);
   add("weight", weight);
 }
 

@@ -69,7 +69,7 @@ CausalLM::CausalLM(int64_t vocabulary, CausalLMOptions options, Caller caller)
   }
   add("encoder", encoder);
   if (options.tied) return;
-  head = std::make_unique<Linear>(options.dim, vocabulary, LinearOptions{.bias = false});
+  head = std::make_unique<Linear>(options.dim, vocabulary, LinearOptions{.bias = false}, caller);
   add("head", *head);
 }
 

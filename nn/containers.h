@@ -17,11 +17,12 @@ concept TensorModule = std::derived_from<T, Module> && requires(T& module, const
   { module.forward(x) } -> std::same_as<Tensor>;
 };
 
-/// One step of a Sequential: a module that it shares the ownership of, or a function of a tensor.
+/// One step of a Sequential: a module that it shares the ownership of, not null, or a function of a tensor.
 class Layer {
  public:
   template <TensorModule T>
-  Layer(std::shared_ptr<T> module) : module_(module) {
+  Layer(std::shared_ptr<T> module, Caller caller = {}) : module_(module) {
+    if (!module) raise<ValueError>(caller, "Layer: a module that is null");
     forward_ = [m = module.get()](const Tensor& x, Caller caller) {
       if constexpr (requires { m->forward(x, caller); }) {
         return m->forward(x, caller);

@@ -16,11 +16,11 @@ void initialise(const char* name, int64_t in, int64_t out, int64_t groups, bool 
   for (int axis = 2; axis < shape.rank(); ++axis) {
     if (shape[axis] < 1) raise<ValueError>(caller, "{}: a kernel of size {}", name, shape[axis]);
   }
-  weight = empty(shape);
+  weight = empty(shape, {}, caller);
   const double bound = 1 / std::sqrt(static_cast<double>(weight.numel() / shape[0]));
   init::uniform_(weight, -bound, bound);
   if (!with_bias) return;
-  bias = empty({bias_size});
+  bias = empty({bias_size}, {}, caller);
   init::uniform_(bias, -bound, bound);
 }
 

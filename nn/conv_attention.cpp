@@ -23,13 +23,20 @@ void check_image(const char* name, const Tensor& x, int64_t channels, Caller cal
   }
 }
 
+/// The width of a SelfAttention2d's queries, 0 standing for its default.
+int64_t hidden_width(int64_t channels, int64_t hidden, Caller caller) {
+  if (hidden < 0) raise<ValueError>(caller, "SelfAttention2d: a hidden width of {}", hidden);
+  return hidden > 0 ? hidden : std::max<int64_t>(channels / 8, 1);
+}
+
 /// x [batch, channels, h, w] as rows [batch, h w, channels].
 Tensor places(const Tensor& x) { return x.flatten(2).mT(); }
 
 }  // namespace
 
 SqueezeExcitation::SqueezeExcitation(int64_t channels, int64_t reduction, Caller caller)
-    : fc1(channels, reduced("SqueezeExcitation", channels, reduction, caller)), fc2(channels / reduction, channels) {
+    : fc1(channels, reduced("SqueezeExcitation", channels, reduction, caller), {}, caller),
+      fc2(channels / reduction, channels, {}, caller) {
   add("fc1", fc1);
   add("fc2", fc2);
 }
@@ -47,8 +54,8 @@ std::string SqueezeExcitation::description() const {
 }
 
 ChannelAttention::ChannelAttention(int64_t channels, int64_t reduction, Caller caller)
-    : fc1(channels, reduced("ChannelAttention", channels, reduction, caller), {.bias = false}),
-      fc2(channels / reduction, channels, {.bias = false}) {
+    : fc1(channels, reduced("ChannelAttention", channels, reduction, caller), {.bias = false}, caller),
+      fc2(channels / reduction, channels, {.bias = false}, caller) {
   add("fc1", fc1);
   add("fc2", fc2);
 }
@@ -101,7 +108,7 @@ Attended CBAM::forward_with_weights(const Tensor& x, Caller caller) const {
 }
 
 SelfAttention2d::SelfAttention2d(int64_t channels, int64_t hidden, Caller caller)
-    : query(channels, hidden > 0 ? hidden : std::max<int64_t>(channels / 8, 1), 1, {.bias = false}, caller),
+    : query(channels, hidden_width(channels, hidden, caller), 1, {.bias = false}, caller),
       key(channels, query.weight.shape()[0], 1, {.bias = false}, caller),
       value(channels, query.weight.shape()[0], 1, {.bias = false}, caller),
       out(query.weight.shape()[0], channels, 1, {.bias = false}, caller) {

@@ -11,7 +11,7 @@ Tensor new_table(const char* name, int64_t count, int64_t dim, int64_t padding_i
   if (padding_index < -1 || padding_index >= count) {
     raise<ValueError>(caller, "{}: padding index {} is not among {} rows", name, padding_index, count);
   }
-  Tensor table = empty({count, dim});
+  Tensor table = empty({count, dim}, {}, caller);
   init::normal_(table);
   if (padding_index >= 0) table.select(0, padding_index).zero_();
   return table;
@@ -24,7 +24,15 @@ struct Bags {
 
 /// The bags without the entries of one index.
 Bags without(const Tensor& index, const Tensor& offsets, int64_t padding_index, Caller caller) {
+  const auto is_list = [](const Tensor& x) { return x.rank() == 1 && x.dtype() == i32; };
+  if (!is_list(index) || !is_list(offsets)) return {index, offsets};  // embedding_bag refuses them
   const std::vector<int32_t> starts = offsets.to_vector<int32_t>(caller);
+  for (size_t b = 0; b < starts.size(); ++b) {
+    const int32_t least = b == 0 ? 0 : starts[b - 1];
+    if (starts[b] >= least && starts[b] <= index.numel()) continue;
+    raise<IndexError>(caller, "EmbeddingBag: offset {} at position {} is not from {} to {}", starts[b], b, least,
+                      index.numel());
+  }
   std::vector<int32_t> kept, kept_starts;
   size_t bag = 0;
   int32_t position = 0;

@@ -10,11 +10,11 @@ namespace fovea::nn {
 Linear::Linear(int64_t in, int64_t out, LinearOptions options, Caller caller) {
   if (in < 0 || out < 0) raise<ValueError>(caller, "Linear: sizes {} and {} must not be negative", in, out);
   const double bound = in > 0 ? 1 / std::sqrt(static_cast<double>(in)) : 0;
-  weight = empty({out, in});
+  weight = empty({out, in}, {}, caller);
   init::uniform_(weight, -bound, bound);
   add("weight", weight);
   if (!options.bias) return;
-  bias = empty({out});
+  bias = empty({out}, {}, caller);
   init::uniform_(bias, -bound, bound);
   add("bias", bias);
 }

@@ -19,7 +19,7 @@ LocationAwareAttention::LocationAwareAttention(int64_t query_dim, int64_t key_di
                       options.kernel);
   }
   const double bound = 1 / std::sqrt(static_cast<double>(hidden));
-  weight = empty({hidden});
+  weight = empty({hidden}, {}, caller);
   init::uniform_(weight, -bound, bound);
   add("query", query);
   add("key", key);

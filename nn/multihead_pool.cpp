@@ -22,14 +22,14 @@ MultiheadPool::MultiheadPool(int64_t dim, int64_t heads, MultiheadPoolOptions op
     raise<ValueError>(caller, "MultiheadPool: temperature {} is not positive", options.temperature);
   }
   const double bound = 1 / std::sqrt(static_cast<double>(dim / heads));
-  query = empty({heads, dim / heads});
+  query = empty({heads, dim / heads}, {}, caller);
   init::uniform_(query, -bound, bound);
   add("query", query);
   add("key", key);
   add("value", value);
   add("out", out);
   if (options.gate) {
-    gate = std::make_unique<Linear>(dim, dim);
+    gate = std::make_unique<Linear>(dim, dim, LinearOptions{}, caller);
     add("gate", *gate);
   }
 }

@@ -8,10 +8,10 @@ namespace fovea::nn {
 LayerNorm::LayerNorm(int64_t dim, LayerNormOptions options, Caller caller) : dim_(dim), options_(options) {
   if (dim < 0) raise<ValueError>(caller, "LayerNorm: size {} must not be negative", dim);
   if (!options.affine) return;
-  weight = ones({dim});
+  weight = ones({dim}, {}, caller);
   add("weight", weight);
   if (!options.bias) return;
-  bias = zeros({dim});
+  bias = zeros({dim}, {}, caller);
   add("bias", bias);
 }
 

@@ -17,9 +17,9 @@ NumberEmbedding::NumberEmbedding(int64_t columns, int64_t dim, NumberEmbeddingOp
   }
   const double bound = 1 / std::sqrt(static_cast<double>(dim));
   const int64_t segments = std::max<int64_t>(options.knots - 1, 0);
-  weight = empty({columns, 1 + segments, dim});
-  bias = empty({columns, dim});
-  absent = empty({columns, dim});
+  weight = empty({columns, 1 + segments, dim}, {}, caller);
+  bias = empty({columns, dim}, {}, caller);
+  absent = empty({columns, dim}, {}, caller);
   for (Tensor* each : {&weight, &bias, &absent}) init::uniform_(*each, -bound, bound);
   add("weight", weight);
   add("bias", bias);

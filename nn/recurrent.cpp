@@ -1,5 +1,6 @@
 #include "fovea/nn/recurrent.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "fovea/autograd/matmul.h"
@@ -19,9 +20,9 @@ const char* name(RecurrentKind kind) {
 RecurrentLayer::RecurrentLayer(RecurrentKind kind, int64_t input, int64_t hidden, RecurrentLayerOptions options,
                                Caller caller)
     : kind_(kind), input_(input), hidden_(hidden), options_(options) {
-  if (input < 0 || hidden < 1 || options.layers < 1) {
-    raise<ValueError>(caller, "{}: input {}, hidden {} and layers {} must be positive", name(kind), input, hidden,
-                      options.layers);
+  if (input < 0 || hidden < 1 || options.layers < 1 || std::max({input, hidden, options.layers}) > INT32_MAX) {
+    raise<ValueError>(caller, "{}: input {}, hidden {} and layers {} must be positive 32-bit numbers", name(kind),
+                      input, hidden, options.layers);
   }
   if (!(options.dropout >= 0 && options.dropout <= 1)) {
     raise<ValueError>(caller, "{}: dropout {} is not between 0 and 1", name(kind), options.dropout);
@@ -33,7 +34,7 @@ RecurrentLayer::RecurrentLayer(RecurrentKind kind, int64_t input, int64_t hidden
     const auto k = static_cast<int64_t>(i) / directions();
     const std::string suffix = fmt::format("l{}{}", k, static_cast<int64_t>(i) % directions() == 1 ? "_reverse" : "");
     const auto make = [&](Tensor& parameter, const char* name, const Shape& shape) {
-      parameter = empty(shape);
+      parameter = empty(shape, {}, caller);
       init::uniform_(parameter, -bound, bound);
       add(fmt::format("{}_{}", name, suffix), parameter);
     };

@@ -27,7 +27,7 @@ struct RNNOptions {
 /// The states that a recurrent layer starts from, [layers * directions, batch, hidden] each; undefined: zeros.
 struct RecurrentState {
   Tensor h = {};
-  Tensor c;  // LSTM only
+  Tensor c = {};  // LSTM only
 };
 
 struct RecurrentOutput {

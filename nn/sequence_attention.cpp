@@ -21,9 +21,9 @@ SequenceAttention::SequenceAttention(int64_t query_dim, int64_t key_dim, Sequenc
   if (options.score == Score::location && options.length < 1) {
     raise<ValueError>(caller, "SequenceAttention: location scores need a greatest length");
   }
-  const auto make = [this](const char* name, Tensor& parameter, const Shape& shape) {
+  const auto make = [this, caller](const char* name, Tensor& parameter, const Shape& shape) {
     const double bound = 1 / std::sqrt(static_cast<double>(shape[0]));
-    parameter = empty(shape);
+    parameter = empty(shape, {}, caller);
     init::uniform_(parameter, -bound, bound);
     add(name, parameter);
   };
@@ -41,7 +41,7 @@ SequenceAttention::SequenceAttention(int64_t query_dim, int64_t key_dim, Sequenc
   }
   if (options.gate) {
     const int64_t value_dim = options.value_dim > 0 ? options.value_dim : key_dim;
-    gate = std::make_unique<Linear>(query_dim + value_dim, value_dim);
+    gate = std::make_unique<Linear>(query_dim + value_dim, value_dim, LinearOptions{}, caller);
     add("gate", *gate);
   }
 }

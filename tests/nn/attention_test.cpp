@@ -273,6 +273,10 @@ TEST(AttentionPoolFunction, NamesMisuse) {
                "attention: bilinear scores need w of shape [4, 4], not none (attention_test.cpp:");
   EXPECT_ERROR(nn::attention_pool(query, keys, keys, {}, {.temperature = 0}),
                "attention: temperature 0 is not positive");
+  EXPECT_ERROR(nn::attention_pool(query, keys, keys, {}, {.temperatures = ones({B, 1, 1})}),
+               "attention_pool: temperatures [3, 1, 1] are not [3, 1] (attention_test.cpp:");
+  EXPECT_ERROR(nn::attend(keys, keys, keys, {}, {.temperatures = ones({B, 1})}),
+               "attend: temperatures [3, 1] are not [3, 5, 1] (attention_test.cpp:");
 }
 
 }  // namespace

@@ -42,6 +42,11 @@ TEST(Sequential, ErrorsNameTheLayer) {
                "linear: input [1, 3] does not fit weight [3, 4] and bias [3] in 1 (containers_test.cpp:");
 }
 
+TEST(Sequential, RefusesAModuleThatIsNull) {
+  EXPECT_ERROR((Sequential{make<Linear>(4, 3), std::shared_ptr<Linear>()}),
+               "Layer: a module that is null (containers_test.cpp:");
+}
+
 TEST(Sequential, Gradients) {
   Sequential net{make<Linear>(2, 3), tanh, make<Linear>(3, 1)};
   EXPECT_TRUE(test::layer_gradients_hold(net, {test::random({2, 2})},

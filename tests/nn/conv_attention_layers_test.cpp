@@ -200,6 +200,7 @@ TEST(ConvAttention, NamesMisuse) {
                "ChannelAttention: input [2, 3, 4, 4] is not [batch, 4, height, width] in channel (conv_");
   EXPECT_ERROR(nn::AttentionGate(2, 2, 2).forward(ones({1, 2, 5, 4}), ones({1, 2, 2, 2})),
                "AttentionGate: the grid of [1, 2, 5, 4] is no multiple of that of [1, 2, 2, 2]");
+  EXPECT_ERROR(nn::SelfAttention2d(8, -4), "SelfAttention2d: a hidden width of -4 (conv_attention_layers_test.cpp:");
 }
 
 }  // namespace

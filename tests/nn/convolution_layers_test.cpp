@@ -211,5 +211,25 @@ std::vector<LayerRow> convolution_rows() {
 
 INSTANTIATE_TEST_SUITE_P(Convolution, Layer, ::testing::ValuesIn(convolution_rows()), row_name);
 
+TEST(Layers, NameTheCallerOfSizesThatCannotBe) {
+  constexpr int64_t huge = int64_t{1} << 40;
+  const auto named = [](const std::function<void()>& make) {
+    try {
+      make();
+    } catch (const Error& error) {
+      return std::string(error.what()).find("(convolution_layers_test.cpp:") != std::string::npos;
+    }
+    return false;
+  };
+  EXPECT_TRUE(named([] { nn::Conv2d(huge, huge, 3); }));
+  EXPECT_TRUE(named([] { nn::Conv1d(1, huge, huge); }));
+  EXPECT_TRUE(named([] { nn::Linear(huge, huge); }));
+  EXPECT_TRUE(named([] { nn::LayerNorm(int64_t{1} << 62); }));
+  EXPECT_TRUE(named([] { nn::Embedding(huge, huge); }));
+  EXPECT_TRUE(named([] { nn::MultiheadAttention(huge, 2); }));
+  EXPECT_TRUE(named([] { nn::MultiheadAttention(8, 2, {.key_dim = -5}); }));
+  EXPECT_TRUE(named([] { nn::AttentionPool(int64_t{1} << 62); }));
+}
+
 }  // namespace
 }  // namespace fovea::test

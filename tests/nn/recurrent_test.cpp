@@ -275,7 +275,10 @@ TEST(Recurrent, NamesMisuse) {
   EXPECT_ERROR(
       recurrent(std::vector{one, other}),
       "recurrent: the directions of a layer differ in kind, dtype or input gates: f32 [2, 5, 12] and f32 [2, 6, 12]");
-  EXPECT_ERROR(GRU(3, 0), "GRU: input 3, hidden 0 and layers 1 must be positive (recurrent_test.cpp:");
+  EXPECT_ERROR(GRU(3, 0), "GRU: input 3, hidden 0 and layers 1 must be positive 32-bit numbers (recurrent_test.cpp:");
+  EXPECT_ERROR(GRU(3, int64_t{1} << 62), "GRU: input 3, hidden 4611686018427387904 and layers 1 must be");
+  EXPECT_ERROR(GRU(INT32_MAX, INT32_MAX, {.layers = 2}), "empty: ");
+  EXPECT_ERROR(layer.forward(ones({2, 5, 3}), {}, {.h = ones({1})}), "GRU: initial state [1] is not [1, 2, 4]");
 }
 
 }  // namespace
