@@ -45,8 +45,7 @@ Value pool_scores(const nn::AttentionPool& layer, const Value& x) {
     case nn::Score::location:
       break;
   }
-  raise<ValueError>({}, "onnx: {}: an AttentionPool with {} scores cannot be exported", layer.path(),
-                    name(layer.options().score));
+  raise<ValueError>({}, "onnx: an AttentionPool with {} scores cannot be exported", name(layer.options().score));
 }
 
 /// What was read, through the gate where there is one.
@@ -56,7 +55,7 @@ Value gated(const Value& read, const std::unique_ptr<nn::Linear>& gate) {
 
 }  // namespace
 
-Value attention_weights(const Value& scores, const Value& keep, nn::Weights weights) {
+Value attention_weights(const Value& scores, const Value& keep, nn::Weights weights, Caller caller) {
   const auto kept = [&](const Value& x, double otherwise) { return keep.defined() ? where(keep, x, otherwise) : x; };
   switch (weights) {
     case nn::Weights::softmax:
@@ -72,19 +71,19 @@ Value attention_weights(const Value& scores, const Value& keep, nn::Weights weig
     case nn::Weights::entmax15:
       break;
   }
-  raise<ValueError>({}, "onnx: attention with {} weights cannot be exported", name(weights));
+  raise<ValueError>(caller, "onnx: attention with {} weights cannot be exported", name(weights));
 }
 
-Attended emit(const nn::AttentionPool& layer, const Value& x, const Value& keep) {
-  const Graph::Scope scope(x.graph(), layer);
+Attended emit(const nn::AttentionPool& layer, const Value& x, const Value& keep, Caller caller) {
+  const Graph::Scope scope(x.graph(caller), layer, caller);
   const Value scores = pool_scores(layer, x) / layer.options().temperature;
   const Value weights = attention_weights(scores, keep, layer.options().weights);
   return {gated(squeeze(matmul(unsqueeze(weights, {1}), x), {1}), layer.gate), weights};
 }
 
-Value emit(const nn::MultiheadPool& layer, const Value& x, const Value& keep) {
-  Graph& graph = x.graph();
-  const Graph::Scope scope(graph, layer);
+Value emit(const nn::MultiheadPool& layer, const Value& x, const Value& keep, Caller caller) {
+  Graph& graph = x.graph(caller);
+  const Graph::Scope scope(graph, layer, caller);
   const int64_t heads = layer.query.size(0), d = layer.query.size(1);
   const auto split = [&](const Value& y) { return permute(reshape(y, {0, 0, heads, d}), {0, 2, 1, 3}); };
   const Tensor query = layer.query * (1 / std::sqrt(static_cast<double>(d)) / layer.options().temperature);
@@ -95,8 +94,8 @@ Value emit(const nn::MultiheadPool& layer, const Value& x, const Value& keep) {
   return gated(emit(layer.out, reshape(read, {0, heads * d})), layer.gate);
 }
 
-Value emit(const nn::HierarchicalAttention& layer, const Value& x, const Value& lengths) {
-  const Graph::Scope scope(x.graph(), layer);
+Value emit(const nn::HierarchicalAttention& layer, const Value& x, const Value& lengths, Caller caller) {
+  const Graph::Scope scope(x.graph(caller), layer, caller);
   const int64_t dim = 2 * layer.word_encoder.hidden(), width = layer.word_encoder.input();
   const Value words = size(x, 2), sentences = size(x, 1);
   const Value each = reshape(lengths, {-1});
@@ -108,15 +107,16 @@ Value emit(const nn::HierarchicalAttention& layer, const Value& x, const Value& 
 }
 
 Value emit(const nn::MultiheadAttention& layer, const Value& query, const Value& key, const Value& value,
-           const Value& keep) {
-  Graph& graph = query.graph();
-  const Graph::Scope scope(graph, layer);
+           const Value& keep, Caller caller) {
+  Graph& graph = query.graph(caller);
+  const Graph::Scope scope(graph, layer, caller);
   const nn::MultiheadAttentionOptions& o = layer.options();
   const int64_t heads = layer.heads(), dim = layer.out_proj->weight.size(0), d = dim / heads;
-  if (o.key_heads != heads || o.window > 0 || o.alibi) {
-    raise<ValueError>({}, "onnx: {}: MultiheadAttention with shared key heads, a window or ALiBi cannot be exported",
-                      layer.path());
-  }
+  const char* beyond = o.key_heads != heads ? "shared key heads"
+                       : o.window > 0       ? "a window"
+                       : o.alibi            ? "ALiBi"
+                                            : nullptr;
+  if (beyond) raise<ValueError>(caller, "onnx: MultiheadAttention with {} cannot be exported", beyond);
   const auto projected = [&](const Value& x, const char* name, const Tensor& own, int64_t part) {
     const Tensor weight = own.defined() ? own : layer.in_proj_weight.slice(0, part * dim, (part + 1) * dim);
     Value y = matmul(x, graph.constant(weight.mT(), fmt::format("{}_proj_weight_t", name)));
@@ -174,7 +174,8 @@ Value encoder_layer(const nn::TransformerEncoderLayer& layer, const Value& x, co
 
 }  // namespace
 
-Value emit(const nn::TransformerEncoder& layer, const Value& x, const Value& keep) {
+Value emit(const nn::TransformerEncoder& layer, const Value& x, const Value& keep, Caller caller) {
+  const Graph::Scope scope(x.graph(caller), layer, caller);
   Value y = x;
   for (const nn::TransformerEncoderLayer& each : layer.layers) y = encoder_layer(each, y, keep);
   return layer.norm ? emit(*layer.norm, y) : y;

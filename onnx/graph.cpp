@@ -121,7 +121,13 @@ Stored stored(const Tensor& tensor, bool wide) {
 
 }  // namespace
 
-Graph::Scope::Scope(Graph& graph, const nn::Module& module) : graph_(graph), outer_(graph.scope_) {
+Graph& Value::graph(Caller caller) const {
+  if (!graph_) raise<ValueError>(caller, "onnx: a value is none");
+  return *graph_;
+}
+
+Graph::Scope::Scope(Graph& graph, const nn::Module& module, Caller caller)
+    : errors_(module, caller), graph_(graph), outer_(graph.scope_) {
   const std::string path = module.path();
   graph.scope_ = path.empty() ? "" : path + '/';
 }
@@ -131,16 +137,31 @@ std::string Graph::unique(std::string name) {
   return before == 0 ? name : unique(name + '_' + std::to_string(before));
 }
 
-Value Graph::input(std::string name, Element element, const std::vector<Size>& shape, std::string description) {
-  name = unique(std::move(name));
+/// Takes a name as it stands.
+void Graph::claim(const std::string& name, Caller caller) {
+  if (name.empty()) raise<ValueError>(caller, "onnx: an input or output of \"{}\" has no name", name_);
+  if (unique(name) != name) raise<ValueError>(caller, "onnx: \"{}\" has a \"{}\" already", name_, name);
+}
+
+void Graph::check_own(const Value& value, std::string_view where_to, Caller caller) const {
+  if (!value.defined() || value.graph_ == this) return;  // an optional input that is left out
+  raise<ValueError>(caller, "onnx: {} of \"{}\" takes \"{}\" of \"{}\", another graph", where_to, name_, value.name(),
+                    value.graph_->name_);
+}
+
+Value Graph::input(std::string name, Element element, const std::vector<Size>& shape, std::string description,
+                   Caller caller) {
+  claim(name, caller);
   add_text(input_text_, name, shape);
   put(inputs_, graph_field::input, value_message(name, element, shape, description));
   return {this, name};
 }
 
 void Graph::output(std::string name, const Value& value, Element element, const std::vector<Size>& shape,
-                   std::string description) {
-  name = unique(std::move(name));
+                   std::string description, Caller caller) {
+  value.graph(caller);  // is there
+  check_own(value, name, caller);
+  claim(name, caller);
   put_message(nodes_, graph_field::node, [&](std::string& node) {
     put_text(node, node_field::input, value.name());
     put_text(node, node_field::output, name);
@@ -185,7 +206,8 @@ Value Graph::scalar(double value) {
 }
 
 std::vector<Value> Graph::nodes(std::string_view op, const std::vector<Value>& inputs, size_t outputs,
-                                const std::vector<Attribute>& attributes) {
+                                const std::vector<Attribute>& attributes, Caller caller) {
+  for (const Value& each : inputs) check_own(each, op, caller);
   const std::string name = unique(scope_ + std::string(op));
   std::vector<Value> results;
   for (size_t i = 0; i < outputs; ++i) {
@@ -203,6 +225,7 @@ std::vector<Value> Graph::nodes(std::string_view op, const std::vector<Value>& i
 
 std::string Graph::to_bytes(const ModelText& text, Caller caller) const {
   constexpr size_t most = (size_t{1} << 31) - (size_t{1} << 20);
+  if (outputs_.empty()) raise<ValueError>(caller, "onnx: \"{}\" has no output", name_);
   const size_t size = nodes_.size() + initializers_.size() + inputs_.size() + outputs_.size();
   if (size > most) raise<ValueError>(caller, "onnx: a graph of {} bytes; a file holds no more than 2 GiB", size);
   std::string out;

@@ -30,7 +30,8 @@ class Value {
 
   bool defined() const { return graph_ != nullptr; }
   const std::string& name() const { return name_; }
-  Graph& graph() const { return *graph_; }
+  /// Throws ValueError where there is no value.
+  Graph& graph(Caller caller = {}) const;
 
  private:
   friend class Graph;
@@ -38,6 +39,20 @@ class Value {
 
   Graph* graph_ = nullptr;
   std::string name_;
+};
+
+/// A value as an operator's argument, and where in the source it was passed.
+class Argument {
+ public:
+  Argument(const Value& value, Caller caller = {}) : value_(value), caller_(caller) {}
+
+  operator const Value&() const { return value_; }
+  Graph& graph() const { return value_.graph(caller_); }
+  Caller caller() const { return caller_; }
+
+ private:
+  const Value& value_;
+  Caller caller_;
 };
 
 /// An operator's attribute: its type follows the value's.
@@ -58,10 +73,12 @@ class Graph {
   Graph(const Graph&) = delete;
   Graph& operator=(const Graph&) = delete;
 
-  Value input(std::string name, Element element, const std::vector<Size>& shape, std::string description = {});
+  /// Throws ValueError where the name is empty or taken, as output does.
+  Value input(std::string name, Element element, const std::vector<Size>& shape, std::string description = {},
+              Caller caller = {});
   /// The value will bear the name.
   void output(std::string name, const Value& value, Element element, const std::vector<Size>& shape,
-              std::string description = {});
+              std::string description = {}, Caller caller = {});
 
   /// A tensor of the model's, of any device: f64 becomes f32. The name is made unique.
   Value constant(const Tensor& tensor, std::string name = "constant");
@@ -72,22 +89,24 @@ class Graph {
   /// f32 []; equal ones are one.
   Value scalar(double value);
 
-  /// The results of an operator's node, `outputs` of them.
+  /// The results of an operator's node, `outputs` of them. Throws ValueError where an input is of another graph.
   std::vector<Value> nodes(std::string_view op, const std::vector<Value>& inputs, size_t outputs,
-                           const std::vector<Attribute>& attributes = {});
-  Value node(std::string_view op, const std::vector<Value>& inputs, const std::vector<Attribute>& attributes = {}) {
-    return nodes(op, inputs, 1, attributes)[0];
+                           const std::vector<Attribute>& attributes = {}, Caller caller = {});
+  Value node(std::string_view op, const std::vector<Value>& inputs, const std::vector<Attribute>& attributes = {},
+             Caller caller = {}) {
+    return nodes(op, inputs, 1, attributes, caller)[0];
   }
 
-  /// A module whose nodes come next: they bear its path in their names.
+  /// A module whose nodes come next: they bear its path in their names, and an error names it and the caller.
   class Scope {
    public:
-    Scope(Graph& graph, const nn::Module& module);
+    Scope(Graph& graph, const nn::Module& module, Caller caller = {});
     ~Scope() { graph_.scope_ = std::move(outer_); }
     Scope(const Scope&) = delete;
     Scope& operator=(const Scope&) = delete;
 
    private:
+    nn::Scope errors_;
     Graph& graph_;
     std::string outer_;
   };
@@ -95,11 +114,13 @@ class Graph {
   /// "tokens [batch, time], lengths [batch] -> probabilities [batch, 3]"
   std::string signature() const { return fmt::format("{} -> {}", input_text_, output_text_); }
 
-  /// The bytes of the file. Throws ValueError where they are more than protocol buffers can hold (2 GiB).
+  /// The bytes of the file. Throws ValueError where there is no output, or more than protocol buffers can hold (2 GiB).
   std::string to_bytes(const ModelText& text, Caller caller = {}) const;
 
  private:
   std::string unique(std::string name);
+  void claim(const std::string& name, Caller caller);
+  void check_own(const Value& value, std::string_view where_to, Caller caller) const;
   Value add_constant(std::string name, Element element, const Shape& shape, std::string_view bytes);
 
   std::string name_;

@@ -35,33 +35,33 @@ std::vector<int64_t> sides(const Extent& extent) { return {extent.height, extent
 
 }  // namespace
 
-Value emit(const nn::Linear& layer, const Value& x) {
-  Graph& graph = x.graph();
-  const Graph::Scope scope(graph, layer);
+Value emit(const nn::Linear& layer, const Value& x, Caller caller) {
+  Graph& graph = x.graph(caller);
+  const Graph::Scope scope(graph, layer, caller);
   const Value y = matmul(x, graph.constant(layer.weight.mT(), "weight_t"));
   return layer.bias.defined() ? y + graph.constant(layer.bias, "bias") : y;
 }
 
-Value emit(const nn::Embedding& layer, const Value& index) {
-  Graph& graph = index.graph();
-  const Graph::Scope scope(graph, layer);
+Value emit(const nn::Embedding& layer, const Value& index, Caller caller) {
+  Graph& graph = index.graph(caller);
+  const Graph::Scope scope(graph, layer, caller);
   return gather(graph.constant(layer.weight, "weight"), index);
 }
 
-Value emit(const nn::EmbeddingBag& layer, const Value& index, const Value& keep) {
-  Graph& graph = index.graph();
-  const Graph::Scope scope(graph, layer);
+Value emit(const nn::EmbeddingBag& layer, const Value& index, const Value& keep, Caller caller) {
+  Graph& graph = index.graph(caller);
+  const Graph::Scope scope(graph, layer, caller);
   if (layer.options().padding_index >= 0) {
-    raise<ValueError>({}, "onnx: an EmbeddingBag with a padding index; say by `keep` what belongs to a bag");
+    raise<ValueError>(caller, "onnx: an EmbeddingBag with a padding index; say by `keep` what belongs to a bag");
   }
   const Value kept = unsqueeze(cast(keep, Element::f32), {-1});
   const Value total = sum(gather(graph.constant(layer.weight, "weight"), index) * kept, {1});
   return layer.options().mode == nn::BagMode::sum ? total : total / maximum(sum(kept, {1}), 1);
 }
 
-Value emit(const nn::NumberEmbedding& layer, const Value& x, const Value& missing) {
-  Graph& graph = x.graph();
-  const Graph::Scope scope(graph, layer);
+Value emit(const nn::NumberEmbedding& layer, const Value& x, const Value& missing, Caller caller) {
+  Graph& graph = x.graph(caller);
+  const Graph::Scope scope(graph, layer, caller);
   Value features = unsqueeze(x, {-1});
   if (layer.options().knots > 1) {
     const double segments = static_cast<double>(layer.options().knots - 1), range = layer.options().range;
@@ -76,22 +76,22 @@ Value emit(const nn::NumberEmbedding& layer, const Value& x, const Value& missin
   return where(unsqueeze(missing, {-1}), graph.constant(layer.absent, "absent"), y);
 }
 
-Value emit(const nn::Conv1d& layer, const Value& x) {
-  const Graph::Scope scope(x.graph(), layer);
+Value emit(const nn::Conv1d& layer, const Value& x, Caller caller) {
+  const Graph::Scope scope(x.graph(caller), layer, caller);
   const nn::Conv1dLayerOptions& o = layer.options();
   return convolution(layer.weight, layer.bias, x, {{o.stride}, {o.padding}, {o.dilation}, o.groups});
 }
 
-Value emit(const nn::Conv2d& layer, const Value& x) {
-  const Graph::Scope scope(x.graph(), layer);
+Value emit(const nn::Conv2d& layer, const Value& x, Caller caller) {
+  const Graph::Scope scope(x.graph(caller), layer, caller);
   const nn::Conv2dLayerOptions& o = layer.options();
   return convolution(layer.weight, layer.bias, x, {sides(o.stride), sides(o.padding), sides(o.dilation), o.groups});
 }
 
-Value emit(const nn::BatchNorm& layer, const Value& x) {
-  Graph& graph = x.graph();
-  const Graph::Scope scope(graph, layer);
-  if (!layer.running_mean.defined()) raise<ValueError>({}, "onnx: a BatchNorm without running statistics");
+Value emit(const nn::BatchNorm& layer, const Value& x, Caller caller) {
+  Graph& graph = x.graph(caller);
+  const Graph::Scope scope(graph, layer, caller);
+  if (!layer.running_mean.defined()) raise<ValueError>(caller, "onnx: a BatchNorm without running statistics");
   const auto given = [&](const Tensor& tensor, const char* name, double otherwise) {
     return graph.constant(tensor.defined() ? tensor : full(layer.running_mean.shape(), otherwise), name);
   };
@@ -102,17 +102,17 @@ Value emit(const nn::BatchNorm& layer, const Value& x) {
       {{"epsilon", static_cast<float>(layer.options().eps)}});
 }
 
-Value emit(const nn::LayerNorm& layer, const Value& x) {
-  Graph& graph = x.graph();
-  const Graph::Scope scope(graph, layer);
+Value emit(const nn::LayerNorm& layer, const Value& x, Caller caller) {
+  Graph& graph = x.graph(caller);
+  const Graph::Scope scope(graph, layer, caller);
   std::vector<Value> inputs{x, graph.constant(layer.weight.defined() ? layer.weight : ones({layer.dim()}), "weight")};
   if (layer.bias.defined()) inputs.push_back(graph.constant(layer.bias, "bias"));
   return graph.node("LayerNormalization", inputs, {{"epsilon", static_cast<float>(layer.options().eps)}});
 }
 
-Value emit(const nn::LearnedPositions& layer, const Value& x) {
-  Graph& graph = x.graph();
-  const Graph::Scope scope(graph, layer);
+Value emit(const nn::LearnedPositions& layer, const Value& x, Caller caller) {
+  Graph& graph = x.graph(caller);
+  const Graph::Scope scope(graph, layer, caller);
   return x + first(graph.constant(layer.weight, "weight"), 0, size(x, -2));
 }
 
@@ -126,7 +126,7 @@ Value angles(const Value& time, const std::vector<double>& frequencies) {
 
 }  // namespace
 
-Value sinusoidal_positions(const Value& time, int64_t dim, double base) {
+Value sinusoidal_positions(const Argument& time, int64_t dim, double base) {
   std::vector<double> frequencies, shift;
   const double step = std::pow(base, -2 / static_cast<double>(dim));
   for (int64_t i = 0; i < dim; ++i) {
@@ -139,7 +139,7 @@ Value sinusoidal_positions(const Value& time, int64_t dim, double base) {
   return where(odd, graph.node("Cos", {angle}), graph.node("Sin", {angle}));
 }
 
-Value rotary(const Value& x, int64_t d, double base) {
+Value rotary(const Argument& x, int64_t d, double base) {
   const int64_t half = d / 2;
   std::vector<double> frequencies;
   for (int64_t i = 0; i < half; ++i) {
@@ -152,17 +152,20 @@ Value rotary(const Value& x, int64_t d, double base) {
   return concat({a * cos - b * sin, b * cos + a * sin}, -1);
 }
 
-Value emit(const nn::ChannelAttention& layer, const Value& x) {
-  const Graph::Scope scope(x.graph(), layer);
+Value emit(const nn::ChannelAttention& layer, const Value& x, Caller caller) {
+  const Graph::Scope scope(x.graph(caller), layer, caller);
   const Value hidden = relu(emit(layer.fc1, mean(x, {2, 3}))) + relu(emit(layer.fc1, amax(x, {2, 3})));
   return x * unsqueeze(sigmoid(emit(layer.fc2, hidden)), {-2, -1});
 }
 
-Value emit(const nn::SpatialAttention& layer, const Value& x) {
-  const Graph::Scope scope(x.graph(), layer);
+Value emit(const nn::SpatialAttention& layer, const Value& x, Caller caller) {
+  const Graph::Scope scope(x.graph(caller), layer, caller);
   return x * sigmoid(emit(layer.conv, concat({mean(x, {1}, true), amax(x, {1}, true)}, 1)));
 }
 
-Value emit(const nn::CBAM& layer, const Value& x) { return emit(layer.spatial, emit(layer.channel, x)); }
+Value emit(const nn::CBAM& layer, const Value& x, Caller caller) {
+  const Graph::Scope scope(x.graph(caller), layer, caller);
+  return emit(layer.spatial, emit(layer.channel, x));
+}
 
 }  // namespace fovea::onnx

@@ -17,49 +17,50 @@
 #include "fovea/onnx/operations.h"
 
 // Layers as nodes of a graph: what their forward computes in evaluation mode, of values of the same shapes. What a layer
-// cannot be written as throws ValueError that names it. Indices and lengths are i64, what may be read (`keep`) bool.
+// cannot be written as throws ValueError that names it and the caller. Indices and lengths are i64, what may be read
+// (`keep`) bool.
 namespace fovea::onnx {
 
-Value emit(const nn::Linear& layer, const Value& x);
-Value emit(const nn::Embedding& layer, const Value& index);
+Value emit(const nn::Linear& layer, const Value& x, Caller caller = {});
+Value emit(const nn::Embedding& layer, const Value& index, Caller caller = {});
 /// Bags side by side: index [batch, time], of which `keep` [batch, time] says what belongs to the bag.
-Value emit(const nn::EmbeddingBag& layer, const Value& index, const Value& keep);
-Value emit(const nn::NumberEmbedding& layer, const Value& x, const Value& missing);
+Value emit(const nn::EmbeddingBag& layer, const Value& index, const Value& keep, Caller caller = {});
+Value emit(const nn::NumberEmbedding& layer, const Value& x, const Value& missing, Caller caller = {});
 
-Value emit(const nn::Conv1d& layer, const Value& x);
-Value emit(const nn::Conv2d& layer, const Value& x);
-Value emit(const nn::BatchNorm& layer, const Value& x);
-Value emit(const nn::LayerNorm& layer, const Value& x);
+Value emit(const nn::Conv1d& layer, const Value& x, Caller caller = {});
+Value emit(const nn::Conv2d& layer, const Value& x, Caller caller = {});
+Value emit(const nn::BatchNorm& layer, const Value& x, Caller caller = {});
+Value emit(const nn::LayerNorm& layer, const Value& x, Caller caller = {});
 
 /// output [batch, time, directions * hidden], past a sequence's end 0; h [directions, batch, hidden] of the last layer.
 struct Recurrent {
   Value output, h;
 };
-Recurrent emit(const nn::RecurrentLayer& layer, const Value& x, const Value& lengths);
+Recurrent emit(const nn::RecurrentLayer& layer, const Value& x, const Value& lengths, Caller caller = {});
 
-Value emit(const nn::LearnedPositions& layer, const Value& x);
+Value emit(const nn::LearnedPositions& layer, const Value& x, Caller caller = {});
 /// As nn::sinusoidal_positions(time, dim), time i64 [1].
-Value sinusoidal_positions(const Value& time, int64_t dim, double base = 10000);
+Value sinusoidal_positions(const Argument& time, int64_t dim, double base = 10000);
 /// As nn::rotary of x [..., time, d].
-Value rotary(const Value& x, int64_t d, double base = 10000);
+Value rotary(const Argument& x, int64_t d, double base = 10000);
 
 /// As nn::attention_weights: scores [..., time], keep broadcast to them or none.
-Value attention_weights(const Value& scores, const Value& keep, nn::Weights weights);
+Value attention_weights(const Value& scores, const Value& keep, nn::Weights weights, Caller caller = {});
 /// What was read, and by which weights.
 struct Attended {
   Value read, weights;
 };
-Attended emit(const nn::AttentionPool& layer, const Value& x, const Value& keep = {});
-Value emit(const nn::MultiheadPool& layer, const Value& x, const Value& keep = {});
+Attended emit(const nn::AttentionPool& layer, const Value& x, const Value& keep = {}, Caller caller = {});
+Value emit(const nn::MultiheadPool& layer, const Value& x, const Value& keep = {}, Caller caller = {});
 /// lengths [batch, sentences].
-Value emit(const nn::HierarchicalAttention& layer, const Value& x, const Value& lengths);
+Value emit(const nn::HierarchicalAttention& layer, const Value& x, const Value& lengths, Caller caller = {});
 
 Value emit(const nn::MultiheadAttention& layer, const Value& query, const Value& key, const Value& value,
-           const Value& keep = {});
-Value emit(const nn::TransformerEncoder& layer, const Value& x, const Value& keep = {});
+           const Value& keep = {}, Caller caller = {});
+Value emit(const nn::TransformerEncoder& layer, const Value& x, const Value& keep = {}, Caller caller = {});
 
-Value emit(const nn::ChannelAttention& layer, const Value& x);
-Value emit(const nn::SpatialAttention& layer, const Value& x);
-Value emit(const nn::CBAM& layer, const Value& x);
+Value emit(const nn::ChannelAttention& layer, const Value& x, Caller caller = {});
+Value emit(const nn::SpatialAttention& layer, const Value& x, Caller caller = {});
+Value emit(const nn::CBAM& layer, const Value& x, Caller caller = {});
 
 }  // namespace fovea::onnx

@@ -35,9 +35,9 @@ Tensor reordered(const Tensor& x, const Form& form) {
 
 }  // namespace
 
-Recurrent emit(const nn::RecurrentLayer& layer, const Value& x, const Value& lengths) {
-  Graph& graph = x.graph();
-  const Graph::Scope scope(graph, layer);
+Recurrent emit(const nn::RecurrentLayer& layer, const Value& x, const Value& lengths, Caller caller) {
+  Graph& graph = x.graph(caller);
+  const Graph::Scope scope(graph, layer, caller);
   const Form form = form_of(layer.kind());
   const nn::StateDict state = layer.state_dict();
   const int64_t directions = layer.directions(), hidden = layer.hidden();

@@ -5,6 +5,7 @@
 
 #include "data/temp_folder.h"
 #include "message.h"
+#include "support/expect.h"
 
 namespace fovea::test {
 namespace {
@@ -14,7 +15,6 @@ using onnx::Graph;
 using onnx::Value;
 using testing::ElementsAre;
 using testing::HasSubstr;
-using testing::IsEmpty;
 
 /// The graph of a model's bytes.
 Message graph_of(const std::string& model) { return Message(Message(model).text(7)); }
@@ -36,12 +36,6 @@ std::vector<Node> nodes_of(const Message& graph) {
     nodes.push_back(std::move(node));
   }
   return nodes;
-}
-
-std::vector<std::string> ops_of(const Graph& graph) {
-  std::vector<std::string> ops;
-  for (const Node& node : nodes_of(graph_of(graph.to_bytes({})))) ops.push_back(node.op);
-  return ops;
 }
 
 /// Everything has one name, and is made before it is read.
@@ -78,7 +72,8 @@ TEST(OnnxGraph, IsAModelOfOpset17) {
 
 TEST(OnnxGraph, SaysWhatItsInputsAre) {
   Graph graph("g");
-  graph.input("x", Element::i64, {"batch", 3}, "numbers");
+  const Value x = graph.input("x", Element::i64, {"batch", 3}, "numbers");
+  graph.output("y", x, Element::i64, {"batch", 3});
   const Message input(graph_of(graph.to_bytes({})).text(11));
   EXPECT_EQ(input.text(1), "x");
   EXPECT_EQ(input.text(3), "numbers");
@@ -94,7 +89,7 @@ TEST(OnnxGraph, HoldsTensorsAsTheyAre) {
   Graph graph("g");
   graph.constant(from_vector(std::vector<float>{1, -2, 3, 4, 5, 6}, {2, 3}).mT(), "w");
   graph.constant(from_vector(std::vector<double>{0.5}), "w");
-  graph.constant(from_vector(std::vector<int32_t>{7}), "i");
+  graph.output("y", graph.constant(from_vector(std::vector<int32_t>{7}), "i"), Element::i32, {1});
   const auto tensors = graph_of(graph.to_bytes({})).texts(5);
   ASSERT_EQ(tensors.size(), 3u);
   const Message w(tensors[0]);
@@ -119,12 +114,13 @@ TEST(OnnxGraph, HoldsEqualNumbersOnce) {
 TEST(OnnxGraph, WritesAttributesOfEveryType) {
   Graph graph("g");
   const Value x = graph.input("x", Element::f32, {1});
-  graph.node("Op", {x, {}, x},
-             {{"i", int64_t{-1}},
-              {"f", 0.5f},
-              {"s", std::string("text")},
-              {"is", std::vector<int64_t>{1, 2}},
-              {"ss", std::vector<std::string>{"a", "b"}}});
+  const Value y = graph.node("Op", {x, {}, x},
+                             {{"i", int64_t{-1}},
+                              {"f", 0.5f},
+                              {"s", std::string("text")},
+                              {"is", std::vector<int64_t>{1, 2}},
+                              {"ss", std::vector<std::string>{"a", "b"}}});
+  graph.output("y", y, Element::f32, {1});
   const Node node = nodes_of(graph_of(graph.to_bytes({})))[0];
   EXPECT_THAT(node.inputs, ElementsAre("x", "", "x"));
   const auto at = [&](const char* name) { return node.attributes.at(name); };
@@ -138,6 +134,32 @@ TEST(OnnxGraph, WritesAttributesOfEveryType) {
   EXPECT_EQ(at("is").number(20), 7);
   EXPECT_THAT(at("ss").texts(9), ElementsAre("a", "b"));
   EXPECT_EQ(at("ss").number(20), 8);
+}
+
+TEST(OnnxGraph, TakesNamesAsTheyStandOrNot) {
+  Graph graph("g");
+  const Value x = graph.input("x", Element::f32, {1});
+  graph.output("y", x * 2, Element::f32, {1});
+  EXPECT_ERROR(graph.input("x", Element::f32, {1}), "onnx: \"g\" has a \"x\" already (graph_test.cpp:");
+  EXPECT_ERROR(graph.input("number", Element::f32, {1}), "onnx: \"g\" has a \"number\" already (graph_test.cpp:");
+  EXPECT_ERROR(graph.output("y", x, Element::f32, {1}), "onnx: \"g\" has a \"y\" already (graph_test.cpp:");
+  EXPECT_ERROR(graph.output("", x, Element::f32, {1}),
+               "onnx: an input or output of \"g\" has no name (graph_test.cpp:");
+  EXPECT_EQ(graph.signature(), "x [1] -> y [1]");
+  EXPECT_ERROR(Graph("empty").to_bytes({}), "onnx: \"empty\" has no output (graph_test.cpp:");
+}
+
+TEST(OnnxGraph, RefusesValuesThatAreNoneOrOfAnotherGraph) {
+  Graph graph("g"), other("h");
+  const Value x = graph.input("x", Element::f32, {1}), foreign = other.input("z", Element::f32, {1});
+  EXPECT_ERROR(Value() + x, "onnx: a value is none (graph_test.cpp:");
+  EXPECT_ERROR(x + Value(), "onnx: a value is none (graph_test.cpp:");
+  EXPECT_ERROR(where(x > x, x, Value()), "onnx: a value is none (graph_test.cpp:");
+  EXPECT_ERROR(onnx::concat({}, 0), "onnx: concat: nothing to join (graph_test.cpp:");
+  EXPECT_ERROR(emit(nn::Linear(2, 2), Value()), "onnx: a value is none (graph_test.cpp:");
+  EXPECT_ERROR(graph.output("y", Value(), Element::f32, {1}), "onnx: a value is none (graph_test.cpp:");
+  EXPECT_ERROR(x + foreign, "onnx: Add of \"g\" takes \"z\" of \"h\", another graph (graph_test.cpp:");
+  EXPECT_ERROR(graph.output("y", foreign, Element::f32, {1}), "onnx: y of \"g\" takes \"z\" of \"h\", another graph");
 }
 
 TEST(OnnxTensor, StandsAloneAsTestDataDo) {
@@ -214,12 +236,17 @@ TEST(OnnxLayers, RefuseWhatTheyCannotWrite) {
   EXPECT_THAT(refusal([&] { emit(nn::AttentionPool(4, {.weights = nn::Weights::entmax15}), x); }),
               HasSubstr("attention with entmax15 weights cannot be exported"));
   EXPECT_THAT(refusal([&] { emit(nn::MultiheadAttention(4, 2, {.window = 3}), x, x, x); }),
-              HasSubstr("cannot be exported"));
+              HasSubstr("onnx: MultiheadAttention with a window cannot be exported (graph_test.cpp:"));
+  struct Model : nn::Module {
+    nn::TransformerEncoder encoder{4, 2, 1, {.alibi = true}};
+    Model() { add("encoder", encoder); }
+  } model;
+  EXPECT_THAT(refusal([&] { emit(model.encoder, x); }),
+              HasSubstr("with ALiBi cannot be exported in encoder.layers.0.self_attn (graph_test.cpp:"));
   EXPECT_THAT(refusal([&] { emit(nn::BatchNorm1d(4, {.running_statistics = false}), x); }),
               HasSubstr("a BatchNorm without running statistics"));
   EXPECT_THAT(refusal([&] { emit(nn::EmbeddingBag(4, 2, {.padding_index = 0}), x, x); }),
               HasSubstr("an EmbeddingBag with a padding index"));
-  EXPECT_THAT(ops_of(Graph("empty")), IsEmpty());
 }
 
 }  // namespace
