@@ -5,9 +5,15 @@
 namespace fovea::vulkan {
 
 /// How kernels that stand on shaders/tiles.glsl cut their results. A software device runs a barrier by switching between
-/// its threads, so it gets few of them; another has tiles that keep within 32 KiB of shared memory.
+/// its threads, so it gets few of them; another has large tiles where there are the 32 KiB of shared memory that these
+/// need. Small ones take 18 KiB, and with short slabs 12.
 struct Tiles {
-  explicit Tiles(const Engine& engine) : side(engine.physical().is_cpu() ? 32 : 64), slab(side == 32 ? 32 : 16) {}
+  explicit Tiles(const Engine& engine) {
+    const PhysicalDevice& device = engine.physical();
+    const bool roomy = device.shared_bytes >= 32768;
+    side = roomy && !device.is_cpu() ? 64 : 32;
+    slab = roomy && side == 32 ? 32 : 16;
+  }
 
   uint32_t side, slab;
   int64_t of(int64_t count) const { return (count + side - 1) / side; }

@@ -2,7 +2,7 @@
 float activate(uint activation, float x) {
   switch (activation) {
     case 1:
-      return x < 0.0 ? 0.0 : x;
+      return is_nan(x) || x >= 0.0 ? x : 0.0;
     case 2:
       return tanh_(x);
     case 3:

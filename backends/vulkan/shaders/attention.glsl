@@ -29,7 +29,7 @@ layout(push_constant, scalar) uniform Parameters {
 shared vec4 weights[tile * pitch];  // [far][own]
 
 const float never = -1e38;  // the score of a key that may not be read
-bool is_readable(float score) { return !(score <= never); }
+bool is_readable(float score) { return is_nan(score) || score > never; }
 
 // One head's matrix [count, width].
 struct Matrix {

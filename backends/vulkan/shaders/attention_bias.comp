@@ -6,7 +6,6 @@
 
 // dbias = dS, summed over the axes along which the bias was repeated. A workgroup takes a tile of queries (all of them
 // where they are summed over) and a tile of keys (likewise) of one batch and head (likewise), in order.
-shared float tree[tile][tile + 1];
 
 uvec2 part_of(uint index, bool apart, uint count) { return apart ? uvec2(index, index + 1) : uvec2(0, count); }
 
@@ -48,9 +47,7 @@ void main() {
     }
   }
 
-  [[unroll]] for (uint i = 0; i < 4; ++i) {
-    [[unroll]] for (uint j = 0; j < 4; ++j) tree[row_here() * 4 + i][column_here() * 4 + j] = sums[i][j];
-  }
+  share_weights(sums);
   barrier();
   const uint rows = by_query ? min(tile, p.call.queries - query_tile * tile) : 1;
   const uint width = by_key ? min(tile, p.call.keys - key_tile * tile) : 1;
@@ -59,7 +56,8 @@ void main() {
     const uint row = at / width, column = at % width;
     float sum = 0.0;
     for (uint i = by_query ? row : 0; i < (by_query ? row + 1 : tile); ++i) {
-      for (uint j = by_key ? column : 0; j < (by_key ? column + 1 : tile); ++j) sum += tree[i][j];
+      for (uint j = by_key ? column : 0; j < (by_key ? column + 1 : tile); ++j)
+        sum += weights[j * pitch + i / 4][i % 4];
     }
     const uint64_t place = (head_start + query_tile * tile + row) * shape[3] + key_tile * tile + column;
     store(p.call.dbias + place * size_of(type), 0, sum);

@@ -1,4 +1,5 @@
-// Functions that a driver may compute too roughly; the same formulas as in functions.cpp.
+// Functions that a driver may compute too roughly; the same formulas as in functions.cpp. A driver may take it that no
+// number is NaN, and then make of a comparison a minimum, which drops it: what must keep NaN asks for its bits.
 
 float exp1m_near_zero(float r) {
   float q = fma(r, 0.001315868808887899, 0.008353766985237598);
@@ -9,20 +10,22 @@ float exp1m_near_zero(float r) {
 }
 float power_of_two(int n) { return intBitsToFloat((n + 127) << 23); }
 
-float exp_(float x) {
-  x = x < -104.0 ? -104.0 : x > 89.0 ? 89.0 : x;
+float exp_(float given) {
+  const float x = given < -104.0 ? -104.0 : given > 89.0 ? 89.0 : given;
   const float n = roundEven(x * 1.44269504);
   precise const float r = fma(n, -3.194618329871446e-05, fma(n, -0.693115234375, x));
   const int power = int(n), half_power = power >> 1;
-  return (exp1m_near_zero(r) + 1.0) * power_of_two(half_power) * power_of_two(power - half_power);
+  const float y = (exp1m_near_zero(r) + 1.0) * power_of_two(half_power) * power_of_two(power - half_power);
+  return is_nan(given) ? given : y;
 }
 
-float expm1_(float x) {
-  x = x < -20.0 ? -20.0 : x > 89.0 ? 89.0 : x;
+float expm1_(float given) {
+  const float x = given < -20.0 ? -20.0 : given > 89.0 ? 89.0 : given;
   const float n = roundEven(x * 1.44269504);
   precise const float r = fma(n, -3.194618329871446e-05, fma(n, -0.693115234375, x));
   const float scale = power_of_two(int(n) - 1);
-  return fma(exp1m_near_zero(r), scale, scale - 0.5) * 2.0;
+  const float y = fma(exp1m_near_zero(r), scale, scale - 0.5) * 2.0;
+  return is_nan(given) ? given : y;
 }
 
 // For x > 0 and normal.
@@ -41,7 +44,7 @@ float log_(float x) {
   const float square = f * f;
   float tail = fma(e, 3.194618329871446e-05, square * f * p);
   tail = fma(square, -0.5, tail);
-  return isinf(x) ? x : fma(e, 0.693115234375, f + tail);
+  return floatBitsToUint(x) == 0x7f800000u ? x : fma(e, 0.693115234375, f + tail);
 }
 
 float sigmoid_(float x) {
