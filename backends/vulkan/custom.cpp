@@ -50,7 +50,7 @@ void custom(Engine& engine, const CustomCall& call) {
   std::vector<AddressRange> reads, writes;
   for (const View* view : call.inputs) reads.push_back(engine.read_range(*view));
   for (const View* view : call.outputs) writes.push_back(engine.write_range(*view));
-  const Grid groups = grid((static_cast<uint64_t>(call.items) + threads - 1) / threads);
+  const Grid groups = grid((static_cast<uint64_t>(call.items) + threads - 1) / threads, engine.physical().most_groups);
   engine.recorder().dispatch({.name = name,
                               .shape = call.outputs[0]->shape,
                               .pipeline = pipeline,

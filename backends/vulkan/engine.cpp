@@ -29,11 +29,11 @@ uint64_t next_serial() {
 
 }  // namespace
 
-Grid grid(uint64_t groups) {
-  constexpr uint64_t most = 65535;
+Grid grid(uint64_t groups, uint32_t most) {
+  constexpr uint64_t most_rows = 65535;
   if (groups <= most) return {static_cast<uint32_t>(groups), 1};
   const uint64_t rows = (groups + most - 1) / most;
-  if (rows > most) throw DeviceError("vulkan: a kernel over too many elements");
+  if (rows > most_rows) throw DeviceError("vulkan: a kernel over too many elements");
   return {static_cast<uint32_t>((groups + rows - 1) / rows), static_cast<uint32_t>(rows)};
 }
 
@@ -41,7 +41,7 @@ Engine::Engine(Backend& backend, const PhysicalDevice& physical, const EngineOpt
     : serial_(next_serial()),
       device_(physical, options.stand_in),
       options_(options),
-      recorder_(device_, options.debug),
+      recorder_(device_, options.debug, options.speed),
       memory_(backend, device_),
       pipelines_(device_, recorder_.watch() ? recorder_.watch()->table() : 0),
       upload_(device_, recorder_, MemoryUse::upload, upload_bytes),
@@ -232,7 +232,7 @@ void Engine::run(const Launch& launch, std::span<const std::byte> push) {
   for (const View* view : launch.writes) {
     if (view) writes[write_count++] = write_range(*view);
   }
-  const Grid groups = grid(launch.groups);
+  const Grid groups = grid(launch.groups, physical().most_groups);
   recorder_.dispatch({.name = launch.name,
                       .shape = launch.shape,
                       .pipeline = pipelines_.get(launch.code, launch.constants, launch.subgroup),

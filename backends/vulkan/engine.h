@@ -22,6 +22,8 @@ struct EngineOptions {
   std::optional<bool> measure;
   /// Whether f16 and bf16 products go by cooperative matrices where the device has them and they are right.
   bool cooperative = true;
+  /// Work per second that a device is taken to do at first; by itself a guess by its kind.
+  std::optional<double> speed;
   /// Changes the driver's entry points before they are used: how a test makes a device fail.
   std::function<void(DeviceFunctions&)> stand_in;
 };
@@ -133,11 +135,12 @@ inline uint64_t address_of(const View& view) {
 }
 inline uint64_t address_of(const View* view) { return view ? address_of(*view) : 0; }
 
-/// Splits a number of workgroups over the first two axes of a grid, neither of them over 65535.
+/// Splits a number of workgroups over the first two axes of a grid, `most` along the first and at most 65535 along the
+/// second. Where it is folded so, some of the last row may lie beyond the number.
 struct Grid {
   uint32_t x;
   uint32_t y;
 };
-Grid grid(uint64_t groups);
+Grid grid(uint64_t groups, uint32_t most);
 
 }  // namespace fovea::vulkan

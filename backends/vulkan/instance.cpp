@@ -169,8 +169,12 @@ PhysicalDevice Instance::inspect(VkPhysicalDevice handle) const {
   PhysicalDevice device;
   device.handle = handle;
 
+  // A structure that a device does not know it leaves as it is.
+  VkPhysicalDeviceMaintenance4Properties buffers{};
+  buffers.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_4_PROPERTIES;
   VkPhysicalDeviceMaintenance3Properties allocation{};
   allocation.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_3_PROPERTIES;
+  allocation.pNext = &buffers;
   VkPhysicalDeviceFloatControlsProperties floats{};
   floats.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FLOAT_CONTROLS_PROPERTIES;
   floats.pNext = &allocation;
@@ -198,9 +202,11 @@ PhysicalDevice Instance::inspect(VkPhysicalDevice handle) const {
   device.subgroup_size = subgroup.subgroupSize;
   device.workgroup_threads =
       std::min(core.limits.maxComputeWorkGroupInvocations, core.limits.maxComputeWorkGroupSize[0]);
+  device.most_groups = core.limits.maxComputeWorkGroupCount[0];
   device.shared_bytes = core.limits.maxComputeSharedMemorySize;
   device.timestamp_nanoseconds = core.limits.timestampPeriod;
   device.max_allocation = allocation.maxMemoryAllocationSize;
+  device.max_buffer = buffers.maxBufferSize > 0 ? buffers.maxBufferSize : device.max_allocation;
   device.preserves_nan = floats.shaderSignedZeroInfNanPreserveFloat32;
 
   device.about.name = core.deviceName;

@@ -25,8 +25,10 @@ struct PhysicalDevice {
   double timestamp_nanoseconds = 1;
   uint32_t subgroup_size = 1;
   uint32_t workgroup_threads = 128;  // the most of one workgroup
+  uint32_t most_groups = 65535;      // along the first axis of a grid
   uint32_t shared_bytes = 16384;
-  uint64_t max_allocation = 0;
+  uint64_t max_allocation = 0;  // which drivers promise; some give larger ones
+  uint64_t max_buffer = 0;
   CooperativeSupport cooperative;
   bool preserves_nan = false;  // f32 arithmetic keeps signed zeros, infinities and NaN where asked to
 

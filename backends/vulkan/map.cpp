@@ -190,7 +190,7 @@ struct Run {
       address = engine.upload_parameters(push);
       push = std::as_bytes(std::span(&address, 1));
     }
-    const Grid size = grid(static_cast<uint64_t>(groups));
+    const Grid size = grid(static_cast<uint64_t>(groups), engine.physical().most_groups);
     engine.recorder().dispatch(
         {.name = entry.program.name.c_str(),
          .shape = call.space,

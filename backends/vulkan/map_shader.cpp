@@ -51,6 +51,8 @@ class Writer {
   Id div(Id a, Id b) { return module_.emit(Code::u_div, u32_, {a, b}); }
   Id mod(Id a, Id b) { return module_.emit(Code::u_mod, u32_, {a, b}); }
   Id less(Id a, Id b) { return module_.emit(Code::u_less_than, module_.type_bool(), {a, b}); }
+  Id both(Id a, Id b) { return module_.emit(Code::logical_and, module_.type_bool(), {a, b}); }
+  Id either(Id a, Id b) { return module_.emit(Code::logical_or, module_.type_bool(), {a, b}); }
   Id choose(Id condition, Id a, Id b) { return module_.emit(Code::select, u32_, {condition, a, b}); }
   Id load(Id variable) { return module_.emit(Code::load, u32_, {variable}); }
 
@@ -256,9 +258,12 @@ class Writer {
     const Id result = choose(by_lane, div(place, lanes), mod(place, results));
     const Id kept = add(mul(mod(group, kept_groups), results), result);
     const Id part = div(group, kept_groups);
-    const Id is_kept = less(kept, kept_count);
     const std::vector<Id> kept_index = split(kept, kept_);
     const Id begin = mul(part, chunk);
+    // A folded grid's last row may reach beyond the parts.
+    const Id is_part =
+        either(module_.emit(Code::i_equal, module_.type_bool(), {part, u32(0)}), less(begin, reduced_count));
+    const Id is_kept = both(less(kept, kept_count), is_part);
     const Id after = add(begin, chunk);
     const Id end = choose(is_kept, choose(less(after, reduced_count), after, reduced_count), u32(0));
 
@@ -312,7 +317,7 @@ class Writer {
          });
 
     const Id first = module_.emit(Code::i_equal, module_.type_bool(), {lane, u32(0)});
-    when(module_.emit(Code::logical_and, module_.type_bool(), {first, is_kept}), [&] {
+    when(both(first, is_kept), [&] {
       for (size_t i = 0; i < outputs; ++i) {
         const size_t operand = input_count() + i;
         const Id offset = add(starts[operand], mul(part, kept_count));

@@ -92,6 +92,7 @@ void matmul(Engine& engine, const MatmulCall& call) {
     plan.b_step[place] = b_steps[axis];
     plan.out_step[place] = out_steps[axis];
   }
+  cut(engine, plan);
   int64_t rest = 1;
   for (int axis = 2; axis < sizes.rank(); ++axis) rest *= sizes[axis];
   const auto bytes = static_cast<int64_t>(size_of(out.dtype));

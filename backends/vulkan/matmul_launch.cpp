@@ -40,7 +40,7 @@ struct Push {
   uint32_t unused;
 };
 
-Push make_push(const MatmulPlan& plan, int64_t chunk, uint32_t epilogue) {
+Push make_push(const MatmulPlan& plan, uint32_t epilogue) {
   return {plan.a.address,
           plan.b.address,
           plan.out.address,
@@ -48,7 +48,7 @@ Push make_push(const MatmulPlan& plan, int64_t chunk, uint32_t epilogue) {
           word(plan.m),
           word(plan.n),
           word(plan.k),
-          word(chunk),
+          word(plan.chunk),
           stride(plan.a.row),
           stride(plan.a.column),
           stride(plan.b.row),
@@ -143,6 +143,10 @@ MatmulDevice matmul_device(const Engine& engine) {
   return {physical.is_cpu(), engine.busy_groups(), physical.shared_bytes, physical.workgroup_threads};
 }
 
+void cut(const Engine& engine, MatmulPlan& plan) {
+  plan.chunk = part_length(plan.k, choose_splits(matmul_device(engine), plan.size()));
+}
+
 bool reads_vectors(const Engine& engine, DType dtype, const MatmulPlan& plan, bool cooperative) {
   const int64_t width = cooperative ? 8 : 4;
   const size_t element = size_of(dtype);
@@ -158,8 +162,7 @@ MatmulClass class_of(const Engine& engine, DType dtype, const MatmulPlan& plan, 
 void launch_matmul(Engine& engine, const MatmulCall& call, const MatmulPlan& plan, MatmulVariant variant) {
   const uint32_t type = type_constant("matmul", call.out);
   const MatmulSize size = plan.size();
-  const int64_t chunk = part_length(plan.k, choose_splits(matmul_device(engine), size));
-  const int64_t parts = chunk < plan.k ? (plan.k + chunk - 1) / chunk : 1;
+  const int64_t parts = plan.chunk < plan.k ? (plan.k + plan.chunk - 1) / plan.chunk : 1;
   const uint32_t epilogue = static_cast<uint32_t>(call.activation) | (call.accumulate ? accumulates : 0);
 
   BufferRef sums_memory;
@@ -173,7 +176,7 @@ void launch_matmul(Engine& engine, const MatmulCall& call, const MatmulPlan& pla
   }
   const bool fours = stored.out.column == 1 && stored.out.row % 4 == 0 && plan.n % 4 == 0 &&
                      aligned(stored.out, stored.out_step, 4, parts > 1 ? size_of(f32) : size_of(call.out.dtype));
-  const Push push = make_push(stored, chunk, (parts > 1 ? partial_sums : epilogue) | (fours ? writes_fours : 0));
+  const Push push = make_push(stored, (parts > 1 ? partial_sums : epilogue) | (fours ? writes_fours : 0));
   const uint32_t out_type = parts > 1 ? static_cast<uint32_t>(f32) : type;
   const Shader shader =
       shader_of(engine, plan, variant, call.a.dtype, out_type, parts > 1 ? Activation::none : call.activation);

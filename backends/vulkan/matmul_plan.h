@@ -19,6 +19,7 @@ struct MatmulPlan {
   int64_t batch[2] = {1, 1};  // outer, inner
   int64_t a_step[2] = {0, 0}, b_step[2] = {0, 0}, out_step[2] = {0, 0};
   const View* bias = nullptr;
+  int64_t chunk = 0;  // of k, which is cut where there are too few tiles: see cut()
 
   MatmulSize size() const { return {m, n, k, batch[0] * batch[1]}; }
 };
@@ -31,6 +32,8 @@ struct MatmulVariant {
 };
 
 MatmulDevice matmul_device(const Engine& engine);
+/// Cuts the k of a whole product, which may be run in pieces: the order of a sum must not depend on these.
+void cut(const Engine& engine, MatmulPlan& plan);
 /// Whether a and b are read several neighbours at a time: along a dense axis whose length and whose strides are
 /// multiples of as many, from addresses that are too.
 bool reads_vectors(const Engine& engine, DType dtype, const MatmulPlan& plan, bool cooperative);

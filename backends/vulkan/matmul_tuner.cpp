@@ -33,7 +33,9 @@ class Trial {
         name, [this, variant](const View& out) {
           const bool biased = bias_.buffer != nullptr;
           const MatmulCall call{a_, b_, out, biased ? &bias_ : nullptr, biased ? Activation::relu : Activation::none};
-          launch_matmul(engine_, call, plan_of(call), variant);
+          MatmulPlan plan = plan_of(call);
+          cut(engine_, plan);
+          launch_matmul(engine_, call, plan, variant);
         }};
   }
 
@@ -127,8 +129,7 @@ MatmulVariant MatmulTuner::choose(const MatmulCall& call, const MatmulPlan& plan
   const bool measures = engine_.options().measure.value_or(!engine_.physical().is_cpu());
   if (!wide && !measures) return {false, default_tile(matmul_device(engine_), size)};
   const std::vector<size_t> tiles = tiles_for(dtype, size, wide);
-  const bool can_measure = measures && !busy_ && !engine_.recorder().in_list();
-  if (!can_measure || size.work() < least_work || tiles.size() < 2) return {wide, tiles.front()};
+  if (!measures || size.work() < least_work || tiles.size() < 2) return {wide, tiles.front()};
   return {wide, measured(dtype, plan, wide, tiles)};
 }
 
@@ -140,6 +141,7 @@ size_t MatmulTuner::measured(DType dtype, const MatmulPlan& plan, bool cooperati
       if (*answer == tile_name(cooperative, tile)) return tile;
     }
   }
+  if (busy_ || engine_.recorder().in_list()) return tiles.front();  // nothing can be run now
   const Busy busy(busy_);
   MatmulSize size = plan.size();
   // No more than it takes to tell the tiles apart.

@@ -76,7 +76,7 @@ bool Memory::add_block(size_t size) {
   const size_t own = (size + mebibyte - 1) / mebibyte * mebibyte;
   const size_t limit = memory_limit(Device::Kind::vulkan);
   for (const size_t bytes : {size > usual / 2 ? own : usual, size}) {
-    if (bytes > device_.physical().max_allocation || (limit > 0 && reserved_ + bytes > limit)) continue;
+    if (bytes > device_.physical().max_buffer || (limit > 0 && reserved_ + bytes > limit)) continue;
     if (auto memory = MemoryBlock::make(device_, MemoryUse::tensors, bytes)) {
       blocks_.push_back(std::make_unique<TensorBlock>(TensorBlock{std::move(memory), FreeRanges(bytes)}));
       reserved_ += bytes;

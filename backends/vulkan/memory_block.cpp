@@ -1,9 +1,14 @@
 #include "fovea/backends/vulkan/memory_block.h"
 
+#include <algorithm>
 #include <bit>
 
 namespace fovea::vulkan {
 namespace {
+
+constexpr VkMemoryPropertyFlags local = VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT;
+constexpr VkMemoryPropertyFlags visible = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
+constexpr VkMemoryPropertyFlags cached = VK_MEMORY_PROPERTY_HOST_CACHED_BIT;
 
 /// The type that has all of `required` and most of `wanted` and least else, or none (-1).
 int choose_type(const VkPhysicalDeviceMemoryProperties& memory, uint32_t allowed, VkMemoryPropertyFlags required,
@@ -23,6 +28,32 @@ int choose_type(const VkPhysicalDeviceMemoryProperties& memory, uint32_t allowed
 }
 
 }  // namespace
+
+std::vector<uint32_t> memory_types(const VkPhysicalDeviceMemoryProperties& memory, uint32_t allowed, MemoryUse use,
+                                   bool unified) {
+  std::vector<uint32_t> types;
+  const auto add = [&](VkMemoryPropertyFlags required, VkMemoryPropertyFlags wanted) {
+    const int type = choose_type(memory, allowed, required, wanted);
+    if (type >= 0 && std::find(types.begin(), types.end(), type) == types.end())
+      types.push_back(static_cast<uint32_t>(type));
+  };
+  switch (use) {
+    case MemoryUse::tensors:
+      if (unified) add(local | visible, cached);
+      if (types.empty()) add(local, 0);
+      if (types.empty()) add(0, local);
+      break;
+    case MemoryUse::upload:
+      // Kernels read it, and over a bus they would wait; but there may be little of the kind.
+      add(visible | local, 0);
+      add(visible, 0);
+      break;
+    case MemoryUse::download:
+      add(visible, cached);
+      break;
+  }
+  return types;
+}
 
 std::unique_ptr<MemoryBlock> MemoryBlock::make(const LogicalDevice& device, MemoryUse use, size_t bytes) {
   std::unique_ptr<MemoryBlock> block(new MemoryBlock(device, bytes));
@@ -44,20 +75,10 @@ VkResult MemoryBlock::open(MemoryUse use) {
   VkMemoryRequirements needs;
   vk.GetBufferMemoryRequirements(device_.handle(), buffer_, &needs);
 
-  constexpr VkMemoryPropertyFlags local = VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT;
-  constexpr VkMemoryPropertyFlags visible = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
-  constexpr VkMemoryPropertyFlags cached = VK_MEMORY_PROPERTY_HOST_CACHED_BIT;
   VkPhysicalDeviceMemoryProperties memory;
   instance().vk().GetPhysicalDeviceMemoryProperties(device_.physical().handle, &memory);
-  int type = -1;
-  if (use == MemoryUse::tensors) {
-    if (device_.physical().is_unified()) type = choose_type(memory, needs.memoryTypeBits, local | visible, cached);
-    if (type < 0) type = choose_type(memory, needs.memoryTypeBits, local, 0);
-    if (type < 0) type = choose_type(memory, needs.memoryTypeBits, 0, local);
-  } else {
-    type = choose_type(memory, needs.memoryTypeBits, visible, use == MemoryUse::download ? cached : 0);
-  }
-  if (type < 0) return VK_ERROR_FEATURE_NOT_PRESENT;
+  const std::vector<uint32_t> types = memory_types(memory, needs.memoryTypeBits, use, device_.physical().is_unified());
+  if (types.empty()) return VK_ERROR_FEATURE_NOT_PRESENT;
 
   VkMemoryAllocateFlagsInfo flags{};
   flags.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_FLAGS_INFO;
@@ -66,8 +87,11 @@ VkResult MemoryBlock::open(MemoryUse use) {
   allocate.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO;
   allocate.pNext = &flags;
   allocate.allocationSize = needs.size;
-  allocate.memoryTypeIndex = static_cast<uint32_t>(type);
-  result = vk.AllocateMemory(device_.handle(), &allocate, nullptr, &memory_);
+  for (uint32_t type : types) {
+    allocate.memoryTypeIndex = type;
+    result = vk.AllocateMemory(device_.handle(), &allocate, nullptr, &memory_);
+    if (result == VK_SUCCESS) break;
+  }
   if (result != VK_SUCCESS) return result;
   result = vk.BindBufferMemory(device_.handle(), buffer_, memory_, 0);
   if (result != VK_SUCCESS) return result;
@@ -76,7 +100,7 @@ VkResult MemoryBlock::open(MemoryUse use) {
   info.buffer = buffer_;
   address_ = vk.GetBufferDeviceAddress(device_.handle(), &info);
 
-  const VkMemoryPropertyFlags chosen = memory.memoryTypes[type].propertyFlags;
+  const VkMemoryPropertyFlags chosen = memory.memoryTypes[allocate.memoryTypeIndex].propertyFlags;
   const bool map = use != MemoryUse::tensors || device_.physical().is_unified();
   if (map && (chosen & visible) == visible) {
     void* mapped = nullptr;

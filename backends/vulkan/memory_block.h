@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "fovea/backends/vulkan/logical_device.h"
 
@@ -12,6 +13,10 @@ enum class MemoryUse : uint8_t {
   upload,    // written by the host, read by the device
   download,  // written by the device, read by the host
 };
+
+/// The types of memory for a use, in the order in which to try them.
+std::vector<uint32_t> memory_types(const VkPhysicalDeviceMemoryProperties& memory, uint32_t allowed, MemoryUse use,
+                                   bool unified);
 
 /// One allocation of the driver with one buffer over it, mapped where the host can see it.
 class MemoryBlock {

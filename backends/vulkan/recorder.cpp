@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <limits>
 
 namespace fovea::vulkan {
@@ -13,15 +14,17 @@ constexpr size_t ring_size = 8;
 // needs nothing, so that long programs take few.
 constexpr size_t first_batch_commands = 512;
 constexpr uint64_t most_doublings = 4;
+// A device that has nothing to do gets them earlier, and is asked whether that is so once for every few.
+constexpr size_t first_idle_commands = 64;
+constexpr size_t ask_every = 16;
 // A batch should keep the device busy for no longer than this.
 constexpr double batch_seconds = 0.25;
 constexpr uint64_t wait_nanoseconds = 1'000'000'000;
 constexpr int wait_rounds = 300;  // in which no batch was finished
-
-constexpr VkPipelineStageFlags2 work_stages =
-    VK_PIPELINE_STAGE_2_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_2_ALL_TRANSFER_BIT;
-constexpr VkAccessFlags2 work_writes = VK_ACCESS_2_SHADER_WRITE_BIT | VK_ACCESS_2_TRANSFER_WRITE_BIT;
-constexpr VkAccessFlags2 work_reads = VK_ACCESS_2_SHADER_READ_BIT | VK_ACCESS_2_TRANSFER_READ_BIT;
+// To wake up takes as long as many a batch, so that the host looks out for its end for a while before it sleeps.
+constexpr std::chrono::microseconds poll_time{100};
+// Of a batch that takes less there is nothing to learn.
+constexpr double least_timed_seconds = 1e-3;
 
 double first_guess(const PhysicalDevice& device) {
   switch (device.type) {
@@ -41,10 +44,26 @@ void CommandStream::clear() {
   hazards.clear();
   count = 0;
   work = 0;
+  copies = false;
+  copies_wait = true;  // as batches end with a barrier for all
 }
 
-Recorder::Recorder(const LogicalDevice& device, DebugOptions debug)
-    : device_(device), vk_(device.vk()), debug_(debug), batches_(ring_size), rate_(first_guess(device.physical())) {
+double learned_rate(double rate, double least, double work, double seconds, size_t commands) {
+  constexpr double command_seconds = 20e-6, most_growth = 4;
+  if (seconds <= 0) return rate;
+  const double found = std::min(work / seconds, most_growth * rate);
+  const bool tells = seconds > least_timed_seconds && seconds > static_cast<double>(commands) * command_seconds;
+  if (found < rate && !tells) return rate;
+  return std::max(0.75 * rate + 0.25 * found, least);
+}
+
+Recorder::Recorder(const LogicalDevice& device, DebugOptions debug, std::optional<double> speed)
+    : device_(device),
+      vk_(device.vk()),
+      debug_(debug),
+      batches_(ring_size),
+      rate_(speed.value_or(first_guess(device.physical()))),
+      least_rate_(rate_ / 64) {
   if (debug.bounds) watch_ = std::make_unique<BoundsWatch>(device);
 }
 
@@ -130,20 +149,35 @@ void Recorder::begin() {
   info.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO;
   info.flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT;
   expect(vk_.BeginCommandBuffer(batch.stream.handle, &info), "beginning a command buffer");
-  if (batch.times) {
-    vk_.CmdResetQueryPool(batch.stream.handle, batch.times, 0, 2);
-    vk_.CmdWriteTimestamp2(batch.stream.handle, VK_PIPELINE_STAGE_2_TOP_OF_PIPE_BIT, batch.times, 0);
-  }
   open_ = &batch.stream;
 }
 
-void Recorder::barrier(VkPipelineStageFlags2 also_stage, VkAccessFlags2 also_access) {
+// Stamps the time once a batch may run for long.
+void Recorder::start_clock(double work) {
+  if (list_) return;
+  Batch& batch = batches_[current_];
+  if (!batch.times || batch.timed || open_->work + work <= rate_ * least_timed_seconds) return;
+  vk_.CmdResetQueryPool(open_->handle, batch.times, 0, 2);
+  vk_.CmdWriteTimestamp2(open_->handle, VK_PIPELINE_STAGE_2_TOP_OF_PIPE_BIT, batch.times, 0);
+  batch.timed = {open_->work, open_->count};
+}
+
+// Kernels wait for kernels; for copies, and copies for anything, only where there are some.
+void Recorder::barrier(Command next) { barrier(open_->copies || next == Command::copy, 0, 0); }
+
+void Recorder::barrier(bool copies, VkPipelineStageFlags2 also_stage, VkAccessFlags2 also_access) {
+  const VkPipelineStageFlags2 stages =
+      VK_PIPELINE_STAGE_2_COMPUTE_SHADER_BIT | (copies ? VK_PIPELINE_STAGE_2_ALL_TRANSFER_BIT : 0);
+  const VkAccessFlags2 writes = VK_ACCESS_2_SHADER_WRITE_BIT | (copies ? VK_ACCESS_2_TRANSFER_WRITE_BIT : 0);
+  const VkAccessFlags2 reads = VK_ACCESS_2_SHADER_READ_BIT | (copies ? VK_ACCESS_2_TRANSFER_READ_BIT : 0);
+  open_->copies = false;
+  open_->copies_wait = copies;
   VkMemoryBarrier2 memory{};
   memory.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER_2;
-  memory.srcStageMask = work_stages;
-  memory.srcAccessMask = work_writes;
-  memory.dstStageMask = work_stages | also_stage;
-  memory.dstAccessMask = work_reads | work_writes | also_access;
+  memory.srcStageMask = stages;
+  memory.srcAccessMask = writes;
+  memory.dstStageMask = stages | also_stage;
+  memory.dstAccessMask = reads | writes | also_access;
   VkDependencyInfo info{};
   info.sType = VK_STRUCTURE_TYPE_DEPENDENCY_INFO;
   info.memoryBarrierCount = 1;
@@ -152,13 +186,17 @@ void Recorder::barrier(VkPipelineStageFlags2 also_stage, VkAccessFlags2 also_acc
   ++(list_ ? list_->parts.back().barriers : counters_.barriers);
 }
 
-void Recorder::before_command(const char* name, const Shape& shape, std::span<const AddressRange> reads,
-                              std::span<const AddressRange> writes) {
+void Recorder::before_command(Command command, const Operation& operation, double work,
+                              std::span<const AddressRange> reads, std::span<const AddressRange> writes) {
   if (!open_) begin();
-  if (open_->hazards.access(reads, writes) || debug_.barriers) barrier(0, 0);
-  open_->last = {name, shape};
+  start_clock(work);
+  const bool unwaited = command == Command::copy && !open_->copies_wait;
+  if (open_->hazards.access(reads, writes) || unwaited || debug_.barriers) barrier(command);
+  open_->copies |= command == Command::copy;
+  open_->last = operation;
   if (!list_) return;
   CommandList::Part& part = list_->parts.back();
+  part.copies |= command == Command::copy;
   part.reads.insert(part.reads.end(), reads.begin(), reads.end());
   part.writes.insert(part.writes.end(), writes.begin(), writes.end());
 }
@@ -166,20 +204,28 @@ void Recorder::before_command(const char* name, const Shape& shape, std::span<co
 void Recorder::after_command(double work, size_t count) {
   open_->count += count;
   open_->work += work;
-  const size_t most = first_batch_commands << (list_ ? most_doublings : std::min(submits_since_wait_, most_doublings));
-  if (open_->count < most && open_->work <= rate_ * batch_seconds) return;
-  if (!list_) return flush();
-  end_part();
-  begin_part();
+  const uint64_t doublings = list_ ? most_doublings : std::min(submits_since_wait_, most_doublings);
+  const bool full = open_->count >= first_batch_commands << doublings || open_->work > rate_ * batch_seconds;
+  if (!list_) {
+    const bool ask = open_->count >= first_idle_commands << doublings &&
+                     open_->count / ask_every != (open_->count - count) / ask_every;
+    if (full || (ask && is_idle())) flush();
+  } else if (full) {
+    end_part();
+    begin_part();
+  }
 }
 
+// A software device has no time to lose: it computes on the processor that records.
+bool Recorder::is_idle() { return !device_.physical().is_cpu() && completed() == submitted_; }
+
 void Recorder::dispatch(const Dispatch& dispatch) {
-  before_command(dispatch.name, dispatch.shape, dispatch.reads, dispatch.writes);
+  before_command(Command::kernel, {dispatch.name, dispatch.shape}, dispatch.work, dispatch.reads, dispatch.writes);
   const VkCommandBuffer commands = open_->handle;
   if (watch_) {
-    barrier(0, 0);
+    barrier(Command::copy);
     watch_->set(commands, dispatch.name, dispatch.shape, dispatch.reads, dispatch.writes);
-    barrier(0, 0);
+    barrier(Command::copy);
   }
   if (open_->bound != dispatch.pipeline) {
     vk_.CmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_COMPUTE, dispatch.pipeline);
@@ -196,17 +242,19 @@ void Recorder::copy(VkBuffer from, uint64_t from_offset, uint64_t from_address, 
                     uint64_t to_address, uint64_t bytes) {
   const AddressRange read{from_address, from_address + bytes};
   const AddressRange write{to_address, to_address + bytes};
-  before_command("copy", {static_cast<int64_t>(bytes)}, {&read, 1}, {&write, 1});
+  const auto work = static_cast<double>(bytes);
+  before_command(Command::copy, {"copy", {static_cast<int64_t>(bytes)}}, work, {&read, 1}, {&write, 1});
   const VkBufferCopy region{from_offset, to_offset, bytes};
   vk_.CmdCopyBuffer(open_->handle, from, to, 1, &region);
-  after_command(static_cast<double>(bytes));
+  after_command(work);
 }
 
 void Recorder::fill(VkBuffer buffer, uint64_t offset, uint64_t address, uint64_t bytes, uint32_t word) {
   const AddressRange write{address, address + bytes};
-  before_command("fill", {static_cast<int64_t>(bytes)}, {}, {&write, 1});
+  const auto work = static_cast<double>(bytes);
+  before_command(Command::copy, {"fill", {static_cast<int64_t>(bytes)}}, work, {}, {&write, 1});
   vk_.CmdFillBuffer(open_->handle, buffer, offset, bytes, word);
-  after_command(static_cast<double>(bytes));
+  after_command(work);
 }
 
 void Recorder::begin_list(CommandList& list) {
@@ -252,8 +300,10 @@ void Recorder::abandon_list() noexcept {
 
 void Recorder::execute(const CommandList& list) {
   for (const CommandList::Part& part : list.parts) {
-    before_command(part.stream.last.name, part.stream.last.shape, part.reads, part.writes);
+    before_command(part.copies ? Command::copy : Command::kernel, part.stream.last, part.stream.work, part.reads,
+                   part.writes);
     vk_.CmdExecuteCommands(open_->handle, 1, &part.stream.handle);
+    if (part.barriers > 0) open_->copies_wait = false;
     open_->bound = nullptr;  // which pipeline is bound is undefined now
     counters_.dispatches += part.dispatches;
     counters_.prepared += part.dispatches;
@@ -284,8 +334,8 @@ void Recorder::flush() {
   if (!open_ || list_) return;
   Batch& batch = batches_[current_];
   // One barrier between batches, which also shows the host what was written.
-  barrier(VK_PIPELINE_STAGE_2_HOST_BIT, VK_ACCESS_2_HOST_READ_BIT);
-  if (batch.times) vk_.CmdWriteTimestamp2(batch.stream.handle, VK_PIPELINE_STAGE_2_BOTTOM_OF_PIPE_BIT, batch.times, 1);
+  barrier(true, VK_PIPELINE_STAGE_2_HOST_BIT, VK_ACCESS_2_HOST_READ_BIT);
+  if (batch.timed) vk_.CmdWriteTimestamp2(batch.stream.handle, VK_PIPELINE_STAGE_2_BOTTOM_OF_PIPE_BIT, batch.times, 1);
   open_ = nullptr;
   expect(vk_.EndCommandBuffer(batch.stream.handle), "ending a command buffer");
   VkCommandBufferSubmitInfo commands{};
@@ -316,6 +366,15 @@ void Recorder::wait(uint64_t batch) {
   if (batch > completed()) await(batch);
 }
 
+bool Recorder::poll(uint64_t batch) {
+  if (device_.physical().is_cpu()) return false;  // which needs the processor
+  const auto end = std::chrono::steady_clock::now() + poll_time;
+  while (completed() < batch) {
+    if (std::chrono::steady_clock::now() > end) return false;
+  }
+  return true;
+}
+
 void Recorder::await(uint64_t batch) {
   ++counters_.waits;
   const VkSemaphore timeline = device_.timeline();
@@ -324,7 +383,7 @@ void Recorder::await(uint64_t batch) {
   info.semaphoreCount = 1;
   info.pSemaphores = &timeline;
   info.pValues = &batch;
-  VkResult result = VK_TIMEOUT;
+  VkResult result = poll(batch) ? VK_SUCCESS : VK_TIMEOUT;
   uint64_t last = completed();
   for (int round = 0; result == VK_TIMEOUT && round < wait_rounds; ++round) {
     result = vk_.WaitSemaphores(device_.handle(), &info, wait_nanoseconds);
@@ -345,14 +404,15 @@ void Recorder::await(uint64_t batch) {
 
 // Learns from a finished batch how fast the device is.
 void Recorder::retire(Batch& batch) {
-  if (!batch.times || batch.stream.work == 0) return;
+  if (!batch.timed) return;
+  const Batch::Start start = *batch.timed;
+  batch.timed.reset();
   uint64_t ticks[2];
   const VkResult result = vk_.GetQueryPoolResults(device_.handle(), batch.times, 0, 2, sizeof ticks, ticks,
                                                   sizeof ticks[0], VK_QUERY_RESULT_64_BIT);
   const double seconds = static_cast<double>(ticks[1] - ticks[0]) * device_.physical().timestamp_nanoseconds * 1e-9;
-  // A short batch tells of its overheads rather than of the device.
-  if (result == VK_SUCCESS && seconds > 1e-3) rate_ = std::max(0.75 * rate_ + 0.25 * batch.stream.work / seconds, 1e9);
-  batch.stream.work = 0;
+  if (result == VK_SUCCESS)
+    rate_ = learned_rate(rate_, least_rate_, batch.stream.work - start.work, seconds, batch.stream.count - start.count);
 }
 
 }  // namespace fovea::vulkan

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -50,6 +51,8 @@ struct CommandStream {
   size_t count = 0;
   double work = 0;
   Operation last{};
+  bool copies = false;      // since the last barrier
+  bool copies_wait = true;  // for all that came before the last barrier
 
   void clear();
 };
@@ -62,16 +65,23 @@ struct CommandList {
     std::vector<AddressRange> reads, writes;  // all that it touches
     uint64_t dispatches = 0;
     uint64_t barriers = 0;
+    bool copies = false;
   };
   VkCommandPool pool = nullptr;
   std::deque<Part> parts;
 };
 
+/// Work per second as far as it is known once a batch of `commands` was done: what was believed (`rate`), corrected by a
+/// quarter. A batch may have been slow for other reasons than its work, so it lowers the rate only where it ran long, and
+/// longer than it takes to start its commands; and never below `least`.
+double learned_rate(double rate, double least, double work, double seconds, size_t commands);
+
 /// Records commands and submits them in batches, in order, on one queue. A batch is named by the value that the
 /// device's timeline reaches when it is done.
 class Recorder {
  public:
-  Recorder(const LogicalDevice& device, DebugOptions debug);
+  /// `speed`: the work per second to begin with, where it is not to be guessed.
+  Recorder(const LogicalDevice& device, DebugOptions debug, std::optional<double> speed = {});
   ~Recorder();
   Recorder(const Recorder&) = delete;
   Recorder& operator=(const Recorder&) = delete;
@@ -121,7 +131,14 @@ class Recorder {
     VkQueryPool times = nullptr;
     uint64_t value = 0;
     CommandStream stream;
+    // What was recorded before the first of the two time stamps, if it was written.
+    struct Start {
+      double work;
+      size_t count;
+    };
+    std::optional<Start> timed;
   };
+  enum class Command : uint8_t { kernel, copy };
 
   VkCommandPool make_pool(VkCommandPoolCreateFlags flags);
   VkCommandBuffer make_commands(VkCommandPool pool, VkCommandBufferLevel level);
@@ -130,10 +147,14 @@ class Recorder {
   void end_part();
   void await(uint64_t batch);
   void retire(Batch& batch);
-  void before_command(const char* name, const Shape& shape, std::span<const AddressRange> reads,
+  void before_command(Command command, const Operation& operation, double work, std::span<const AddressRange> reads,
                       std::span<const AddressRange> writes);
+  void start_clock(double work);
+  bool is_idle();
+  bool poll(uint64_t batch);
   void after_command(double work, size_t count = 1);
-  void barrier(VkPipelineStageFlags2 also_stage, VkAccessFlags2 also_access);
+  void barrier(Command next);
+  void barrier(bool copies, VkPipelineStageFlags2 also_stage, VkAccessFlags2 also_access);
   void expect(VkResult result, const char* what);
   std::string last_operations() const;
 
@@ -148,7 +169,8 @@ class Recorder {
   uint64_t submitted_ = 0;
   uint64_t completed_ = 0;
   uint64_t submits_since_wait_ = 0;
-  double rate_;  // work per second, measured
+  double rate_;        // work per second, measured
+  double least_rate_;  // what it may fall to
   std::string lost_;
   VulkanCounters counters_;
 };

@@ -262,13 +262,16 @@ void VulkanBackend::drain() noexcept {
 
 namespace {
 
+bool debug_wish(std::string_view what) {
+  const char* wishes = std::getenv("FOVEA_VULKAN_DEBUG");
+  return wishes && std::string_view(wishes).find(what) != std::string_view::npos;
+}
+
 EngineOptions options_from_environment() {
-  const char* text = std::getenv("FOVEA_VULKAN_DEBUG");
-  const std::string_view wish = text ? text : "";
   EngineOptions options;
-  options.debug.barriers = wish.find("barriers") != std::string_view::npos;
-  options.debug.poison = wish.find("poison") != std::string_view::npos;
-  options.debug.bounds = wish.find("bounds") != std::string_view::npos;
+  options.debug.barriers = debug_wish("barriers");
+  options.debug.poison = debug_wish("poison");
+  options.debug.bounds = debug_wish("bounds");
   return options;
 }
 
@@ -304,7 +307,9 @@ class Registry {
     }
     if (!chosen) raise<DeviceError>(caller, "vulkan:{}: no such device{}", index, others);
     if (backends_.size() <= place) backends_.resize(place + 1);
-    backends_[place] = std::make_unique<VulkanBackend>(index, *chosen, options_from_environment()).release();
+    PhysicalDevice device = *chosen;
+    if (debug_wish("discrete")) device.type = VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU;
+    backends_[place] = std::make_unique<VulkanBackend>(index, device, options_from_environment()).release();
     // Registered only now, and so run before what the driver registered when it was loaded: a driver's own state must
     // still stand while caches are saved.
     static const int at_exit = std::atexit([] { registry().finish(); });

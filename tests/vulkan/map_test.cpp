@@ -299,5 +299,17 @@ TEST_F(MapTest, RefusesF64) {
   EXPECT_THROW(gpu().map({program, f64, x.view.shape, {&view, 1}, {&view, 1}, {}}), DeviceError);
 }
 
+TEST_F(MapTest, AFoldThatIsFoldedItselfKeepsWithinItsOutput) {
+  vulkan::PhysicalDevice physical = vulkan::instance().devices().front();
+  physical.most_groups = 3;
+  vulkan::EngineOptions options;
+  options.debug.bounds = true;
+  vulkan::VulkanBackend device(0, physical, options);
+  Build sum("sum");
+  sum.output(sum.input());
+  for (const Shape& shape : {Shape{7, 256}, Shape{1, 9000}})
+    expect_agreement(sum.program, f32, shape, {noise(shape, 1)}, {make({shape[0], 1})}, 1e-4, {}, device);
+}
+
 }  // namespace
 }  // namespace fovea::test

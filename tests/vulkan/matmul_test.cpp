@@ -59,6 +59,30 @@ TEST_F(MatmulTest, AnyLayoutsAgreeWithTheCpu) {
   }
 }
 
+TEST_F(MatmulTest, WhatAFoldedGridHasTooManyOfComputesNothing) {
+  vulkan::PhysicalDevice physical = vulkan::instance().devices().front();
+  physical.most_groups = 3;
+  vulkan::VulkanBackend device(0, physical);
+  expect_agreement(make_operands(200, 5, 3), true, Activation::relu, true, 2e-5, device);  // seven tiles in three rows
+  expect_agreement(make_operands(200, 0, 3), true, Activation::none, false, 0, device);
+}
+
+TEST_F(MatmulTest, TheSpeedOfTheDeviceChangesNoBit) {
+  const Array a = noise({2, 32, 2048}, 1), b = noise({2, 2048, 32}, 2), out = make({2, 32, 32});
+  const auto values = [&](std::optional<double> speed) {
+    vulkan::EngineOptions options;
+    options.speed = speed;
+    vulkan::VulkanBackend device(0, vulkan::instance().devices().front(), options);
+    const Mirror x(a, device), y(b, device), z(out, device);
+    device.matmul({x, y, z});
+    return std::pair{z.pull().values(), device.counters().dispatches};
+  };
+  const auto [fast, whole] = values({});
+  const auto [slow, pieces] = values(1e6);
+  EXPECT_GT(pieces, whole);
+  EXPECT_EQ(slow, fast) << "pieces of a product are cut along k as the whole is";
+}
+
 TEST_F(MatmulTest, EpiloguesAgreeWithTheCpu) {
   for (Activation activation :
        {Activation::none, Activation::relu, Activation::tanh, Activation::sigmoid, Activation::gelu}) {
@@ -68,6 +92,16 @@ TEST_F(MatmulTest, EpiloguesAgreeWithTheCpu) {
         expect_agreement(make_operands(9, 1500, 21), biased, activation, accumulate, 1e-4);  // in parts
       }
     }
+  }
+}
+
+TEST_F(MatmulTest, ActivationsKeepNaN) {
+  const Array a = full({2, 3}, std::nan("")), b = full({3, 5}, 1);
+  const Mirror x(a), y(b), out(make({2, 5}));
+  for (Activation activation :
+       {Activation::none, Activation::relu, Activation::tanh, Activation::sigmoid, Activation::gelu}) {
+    gpu().matmul({x, y, out, nullptr, activation});
+    for (double value : out.pull().values()) EXPECT_TRUE(std::isnan(value)) << static_cast<int>(activation);
   }
 }
 

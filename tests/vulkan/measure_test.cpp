@@ -109,6 +109,58 @@ TEST_F(MeasureTest, ALargeProductIsMeasuredOnceAndGivesTheSameBits) {
   EXPECT_EQ(second, plain);
 }
 
+TEST_F(MeasureTest, CommandsThatAreRecordedAheadUseWhatWasMeasured) {
+  vulkan::EngineOptions options;
+  options.measure = true;
+  const Array a = noise({480, 512}, 1), b = noise({512, 500}, 2), out = make({480, 500});
+  const auto pipelines = [&](bool first_ahead) {
+    vulkan::VulkanBackend device(0, physical(), options);
+    const Mirror x(a, device), y(b, device), z(out, device);
+    const std::vector<std::function<void()>> product(1, [&] { device.matmul({x, y, z}); });
+    const auto prepared = first_ahead ? device.prepare(product) : nullptr;
+    if (prepared) prepared->run(0);
+    product[0]();
+    device.synchronize();
+    return device.counters().pipelines;
+  };
+  pipelines(false);
+  EXPECT_EQ(pipelines(true), 1u) << "the tile that was measured, and no other";
+}
+
+TEST_F(MeasureTest, UploadsLieOnTheDeviceWhereTheHostSeesIt) {
+  constexpr VkMemoryPropertyFlags local = VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT,
+                                  cached = VK_MEMORY_PROPERTY_HOST_CACHED_BIT,
+                                  seen = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
+  VkPhysicalDeviceMemoryProperties memory{};
+  for (VkMemoryPropertyFlags flags : {VkMemoryPropertyFlags{0}, local, seen, seen | cached, local | seen})
+    memory.memoryTypes[memory.memoryTypeCount++].propertyFlags = flags;
+  using Types = std::vector<uint32_t>;
+  using vulkan::MemoryUse;
+  EXPECT_EQ(memory_types(memory, ~0u, MemoryUse::upload, false), (Types{4, 2}));
+  EXPECT_EQ(memory_types(memory, 0xf, MemoryUse::upload, false), (Types{2}));
+  EXPECT_EQ(memory_types(memory, ~0u, MemoryUse::download, false), (Types{3}));
+  EXPECT_EQ(memory_types(memory, ~0u, MemoryUse::tensors, false), (Types{1}));
+  EXPECT_EQ(memory_types(memory, ~0u, MemoryUse::tensors, true), (Types{4}));
+  EXPECT_EQ(memory_types(memory, 1, MemoryUse::tensors, false), (Types{0}));
+  EXPECT_TRUE(memory_types(memory, 1, MemoryUse::upload, false).empty());
+}
+
+TEST(LearnedRate, FallsWhereABatchWasLongForItsWorkAlone) {
+  const auto learned = [](double work, double seconds, size_t commands) {
+    return vulkan::learned_rate(1e12, 1e10, work, seconds, commands);
+  };
+  EXPECT_EQ(learned(1e8, 2e-3, 512), 1e12) << "it took the time to start its commands";
+  EXPECT_EQ(learned(1e6, 5e-4, 1), 1e12) << "too short to tell";
+  EXPECT_DOUBLE_EQ(learned(1e9, 1e-2, 10), 0.75e12 + 0.25e11);
+  EXPECT_DOUBLE_EQ(learned(3e12, 1, 10), 0.75e12 + 0.75e12);
+  EXPECT_DOUBLE_EQ(learned(3e8, 1e-4, 512), 1.5e12) << "faster is faster, however short";
+  EXPECT_DOUBLE_EQ(learned(1e12, 1e-9, 1), 1.75e12) << "but for a clock that is wrong";
+  EXPECT_EQ(learned(1e9, 0, 1), 1e12);
+  double rate = 1e12;
+  for (int i = 0; i < 100; ++i) rate = vulkan::learned_rate(rate, 1e10, 1, 1, 1);
+  EXPECT_EQ(rate, 1e10);
+}
+
 TEST_F(MeasureTest, CooperativeMatricesAreNamedEitherWay) {
   vulkan::VulkanBackend device(0, physical());
   const Array a = noise({40, 48}, 1, f16), b = noise({48, 24}, 2, f16), out = make({40, 24}, f16);

@@ -25,6 +25,7 @@ struct Place {
   uint64_t a, b, out_;  // of this member of the batch; out_: of this part of k too
   uint row, column;     // the tile's first
   uint k_begin, k_end;
+  bool beyond;  // of a folded grid's last row: there is nothing left to compute
 };
 
 Place find_place() {
@@ -40,6 +41,7 @@ Place find_place() {
   place.column = in_band / band_rows * tile_n;
   place.k_begin = part * p.k_chunk;
   place.k_end = min(place.k_begin + p.k_chunk, p.k);
+  place.beyond = part > 0 && place.k_begin >= p.k;
   const uint size = size_of(type);
   place.a = p.a + (int64_t(outer) * p.a_outer + int64_t(inner) * p.a_inner) * size;
   place.b = p.b + (int64_t(outer) * p.b_outer + int64_t(inner) * p.b_inner) * size;

@@ -57,6 +57,7 @@ uint left_of(uint at, uint end) { return at < end ? end - at : 0; }
 void main() {
   const uint me = gl_LocalInvocationID.x;
   const Place place = find_place();
+  if (place.beyond) return;
   const bool a_wide = a_along_k(), b_wide = b_along_n();
   const uint my_row = gl_SubgroupID / across * block_m, my_column = gl_SubgroupID % across * block_n;
 
