@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <array>
+#include <mutex>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "fovea/autograd/autocast.h"
+#include "fovea/autograd/gradient_log.h"
 #include "fovea/autograd/pointwise.h"
 #include "fovea/tensor/creation.h"
 
@@ -12,6 +15,19 @@ namespace fovea::autograd {
 namespace {
 
 thread_local const Node* running = nullptr;
+thread_local std::vector<uint64_t> active;  // the passes that this thread is in
+
+// Threads may give gradients to one leaf.
+std::mutex settling;
+
+bool have_one_form(const Tensor& a, const Tensor& b) {
+  return a.shape() == b.shape() && a.dtype() == b.dtype() && &a.backend() == &b.backend();
+}
+/// "f32 [3]", with the device where that is what two tensors differ in.
+std::string form_beside(const Tensor& x, const Tensor& other) {
+  return fmt::format("{} {}{}", x.dtype(), x.shape(),
+                     &x.backend() == &other.backend() ? "" : " on " + to_string(x.device()));
+}
 
 }  // namespace
 
@@ -21,11 +37,16 @@ class Engine {
   Engine(BackwardOptions options, Caller caller) : options_(options), caller_(ErrorScope::caller(caller)) {
     static std::atomic<uint64_t> passes{0};
     pass_ = passes.fetch_add(1, std::memory_order_relaxed) + 1;
+    active.push_back(pass_);
   }
+  ~Engine() { active.pop_back(); }
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
 
   struct Capture {
-    bool strict = false;  // a leaf that is not captured is an error
+    bool strict = false;  // a leaf that is neither captured nor known is an error
     bool stop = false;    // the pass ends at what is captured, and leaves the nodes there untouched
+    std::span<const Tensor> known = {};
   };
 
   /// Gradients of these tensors are kept (see `captured`) and those of other leaves dropped.
@@ -34,6 +55,7 @@ class Engine {
     strict_ = how.strict;
     stop_ = how.stop;
     captured.resize(inputs.size());
+    for (const Tensor& leaf : how.known) known_.insert(leaf.impl());
     for (size_t i = 0; i < inputs.size(); ++i) {
       TensorImpl* impl = inputs[i].impl();
       if (impl && impl->grad_fn) {
@@ -60,12 +82,10 @@ class Engine {
         deliver_to_leaf(outputs[i], gradients[i]);
       }
     }
-    std::sort(roots.begin(), roots.end(), [](const NodeRef& a, const NodeRef& b) { return a.get() < b.get(); });
-    roots.erase(
-        std::unique(roots.begin(), roots.end(), [](const NodeRef& a, const NodeRef& b) { return a.get() == b.get(); }),
-        roots.end());
+    // In the order of the outputs, on which the order of sums depends.
+    std::unordered_set<const Node*> seen;
     for (NodeRef& root : roots) {
-      if (root->pending_ == 0) ready_.push_back(std::move(root));
+      if (seen.insert(root.get()).second && root->pending_ == 0) ready_.push_back(std::move(root));
     }
     while (!ready_.empty()) {
       const NodeRef node = std::move(ready_.back());
@@ -88,6 +108,12 @@ class Engine {
     const auto enter = [&](Node* node) {
       if (node->forgotten_) {
         raise<AutogradError>(caller_, "backward: the graph of {} was freed by an earlier pass; use retain_graph",
+                             node->name());
+      }
+      if (std::find(active.begin(), active.end(), node->pass_) != active.end()) {
+        raise<AutogradError>(caller_,
+                             "backward: a pass that is still running uses the graph of {}; a hook or a backward function "
+                             "differentiates a graph of its own, from detached tensors",
                              node->name());
       }
       node->pass_ = pass_;
@@ -169,16 +195,16 @@ class Engine {
         gradient = {};
         if (--waiting.awaited > 0 || !waiting.sum.defined()) return;
         gradient = std::move(waiting.sum);
-        run_hooks(leaf.impl()->leaf->hooks, 0, gradient);
+        run_hooks(leaf.impl()->leaf->hooks, 0, gradient, "a leaf");
       }
     }
     if (gradient.defined()) settle(leaf, std::move(gradient));
   }
 
   const Tensor& checked(const Tensor& leaf, const Tensor& gradient) const {
-    if (gradient.shape() != leaf.shape() || gradient.dtype() != leaf.dtype()) {
-      raise<AutogradError>(caller_, "backward: a gradient {} {} for a leaf {} {}", gradient.dtype(), gradient.shape(),
-                           leaf.dtype(), leaf.shape());
+    if (!have_one_form(gradient, leaf)) {
+      raise<AutogradError>(caller_, "backward: a gradient {} for a leaf {}", form_beside(gradient, leaf),
+                           form_beside(leaf, gradient));
     }
     return gradient;
   }
@@ -191,7 +217,7 @@ class Engine {
       const auto found = leaf_captures_.find(&impl);
       if (found != leaf_captures_.end()) {
         for (size_t i : found->second) add(captured[i], gradient);
-      } else if (strict_) {
+      } else if (strict_ && !known_.contains(&impl)) {
         raise<AutogradError>(caller_,
                              "checkpoint: the function uses a leaf of shape {} that stands in neither inputs "
                              "nor parameters",
@@ -199,20 +225,24 @@ class Engine {
       }
       return;
     }
+    const std::lock_guard lock(settling);
     if (!impl.leaf) impl.leaf = std::make_shared<LeafState>();
     Tensor& sum = impl.leaf->grad;
-    if (sum.defined() || options_.create_graph) {
-      if (sum.defined() && !options_.create_graph && !sum.requires_grad() && sum.is_contiguous()) {
+    GradientLog::read(impl.leaf);
+    if (sum.defined()) {
+      if (!options_.create_graph && !sum.requires_grad() && sum.is_contiguous()) {
         raw::accumulate(sum, gradient);  // .grad is the user's to see: it changes in place, as an optimizer expects
         ++sum.buffer()->version;
       } else {
+        GradientLog::changed(impl.leaf);
         add(sum, gradient);
       }
       return;
     }
+    GradientLog::changed(impl.leaf);
     // A gradient that something else still holds (a saved value, another leaf's) must not become this leaf's own.
     const bool ours = gradient.impl()->references.load() == 1 && gradient.buffer().unique() && gradient.is_contiguous();
-    sum = ours ? std::move(gradient) : copy_of(gradient);
+    sum = ours ? std::move(gradient) : options_.create_graph ? gradient.clone() : copy_of(gradient);
   }
 
   static Tensor copy_of(const Tensor& x) {
@@ -221,11 +251,17 @@ class Engine {
     return copy;
   }
 
-  static void run_hooks(const std::vector<Hook>& hooks, uint32_t output, Tensor& gradient) {
+  void run_hooks(const std::vector<Hook>& hooks, uint32_t output, Tensor& gradient, const char* of) const {
     const std::vector<Hook> stable = hooks;  // a hook may remove itself
     for (const Hook& hook : stable) {
       if (hook.output != output) continue;
-      if (Tensor replaced = hook.function(gradient); replaced.defined()) gradient = std::move(replaced);
+      Tensor replaced = hook.function(gradient);
+      if (!replaced.defined()) continue;
+      if (!have_one_form(replaced, gradient)) {
+        raise<AutogradError>(caller_, "backward: a hook of {} gave {} for a gradient {}", of,
+                             form_beside(replaced, gradient), form_beside(gradient, replaced));
+      }
+      gradient = std::move(replaced);
     }
   }
 
@@ -245,7 +281,7 @@ class Engine {
     for (uint32_t i = 0; i < gradients.size(); ++i) {
       if (!gradients[i].defined()) continue;
       any = true;
-      if (!node.hooks.empty()) run_hooks(node.hooks, i, gradients[i]);
+      if (!node.hooks.empty()) run_hooks(node.hooks, i, gradients[i], node.name());
     }
     if (capturing_) {
       if (const auto found = node_captures_.find(&node); found != node_captures_.end()) {
@@ -294,7 +330,13 @@ class Engine {
       if (!needs[i]) continue;
       Edge& edge = edges[i];
       if (edge.node) {
-        if (results[i].defined()) deliver_to_node(edge.node, edge.index, results[i]);
+        if (results[i].defined()) {
+          if (form_of(results[i]) != edge.form) {
+            raise<AutogradError>(node.where(), "{}: its backward made {} {} on {} for input {}, which is no such tensor",
+                                 node.name(), results[i].dtype(), results[i].shape(), results[i].device(), i);
+          }
+          deliver_to_node(edge.node, edge.index, results[i]);
+        }
         results[i] = {};
         if (!is_end(edge.node) && --edge.node->pending_ == 0) ready_.push_back(edge.node);
       } else {
@@ -314,6 +356,7 @@ class Engine {
   bool strict_ = false;
   bool stop_ = false;
   std::vector<NodeRef> ready_;
+  std::unordered_set<const TensorImpl*> known_;
   std::unordered_map<const Node*, std::vector<std::pair<uint32_t, size_t>>> node_captures_;
   std::unordered_map<const TensorImpl*, std::vector<size_t>> leaf_captures_;
 
@@ -366,6 +409,18 @@ Tensor stand_in(const Tensor& x) {
   return record("stand_in", x.detach(), {x}, [](const Tensor& g) { return Gradients{g}; });
 }
 
+/// While it lives, the default generator stands where it stood.
+class GeneratorState {
+ public:
+  explicit GeneratorState(const Generator& state) : now_(std::exchange(default_generator(), state)) {}
+  ~GeneratorState() { default_generator() = now_; }
+  GeneratorState(const GeneratorState&) = delete;
+  GeneratorState& operator=(const GeneratorState&) = delete;
+
+ private:
+  Generator now_;
+};
+
 /// Recording follows create_graph during a pass.
 class PassMode : public NoGrad {
  public:
@@ -400,31 +455,37 @@ Tensor checkpoint(const std::function<Tensor(const std::vector<Tensor>&)>& funct
   }();
   std::vector<Tensor> sources = inputs;
   sources.insert(sources.end(), parameters.begin(), parameters.end());
+  const std::vector<Saved> saved(sources.begin(), sources.end());
   const size_t given = inputs.size();
   return record(
       "checkpoint", std::vector<Tensor>{out}, std::span<const Tensor>(sources),
-      [function, sources, given, generator_before, precision = Autocast::product_dtype(), caller](
+      [function, saved, given, generator_before, precision = Autocast::product_dtype(), caller](
           std::span<const Tensor> g, Needs needs) {
         const Autocast as_before(precision);
         const bool recorded = grad_enabled();
-        const Generator generator_now = std::exchange(default_generator(), generator_before);
         // Stand-ins for the inputs: cut off, or (to be differentiated again) recorded copies of the handles.
-        std::vector<Tensor> again = sources;
-        for (size_t i = 0; i < given; ++i) {
-          if (!needs[i]) continue;
-          again[i] = recorded ? stand_in(sources[i]) : sources[i].detach().set_requires_grad();
+        std::vector<Tensor> again;
+        for (size_t i = 0; i < saved.size(); ++i) {
+          const Tensor& source = *saved[i];
+          const bool cut = i < given && (!needs[i] || !recorded);
+          again.push_back(cut ? source.detach() : i < given ? stand_in(source) : source);
+          if (cut && needs[i]) again[i].set_requires_grad();
         }
         const std::vector<Tensor> arguments(again.begin(), again.begin() + static_cast<std::ptrdiff_t>(given));
         std::vector<Tensor> wanted;
         for (size_t i = 0; i < again.size(); ++i) wanted.push_back(needs[i] ? again[i] : Tensor());
-        Tensor recomputed = [&] {
+        const Tensor recomputed = [&] {
           const EnableGrad on;
+          const GeneratorState as_it_was(generator_before);
           return function(arguments);
         }();
-        default_generator() = generator_now;
+        if (!have_one_form(recomputed, g[0])) {
+          raise<AutogradError>(caller, "checkpoint: the function returned {} when it was run again, for a gradient {}",
+                               form_beside(recomputed, g[0]), form_beside(g[0], recomputed));
+        }
         const BackwardOptions options{.retain_graph = recorded, .create_graph = recorded};
         Engine engine(options, caller);
-        engine.capture(wanted, {.strict = true, .stop = true});
+        engine.capture(wanted, {.strict = true, .stop = true, .known = again});
         engine.run({recomputed}, {g[0]});
         return std::move(engine.captured);
       },

@@ -19,9 +19,7 @@ void check(const char* name, const Tensor& x, std::initializer_list<const Tensor
     if (p->shape() != Shape{x.shape()[1]}) {
       raise<ShapeError>(caller, "{}: {} for the {} channels of input {}", name, p->shape(), x.shape()[1], x.shape());
     }
-    if (p->dtype() != x.dtype()) {
-      raise<DTypeError>(caller, "{}: dtypes differ: {} and {}; convert one with .to()", name, x.dtype(), p->dtype());
-    }
+    raw::check_alike(name, {&x, p}, caller);
   }
 }
 
@@ -47,6 +45,10 @@ BatchNormResult batch_norm(const Tensor& x, const Tensor& weight, const Tensor& 
   check("batch_norm", x, {&weight, &bias}, caller);
   if (x.shape()[1] > 0 && x.numel() == 0) {
     raise<ValueError>(caller, "batch_norm: input {} has no element to take a mean of", x.shape());
+  }
+  if (is_half(x)) {  // whose squares may be too large for it
+    const BatchNormResult wide = batch_norm(widened(x), widened(weight), widened(bias), eps, caller);
+    return {wide.y.to(x.dtype()), wide.mean.to(x.dtype()), wide.variance.to(x.dtype())};
   }
   Axes others{0};
   for (int axis = 2; axis < x.rank(); ++axis) others.list.push_back(axis);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "fovea/autograd/gradient_log.h"
 #include "fovea/backends/recording.h"
 #include "fovea/backends/step_plan.h"
 #include "fovea/tensor/creation.h"
@@ -38,11 +39,25 @@ Trace trace_of(const RecordedStep& step) {
   return trace;
 }
 
-/// A copy of memory of its own, and outside the graph.
+/// A copy with memory of its own, and outside the graph.
 Tensor result_of(const Tensor& x) {
   Tensor out = raw::empty(x.shape(), x.options());
   raw::copy(x, out);
   return out;
+}
+
+/// The same in the same strides, and with the gradient of `x`: what the recorded function is given, so that memory that it
+/// also reaches in another way is not taken for its argument's.
+Tensor stand_in(const Tensor& x) {
+  int64_t first = 0, last = 0;  // elements of x, counted from its own first one
+  for (int axis = 0; axis < x.rank() && x.numel() > 0; ++axis) {
+    (x.strides()[axis] < 0 ? first : last) += x.strides()[axis] * (x.shape()[axis] - 1);
+  }
+  const Tensor all = raw::window(x, {last - first + (x.numel() > 0)}, {1}, x.view().offset + first);
+  Tensor own = raw::window(result_of(all), x.shape(), x.strides(), -first);
+  own.impl()->requires_grad = x.requires_grad();
+  own.impl()->leaf = x.impl()->leaf;
+  return own;
 }
 
 }  // namespace
@@ -52,7 +67,8 @@ struct CapturedStep::Plan {
   std::vector<int64_t> offsets;  // of the recorded arguments
   std::vector<InputForm> results;
   std::shared_ptr<RandomStart> random;
-  Trace trace;  // of the last recording
+  std::unique_ptr<autograd::GradientLog> gradients;  // of the last recording
+  Trace trace;                                       // of the same
   int recordings = 0;
   std::unique_ptr<StepPlan> steps;  // once two recordings agreed
   std::vector<StepPlan::Argument> arguments;
@@ -69,7 +85,8 @@ CapturedStep::CapturedStep(CapturedStep&&) noexcept = default;
 CapturedStep::Plan& CapturedStep::plan_for(std::span<const Tensor> arguments) {
   const auto fits = [&](const std::unique_ptr<Plan>& plan) {
     return std::equal(arguments.begin(), arguments.end(), plan->forms.begin(), plan->forms.end(),
-                      [](const Tensor& x, const InputForm& form) { return InputForm(x) == form; });
+                      [](const Tensor& x, const InputForm& form) { return InputForm(x) == form; }) &&
+           (!plan->gradients || plan->gradients->fits(arguments));
   };
   const auto found = std::find_if(plans_.begin(), plans_.end(), fits);
   if (found != plans_.end()) {
@@ -85,55 +102,81 @@ CapturedStep::Plan& CapturedStep::plan_for(std::span<const Tensor> arguments) {
 
 void CapturedStep::run(std::span<const Tensor> arguments, std::span<Tensor> results) {
   const ErrorScope scope(caller_);
+  if (is_recording()) return run_as_written(arguments, results);  // as a part of the step around it
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    if (arguments[i].requires_grad() && !arguments[i].is_leaf()) {
+      raise<ValueError>(caller_, "capture: argument {} is part of a graph that began outside the step; detach() it",
+                        i + 1);
+    }
+  }
   Plan& plan = plan_for(arguments);
   if (plan.steps) return replay(plan, arguments, results);
   record(plan, arguments, results);
 }
 
-void CapturedStep::record(Plan& plan, std::span<const Tensor> arguments, std::span<Tensor> results) {
-  std::vector<BufferRef> buffers;
-  plan.offsets.clear();
-  for (const Tensor& x : arguments) {
-    buffers.push_back(x.buffer());
-    plan.offsets.push_back(x.view().offset);
+void CapturedStep::run_as_written(std::span<const Tensor> arguments, std::span<Tensor> results) {
+  const std::vector<Tensor> made = function_(arguments);
+  if (made.size() != results.size()) {
+    raise<ValueError>(caller_, "capture: the function returned {} tensors, not {}", made.size(), results.size());
   }
+  for (size_t i = 0; i < made.size(); ++i) results[i] = result_of(made[i]);
+}
+
+void CapturedStep::record(Plan& plan, std::span<const Tensor> arguments, std::span<Tensor> results) {
   Generator& generator = default_generator();
-  plan.random = std::make_shared<RandomStart>(RandomStart{generator.seed, generator.offset});
-  Recording recording(buffers, plan.random);
+  plan.random = std::make_shared<RandomStart>(RandomStart{generator.seed, generator.offset, &generator.offset});
+  plan.gradients = std::make_unique<autograd::GradientLog>(arguments);
+  plan.offsets.clear();
   plan.results.clear();
   plan.result_buffers.clear();
-  {
-    const std::vector<Tensor> made = function_(arguments);
-    if (made.size() != results.size()) {
-      raise<ValueError>(caller_, "capture: the function returned {} tensors, not {}", made.size(), results.size());
-    }
-    for (size_t i = 0; i < made.size(); ++i) {
-      results[i] = result_of(made[i]);
-      plan.results.emplace_back(results[i]);
-      plan.result_buffers.push_back(results[i].buffer());
-    }
+  std::vector<Tensor> inputs;
+  std::vector<BufferRef> buffers;
+  std::vector<Buffer*> given;
+  for (const Tensor& x : arguments) {
+    given.push_back(x.buffer().get());
+    inputs.push_back(stand_in(x));
+    buffers.push_back(inputs.back().buffer());
+    plan.offsets.push_back(inputs.back().view().offset);
   }
-  RecordedStep step = recording.finish(plan.result_buffers, generator.offset);
-  Backend* device = recording.device();
+  RecordedStep step;
+  Backend* device = nullptr;
+  {
+    Recording recording(buffers, plan.random, [log = plan.gradients.get()] { return log->changes(); });
+    const autograd::GradientLog::Scope scope(*plan.gradients);
+    run_as_written(inputs, results);
+    for (const Tensor& x : results) {
+      plan.results.emplace_back(x);
+      plan.result_buffers.push_back(x.buffer());
+    }
+    step = recording.finish(plan.result_buffers, generator.offset);
+    device = recording.device();
+  }
+  if (!device) device = &backend(Device::cpu());  // there were no kernels
   plan.result_buffers.assign(results.size(), {});
+  plan.gradients->finish();
+  const SharedMemory shared(step);
+  shared.check(step, given);
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (!shared.writes_argument(i)) continue;
+    raw::copy(inputs[i], arguments[i]);
+    ++given[i]->version;
+  }
 
   Trace trace = trace_of(step);
   if (plan.recordings++ > 0) {
     if (trace == plan.trace) {
       plan.trace = {};
-      if (device) {
-        device->empty_cache();  // what the recordings left would lie beside the plan's memory
-        plan.steps = std::make_unique<StepPlan>(std::move(step), *device);
-      }
+      device->empty_cache();  // what the recordings left would lie beside the plan's memory
+      plan.steps = std::make_unique<StepPlan>(std::move(step), *device);
       plan.arguments.resize(arguments.size());
       return;
     }
-    if (plan.recordings == most_recordings) {
+    if (plan.recordings >= most_recordings) {
       const auto [now, before] = std::mismatch(trace.begin(), trace.end(), plan.trace.begin(), plan.trace.end());
       raise<ValueError>(caller_,
                         "capture: no two of {} runs did the same: \"{}\" (kernel {} of {}) is new or has "
                         "other numbers each time; give what changes as an argument, or do it in each_run",
-                        most_recordings, now == trace.end() ? "the end" : now->first.c_str(), now - trace.begin() + 1,
+                        plan.recordings, now == trace.end() ? "the end" : now->first.c_str(), now - trace.begin() + 1,
                         trace.size());
     }
   }
@@ -148,13 +191,16 @@ void CapturedStep::replay(Plan& plan, std::span<const Tensor> arguments, std::sp
     const Tensor& x = arguments[i];
     plan.arguments[i] = {x.buffer().get(), x.view().offset - plan.offsets[i]};
   }
+  plan.gradients->begin_run(arguments, [&](const Buffer* before, const BufferRef& fresh) {
+    plan.steps->replace(before, fresh);
+  });
   for (size_t i = 0; i < results.size(); ++i) {
     const InputForm& form = plan.results[i];
     results[i] = raw::empty(form.shape, {form.dtype, form.device});
     plan.result_buffers[i] = results[i].buffer();
   }
   Generator& generator = default_generator();
-  *plan.random = {generator.seed, generator.offset};
+  *plan.random = {generator.seed, generator.offset, &generator.offset};
   plan.steps->run(*arena_, plan.arguments, plan.result_buffers);
   generator.offset = plan.random->offset + plan.steps->numbers();
   std::fill(plan.result_buffers.begin(), plan.result_buffers.end(), BufferRef());

@@ -44,6 +44,7 @@ class CapturedStep {
   struct Plan;
 
   Plan& plan_for(std::span<const Tensor> arguments);
+  void run_as_written(std::span<const Tensor> arguments, std::span<Tensor> results);
   void record(Plan& plan, std::span<const Tensor> arguments, std::span<Tensor> results);
   void replay(Plan& plan, std::span<const Tensor> arguments, std::span<Tensor> results);
 
@@ -135,8 +136,10 @@ class Captured {
 /// combination of shapes. What it does beyond kernels happens then only, but for optimizers' steps and what stands in
 /// each_run. Tensors that it uses without being given them are those of the recording: give it what changes. What it
 /// uses must outlive the step. Random numbers of the default generator, learning rates and step counts go on as they
-/// would. Parameters' gradients are there after each call. A ValueError names what cannot be captured: a value read by
-/// the host, with its line; a number that changes from run to run.
+/// would. Leaves have their gradients after each call, so that an optimizer or zero_grad() may as well stand outside;
+/// other tensors that the function leaves elsewhere than in its result are overwritten by the next run. Within another
+/// captured step it is a part of that one. A ValueError names what cannot be captured: a value read by the host, with
+/// its line; a number that changes from run to run; an argument whose memory the step also writes in another way.
 template <class F>
 Captured<F> capture(F function, CaptureOptions options = {}, Caller caller = {}) {
   return {std::move(function), options, caller};

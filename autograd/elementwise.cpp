@@ -503,6 +503,10 @@ void Elementwise::into(std::initializer_list<const Tensor*> outputs, std::initia
   for (const Tensor* output : outputs) {
     check(*output);
     raw::check_writable(*output, f.name.c_str(), arguments.caller);
+    if (output->requires_grad() && grad_enabled()) {
+      raise<AutogradError>(arguments.caller, "{}: changes a tensor whose gradient is recorded; do it under NoGrad",
+                           f.name);
+    }
     if (output->shape() != arguments.space) {
       raise<ShapeError>(arguments.caller, "{}: cannot write a result of {} into {}", f.name, arguments.space,
                         output->shape());

@@ -1,6 +1,7 @@
 #include "fovea/autograd/graph.h"
 
 #include "fovea/autograd/backward.h"
+#include "fovea/autograd/gradient_log.h"
 #include "fovea/backends/recording.h"
 
 namespace fovea {
@@ -59,11 +60,19 @@ void release(Node* node) noexcept {
   draining = false;
 }
 
+uint32_t form_of(const Tensor& x) {
+  constexpr uint64_t mix = 0x9e3779b97f4a7c15;
+  uint64_t hash = (reinterpret_cast<uintptr_t>(&x.backend()) + static_cast<uint64_t>(x.dtype())) * mix;
+  for (int64_t size : x.shape()) hash = (hash ^ static_cast<uint64_t>(size) ^ hash >> 32) * mix;
+  return static_cast<uint32_t>(hash >> 32);
+}
+
 Edge::Edge(const Tensor& input) {
   if (!input.requires_grad()) return;
   if (TensorImpl* impl = input.impl(); impl->grad_fn) {
     node = impl->grad_fn;
     index = impl->output_index;
+    form = form_of(input);
   } else {
     leaf = input;
   }
@@ -85,10 +94,11 @@ void attach(Tensor& out, Node* node, uint32_t index) {
 
 namespace {
 
-autograd::LeafState& leaf_state(TensorImpl& impl) {
+const std::shared_ptr<autograd::LeafState>& shared_leaf_state(TensorImpl& impl) {
   if (!impl.leaf) impl.leaf = std::make_shared<autograd::LeafState>();
-  return *impl.leaf;
+  return impl.leaf;
 }
+autograd::LeafState& leaf_state(TensorImpl& impl) { return *shared_leaf_state(impl); }
 
 }  // namespace
 
@@ -105,7 +115,8 @@ Tensor& Tensor::set_requires_grad(bool requires_grad, Caller caller) {
 }
 
 Tensor Tensor::grad() const {
-  const TensorImpl& impl = detail::checked(impl_);
+  TensorImpl& impl = detail::checked(impl_);
+  if (is_recording()) autograd::GradientLog::read(shared_leaf_state(impl));
   return impl.leaf ? impl.leaf->grad : Tensor();
 }
 
@@ -123,7 +134,9 @@ void Tensor::set_grad(Tensor grad, Caller caller) {
                          device());
     }
   }
-  leaf_state(detail::checked(impl_)).grad = std::move(grad);
+  const auto& leaf = shared_leaf_state(detail::checked(impl_));
+  autograd::GradientLog::changed(leaf);
+  leaf->grad = std::move(grad);
 }
 
 const RowSparse* Tensor::sparse_grad() const {
@@ -137,7 +150,8 @@ void Tensor::set_sparse_grad(std::optional<RowSparse> grad) {
 
 void Tensor::zero_grad() {
   TensorImpl& impl = detail::checked(impl_);
-  if (!impl.leaf) return;
+  if (!impl.leaf && !is_recording()) return;
+  autograd::GradientLog::changed(shared_leaf_state(impl));
   impl.leaf->grad = {};
   if (!impl.leaf->sparse_grad) return;
   // The rows come from the host in every run of a captured step, and are to go in every one.

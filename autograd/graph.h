@@ -85,11 +85,15 @@ struct Edge {
   NodeRef node;
   Tensor leaf;
   uint32_t index = 0;
+  uint32_t form = 0;  // form_of() the input, which its gradient must have too
 
   Edge() = default;
   explicit Edge(const Tensor& input);
   bool needed() const { return node || leaf.defined(); }
 };
+
+/// A hash of shape, dtype and device.
+uint32_t form_of(const Tensor& x);
 
 struct Hook {
   int64_t key;

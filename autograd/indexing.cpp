@@ -118,10 +118,7 @@ Tensor scatter_add(const Tensor& x, int axis, const Tensor& index, const Tensor&
     raise<ShapeError>(caller, "scatter_add: index {} and source {} do not fit {}", index.shape(), source.shape(),
                       x.shape());
   }
-  if (source.dtype() != x.dtype()) {
-    raise<DTypeError>(caller, "scatter_add: dtypes differ: {} and {}; convert one with .to()", x.dtype(),
-                      source.dtype());
-  }
+  raw::check_alike("scatter_add", {&x, &source}, caller);
   Tensor out = raw::empty(x.shape(), x.options());
   raw::copy(x, out);
   Shape covered = x.shape();
@@ -209,8 +206,12 @@ Tensor embedding_bag(const Tensor& given_index, const Tensor& given_offsets, con
 }
 
 Tensor one_hot(const Tensor& index, int64_t classes, TensorOptions options, Caller caller) {
-  options.device = index.device();
-  return gather_rows(eye(classes, classes, options), index, -1, "one_hot", caller);
+  if (classes < 0) raise<ValueError>(caller, "one_hot: {} classes", classes);
+  check_index(index, index, "one_hot", caller);
+  const Tensor all = arange(0, static_cast<double>(classes), 1, {i32, index.device()});
+  // Of a class that is none no place is equal; the gather, of a table with no columns, finds it.
+  gather_rows(raw::empty({classes, 0}, {f32, index.device()}), index, -1, "one_hot", caller);
+  return eq({index.unsqueeze(-1), caller}, all).to(options.dtype);
 }
 
 }  // namespace fovea

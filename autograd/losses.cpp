@@ -10,14 +10,36 @@
 namespace fovea {
 namespace {
 
+/// In f32 where tensors are halves, whose sums may be too large for them.
 Tensor reduced(const Elementwise& f, Reduction reduction, std::initializer_list<Operand> arguments, double count) {
   if (reduction == Reduction::none) return f.all(arguments)[0];
+  const Tensor& x = *arguments.begin()->tensor;
+  if (is_half(x)) {
+    const Tensor wide_x = widened(x), wide_y = widened(*arguments.begin()[1].tensor);
+    const Operand& rest = arguments.begin()[arguments.size() - 1];
+    const Tensor total = arguments.size() == 2 ? reduced(f, reduction, {wide_x, wide_y}, count)
+                                               : reduced(f, reduction, {wide_x, wide_y, rest}, count);
+    return total.to(x.dtype());
+  }
   const Tensor total = f.sum({}, false, arguments);
   return reduction == Reduction::sum ? total : total * (1 / count);
 }
 
+void check_pair(const Tensor& x, const Tensor& y, const char* name, Caller caller) {
+  if (x.shape() == y.shape()) return;
+  raise<ShapeError>(caller, "{}: targets {} for predictions {}", name, y.shape(), x.shape());
+}
+
 double pair_count(const Tensor& x, const Tensor& y, const char* name, Caller caller) {
   return static_cast<double>(broadcast_shapes(x.shape(), y.shape(), name, caller).numel());
+}
+
+void check_class_weight(const Tensor& logits, const Tensor& weight, const char* name, Caller caller) {
+  if (!weight.defined()) return;
+  if (weight.shape() != Shape{logits.shape().back()}) {
+    raise<ShapeError>(caller, "{}: class weights {} for logits {}", name, weight.shape(), logits.shape());
+  }
+  raw::check_alike(name, {&logits, &weight}, caller);
 }
 
 void check_targets(const Tensor& logits, const Tensor& targets, const CrossEntropyOptions& options, const char* name,
@@ -37,9 +59,7 @@ void check_targets(const Tensor& logits, const Tensor& targets, const CrossEntro
     raise<DeviceError>(caller, "{}: logits are on {}, targets on {}; move one with .to()", name, logits.device(),
                        targets.device());
   }
-  if (options.weight.defined() && options.weight.shape() != Shape{logits.shape().back()}) {
-    raise<ShapeError>(caller, "{}: class weights {} for logits {}", name, options.weight.shape(), logits.shape());
-  }
+  check_class_weight(logits, options.weight, name, caller);
 }
 
 /// Per row the loss of log-probabilities, in ordinary operations.
@@ -72,6 +92,8 @@ Tensor shared_cross_entropy(const Tensor& logits, const Tensor& targets, const C
     raise<ShapeError>(caller, "cross_entropy: shares {} {} do not fit logits {} {}", targets.dtype(), targets.shape(),
                       logits.dtype(), logits.shape());
   }
+  check_class_weight(logits, options.weight, "cross_entropy", caller);
+  raw::check_alike("cross_entropy", {&logits, &targets}, caller);
   const double even = options.label_smoothing / static_cast<double>(logits.shape().back());
   const Tensor shares = options.label_smoothing > 0 ? targets * (1 - options.label_smoothing) + even : targets;
   Tensor terms = shares * log_softmax(logits, -1, caller);
@@ -102,18 +124,17 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& targets, const CrossEnt
   const Tensor x = logits.reshape({-1, classes}, caller);
   const Tensor dense = raw::contiguous(x);
   const Tensor t = raw::contiguous(targets.reshape({-1}));
-  const Tensor w = options.weight.defined() ? raw::contiguous(options.weight) : Tensor();
+  const Saved w = options.weight.defined() ? raw::contiguous(options.weight) : Tensor();
   Tensor rows = raw::empty({x.shape()[0]}, x.options());
-  const Tensor lse = raw::empty({x.shape()[0]}, {raw::compute_dtype(x.dtype()), x.device()});
   const auto view = [](const Tensor& tensor) { return tensor.defined() ? &tensor.view() : nullptr; };
   {
     const ErrorScope scope(caller);  // a target out of range is found by the kernel
     x.backend().cross_entropy(
-        {dense.view(), t.view(), view(w), rows.view(), lse.view(), options.label_smoothing, options.ignore_index});
+        {dense.view(), t.view(), view(*w), rows.view(), options.label_smoothing, options.ignore_index});
   }
   rows = record(
       "cross_entropy", std::move(rows), {x},
-      [x = Saved(x), dense = Saved(dense), t = Saved(t), w, lse, options](const Tensor& g, Needs needs) {
+      [x = Saved(x), dense = Saved(dense), t = Saved(t), w, options](const Tensor& g, Needs needs) {
         if (grad_enabled()) {
           return autograd::differentiate(
               [&](const std::vector<Tensor>& in) {
@@ -123,7 +144,7 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& targets, const CrossEnt
         }
         const Tensor dloss = raw::contiguous(g);
         Tensor dx = raw::empty(x->shape(), x->options());
-        x->backend().cross_entropy_backward({dense->view(), t->view(), w.defined() ? &w.view() : nullptr, lse.view(),
+        x->backend().cross_entropy_backward({dense->view(), t->view(), w.defined() ? &w->view() : nullptr,
                                              dloss.view(), dx.view(), options.label_smoothing, options.ignore_index});
         return Gradients{dx};
       },
@@ -148,9 +169,10 @@ Tensor l1_loss(const Tensor& x, const Tensor& y, Reduction reduction, Caller cal
 }
 
 Tensor huber_loss(const Tensor& x, const Tensor& y, double delta, Reduction reduction, Caller caller) {
+  if (!(delta > 0)) raise<ValueError>(caller, "huber_loss: delta {} is not positive", delta);
   static const Elementwise f{"huber_loss", [](Expr x, Expr y, Scalar delta) {
                                const Expr d = abs(x - y);
-                               return where(d <= delta, 0.5 * square(d), delta * (d - 0.5 * delta));
+                               return where(d < delta, 0.5 * square(x - y), delta * (d - 0.5 * delta));
                              }};
   return reduced(f, reduction, {{x, caller}, {y, caller}, {delta, caller}}, pair_count(x, y, "huber_loss", caller));
 }
@@ -162,15 +184,36 @@ Tensor smooth_l1_loss(const Tensor& x, const Tensor& y, double beta, Reduction r
 }
 
 Tensor bce_with_logits(const Tensor& x, const Tensor& y, Reduction reduction, Caller caller) {
-  static const Elementwise f{"bce_with_logits", [](Expr x, Expr y) { return softplus(x) - x * y; }};
+  check_pair(x, y, "bce_with_logits", caller);
+  // softplus(x) - x y, but without the difference of two large numbers.
+  static const Elementwise f{"bce_with_logits", [](Expr x, Expr y) { return (1.0 - y) * x + softplus(-x); }};
   return reduced(f, reduction, {{x, caller}, {y, caller}}, pair_count(x, y, "bce_with_logits", caller));
 }
 
 Tensor binary_cross_entropy(const Tensor& p, const Tensor& y, Reduction reduction, Caller caller) {
+  check_pair(p, y, "binary_cross_entropy", caller);
   static const Elementwise f{"binary_cross_entropy", [](Expr p, Expr y) {
                                return -(y * maximum(log(p), -100.0) + (1.0 - y) * maximum(log1p(-p), -100.0));
                              }};
-  return reduced(f, reduction, {{p, caller}, {y, caller}}, pair_count(p, y, "binary_cross_entropy", caller));
+  // PyTorch's gradients: of p (p - y) / (p (1 - p)), whose divisor is 1e-12 at the least, of y the bounded logarithms.
+  static const Elementwise dp{"binary_cross_entropy_backward", [](Expr g, Expr p, Expr y) {
+                                return g * (p - y) / maximum(p * (1.0 - p), 1e-12);
+                              }};
+  static const Elementwise dy{"binary_cross_entropy_backward", [](Expr g, Expr p) {
+                                return g * (maximum(log1p(-p), -100.0) - maximum(log(p), -100.0));
+                              }};
+  Tensor each = [&] {
+    const NoGrad off;
+    return f({p, caller}, {y, caller});
+  }();
+  each = record(
+      "binary_cross_entropy", std::move(each), {p, y},
+      [p = Saved(p), y = Saved(y)](const Tensor& g, Needs needs) {
+        return Gradients{needs[0] ? dp(g, *p, *y) : Tensor(), needs[1] ? dy(g, *p) : Tensor()};
+      },
+      caller);
+  if (reduction == Reduction::none) return each;
+  return reduction == Reduction::sum ? sum(each) : mean(each);
 }
 
 Tensor kl_div(const Tensor& x, const Tensor& y, Reduction reduction, Caller caller) {

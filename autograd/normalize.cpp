@@ -63,11 +63,8 @@ Tensor norm_rows(const Tensor& given, const Tensor& weight, const Tensor& bias, 
       raise<ShapeError>(caller, "{}: input {} does not fit a weight or bias of shape {}", name, given.shape(),
                         p->shape());
     }
-    if (p->dtype() != given.dtype()) {
-      raise<DTypeError>(caller, "{}: dtypes differ: {} and {}; convert one with .to()", name, given.dtype(),
-                        p->dtype());
-    }
   }
+  raw::check_alike(name, {&given, &weight, &bias}, caller);
   const Tensor x = given.contiguous(caller);
   Shape rows = x.shape();
   rows.erase(rows.rank() - 1);

@@ -202,8 +202,8 @@ Tensor round(Operand x) {
 
 Tensor clamp(Operand x, double low, double high) {
   static const Elementwise f{
-      "clamp", [](Expr x, Scalar low, Scalar high) { return where(x < low, low, where(x > high, high, x)); }};
-  return f(x, low, high);
+      "clamp", [](Expr x, Scalar low, Scalar high) { return where(x >= high, high, where(x <= low, low, x)); }};
+  return f(x, std::min(low, high), high);
 }
 
 Tensor tanh(Operand x) {

@@ -100,13 +100,12 @@ void check(const Tensor& projected, const Tensor& weight_hh, const Tensor& bias_
     if (options.lengths.dtype() != i32) {
       raise<DTypeError>(caller, "recurrent: lengths must be i32, not {}", options.lengths.dtype());
     }
-  }
-  for (const Tensor* other : {&weight_hh, &bias_hh, &options.h0, &options.c0}) {
-    if (other->defined() && other->dtype() != projected.dtype()) {
-      raise<DTypeError>(caller, "recurrent: dtypes differ: {} and {}; convert one with .to()", projected.dtype(),
-                        other->dtype());
+    if (&options.lengths.backend() != &projected.backend()) {
+      raise<DeviceError>(caller, "recurrent: lengths are on {}, the input on {}; move one with .to()",
+                         options.lengths.device(), projected.device());
     }
   }
+  raw::check_alike("recurrent", {&projected, &weight_hh, &bias_hh, &options.h0, &options.c0}, caller);
 }
 
 const View* view_or_null(const Tensor& x) { return x.defined() ? &x.view() : nullptr; }
@@ -262,7 +261,10 @@ std::vector<RecurrentResult> recurrent(const std::vector<RecurrentDirection>& di
     outputs.insert(outputs.end(), {one.output, one.h});
     if (one.c.defined()) outputs.push_back(one.c);
   }
-  backend.recurrent(calls);
+  {
+    const ErrorScope scope(caller);  // a length out of range is found by the kernel
+    backend.recurrent(calls);
+  }
 
   if (!recorded) return results_of(outputs, directions.size());
   std::vector<Saved> saved(inputs.begin(), inputs.end());

@@ -164,12 +164,14 @@ Tensor norm(const Tensor& x, const Axes& axes, bool keepdim, Caller caller) {
                                   return where(zero, 0.0, sqrt(where(zero, 1.0, s)));
                                 }};
   need_floating(x, "norm", caller);
+  if (is_half(x)) return norm(widened(x), axes, keepdim, caller).to(x.dtype());  // squares may be too large for it
   return root({squares.sum(axes, keepdim, {{x, caller}}), caller});
 }
 
 Tensor var(const Tensor& x, const Axes& axes, double correction, bool keepdim, Caller caller) {
   static const Elementwise f{"var", [](Expr x, Expr m, Scalar scale) { return square(x - m) * scale; }};
   need_floating(x, "var", caller);
+  if (is_half(x)) return var(widened(x), axes, correction, keepdim, caller).to(x.dtype());
   const double count = reduced_count(x, axes, "var", caller);
   if (count == 0) return sum(x, axes, keepdim, caller) * NAN;
   const Tensor m = mean(x, axes, true, caller);

@@ -27,16 +27,16 @@ Tensor record_reshape(const char* name, const Tensor& x, Tensor out, Caller call
 Shape complete(const Shape& shape, const Tensor& x, const char* name, Caller caller) {
   Shape out = shape;
   int unknown = -1;
-  int64_t known = 1;
   for (int axis = 0; axis < shape.rank(); ++axis) {
     if (shape[axis] == -1 && unknown < 0) {
       unknown = axis;
+      out[axis] = 1;
     } else if (shape[axis] < 0) {
       raise<ShapeError>(caller, "{}: {} has more than one unknown or a negative size", name, shape);
-    } else {
-      known *= shape[axis];
     }
   }
+  raw::check_shape(out, name, caller);
+  const int64_t known = out.numel();
   if (unknown >= 0 && known != 0 && x.numel() % known == 0) out[unknown] = x.numel() / known;
   if (out.numel() != x.numel() || (unknown >= 0 && known == 0)) {
     raise<ShapeError>(caller, "{}: {} elements of {} do not fill {}", name, x.numel(), x.shape(), shape);
@@ -115,12 +115,21 @@ Tensor Tensor::slice(int axis, int64_t start, int64_t end, int64_t step, Caller 
 }
 
 Tensor slice_scatter(const Tensor& x, const Shape& shape, int axis, int64_t start, int64_t step, Caller caller) {
+  axis = normalize_axis(axis, shape.rank(), "slice_scatter", caller);
+  const int64_t count = x.rank() == shape.rank() && axis < x.rank() ? x.shape()[axis] : 0;
+  Shape covered = shape;
+  if (covered.rank() > 0) covered[axis] = count;
+  if (x.shape() != covered || start < 0 || step < 1 ||
+      (count > 0 && (start >= shape[axis] || (count - 1) > (shape[axis] - 1 - start) / step))) {
+    raise<ShapeError>(caller, "slice_scatter: {} does not fit axis {} of {} from {} on in steps of {}", x.shape(), axis,
+                      shape, start, step);
+  }
   Tensor out = zeros(shape, x.options());
   Strides steps = out.strides();
-  const int64_t offset = x.shape()[axis] > 0 ? start * steps[axis] : 0;
-  if (x.shape()[axis] > 1) steps[axis] *= step;
+  const int64_t offset = count > 0 ? start * steps[axis] : 0;
+  if (count > 1) steps[axis] *= step;
   raw::copy(x, raw::window(out, x.shape(), steps, offset));
-  const int64_t end = start + (x.shape()[axis] - 1) * step + 1;
+  const int64_t end = count > 0 ? start + (count - 1) * step + 1 : start;
   return record(
       "slice_scatter", std::move(out), {x},
       [axis, start, end, step](const Tensor& g) { return Gradients{g.slice(axis, start, end, step)}; }, caller);
@@ -147,6 +156,7 @@ Tensor Tensor::expand(const Shape& shape, Caller caller) const {
     fits = full[axis] >= 0 && (own == full[axis] || own == 1);
   }
   if (!fits) raise<ShapeError>(caller, "expand: {} cannot be repeated to {}", this->shape(), shape);
+  raw::check_shape(full, "expand", caller);
   return record(
       "expand", raw::expand(*this, full), {*this},
       [own = this->shape()](const Tensor& g) { return Gradients{sum_to(g, own)}; }, caller);

@@ -78,13 +78,12 @@ struct LayerNormBackwardCall {
 
 /// Per row of logits [rows, classes] with class ids targets [rows]:
 ///   loss = (1 - s) * w[t] * (lse - x[t]) + s / classes * sum_c w[c] * (lse - x[c]), 0 where t == ignore_index,
-/// with lse = log sum exp x. Stores loss [rows] and lse [rows].
+/// with lse = log sum exp x.
 struct CrossEntropyCall {
   const View& logits;
   const View& targets;       // i32
   const View* class_weight;  // [classes] or null
-  const View& loss;
-  const View& lse;
+  const View& loss;  // [rows]
   double label_smoothing = 0;
   int64_t ignore_index = -100;
 };
@@ -93,7 +92,6 @@ struct CrossEntropyBackwardCall {
   const View& logits;
   const View& targets;
   const View* class_weight;
-  const View& lse;
   const View& dloss;  // [rows]
   const View& dlogits;
   double label_smoothing = 0;

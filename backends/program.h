@@ -1,6 +1,8 @@
 #pragma once
 
+#include <algorithm>
 #include <atomic>
+#include <bit>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -77,7 +79,11 @@ struct Instruction {
   uint16_t index = 0;
   double value = 0;
 
-  friend bool operator==(const Instruction&, const Instruction&) = default;
+  /// Constants are told apart by their bits: 0 is not -0, and NaN is itself.
+  friend bool operator==(const Instruction& a, const Instruction& b) {
+    return a.op == b.op && std::equal(a.operands, a.operands + 3, b.operands) && a.index == b.index &&
+           std::bit_cast<uint64_t>(a.value) == std::bit_cast<uint64_t>(b.value);
+  }
 };
 
 /// How an output is folded over the axes where its size is 1 and the space's is not.

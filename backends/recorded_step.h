@@ -62,6 +62,7 @@ struct RecordedStep {
 struct RandomStart {
   uint64_t seed = 0;
   uint64_t offset = 0;
+  uint64_t* position = nullptr;  // how far the generator is by now
 };
 
 }  // namespace fovea

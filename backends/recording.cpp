@@ -40,9 +40,9 @@ Recorder::~Recorder() {
 
 }  // namespace detail
 
-Recording::Recording(std::span<const BufferRef> arguments, std::shared_ptr<RandomStart> random) {
-  if (current) throw ValueError("capture: a step is being recorded already");
-  kernels_ = std::make_unique<RecordingKernels>(arguments, std::move(random));
+Recording::Recording(std::span<const BufferRef> arguments, std::shared_ptr<RandomStart> random,
+                     std::function<std::function<void()>()> ahead) {
+  kernels_ = std::make_unique<RecordingKernels>(arguments, std::move(random), std::move(ahead));
   current = kernels_.get();
   detail::recordings.fetch_add(1, std::memory_order_relaxed);
 }
@@ -64,7 +64,6 @@ void each_run(std::function<void()> work) {
   if (!current) return work();
   RecordingKernels& kernels = *current;
   const Pause pause;
-  work();
   kernels.note_work(std::move(work));
 }
 

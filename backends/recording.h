@@ -14,8 +14,10 @@ class RecordingKernels;
 /// whose state `random` shows, a second device.
 class Recording {
  public:
-  /// `arguments` are the buffers that every run is given anew.
-  Recording(std::span<const BufferRef> arguments, std::shared_ptr<RandomStart> random);
+  /// `arguments` are the buffers that every run is given anew. `ahead`, asked before the host's work and at the end, gives
+  /// what each run has to do first, which is no kernel, or null.
+  Recording(std::span<const BufferRef> arguments, std::shared_ptr<RandomStart> random,
+            std::function<std::function<void()>()> ahead);
   ~Recording();
   Recording(const Recording&) = delete;
   Recording& operator=(const Recording&) = delete;

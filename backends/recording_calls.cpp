@@ -53,18 +53,18 @@ void RecordingKernels::cross_entropy(const CrossEntropyCall& c) {
   device_->cross_entropy(c);
   note("cross_entropy", {c.label_smoothing, static_cast<double>(c.ignore_index)},
        [logits = reads(c.logits), targets = reads(c.targets), weight = reads(c.class_weight), loss = writes(c.loss),
-        lse = writes(c.lse), smoothing = c.label_smoothing, ignore = c.ignore_index](Backend& on) {
-         on.cross_entropy({*logits, *targets, weight, *loss, *lse, smoothing, ignore});
+        smoothing = c.label_smoothing, ignore = c.ignore_index](Backend& on) {
+         on.cross_entropy({*logits, *targets, weight, *loss, smoothing, ignore});
        });
 }
 
 void RecordingKernels::cross_entropy_backward(const CrossEntropyBackwardCall& c) {
   device_->cross_entropy_backward(c);
   note("cross_entropy_backward", {c.label_smoothing, static_cast<double>(c.ignore_index)},
-       [logits = reads(c.logits), targets = reads(c.targets), weight = reads(c.class_weight), lse = reads(c.lse),
+       [logits = reads(c.logits), targets = reads(c.targets), weight = reads(c.class_weight),
         dloss = reads(c.dloss), dlogits = writes(c.dlogits), smoothing = c.label_smoothing,
         ignore = c.ignore_index](Backend& on) {
-         on.cross_entropy_backward({*logits, *targets, weight, *lse, *dloss, *dlogits, smoothing, ignore});
+         on.cross_entropy_backward({*logits, *targets, weight, *dloss, *dlogits, smoothing, ignore});
        });
 }
 
@@ -198,11 +198,9 @@ void RecordingKernels::convolution(const ConvolutionCall& c) {
   const auto role = [&](Product product, const View& view) {
     return product == c.product ? writes(view) : reads(view);
   };
-  const WindowSteps& s = c.steps;
+  sign(c.steps);
   note("convolution",
-       {static_cast<double>(c.product), static_cast<double>(c.groups), static_cast<double>(s.stride[0]),
-        static_cast<double>(s.stride[1]), static_cast<double>(s.padding[0]), static_cast<double>(s.padding[1]),
-        static_cast<double>(s.dilation[0]), static_cast<double>(s.dilation[1]), static_cast<double>(c.bf16_operands)},
+       {static_cast<double>(c.product), static_cast<double>(c.groups), static_cast<double>(c.bf16_operands)},
        [product = c.product, x = role(Product::x, c.x), weight = role(Product::weight, c.weight),
         y = role(Product::y, c.y), bias = reads(c.bias), steps = c.steps, groups = c.groups,
         bf16_operands = c.bf16_operands](Backend& on) {
@@ -212,6 +210,7 @@ void RecordingKernels::convolution(const ConvolutionCall& c) {
 
 void RecordingKernels::pool(const PoolCall& c) {
   device_->pool(c);
+  sign(c.steps);
   note("pool", {static_cast<double>(c.kernel[0]), static_cast<double>(c.kernel[1])},
        [x = reads(c.x), out = writes(c.out), index = writes(c.index), height = c.kernel[0], width = c.kernel[1],
         steps = c.steps](Backend& on) {
@@ -221,6 +220,7 @@ void RecordingKernels::pool(const PoolCall& c) {
 
 void RecordingKernels::pool_backward(const PoolBackwardCall& c) {
   device_->pool_backward(c);
+  sign(c.steps);
   note("pool_backward", {static_cast<double>(c.kernel[0]), static_cast<double>(c.kernel[1])},
        [dout = reads(c.dout), index = reads(c.index), dx = writes(c.dx), height = c.kernel[0], width = c.kernel[1],
         steps = c.steps](Backend& on) {
@@ -249,6 +249,8 @@ RecordingKernels::Attention RecordingKernels::attention_views(const AttentionCal
   const auto made = [&](const View& view) { return forward ? writes(view) : reads(view); };
   const int64_t numbers = c.q.shape[0] * c.q.shape[1] * c.q.shape[2] * c.k.shape[2];
   const uint64_t from = c.dropout > 0 ? draw("attention", c.seed, c.counter, numbers) : 0;
+  sign({c.scale, static_cast<double>(c.causal), static_cast<double>(c.offset), static_cast<double>(c.window), c.dropout,
+        static_cast<double>(from), static_cast<double>(c.bf16_operands)});
   return {reads(c.q), reads(c.k), reads(c.v), made(c.out), made(c.lse), reads(c.bias), reads(c.keep),  c.scale,
           c.causal,   c.offset,   c.window,   c.dropout,   random_,     from,          c.bf16_operands};
 }
@@ -256,11 +258,7 @@ RecordingKernels::Attention RecordingKernels::attention_views(const AttentionCal
 void RecordingKernels::attention(const AttentionCall& c) {
   Attention views = attention_views(c, true);
   device_->attention(c);
-  note("attention",
-       {c.scale, static_cast<double>(c.causal), static_cast<double>(c.offset), static_cast<double>(c.window), c.dropout,
-        static_cast<double>(views.from), static_cast<double>(c.bf16_operands)},
-       [views](Backend& on) { on.attention(views.call()); })
-      .varies = c.dropout > 0;
+  note("attention", {}, [views](Backend& on) { on.attention(views.call()); }).varies = c.dropout > 0;
 }
 
 void RecordingKernels::attention_backward(const AttentionBackwardCall& c) {

@@ -13,12 +13,12 @@ uint64_t mixed(uint64_t hash, uint64_t value) {
 
 }  // namespace
 
-RecordingKernels::RecordingKernels(std::span<const BufferRef> arguments, std::shared_ptr<RandomStart> random)
-    : random_(std::move(random)) {
+RecordingKernels::RecordingKernels(std::span<const BufferRef> arguments, std::shared_ptr<RandomStart> random,
+                                   std::function<std::function<void()>()> ahead)
+    : random_(std::move(random)), ahead_(std::move(ahead)) {
   for (size_t i = 0; i < arguments.size(); ++i) {
     use(arguments[i]->backend());
-    const auto [at, fresh] = known_.emplace(arguments[i].get(), static_cast<uint32_t>(step_.buffers.size()));
-    if (!fresh) throw ValueError("capture: two arguments share their memory");
+    known_.emplace(arguments[i].get(), static_cast<uint32_t>(step_.buffers.size()));
     step_.buffers.push_back(
         {.kind = RecordedBuffer::Kind::argument, .bytes = arguments[i]->bytes(), .place = i, .held = arguments[i]});
   }
@@ -98,15 +98,24 @@ const Program* RecordingKernels::keep(const Program& program) {
   return at->second;
 }
 
+void RecordingKernels::sign(std::initializer_list<double> numbers) {
+  for (double number : numbers) pending_signature_ = mixed(pending_signature_, std::bit_cast<uint64_t>(number));
+}
+
+void RecordingKernels::sign(const WindowSteps& steps) {
+  for (const auto& pair : {steps.stride, steps.padding, steps.dilation}) {
+    sign({static_cast<double>(pair[0]), static_cast<double>(pair[1])});
+  }
+}
+
 RecordedCall& RecordingKernels::note(const char* name, std::initializer_list<double> numbers,
                                      std::function<void(Backend&)> run) {
-  uint64_t signature = pending_signature_;
-  for (double number : numbers) signature = mixed(signature, std::bit_cast<uint64_t>(number));
+  sign(numbers);
   step_.calls.push_back({.name = name,
                          .reads = std::move(pending_reads_),
                          .writes = std::move(pending_writes_),
                          .run = std::move(run),
-                         .signature = signature});
+                         .signature = pending_signature_});
   pending_reads_.clear();
   pending_writes_.clear();
   pending_signature_ = 0;
@@ -114,7 +123,17 @@ RecordedCall& RecordingKernels::note(const char* name, std::initializer_list<dou
 }
 
 void RecordingKernels::note_work(std::function<void()> work) {
-  note("host", {}, [work = std::move(work)](Backend&) { work(); }).lasting = true;
+  // Numbers that the host draws begin where they would in a run as written.
+  const uint64_t from = *random_->position - random_->offset;
+  std::function<void()> first = ahead_();
+  work();
+  note("host", {static_cast<double>(from)},
+       [first = std::move(first), work = std::move(work), from, start = random_](Backend&) {
+         if (first) first();
+         *start->position = start->offset + from;
+         work();
+       })
+      .lasting = true;
 }
 
 // Where numbers begin, counted from the beginning of the run. `numbers` are drawn from there.
@@ -130,6 +149,9 @@ uint64_t RecordingKernels::draw(const char* name, uint64_t seed, uint64_t offset
 }
 
 RecordedStep RecordingKernels::finish(std::span<const BufferRef> results, uint64_t random_end) {
+  if (std::function<void()> last = ahead_()) {
+    note("host", {}, [last = std::move(last)](Backend&) { last(); }).lasting = true;
+  }
   drop_dead();
   step_.numbers = random_end - random_->offset;
   if (drawn_ > step_.numbers) draw("capture", ~random_->seed, 0, 0);  // they were another generator's
@@ -176,7 +198,8 @@ void RecordingKernels::custom(const CustomCall& call, Device device) {
   std::vector<const View*> in, out;
   for (const View* x : call.inputs) in.push_back(reads(*x));
   for (const View* x : call.outputs) out.push_back(updates(*x));
-  note(call.kernel.name, {},
+  for (double number : call.numbers) sign({number});
+  note(call.kernel.name, {static_cast<double>(call.items)},
        [kernel = call.kernel, in = std::move(in), out = std::move(out),
         numbers = std::vector<double>(call.numbers.begin(), call.numbers.end()), items = call.items, device](Backend&) {
          launch({kernel, in, out, numbers, items}, device);
@@ -190,10 +213,11 @@ void RecordingKernels::map(const MapCall& call) {
     map.inputs.push_back(reads(*x));
   }
   for (const View* x : call.outputs) map.outputs.push_back(writes(*x));
-  RecordedCall& noted = note("map", {}, {});
+  pending_signature_ = mixed(pending_signature_, call.program.digest());
+  for (int64_t size : call.space) sign({static_cast<double>(size)});
+  for (double scalar : call.scalars) sign({scalar});
+  RecordedCall& noted = note("map", {static_cast<double>(call.compute)}, {});
   noted.name = map.program->name.c_str();
-  noted.signature = mixed(noted.signature, call.program.digest());
-  for (double scalar : call.scalars) noted.signature = mixed(noted.signature, std::bit_cast<uint64_t>(scalar));
   noted.map = std::make_unique<RecordedMap>(std::move(map));
 }
 

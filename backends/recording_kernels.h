@@ -10,11 +10,13 @@ namespace fovea {
 /// The backend that stands in for a device while a step is recorded: it runs each kernel there and notes it.
 class RecordingKernels final : public Backend {
  public:
-  RecordingKernels(std::span<const BufferRef> arguments, std::shared_ptr<RandomStart> random);
+  RecordingKernels(std::span<const BufferRef> arguments, std::shared_ptr<RandomStart> random,
+                   std::function<std::function<void()>()> ahead);
 
   /// The device that a kernel is asked of; a step has one.
   void use(Backend& device);
   Backend* real() const { return device_; }
+  /// Does it and notes it.
   void note_work(std::function<void()> work);
   void rows(const BagBackwardCall& call, std::function<void(RowSparse)> deliver);
   void custom(const CustomCall& call, Device device);
@@ -88,6 +90,9 @@ class RecordingKernels final : public Backend {
   const View* writes(const View* view) { return view ? writes(*view) : nullptr; }
   const View* updates(const View& view);
   const Program* keep(const Program& program);
+  /// Takes numbers into the signature of the call that is noted next.
+  void sign(std::initializer_list<double> numbers);
+  void sign(const WindowSteps& steps);
   uint64_t draw(const char* name, uint64_t seed, uint64_t offset, int64_t numbers);
   Attention attention_views(const AttentionCall& call, bool forward);
   RecurrentCall recurrent_views(const RecurrentCall& call, bool forward);
@@ -96,6 +101,7 @@ class RecordingKernels final : public Backend {
 
   Backend* device_ = nullptr;
   std::shared_ptr<RandomStart> random_;
+  std::function<std::function<void()>()> ahead_;
   RecordedStep step_;
   std::unordered_map<const Buffer*, uint32_t> known_;
   std::unordered_map<const Program*, const Program*> programs_;

@@ -81,7 +81,46 @@ std::pair<const BufferRef&, size_t> StepArena::at(size_t offset) const {
   return {blocks_[offset / block_bytes_], offset % block_bytes_};
 }
 
-StepPlan::StepPlan(RecordedStep step, Backend& device) : step_(std::move(step)), device_(device) {
+SharedMemory::SharedMemory(const RecordedStep& step) {
+  std::vector<bool> written(step.buffers.size());
+  for (const RecordedCall& call : step.calls) {
+    for (uint32_t b : call.writes) written[b] = true;
+  }
+  for (uint32_t b = 0; b < step.buffers.size(); ++b) {
+    const RecordedBuffer& buffer = step.buffers[b];
+    if (buffer.kind == Kind::argument) {
+      arguments_.resize(std::max(arguments_.size(), buffer.place + 1));
+      arguments_[buffer.place] = {b, written[b]};
+    } else if (buffer.held) {
+      others_.push_back({b, written[b]});
+    }
+  }
+}
+
+void SharedMemory::check(const RecordedStep& step, std::span<Buffer* const> arguments) const {
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    for (size_t j = 0; j < i; ++j) {
+      if (arguments[i] == arguments[j] && (arguments_[i].written || arguments_[j].written)) {
+        throw ValueError(fmt::format("capture: arguments {} and {} share memory that the step writes", j + 1, i + 1));
+      }
+    }
+    for (const Use& other : others_) {
+      if (step.buffers[other.buffer].held.get() == arguments[i] && (arguments_[i].written || other.written)) {
+        throw ValueError(
+            fmt::format("capture: argument {} shares memory with a tensor that the step uses without being given it, "
+                        "and writes it",
+                        i + 1));
+      }
+    }
+  }
+}
+
+void SharedMemory::count_writes(const RecordedStep& step, std::span<Buffer* const> arguments) const {
+  for (size_t i = 0; i < arguments.size(); ++i) arguments[i]->version += arguments_[i].written;
+  for (const Use& other : others_) step.buffers[other.buffer].held->version += other.written;
+}
+
+StepPlan::StepPlan(RecordedStep step, Backend& device) : step_(std::move(step)), device_(device), shared_(step_) {
   dropped_ = drop_dead_calls(step_);
   merged_ = merge_maps(step_);
   plan();
@@ -155,6 +194,9 @@ void StepPlan::bind(StepArena& arena) {
 }
 
 void StepPlan::run(StepArena& arena, std::span<const Argument> arguments, std::span<const BufferRef> results) {
+  given_.clear();
+  for (const Argument& argument : arguments) given_.push_back(argument.buffer);
+  shared_.check(step_, given_);
   bind(arena);
   for (const Loose& loose : arguments_) {
     loose.view->buffer = arguments[loose.place].buffer;
@@ -171,6 +213,20 @@ void StepPlan::run(StepArena& arena, std::span<const Argument> arguments, std::s
       run(stretch);
     }
   }
+  shared_.count_writes(step_, given_);
+}
+
+void StepPlan::replace(const Buffer* before, const BufferRef& fresh) {
+  for (uint32_t b = 0; b < step_.buffers.size(); ++b) {
+    RecordedBuffer& buffer = step_.buffers[b];
+    if (buffer.kind != Kind::kept || buffer.held.get() != before) continue;
+    buffer.held = fresh;
+    for (size_t v = 0; v < step_.views.size(); ++v) {
+      if (step_.buffer_of[v] == b) step_.views[v].buffer = fresh.get();
+    }
+  }
+  prepared_.reset();
+  asked_ = false;
 }
 
 void StepPlan::run(const Stretch& stretch) {

@@ -23,6 +23,25 @@ size_t drop_dead_calls(RecordedStep& step);
 /// registers, and those that nothing else reads are not stored. Returns how many calls went.
 size_t merge_maps(RecordedStep& step);
 
+/// Which memory a step uses that others have too: its arguments', and what was there before or stays.
+class SharedMemory {
+ public:
+  explicit SharedMemory(const RecordedStep& step);
+  /// Throws ValueError where such arguments share memory with one another, or with what else the step uses, and it would
+  /// see through the one what it writes through the other.
+  void check(const RecordedStep& step, std::span<Buffer* const> arguments) const;
+  bool writes_argument(size_t place) const { return arguments_[place].written; }
+  /// Counts the writes of one run in the versions of the buffers.
+  void count_writes(const RecordedStep& step, std::span<Buffer* const> arguments) const;
+
+ private:
+  struct Use {
+    uint32_t buffer = 0;
+    bool written = false;
+  };
+  std::vector<Use> arguments_, others_;
+};
+
 /// Memory for what lives within a step. Plans that run one after another share one.
 class StepArena {
  public:
@@ -59,7 +78,10 @@ class StepPlan {
     int64_t moved;  // elements by which it begins behind where the recorded one did
   };
   /// Runs it, in an arena that grows where it is too small. Results are written into `results`.
+  /// Throws ValueError where arguments share memory that makes a difference, see SharedMemory.
   void run(StepArena& arena, std::span<const Argument> arguments, std::span<const BufferRef> results);
+  /// Has what the step left in memory `before` put into `fresh` from now on.
+  void replace(const Buffer* before, const BufferRef& fresh);
 
  private:
   /// Calls in a row that do the same in every run, or that do not.
@@ -76,6 +98,8 @@ class StepPlan {
 
   RecordedStep step_;
   Backend& device_;
+  SharedMemory shared_;
+  std::vector<Buffer*> given_;                  // the arguments of a run
   std::vector<PlannedRoom> rooms_;              // of scratch buffers
   std::vector<uint32_t> room_buffer_;           // whose they are
   std::vector<std::shared_ptr<Buffer>> parts_;  // of the arena, one for each room

@@ -67,14 +67,8 @@ void Optimizer::prepare(Slot& slot, Caller caller) {
 
 void Optimizer::step(Caller caller) {
   if (is_recording()) {
-    // The numbers of an update change from step to step, so it runs anew with every run of a captured step, on the
-    // gradients that this very recording makes.
-    std::vector<Tensor> gradients;
-    for (const Slot& slot : slots_) gradients.push_back(slot.parameter.grad());
-    return each_run([this, caller, gradients = std::move(gradients)] {
-      for (size_t i = 0; i < slots_.size(); ++i) slots_[i].parameter.set_grad(gradients[i]);
-      step(caller);
-    });
+    // The numbers of an update change from step to step, so it runs anew with every run of a captured step.
+    return each_run([this, caller] { step(caller); });
   }
   const NoGrad off;
   const ErrorScope scope(caller);

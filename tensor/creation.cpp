@@ -9,19 +9,8 @@
 namespace fovea {
 namespace {
 
-void check_shape(const Shape& shape, const char* name, Caller caller) {
-  int64_t bytes = size_of(DType::f64);  // of the widest element
-  bool fits = true, empty = false;
-  for (int64_t size : shape) {
-    if (size < 0) raise<ShapeError>(caller, "{}: a size of {} is negative", name, shape);
-    empty = empty || size == 0;
-    fits = fits && !__builtin_mul_overflow(bytes, size, &bytes);
-  }
-  if (!fits && !empty) raise<ShapeError>(caller, "{}: {} has too many elements", name, shape);
-}
-
 Tensor filled(const Shape& shape, double value, TensorOptions options, const char* name, Caller caller) {
-  check_shape(shape, name, caller);
+  raw::check_shape(shape, name, caller);
   Tensor out = raw::empty(shape, options);
   out.fill_(value);
   return out;
@@ -29,7 +18,7 @@ Tensor filled(const Shape& shape, double value, TensorOptions options, const cha
 
 Tensor random(const Shape& shape, TensorOptions options, RandomCall::Kind kind, Generator& generator, const char* name,
               Caller caller) {
-  check_shape(shape, name, caller);
+  raw::check_shape(shape, name, caller);
   Tensor out = raw::empty(shape, options);
   out.backend().random({out.view(), kind, generator.seed, generator.advance(out.numel())});
   return out;
@@ -52,7 +41,7 @@ Generator& default_generator() {
 void manual_seed(uint64_t seed) { default_generator() = {seed, 0}; }
 
 Tensor empty(const Shape& shape, TensorOptions options, Caller caller) {
-  check_shape(shape, "empty", caller);
+  raw::check_shape(shape, "empty", caller);
   return raw::empty(shape, options);
 }
 Tensor zeros(const Shape& shape, TensorOptions options, Caller caller) {
@@ -92,6 +81,7 @@ Tensor linspace(double start, double end, int64_t count, TensorOptions options, 
 Tensor eye(int64_t n, int64_t m, TensorOptions options, Caller caller) {
   if (m < 0) m = n;
   if (n < 0) raise<ValueError>(caller, "eye: size {} is negative", n);
+  raw::check_shape({n, m}, "eye", caller);
   std::vector<double> values(static_cast<size_t>(n * m), 0.0);
   for (int64_t i = 0; i < std::min(n, m); ++i) values[static_cast<size_t>(i * m + i)] = 1;
   return from_host(values, {n, m}, options);
@@ -137,7 +127,7 @@ Tensor randperm(int64_t n, Device device, Generator& generator, Caller caller) {
 
 template <class T>
 Tensor from_span(std::span<const T> values, const Shape& shape, Device device, Caller caller) {
-  check_shape(shape, "from_span", caller);
+  raw::check_shape(shape, "from_span", caller);
   if (static_cast<int64_t>(values.size()) != shape.numel()) {
     raise<ShapeError>(caller, "from_span: {} values do not fill {}", values.size(), shape);
   }

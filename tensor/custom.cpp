@@ -8,6 +8,7 @@ void run(const CustomKernel& kernel, std::initializer_list<const Tensor*> inputs
          std::initializer_list<const Tensor*> outputs, int64_t items, std::initializer_list<double> numbers,
          Caller caller) {
   if (outputs.size() == 0) raise<ValueError>(caller, "{}: a kernel without outputs", kernel.name);
+  if (items < 0) raise<ValueError>(caller, "{}: {} items", kernel.name, items);
   const Device device = (*outputs.begin())->device();
   const auto check_device = [&](const Tensor& x) {
     if (x.device() != device) {
@@ -27,6 +28,7 @@ void run(const CustomKernel& kernel, std::initializer_list<const Tensor*> inputs
     out.push_back(&x->view());
   }
   fovea::run({kernel, in, out, {numbers.begin(), numbers.size()}, items}, device);
+  for (const Tensor* x : outputs) ++x->buffer()->version;
 }
 
 }  // namespace fovea::raw

@@ -178,13 +178,7 @@ Expr ExprGraph::intern(const Instruction& instruction) {
       std::bit_cast<uint64_t>(instruction.value);
   const auto [begin, end] = index_.equal_range(key);
   for (auto found = begin; found != end; ++found) {
-    const Instruction& known = nodes_[static_cast<size_t>(found->second)];
-    // Constants are told apart by their bits: 0 is not -0, and NaN is itself.
-    if (known.op == instruction.op && std::equal(known.operands, known.operands + 3, instruction.operands) &&
-        known.index == instruction.index &&
-        std::bit_cast<uint64_t>(known.value) == std::bit_cast<uint64_t>(instruction.value)) {
-      return Expr(ExprId{found->second});
-    }
+    if (nodes_[static_cast<size_t>(found->second)] == instruction) return Expr(ExprId{found->second});
   }
   if (nodes_.size() > UINT16_MAX) throw ValueError("expression: more than 65535 nodes");
   const int id = static_cast<int>(nodes_.size());

@@ -40,6 +40,31 @@ DType conversion_dtype(DType from, DType to) {
 
 }  // namespace
 
+void check_shape(const Shape& shape, const char* name, Caller caller) {
+  int64_t bytes = size_of(DType::f64);  // of the widest element
+  bool fits = true;
+  for (int64_t size : shape) {
+    if (size < 0) raise<ShapeError>(caller, "{}: a size of {} is negative", name, shape);
+    fits = fits && !__builtin_mul_overflow(bytes, std::max<int64_t>(size, 1), &bytes);  // strides are products too
+  }
+  if (!fits) raise<ShapeError>(caller, "{}: {} has too many elements", name, shape);
+}
+
+void check_alike(const char* name, std::initializer_list<const Tensor*> tensors, Caller caller) {
+  const Tensor& first = **tensors.begin();
+  for (const Tensor* x : tensors) {
+    if (!x->defined()) continue;
+    if (x->dtype() != first.dtype()) {
+      raise<DTypeError>(caller, "{}: dtypes differ: {} and {}; convert one with .to()", name, first.dtype(),
+                        x->dtype());
+    }
+    if (&x->backend() != &first.backend()) {
+      raise<DeviceError>(caller, "{}: tensors are on {} and {}; move one with .to()", name, first.device(),
+                         x->device());
+    }
+  }
+}
+
 Tensor empty(const Shape& shape, TensorOptions options) {
   auto* impl = new TensorImpl;
   Tensor out(impl);

@@ -7,6 +7,11 @@
 // Tensors without the graph: what autograd's operations and the optimizers are made of.
 namespace fovea::raw {
 
+/// Throws ShapeError where a size is negative, or where no 64 bits count the bytes of such a tensor; `name` is the
+/// operation's.
+void check_shape(const Shape& shape, const char* name, Caller caller);
+/// Throws DTypeError or DeviceError where one that is defined has not the first one's dtype or device.
+void check_alike(const char* name, std::initializer_list<const Tensor*> tensors, Caller caller);
 /// Contiguous, content undefined.
 Tensor empty(const Shape& shape, TensorOptions options);
 

@@ -32,6 +32,7 @@ Shape broadcast_shapes(const Shape& a, const Shape& b, const char* operation, Ca
     if (size != 1) raise<ShapeError>(caller, "{}: shapes do not broadcast: {} and {}", operation, a, b);
     size = shorter[axis];
   }
+  raw::check_shape(out, operation, caller);
   return out;
 }
 

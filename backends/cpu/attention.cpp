@@ -49,7 +49,7 @@ class ForwardBlock {
     T* lse = call.lse.data<T>() + (b * tiles_.heads + h) * tiles_.queries + first;
     for (int64_t i = 0; i < rows; ++i) {
       lse[i] = greatest_[i] + std::log(sum_[i]);  // -inf where no key was read
-      const T share = sum_[i] > 0 ? 1 / sum_[i] : T(0);
+      const T share = sum_[i] == 0 ? T(0) : 1 / sum_[i];
       for (int64_t c = 0; c < dv; ++c) out[i * stride + c] *= share;
     }
   }
@@ -57,7 +57,8 @@ class ForwardBlock {
  private:
   // Turns a row of scores into exponentials and brings the row's state up to date.
   void take(int64_t i, T* row, int64_t width, T* out) {
-    const T before = greatest_[i], now = std::max(before, maximum(row, width));
+    const T before = greatest_[i], greatest = maximum(row, width);
+    const T now = greatest > before || std::isnan(greatest) ? greatest : before;  // NaN stays
     if (now == -std::numeric_limits<T>::infinity()) {
       std::fill_n(row, width, T(0));
       return;

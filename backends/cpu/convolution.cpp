@@ -66,6 +66,10 @@ class Convolution {
   }
 
   void input() const {
+    if (out_ * depth() == 0) {
+      std::fill_n(x_, batch_ * groups_ * in_ * height_ * width_, T(0));
+      return;
+    }
     if (is_depthwise()) return depthwise_input();
     // Channels in blocks, so that a single image has work for several threads too.
     const int64_t channels = channels_per_block(), blocks = (in_ + channels - 1) / channels;
@@ -94,6 +98,7 @@ class Convolution {
   }
 
   void weight() const {
+    if (out_ * depth() == 0) return;
     if (is_depthwise()) return depthwise_weight();
     // Channels in blocks and, where these are few, images in segments, whose sums are added in order.
     const int64_t channels = channels_per_block(), blocks = (in_ + channels - 1) / channels;

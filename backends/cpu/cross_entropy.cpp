@@ -29,14 +29,24 @@ class Targets {
   int64_t ignore_;
 };
 
-// sum over c of w[c] * (lse - x[c])
+// What log p of a class is computed from: x[c] - greatest - log_sum, in this order, since greatest + log_sum would lose
+// the digits of log_sum where logits are large.
 template <class V>
-V spread_loss(const V* x, const V* weight, V lse, int64_t classes) {
+struct LogSum {
+  V greatest, log_sum;
+
+  LogSum(const V* x, int64_t classes) : greatest(maximum(x, classes)), log_sum(std::log(sum_exp(x, greatest, classes))) {}
+  V minus(V x) const { return (greatest - x) + log_sum; }
+};
+
+// sum over c of w[c] * -log p[c]
+template <class V>
+V spread_loss(const V* x, const V* weight, const LogSum<V>& lse, int64_t classes) {
   V total = 0;
   if (weight) {
-    for (int64_t c = 0; c < classes; ++c) total += weight[c] * (lse - x[c]);
+    for (int64_t c = 0; c < classes; ++c) total += weight[c] * lse.minus(x[c]);
   } else {
-    for (int64_t c = 0; c < classes; ++c) total += lse - x[c];
+    for (int64_t c = 0; c < classes; ++c) total += lse.minus(x[c]);
   }
   return total;
 }
@@ -50,23 +60,22 @@ void cross_entropy(const CrossEntropyCall& call) {
     using V = Compute<T>;
     const T* logits = call.logits.data<T>();
     const DenseVector<T> weight(call.class_weight);
-    const RowValues<V> loss(call.loss), lse(call.lse);
+    const RowValues<V> loss(call.loss);
     const V smoothing = static_cast<V>(call.label_smoothing);
     parallel_for(rows, rows_per_chunk(classes, 8192), [&](int64_t begin, int64_t end) {
       const Scratch<V> in(classes);
       for (int64_t row = begin; row < end; ++row) {
-        const V *x = load_row(logits + row * classes, classes, in.data()), greatest = maximum(x, classes);
-        const V log_sum = greatest + std::log(sum_exp(x, greatest, classes));
-        lse.set(row, log_sum);
         if (targets.ignored(row)) {
           loss.set(row, 0);
           continue;
         }
+        const V* x = load_row(logits + row * classes, classes, in.data());
+        const LogSum<V> lse(x, classes);
         const int64_t t = targets[row];
-        V value = (weight ? weight[t] : V(1)) * (log_sum - x[t]);
+        V value = (weight ? weight[t] : V(1)) * lse.minus(x[t]);
         if (smoothing != 0)
           value = (1 - smoothing) * value +
-                  smoothing / static_cast<V>(classes) * spread_loss(x, weight.data(), log_sum, classes);
+                  smoothing / static_cast<V>(classes) * spread_loss(x, weight.data(), lse, classes);
         loss.set(row, value);
       }
     });
@@ -81,7 +90,7 @@ void cross_entropy_backward(const CrossEntropyBackwardCall& call) {
     const T* logits = call.logits.data<T>();
     T* dlogits = call.dlogits.data<T>();
     const DenseVector<T> weight(call.class_weight);
-    const RowValues<V> dloss(call.dloss), lse(call.lse);
+    const RowValues<V> dloss(call.dloss);
     const V smoothing = static_cast<V>(call.label_smoothing), each = smoothing / static_cast<V>(classes);
     const V all = weight ? sum(weight.data(), classes) : static_cast<V>(classes);
     parallel_for(rows, rows_per_chunk(classes, 8192), [&](int64_t begin, int64_t end) {
@@ -96,8 +105,8 @@ void cross_entropy_backward(const CrossEntropyBackwardCall& call) {
           const int64_t t = targets[row];
           const V upstream = dloss.get(row), hit = upstream * (1 - smoothing) * (weight ? weight[t] : V(1));
           const V scale = hit + upstream * each * all;
-          exp_shifted(x, lse.get(row), d, classes);
-          for (int64_t c = 0; c < classes; ++c) d[c] *= scale;
+          const V share = scale / exp_shifted(x, maximum(x, classes), d, classes);
+          for (int64_t c = 0; c < classes; ++c) d[c] *= share;
           if (each != 0) {
             for (int64_t c = 0; c < classes; ++c) d[c] -= upstream * each * (weight ? weight[c] : V(1));
           }

@@ -22,6 +22,11 @@ class Batch {
     const int64_t time = projected.shape[1];
     const int64_t step = lengths ? lengths->strides[0] : 0;
     const auto length = [&](int64_t b) { return lengths ? lengths->data<int32_t>()[b * step] : time; };
+    for (int64_t b = 0; b < count_ && lengths; ++b) {
+      if (length(b) < 0 || length(b) > time) {
+        raise<IndexError>({}, "recurrent: length {} of sequence {} is outside [0, {}]", length(b), b, time);
+      }
+    }
     std::iota(order_.data(), order_.data() + count_, 0);
     if (lengths) {
       std::sort(order_.data(), order_.data() + count_,

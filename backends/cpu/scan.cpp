@@ -5,18 +5,20 @@
 namespace fovea::cpu {
 namespace {
 
-template <class V, class T, class F>
+// V is what is summed or multiplied up: f64 for floating numbers, so that the end of a long row is as exact as its
+// beginning. C is what an element is converted by.
+template <class V, class C, class T, class F>
 void scan_row(const T* x, T* out, int64_t n, V start, bool reverse, bool exclusive, F combine) {
   V running = start;
   for (int64_t step = 0; step < n; ++step) {
     const int64_t i = reverse ? n - 1 - step : step;
-    const V next = combine(running, static_cast<V>(x[i]));
-    out[i] = T(exclusive ? running : next);
+    const V next = combine(running, static_cast<V>(static_cast<C>(x[i])));
+    out[i] = static_cast<T>(static_cast<C>(exclusive ? running : next));
     running = next;
   }
 }
 
-template <class V, class T>
+template <class V, class C, class T>
 void scan_rows(const ScanCall& call) {
   const int64_t n = call.x.shape.back(), rows = call.x.numel() / n;
   const T* x = call.x.data<T>();
@@ -24,9 +26,9 @@ void scan_rows(const ScanCall& call) {
   parallel_for(rows, rows_per_chunk(n), [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {
       if (call.product) {
-        scan_row(x + row * n, out + row * n, n, V(1), call.reverse, call.exclusive, [](V a, V b) { return a * b; });
+        scan_row<V, C>(x + row * n, out + row * n, n, V(1), call.reverse, call.exclusive, [](V a, V b) { return a * b; });
       } else {
-        scan_row(x + row * n, out + row * n, n, V(0), call.reverse, call.exclusive, [](V a, V b) { return a + b; });
+        scan_row<V, C>(x + row * n, out + row * n, n, V(0), call.reverse, call.exclusive, [](V a, V b) { return a + b; });
       }
     }
   });
@@ -37,8 +39,8 @@ void scan_rows(const ScanCall& call) {
 void scan(const ScanCall& call) {
   if (call.x.numel() == 0) return;
   // Unsigned: a sum that overflows wraps around.
-  if (call.x.dtype == DType::i32) return scan_rows<uint32_t, int32_t>(call);
-  visit_floating("scan", call.x.dtype, [&]<class T>(T) { scan_rows<Compute<T>, T>(call); });
+  if (call.x.dtype == DType::i32) return scan_rows<uint32_t, uint32_t, int32_t>(call);
+  visit_floating("scan", call.x.dtype, [&]<class T>(T) { scan_rows<double, Compute<T>, T>(call); });
 }
 
 }  // namespace fovea::cpu

@@ -13,8 +13,8 @@ template <class V>
 void softmax_row(const V* x, V* y, int64_t n, bool log) {
   const V shift = maximum(x, n);
   if (log) {
-    const V lse = shift + std::log(sum_exp(x, shift, n));
-    for (int64_t i = 0; i < n; ++i) y[i] = x[i] - lse;
+    const V log_sum = std::log(sum_exp(x, shift, n));
+    for (int64_t i = 0; i < n; ++i) y[i] = (x[i] - shift) - log_sum;  // shift + log_sum would lose large logits' digits
   } else {
     const V total = exp_shifted(x, shift, y, n);
     scale(y, V(0), 1 / total, nullptr, nullptr, y, n);

@@ -109,12 +109,16 @@ class Pool {
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
   ~Pool() {
+    // A fork leaves the child this list but none of the threads, and the lock as it was.
+    if (process_ != getpid()) {
+      for (const auto& helper : helpers_) helper->thread.detach();
+      return;
+    }
     const std::lock_guard lock(owner_);
     stopping_.store(true, std::memory_order_relaxed);
     for (const auto& helper : helpers_) {
       helper->call();
-      // After a fork the child has this list but none of the threads.
-      process_ == getpid() ? helper->thread.join() : helper->thread.detach();
+      helper->thread.join();
     }
   }
 

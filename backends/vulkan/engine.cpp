@@ -20,7 +20,7 @@ struct Fault {
   int32_t index;
   int32_t size;
 };
-constexpr const char* fault_names[] = {"gather", "scatter_add", "cross_entropy", "bag"};
+constexpr const char* fault_names[] = {"gather", "scatter_add", "cross_entropy", "bag", "recurrent"};
 
 uint64_t next_serial() {
   static std::atomic<uint64_t> serial{0};

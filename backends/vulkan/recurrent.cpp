@@ -62,7 +62,7 @@ class ForwardSteps {
   void step(int64_t i) {
     const View* h_next = i + 1 == layer_.time ? &call_.h_last : &states_[i % 2];
     struct {
-      uint64_t projected, weight, bias, lengths, h, h_next, c, c_next, out, reserve;
+      uint64_t projected, weight, bias, lengths, h, h_next, c, c_next, out, reserve, fault;
       uint32_t batch, time, hidden, t;
       int32_t out_batch, out_time;
     } push{address_of(call_.projected),
@@ -75,6 +75,7 @@ class ForwardSteps {
            address_of(call_.c_last),
            address_of(call_.output),
            address_of(call_.reserve),
+           engine_.fault_address(),
            word(layer_.batch),
            word(layer_.time),
            word(layer_.hidden),

@@ -144,7 +144,7 @@ void cross_entropy(Engine& engine, const CrossEntropyCall& call) {
   const Rows rows(engine, call.logits);
   const DenseView targets(engine, call.targets), weight(engine, call.class_weight);
   struct {
-    uint64_t logits, targets, weight, loss, lse, fault;
+    uint64_t logits, targets, weight, loss, fault;
     uint32_t rows, classes;
     int32_t ignore;
     float smoothing;
@@ -152,7 +152,6 @@ void cross_entropy(Engine& engine, const CrossEntropyCall& call) {
          targets.address(),
          weight.address(),
          address_of(call.loss),
-         address_of(call.lse),
          engine.fault_address(),
          word(rows.count),
          word(rows.n),
@@ -164,7 +163,7 @@ void cross_entropy(Engine& engine, const CrossEntropyCall& call) {
                  .name = "cross_entropy",
                  .shape = call.logits.shape,
                  .reads = {&call.logits, targets.get(), weight.get()},
-                 .writes = {&call.loss, &call.lse},
+                 .writes = {&call.loss},
                  .groups = rows.groups(),
                  .work = work_of(call.logits)},
                 push);
@@ -172,17 +171,15 @@ void cross_entropy(Engine& engine, const CrossEntropyCall& call) {
 
 void cross_entropy_backward(Engine& engine, const CrossEntropyBackwardCall& call) {
   const Rows rows(engine, call.logits);
-  const DenseView targets(engine, call.targets), weight(engine, call.class_weight), lse(engine, call.lse),
-      dloss(engine, call.dloss);
+  const DenseView targets(engine, call.targets), weight(engine, call.class_weight), dloss(engine, call.dloss);
   struct {
-    uint64_t logits, targets, weight, lse, dloss, dlogits;
+    uint64_t logits, targets, weight, dloss, dlogits;
     uint32_t rows, classes;
     int32_t ignore;
     float smoothing;
   } push{address_of(call.logits),
          targets.address(),
          weight.address(),
-         lse.address(),
          dloss.address(),
          address_of(call.dlogits),
          word(rows.count),
@@ -191,10 +188,10 @@ void cross_entropy_backward(Engine& engine, const CrossEntropyBackwardCall& call
          static_cast<float>(call.label_smoothing)};
   engine.launch({.code = shaders::cross_entropy_backward,
                  .constants = {rows.threads, type_constant("cross_entropy_backward", call.logits), rows.lanes,
-                               type_constant("cross_entropy_backward", call.lse)},
+                               type_constant("cross_entropy_backward", call.dloss)},
                  .name = "cross_entropy_backward",
                  .shape = call.logits.shape,
-                 .reads = {&call.logits, targets.get(), weight.get(), lse.get(), dloss.get()},
+                 .reads = {&call.logits, targets.get(), weight.get(), dloss.get()},
                  .writes = {&call.dlogits},
                  .groups = rows.groups(),
                  .work = work_of(call.logits)},

@@ -276,6 +276,18 @@ TEST_P(OnEveryDevice, AttentionMemoryIsInProportionToTime) {
   }
 }
 
+TEST_P(OnEveryDevice, AttentionHidesNoNaN) {
+  for (int64_t time : {3, 700}) {
+    for (int64_t place : {int64_t{0}, time - 1}) {
+      Tensor k = ones({1, 1, time, 4});
+      k.slice(2, place, place + 1).fill_(NAN);
+      const Tensor q = ones({1, 1, 2, 4}, options()), v = ones({1, 1, time, 4}, options());
+      const std::vector<float> read = scaled_dot_product_attention(q, k.to(device()), v).to_vector<float>();
+      for (float x : read) EXPECT_TRUE(std::isnan(x)) << time << " " << place;
+    }
+  }
+}
+
 TEST(Attention, ErrorsNameShapesAndCaller) {
   EXPECT_ERROR(scaled_dot_product_attention(zeros({1, 3, 5, 4}), zeros({1, 2, 6, 4}), zeros({1, 2, 6, 4})),
                "scaled_dot_product_attention: queries [1, 3, 5, 4], keys [1, 2, 6, 4] and values [1, 2, 6, 4] do not "

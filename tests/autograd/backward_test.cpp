@@ -140,6 +140,15 @@ TEST(Backward, NestsToAnyDepth) {
   }
 }
 
+TEST(Backward, GivesEveryLeafItsOwnDifferentiableGradient) {
+  const Tensor a = tensor({1}).set_requires_grad(), b = tensor({1}).set_requires_grad(), seed = ones({1});
+  autograd::backward({a + b}, {seed}, {.create_graph = true});
+  (b * 10.0).backward();
+  EXPECT_CLOSE(a.grad(), {1});
+  EXPECT_CLOSE(b.grad(), {11});
+  EXPECT_CLOSE(seed, {1});
+}
+
 TEST(Backward, KeepsADifferentiableGradOnLeaves) {
   const Tensor x = leaf({3}, {f64});
   backward({x * x * x}, {}, {.create_graph = true});

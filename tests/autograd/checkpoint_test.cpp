@@ -124,6 +124,41 @@ TEST(Checkpoint, NamesAForgottenLeaf) {
                "(checkpoint_test.cpp:");
 }
 
+TEST(Checkpoint, GivesGradientsOfSomeInputsAlone) {
+  const Tensor a = tensor({2}).set_requires_grad(), b = tensor({3}).set_requires_grad(), w = tensor({5}).set_requires_grad();
+  const auto product = [&](const std::vector<Tensor>& in) { return in[0] * in[1] * w; };
+  const Tensor inner = b * 1.0;
+  EXPECT_CLOSE(autograd::grad({autograd::checkpoint(product, {a, inner}, {w})}, {a})[0], {15});
+  EXPECT_CLOSE(autograd::grad({autograd::checkpoint(product, {a, inner}, {w})}, {w})[0], {6});
+}
+
+TEST(Checkpoint, NoticesAChangeInPlace) {
+  const Tensor a = tensor({2}).set_requires_grad();
+  Tensor h = a * 1.0;
+  const Tensor y = autograd::checkpoint([](const std::vector<Tensor>& in) { return in[0] * in[0]; }, {h}, {});
+  {
+    const NoGrad off;
+    h.mul_(10);
+  }
+  EXPECT_ERROR(y.backward(), "checkpoint: a value saved for its backward was changed in place");
+}
+
+TEST(Checkpoint, LeavesTheGeneratorAloneWhereItFails) {
+  manual_seed(3);
+  int runs = 0;
+  const Tensor x = ones({4}).set_requires_grad();
+  const Tensor y = autograd::checkpoint(
+      [&](const std::vector<Tensor>& in) {
+        if (++runs == 2) throw ValueError("no second time");
+        return sum(in[0] * rand({4}));
+      },
+      {x}, {});
+  rand({100});
+  const uint64_t before = default_generator().offset;
+  EXPECT_ERROR(y.backward(), "no second time");
+  EXPECT_EQ(default_generator().offset, before);
+}
+
 TEST(Checkpoint, RecordsNothingWhereNothingWantsAGradient) {
   const Tensor y = checkpoint([](const Inputs& in) { return exp(in[0]); }, {tensor({1, 2})});
   EXPECT_FALSE(y.requires_grad());

@@ -164,6 +164,16 @@ TEST(Convolution, DoesNotDependOnTheNumberOfThreads) {
   EXPECT_EQ(one, three);
 }
 
+TEST_P(OnEveryDevice, ConvolutionOfNothingHasGradientsOfZero) {
+  for (const auto& [channels, height, out] : {std::array<int64_t, 3>{0, 3, 4}, {2, 0, 4}, {2, 3, 0}}) {
+    const Tensor x = ones({2, channels, 5, 5}, options()).set_requires_grad();
+    const Tensor weight = ones({out, channels, height, 3}, options()).set_requires_grad();
+    sum(conv2d(x, weight)).backward();
+    EXPECT_EQ(x.grad().to_vector<float>(), std::vector<float>(static_cast<size_t>(x.numel()), 0));
+    EXPECT_EQ(weight.grad().to_vector<float>(), std::vector<float>(static_cast<size_t>(weight.numel()), 0));
+  }
+}
+
 TEST(Convolution, ErrorsNameShapesAndCaller) {
   EXPECT_ERROR(conv2d(zeros({1, 3, 8, 8}), zeros({4, 2, 3, 3})),
                "conv2d: input [1, 3, 8, 8] does not fit weight [4, 2, 3, 3] in 1 group (convolution_test.cpp:");

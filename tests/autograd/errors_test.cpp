@@ -54,5 +54,39 @@ TEST(IndexErrors, NameTheIndexAndItsBounds) {
   EXPECT_ERROR(argmax(a, 5), "argmax: axis 5 is not among the 2 of the tensor (errors_test.cpp:");
 }
 
+TEST(ShapeErrors, NameWhatIsTooLarge) {
+  const int64_t large = int64_t{1} << 32;
+  EXPECT_ERROR(ones({1}).expand({large, large}), "expand: [4294967296, 4294967296] has too many elements (errors_test.cpp:");
+  EXPECT_ERROR(ones({1}).expand({2 * large, 1}) + ones({1}).expand({1, large}),
+               "add: [8589934592, 4294967296] has too many elements (errors_test.cpp:");
+  EXPECT_ERROR(ones({4}).reshape({(int64_t{1} << 62) + 1, 4}), "reshape: ");
+  EXPECT_ERROR(zeros({0}).reshape({large, large}), "reshape: ");
+  EXPECT_ERROR(eye(large, large), "eye: [4294967296, 4294967296] has too many elements (errors_test.cpp:");
+}
+
+TEST(ShapeErrors, NameASliceThatDoesNotFit) {
+  EXPECT_ERROR(slice_scatter(ones({3}), {4}, 0, 10, 1), "slice_scatter: [3] does not fit axis 0 of [4] from 10");
+  EXPECT_ERROR(slice_scatter(ones({3}), {4}, 0, 0, 2), "slice_scatter: [3] does not fit axis 0 of [4] from 0");
+  EXPECT_ERROR(slice_scatter(ones({3}), {4}, 0, -1, 1), "slice_scatter: [3] does not fit axis 0 of [4] from -1");
+  EXPECT_ERROR(slice_scatter(ones({3}), {4}, 1, 0, 1), "slice_scatter: axis 1 is not among the 1");
+}
+
+TEST(DtypeErrors, NameWeightsAndTargetsThatDoNotFit) {
+  const Tensor logits = zeros({2, 3}), targets = from_vector(std::vector<int32_t>{0, 1});
+  EXPECT_ERROR(cross_entropy(logits, targets, {.weight = ones({3}, {f64})}), "cross_entropy: dtypes differ: f32 and f64");
+  EXPECT_ERROR(cross_entropy(logits, softmax(logits, 1), {.weight = ones({1})}), "cross_entropy: class weights [1]");
+  EXPECT_ERROR(bce_with_logits(zeros({2, 1}), zeros({2})), "bce_with_logits: targets [2] for predictions [2, 1]");
+  EXPECT_ERROR(one_hot(zeros({2}), 3), "one_hot: indices must be i32, not f32");
+}
+
+TEST(IndexErrors, NameALengthThatIsNone) {
+  const Tensor x = ones({2, 3, 4}), w = ones({4, 4});
+  for (int32_t wrong : {-1, 4, 200000}) {
+    const Tensor lengths = from_vector(std::vector<int32_t>{3, wrong});
+    EXPECT_ERROR(recurrent(x, w, {}, {.kind = RecurrentKind::rnn_tanh, .lengths = lengths}),
+                 fmt::format("recurrent: length {} of sequence 1 is outside [0, 3] (errors_test.cpp:", wrong));
+  }
+}
+
 }  // namespace
 }  // namespace fovea

@@ -131,12 +131,30 @@ TEST(Hook, ReplacesInAGraphOfTheSecondOrder) {
   EXPECT_CLOSE(autograd::grad({first}, {x})[0], {6});
 }
 
+TEST(Hook, IsToldOfAGradientThatDoesNotFit) {
+  const Tensor x = ones({3}).set_requires_grad(), y = softmax(x, 0);
+  y.register_hook([](const Tensor&) { return ones({1}); });
+  EXPECT_ERROR(sum(y).backward(), "backward: a hook of softmax gave f32 [1] for a gradient f32 [3] (hooks_test.cpp:");
+}
+
+TEST(Hook, CannotRunAPassOverTheGraphOfTheRunningOne) {
+  const Tensor x = tensor({2}).set_requires_grad(), a = x * 3.0, b = a * 2.0, c = a * 5.0, y = b + c;
+  b.register_hook([&](const Tensor&) {
+    autograd::grad({c}, {x}, {}, {.retain_graph = true});
+    return Tensor();
+  });
+  EXPECT_ERROR(autograd::backward({y}, {}, {.retain_graph = true}), "backward: a pass that is still running uses the graph of mul");
+  const Tensor again = x * 3.0;
+  again.backward();
+  EXPECT_CLOSE(x.grad(), {3});
+}
+
 TEST(Hook, WantsATensorWithAGradient) {
   EXPECT_ERROR(tensor({1}).register_hook([](const Tensor&) { return Tensor(); }),
                "register_hook: the tensor does not require a gradient (hooks_test.cpp:");
   const Tensor x = tensor({1, 2}).set_requires_grad();
   x.register_hook([](const Tensor&) { return zeros({3}); });
-  EXPECT_ERROR(sum(x * x).backward(), "backward: a gradient f32 [3] for a leaf f32 [2] (hooks_test.cpp:");
+  EXPECT_ERROR(sum(x * x).backward(), "backward: a hook of a leaf gave f32 [3] for a gradient f32 [2] (hooks_test.cpp:");
 }
 
 }  // namespace

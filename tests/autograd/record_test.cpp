@@ -107,6 +107,9 @@ TEST(Record, SaysWhenTheBackwardIsWrong) {
                "backward: a gradient f32 [2] for a leaf f32 [1] (record_test.cpp:");
   EXPECT_ERROR(record("f64", tensor({1}), {x}, [](const Tensor&) { return Gradients{zeros({1}, {f64})}; }).backward(),
                "backward: a gradient f64 [1] for a leaf f32 [1] (record_test.cpp:");
+  const Tensor inner = softmax(ones({4}).set_requires_grad(), 0);
+  EXPECT_ERROR(record("narrow", sum(inner), {inner}, [](const Tensor& g) { return Gradients{g}; }).backward(),
+               "narrow: its backward made f32 [] on cpu for input 0, which is no such tensor (record_test.cpp:");
 }
 
 // Elementwise functions of one's own.

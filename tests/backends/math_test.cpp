@@ -196,6 +196,14 @@ TEST(Math, ComparisonsAndLogicOfSpecialValues) {
   }
 }
 
+TEST(Math, ErfEndsAtOne) {
+  for (double from : {3.93, 4.0, 6.0, 1e4, 1e30, std::numeric_limits<double>::infinity()}) {
+    const Array x = test::full({40}, -from), out = test::make({40});
+    apply(Op::erf, f32, {&x.view}, out);
+    EXPECT_EQ(out.values(), std::vector<double>(40, -1)) << from;
+  }
+}
+
 TEST(Math, FusedMultiplyAdd) {
   const Array a = test::noise({1000}, 1), b = test::noise({1000}, 2), c = test::noise({1000}, 3);
   const Array out = test::make({1000});

@@ -32,5 +32,12 @@ TEST(Scan, EqualsTheDefinition) {
   }
 }
 
+TEST(Scan, EndsAsExactlyAsItBegins) {
+  const int64_t n = int64_t{1} << 20;
+  const Array x = full({n}, 0.1), out = make({n});
+  cpu().scan({.x = x, .out = out, .product = false, .reverse = false, .exclusive = false});
+  EXPECT_NEAR(out.get(n - 1), static_cast<double>(n) * x.get(0), 0.01);
+}
+
 }  // namespace
 }  // namespace fovea::test

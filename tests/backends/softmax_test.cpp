@@ -47,6 +47,14 @@ TEST(Softmax, StaysFiniteFarFromZeroAndMasksInfinity) {
   expect_close(y.values(), {e / (1 + e), 1 / (1 + e), 0, 0, 1, 0, nan, nan, nan}, 1e-6);
 }
 
+TEST(Softmax, KeepsTheDigitsOfLargeLogits) {
+  for (double large : {1e4, 1e6, 1e7}) {
+    const Array x = full({1, 4}, large), y = make({1, 4});
+    cpu().softmax({.x = x, .out = y, .log = true});
+    expect_close(y.values(), std::vector<double>(4, -std::log(4.0)), 1e-6);
+  }
+}
+
 TEST(Softmax, BackwardEqualsTheDefinition) {
   for (DType dtype : {f32, f64, f16, bf16}) {
     for (const Shape& shape : softmax_shapes) {

@@ -113,5 +113,26 @@ TEST_F(Threads, AreNotMissedInTheChildOfAFork) {
   EXPECT_EQ(status, 0);
 }
 
+TEST_F(Threads, LetTheChildOfAForkEndWhileTheyWork) {
+  std::atomic<bool> started{false}, over{false};
+  std::thread owner([&] {
+    cpu::parallel_for(4, 1, [&](int64_t, int64_t) {
+      started = true;
+      while (!over) std::this_thread::yield();
+    });
+  });
+  while (!started) std::this_thread::yield();
+  const pid_t child = fork();
+  if (child == 0) {
+    alarm(20);
+    std::exit(0);  // with the destructors of all that is static
+  }
+  over = true;
+  owner.join();
+  int status = -1;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+}
+
 }  // namespace
 }  // namespace fovea::test

@@ -1,6 +1,7 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
+#include "fault.glsl"
 #include "math.glsl"
 #include "recurrent.glsl"
 
@@ -13,10 +14,12 @@
 layout(push_constant, scalar) uniform Parameters {
   uint64_t projected, weight, bias, lengths;  // bias, lengths: 0 where absent
   uint64_t h, h_next, c, c_next;              // h, c: 0 for zeros;  c is the LSTM's
-  uint64_t out_, reserve;                     // reserve: 0 where not wanted
+  uint64_t out_, reserve, fault;              // reserve: 0 where not wanted
   uint batch, time, hidden, t;
   int out_batch, out_time;  // strides
 } p;
+
+const uint this_kernel = 5;
 
 shared float states[across * rows][slab + 1];
 shared float weights[gates * across][slab + 1];
@@ -61,7 +64,11 @@ void main() {
     const uint state = member * p.hidden + unit;
     const float h = p.h != 0 ? Floats(p.h).at[state] : 0.0;
     const float c = kind == lstm && p.c != 0 ? Floats(p.c).at[state] : 0.0;
-    const bool over = p.lengths != 0 && p.t >= uint(Ints(p.lengths).at[member]);
+    bool over = false;
+    if (p.lengths != 0) {
+      const int length = Ints(p.lengths).at[member];
+      over = !check_index(p.fault, this_kernel, length, int(p.time) + 1) || p.t >= uint(length);
+    }
     const uint64_t position = uint64_t(member) * p.time + p.t;
     Floats in_ = Floats(p.projected + position * gates * p.hidden * 4);
     float v[4];

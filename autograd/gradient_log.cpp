@@ -1,0 +1,106 @@
+#include "fovea/autograd/gradient_log.h"
+
+#include <algorithm>
+
+#include "fovea/backends/recording.h"
+#include "fovea/tensor/raw.h"
+
+namespace fovea::autograd {
+namespace {
+
+constexpr size_t no_argument = SIZE_MAX;
+
+thread_local GradientLog* current = nullptr;
+
+const Buffer* memory_of(const Tensor& gradient) { return gradient.defined() ? gradient.buffer().get() : nullptr; }
+
+}  // namespace
+
+GradientLog::GradientLog(std::span<const Tensor> arguments) {
+  for (const Tensor& x : arguments) {
+    TensorImpl& impl = *x.impl();
+    if (x.requires_grad() && !impl.leaf) impl.leaf = std::make_shared<LeafState>();
+    arguments_.push_back(x.requires_grad() ? impl.leaf : nullptr);
+  }
+}
+
+GradientLog::Scope::Scope(GradientLog& log) : outer_(std::exchange(current, &log)) {}
+GradientLog::Scope::~Scope() { current = outer_; }
+
+GradientLog::Leaf& GradientLog::find(const std::shared_ptr<LeafState>& leaf, bool read) {
+  const auto known = std::find_if(leaves_.begin(), leaves_.end(), [&](const Leaf& each) { return each.state == leaf; });
+  if (known != leaves_.end()) return *known;
+  const auto argument = std::find(arguments_.begin(), arguments_.end(), leaf);
+  const size_t place = argument == arguments_.end() ? no_argument : static_cast<size_t>(argument - arguments_.begin());
+  return leaves_.emplace_back(leaf, place, read, memory_of(leaf->grad));
+}
+
+void GradientLog::read(const std::shared_ptr<LeafState>& leaf) {
+  if (current && is_recording()) current->find(leaf, true);
+}
+
+void GradientLog::changed(const std::shared_ptr<LeafState>& leaf) {
+  if (current && is_recording()) current->find(leaf, false).changed = true;
+}
+
+std::function<void()> GradientLog::changes() {
+  struct Change {
+    size_t leaf, made;
+  };
+  std::vector<Change> changes;
+  for (size_t i = 0; i < leaves_.size(); ++i) {
+    if (!std::exchange(leaves_[i].changed, false)) continue;
+    const Tensor& gradient = leaves_[i].state->grad;
+    changes.push_back({i, made_.size()});
+    made_.push_back({gradient.defined() && gradient.impl()->grad_fn ? gradient.detach() : gradient});
+  }
+  if (changes.empty()) return {};
+  return [this, changes = std::move(changes)] {
+    for (const Change& change : changes) leaves_[change.leaf].state->grad = made_[change.made].gradient;
+  };
+}
+
+// Whether there is a handle beside those of leaves and of this log.
+bool GradientLog::is_held_elsewhere(const Tensor& gradient) const {
+  std::ptrdiff_t known = 0;
+  for (const Leaf& leaf : leaves_) known += leaf.state->grad.impl() == gradient.impl();
+  for (const Made& made : made_) known += made.gradient.impl() == gradient.impl();
+  return gradient.impl()->references.load(std::memory_order_relaxed) > known;
+}
+
+void GradientLog::finish() {
+  for (Made& made : made_) {
+    if (!made.gradient.defined()) continue;
+    made.references = made.gradient.buffer()->references();
+    made.stays = !made.gradient.is_contiguous() || is_held_elsewhere(made.gradient);
+  }
+}
+
+bool GradientLog::fits(std::span<const Tensor> arguments) const {
+  return std::all_of(leaves_.begin(), leaves_.end(), [&](const Leaf& leaf) {
+    if (!leaf.read_first) return true;
+    if (leaf.argument == no_argument) return memory_of(leaf.state->grad) == leaf.before;
+    return memory_of(arguments[leaf.argument].grad()) == leaf.before;
+  });
+}
+
+void GradientLog::begin_run(std::span<const Tensor> arguments,
+                            const std::function<void(const Buffer*, const BufferRef&)>& replace) {
+  for (Leaf& leaf : leaves_) {
+    if (leaf.argument == no_argument) continue;
+    TensorImpl& impl = *arguments[leaf.argument].impl();
+    if (!impl.leaf) impl.leaf = std::make_shared<LeafState>();
+    leaf.state = impl.leaf;
+  }
+  for (const Made& made : made_) {
+    if (made.stays || !made.gradient.defined()) continue;
+    if (!is_held_elsewhere(made.gradient) && made.gradient.buffer()->references() <= made.references) continue;
+    const Tensor before = made.gradient, fresh = raw::empty(before.shape(), before.options());
+    replace(before.buffer().get(), fresh.buffer());
+    for (Made& each : made_) {
+      if (each.gradient.impl() == before.impl()) each = {fresh, fresh.buffer()->references(), false};
+    }
+  }
+}
+
+}  // namespace fovea::autograd
