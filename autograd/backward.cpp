@@ -111,10 +111,11 @@ class Engine {
                              node->name());
       }
       if (std::find(active.begin(), active.end(), node->pass_) != active.end()) {
-        raise<AutogradError>(caller_,
-                             "backward: a pass that is still running uses the graph of {}; a hook or a backward function "
-                             "differentiates a graph of its own, from detached tensors",
-                             node->name());
+        raise<AutogradError>(
+            caller_,
+            "backward: a pass that is still running uses the graph of {}; a hook or a backward function "
+            "differentiates a graph of its own, from detached tensors",
+            node->name());
       }
       node->pass_ = pass_;
       node->pending_ = 0;
@@ -332,8 +333,9 @@ class Engine {
       if (edge.node) {
         if (results[i].defined()) {
           if (form_of(results[i]) != edge.form) {
-            raise<AutogradError>(node.where(), "{}: its backward made {} {} on {} for input {}, which is no such tensor",
-                                 node.name(), results[i].dtype(), results[i].shape(), results[i].device(), i);
+            raise<AutogradError>(node.where(),
+                                 "{}: its backward made {} {} on {} for input {}, which is no such tensor", node.name(),
+                                 results[i].dtype(), results[i].shape(), results[i].device(), i);
           }
           deliver_to_node(edge.node, edge.index, results[i]);
         }

@@ -1,6 +1,7 @@
 #include "fovea/autograd/capture.h"
 
 #include <algorithm>
+#include <atomic>
 
 #include "fovea/autograd/gradient_log.h"
 #include "fovea/backends/recording.h"
@@ -12,6 +13,8 @@ namespace fovea {
 namespace {
 
 constexpr int most_recordings = 4;
+
+std::atomic<uint64_t> changes{0};  // of what steps depend on
 
 /// What must be alike in arguments that one plan serves.
 struct InputForm {
@@ -62,6 +65,8 @@ Tensor stand_in(const Tensor& x) {
 
 }  // namespace
 
+void forget_captured_steps() { changes.fetch_add(1, std::memory_order_relaxed); }
+
 struct CapturedStep::Plan {
   std::vector<InputForm> forms;
   std::vector<int64_t> offsets;  // of the recorded arguments
@@ -83,6 +88,10 @@ CapturedStep::~CapturedStep() = default;
 CapturedStep::CapturedStep(CapturedStep&&) noexcept = default;
 
 CapturedStep::Plan& CapturedStep::plan_for(std::span<const Tensor> arguments) {
+  if (const uint64_t now = changes.load(std::memory_order_relaxed); now != changes_) {
+    plans_.clear();
+    changes_ = now;
+  }
   const auto fits = [&](const std::unique_ptr<Plan>& plan) {
     return std::equal(arguments.begin(), arguments.end(), plan->forms.begin(), plan->forms.end(),
                       [](const Tensor& x, const InputForm& form) { return InputForm(x) == form; }) &&
@@ -191,9 +200,8 @@ void CapturedStep::replay(Plan& plan, std::span<const Tensor> arguments, std::sp
     const Tensor& x = arguments[i];
     plan.arguments[i] = {x.buffer().get(), x.view().offset - plan.offsets[i]};
   }
-  plan.gradients->begin_run(arguments, [&](const Buffer* before, const BufferRef& fresh) {
-    plan.steps->replace(before, fresh);
-  });
+  plan.gradients->begin_run(arguments,
+                            [&](const Buffer* before, const BufferRef& fresh) { plan.steps->replace(before, fresh); });
   for (size_t i = 0; i < results.size(); ++i) {
     const InputForm& form = plan.results[i];
     results[i] = raw::empty(form.shape, {form.dtype, form.device});

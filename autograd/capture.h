@@ -27,6 +27,10 @@ struct CaptureStats {
   uint64_t replays = 0;
 };
 
+/// Makes captured steps record anew what they do from here on: for whatever changes what a function does without being
+/// its argument. Module::train() calls it.
+void forget_captured_steps();
+
 /// See capture().
 class CapturedStep {
  public:
@@ -54,6 +58,7 @@ class CapturedStep {
   std::unique_ptr<StepArena> arena_;
   std::vector<std::unique_ptr<Plan>> plans_;  // the one used last stands in front
   uint64_t replays_ = 0;
+  uint64_t changes_ = 0;  // as counted by forget_captured_steps()
 };
 
 /// A step of one kind of function; calling it is one step.
@@ -138,7 +143,7 @@ class Captured {
 /// uses must outlive the step. Random numbers of the default generator, learning rates and step counts go on as they
 /// would. Leaves have their gradients after each call, so that an optimizer or zero_grad() may as well stand outside;
 /// other tensors that the function leaves elsewhere than in its result are overwritten by the next run. Within another
-/// captured step it is a part of that one. A ValueError names what cannot be captured: a value read by the host, with
+/// captured step it is a part of that one. After Module::train() or eval() it is recorded anew. A ValueError names what cannot be captured: a value read by the host, with
 /// its line; a number that changes from run to run; an argument whose memory the step also writes in another way.
 template <class F>
 Captured<F> capture(F function, CaptureOptions options = {}, Caller caller = {}) {

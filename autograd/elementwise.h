@@ -25,7 +25,7 @@ template <class F>
 struct LambdaParameters;
 template <class C, class R, class... P>
 struct LambdaParameters<R (C::*)(P...) const> {
-  static_assert(((std::is_same_v<std::decay_t<P>, Expr> || std::is_same_v<std::decay_t<P>, Scalar>) && ...),
+  static_assert(((std::is_same_v<std::decay_t<P>, Expr> || std::is_same_v<std::decay_t<P>, Scalar>)&&...),
                 "an elementwise function takes Expr (tensors or numbers) and Scalar (numbers) alone");
   static constexpr size_t count = sizeof...(P);
   static constexpr std::array<bool, count> scalar{std::is_same_v<std::decay_t<P>, Scalar>...};

@@ -39,7 +39,8 @@ class GradientLog {
   bool fits(std::span<const Tensor> arguments) const;
   /// Readies it for one more run. A gradient that someone else holds by now stays as it is: `replace` gives the step
   /// other memory for the next.
-  void begin_run(std::span<const Tensor> arguments, const std::function<void(const Buffer*, const BufferRef&)>& replace);
+  void begin_run(std::span<const Tensor> arguments,
+                 const std::function<void(const Buffer*, const BufferRef&)>& replace);
 
   /// To be called before a leaf's gradient is looked at or added to, and where it becomes another tensor.
   static void read(const std::shared_ptr<LeafState>& leaf);

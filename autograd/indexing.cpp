@@ -149,27 +149,39 @@ Tensor scatter_add(const Tensor& x, int axis, const Tensor& index, const Tensor&
       caller);
 }
 
-Tensor embedding(const Tensor& index, const Tensor& weight, EmbeddingOptions options, Caller caller) {
-  check_index(weight, index, "embedding", caller);
-  if (weight.rank() != 2) raise<ShapeError>(caller, "embedding: the weight must be a matrix, not {}", weight.shape());
-  if (!options.sparse || !weight.requires_grad() || !grad_enabled()) {
-    return gather_rows(weight, index, options.padding_index, "embedding", caller);
+namespace {
+
+struct Bags {
+  Tensor index;
+  Tensor offsets;
+};
+
+/// The bags without the entries of one index.
+Bags without(const Tensor& index, const Tensor& offsets, int64_t padding_index, Caller caller) {
+  const std::vector<int32_t> starts = offsets.to_vector<int32_t>(caller);
+  for (size_t b = 0; b < starts.size(); ++b) {
+    const int32_t least = b == 0 ? 0 : starts[b - 1];
+    if (starts[b] >= least && starts[b] <= index.numel()) continue;
+    raise<IndexError>(caller, "embedding_bag: offset {} at position {} is not from {} to {}", starts[b], b, least,
+                      index.numel());
   }
-  // A row of the output is a bag of one.
-  const Tensor offsets = arange(0, static_cast<double>(index.numel()), 1, {i32, index.device()});
-  Shape shape = index.shape();
-  shape.push_back(weight.shape()[1]);
-  return embedding_bag(index.reshape({-1}), offsets, weight, false, options, caller).reshape(shape);
+  std::vector<int32_t> kept, kept_starts;
+  size_t bag = 0;
+  int32_t position = 0;
+  for (int32_t i : index.to_vector<int32_t>(caller)) {
+    for (; bag < starts.size() && starts[bag] <= position; ++bag) {
+      kept_starts.push_back(static_cast<int32_t>(kept.size()));
+    }
+    if (i != padding_index) kept.push_back(i);
+    ++position;
+  }
+  for (; bag < starts.size(); ++bag) kept_starts.push_back(static_cast<int32_t>(kept.size()));
+  return {from_vector(kept, index.device()), from_vector(kept_starts, index.device())};
 }
 
-Tensor embedding_bag(const Tensor& given_index, const Tensor& given_offsets, const Tensor& weight, bool mean,
-                     EmbeddingOptions options, Caller caller) {
-  check_index(weight, given_index, "embedding_bag", caller);
-  check_index(weight, given_offsets, "embedding_bag", caller);
-  if (weight.rank() != 2 || given_index.rank() != 1 || given_offsets.rank() != 1) {
-    raise<ShapeError>(caller, "embedding_bag: index {}, offsets {} and weight {} must have 1, 1 and 2 axes",
-                      given_index.shape(), given_offsets.shape(), weight.shape());
-  }
+/// embedding_bag() with the padding's rows, which get no gradient.
+Tensor bag_rows(const Tensor& given_index, const Tensor& given_offsets, const Tensor& weight, bool mean,
+                EmbeddingOptions options, Caller caller) {
   if (options.sparse && weight.requires_grad()) check_sparse(weight, "embedding_bag", caller);
   const Tensor index = raw::contiguous(given_index), offsets = raw::contiguous(given_offsets);
   const Tensor table = raw::contiguous(weight);
@@ -203,6 +215,34 @@ Tensor embedding_bag(const Tensor& given_index, const Tensor& given_offsets, con
         return Gradients{scatter_rows(rows, covered, weight.shape(), options.padding_index)};
       },
       caller);
+}
+
+}  // namespace
+
+Tensor embedding(const Tensor& index, const Tensor& weight, EmbeddingOptions options, Caller caller) {
+  check_index(weight, index, "embedding", caller);
+  if (weight.rank() != 2) raise<ShapeError>(caller, "embedding: the weight must be a matrix, not {}", weight.shape());
+  if (!options.sparse || !weight.requires_grad() || !grad_enabled()) {
+    return gather_rows(weight, index, options.padding_index, "embedding", caller);
+  }
+  // A row of the output is a bag of one.
+  const Tensor offsets = arange(0, static_cast<double>(index.numel()), 1, {i32, index.device()});
+  Shape shape = index.shape();
+  shape.push_back(weight.shape()[1]);
+  return bag_rows(index.reshape({-1}), offsets, weight, false, options, caller).reshape(shape);
+}
+
+Tensor embedding_bag(const Tensor& index, const Tensor& offsets, const Tensor& weight, bool mean,
+                     EmbeddingOptions options, Caller caller) {
+  check_index(weight, index, "embedding_bag", caller);
+  check_index(weight, offsets, "embedding_bag", caller);
+  if (weight.rank() != 2 || index.rank() != 1 || offsets.rank() != 1) {
+    raise<ShapeError>(caller, "embedding_bag: index {}, offsets {} and weight {} must have 1, 1 and 2 axes",
+                      index.shape(), offsets.shape(), weight.shape());
+  }
+  if (options.padding_index < 0) return bag_rows(index, offsets, weight, mean, options, caller);
+  const Bags bags = without(index, offsets, options.padding_index, caller);
+  return bag_rows(bags.index, bags.offsets, weight, mean, options, caller);
 }
 
 Tensor one_hot(const Tensor& index, int64_t classes, TensorOptions options, Caller caller) {

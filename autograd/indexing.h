@@ -13,7 +13,7 @@ Tensor gather(const Tensor& x, int axis, const Tensor& index, Caller caller = {}
 Tensor scatter_add(const Tensor& x, int axis, const Tensor& index, const Tensor& source, Caller caller = {});
 
 struct EmbeddingOptions {
-  int64_t padding_index = -1;  // this row gets no gradient; -1: none
+  int64_t padding_index = -1;  // this row gets no gradient, and embedding_bag leaves it out; -1: none
   bool sparse = false;         // the gradient arrives as weight.sparse_grad(), by rows; weight must be a leaf
 };
 /// weight [n, d] read at index (any shape I) -> [I..., d].

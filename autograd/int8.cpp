@@ -83,6 +83,11 @@ bool multiply_in_int8(const Tensor& weight, const Int8Rows& rows, Caller caller)
   if (weight.shape() != rows.shape) {
     raise<ShapeError>(caller, "multiply_in_int8: numbers of {} for a weight {}", rows.shape, weight.shape());
   }
+  const auto count = static_cast<size_t>(weight.numel());
+  if (rows.values.size() != count || rows.scales.size() != static_cast<size_t>(weight.rank() ? weight.size(0) : 0)) {
+    raise<ValueError>(caller, "multiply_in_int8: {} numbers and {} scales for a weight {}", rows.values.size(),
+                      rows.scales.size(), weight.shape());
+  }
   const bool pays = Int8Matrix::pays() && weight.rank() == 2 && weight.dtype() == f32 && weight.buffer()->host() &&
                     weight.size(0) >= least_rows && weight.size(1) >= least_columns &&
                     weight.size(1) <= Int8Matrix::most_columns;

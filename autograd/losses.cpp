@@ -144,8 +144,8 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& targets, const CrossEnt
         }
         const Tensor dloss = raw::contiguous(g);
         Tensor dx = raw::empty(x->shape(), x->options());
-        x->backend().cross_entropy_backward({dense->view(), t->view(), w.defined() ? &w->view() : nullptr,
-                                             dloss.view(), dx.view(), options.label_smoothing, options.ignore_index});
+        x->backend().cross_entropy_backward({dense->view(), t->view(), w.defined() ? &w->view() : nullptr, dloss.view(),
+                                             dx.view(), options.label_smoothing, options.ignore_index});
         return Gradients{dx};
       },
       caller);
@@ -196,9 +196,8 @@ Tensor binary_cross_entropy(const Tensor& p, const Tensor& y, Reduction reductio
                                return -(y * maximum(log(p), -100.0) + (1.0 - y) * maximum(log1p(-p), -100.0));
                              }};
   // PyTorch's gradients: of p (p - y) / (p (1 - p)), whose divisor is 1e-12 at the least, of y the bounded logarithms.
-  static const Elementwise dp{"binary_cross_entropy_backward", [](Expr g, Expr p, Expr y) {
-                                return g * (p - y) / maximum(p * (1.0 - p), 1e-12);
-                              }};
+  static const Elementwise dp{"binary_cross_entropy_backward",
+                              [](Expr g, Expr p, Expr y) { return g * (p - y) / maximum(p * (1.0 - p), 1e-12); }};
   static const Elementwise dy{"binary_cross_entropy_backward", [](Expr g, Expr p) {
                                 return g * (maximum(log1p(-p), -100.0) - maximum(log(p), -100.0));
                               }};

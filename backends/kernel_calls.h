@@ -83,7 +83,7 @@ struct CrossEntropyCall {
   const View& logits;
   const View& targets;       // i32
   const View* class_weight;  // [classes] or null
-  const View& loss;  // [rows]
+  const View& loss;          // [rows]
   double label_smoothing = 0;
   int64_t ignore_index = -100;
 };

@@ -61,9 +61,8 @@ void RecordingKernels::cross_entropy(const CrossEntropyCall& c) {
 void RecordingKernels::cross_entropy_backward(const CrossEntropyBackwardCall& c) {
   device_->cross_entropy_backward(c);
   note("cross_entropy_backward", {c.label_smoothing, static_cast<double>(c.ignore_index)},
-       [logits = reads(c.logits), targets = reads(c.targets), weight = reads(c.class_weight),
-        dloss = reads(c.dloss), dlogits = writes(c.dlogits), smoothing = c.label_smoothing,
-        ignore = c.ignore_index](Backend& on) {
+       [logits = reads(c.logits), targets = reads(c.targets), weight = reads(c.class_weight), dloss = reads(c.dloss),
+        dlogits = writes(c.dlogits), smoothing = c.label_smoothing, ignore = c.ignore_index](Backend& on) {
          on.cross_entropy_backward({*logits, *targets, weight, *dloss, *dlogits, smoothing, ignore});
        });
 }

@@ -17,36 +17,6 @@ Tensor new_table(const char* name, int64_t count, int64_t dim, int64_t padding_i
   return table;
 }
 
-struct Bags {
-  Tensor index;
-  Tensor offsets;
-};
-
-/// The bags without the entries of one index.
-Bags without(const Tensor& index, const Tensor& offsets, int64_t padding_index, Caller caller) {
-  const auto is_list = [](const Tensor& x) { return x.rank() == 1 && x.dtype() == i32; };
-  if (!is_list(index) || !is_list(offsets)) return {index, offsets};  // embedding_bag refuses them
-  const std::vector<int32_t> starts = offsets.to_vector<int32_t>(caller);
-  for (size_t b = 0; b < starts.size(); ++b) {
-    const int32_t least = b == 0 ? 0 : starts[b - 1];
-    if (starts[b] >= least && starts[b] <= index.numel()) continue;
-    raise<IndexError>(caller, "EmbeddingBag: offset {} at position {} is not from {} to {}", starts[b], b, least,
-                      index.numel());
-  }
-  std::vector<int32_t> kept, kept_starts;
-  size_t bag = 0;
-  int32_t position = 0;
-  for (int32_t i : index.to_vector<int32_t>(caller)) {
-    for (; bag < starts.size() && starts[bag] <= position; ++bag) {
-      kept_starts.push_back(static_cast<int32_t>(kept.size()));
-    }
-    if (i != padding_index) kept.push_back(i);
-    ++position;
-  }
-  for (; bag < starts.size(); ++bag) kept_starts.push_back(static_cast<int32_t>(kept.size()));
-  return {from_vector(kept, index.device()), from_vector(kept_starts, index.device())};
-}
-
 }  // namespace
 
 Embedding::Embedding(int64_t count, int64_t dim, EmbeddingOptions options, Caller caller)
@@ -72,9 +42,7 @@ EmbeddingBag::EmbeddingBag(int64_t count, int64_t dim, EmbeddingBagOptions optio
 
 Tensor EmbeddingBag::forward(const Tensor& index, const Tensor& offsets, Caller caller) const {
   const Scope scope(*this, caller);
-  Bags bags{index, offsets};
-  if (options_.padding_index >= 0) bags = without(index, offsets, options_.padding_index, caller);
-  return embedding_bag(bags.index, bags.offsets, weight, options_.mode == BagMode::mean,
+  return embedding_bag(index, offsets, weight, options_.mode == BagMode::mean,
                        {options_.padding_index, options_.sparse}, caller);
 }
 

@@ -10,6 +10,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "fovea/autograd/capture.h"
 #include "fovea/autograd/graph.h"
 #include "fovea/tensor/raw.h"
 
@@ -129,6 +130,7 @@ void Module::replace_parameters(const std::vector<Tensor>& tensors, Caller calle
 }
 
 void Module::train(bool on) {
+  if (training_ != on) forget_captured_steps();
   training_ = on;
   for (const Named<Module>& child : children_) child.member->train(on);
 }

@@ -38,7 +38,10 @@ struct AdamMoments {
   Expr m, v, move;
 
   AdamMoments(Expr g, Expr old_m, Expr old_v, Expr take1, Expr take2, Expr rate, Expr eps)
-      : m(old_m + take1 * (g - old_m)), v(old_v + take2 * (g * g - old_v)), move(rate * m / (sqrt(v) + eps)) {}
+      // Not as old + take * (new - old), which leaves something of a much larger old one where all of it is to go.
+      : m(old_m - take1 * old_m + take1 * g),
+        v(old_v - take2 * old_v + take2 * (g * g)),
+        move(rate * m / (sqrt(v) + eps)) {}
 };
 
 /// The numbers of one step.

@@ -5,7 +5,9 @@
 
 namespace fovea {
 
-void detail::undefined_tensor() { throw ValueError("tensor: an undefined tensor is used"); }
+void detail::undefined_tensor() {
+  throw ValueError(fmt::format("tensor: an undefined tensor is used{}", ErrorScope::path()));
+}
 
 int normalize_axis(int64_t axis, int rank, const char* operation, Caller caller) {
   // A scalar takes axis 0 and -1, as if it had one axis.

@@ -35,7 +35,8 @@ template <class V>
 struct LogSum {
   V greatest, log_sum;
 
-  LogSum(const V* x, int64_t classes) : greatest(maximum(x, classes)), log_sum(std::log(sum_exp(x, greatest, classes))) {}
+  LogSum(const V* x, int64_t classes)
+      : greatest(maximum(x, classes)), log_sum(std::log(sum_exp(x, greatest, classes))) {}
   V minus(V x) const { return (greatest - x) + log_sum; }
 };
 

@@ -26,9 +26,11 @@ void scan_rows(const ScanCall& call) {
   parallel_for(rows, rows_per_chunk(n), [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {
       if (call.product) {
-        scan_row<V, C>(x + row * n, out + row * n, n, V(1), call.reverse, call.exclusive, [](V a, V b) { return a * b; });
+        scan_row<V, C>(x + row * n, out + row * n, n, V(1), call.reverse, call.exclusive,
+                       [](V a, V b) { return a * b; });
       } else {
-        scan_row<V, C>(x + row * n, out + row * n, n, V(0), call.reverse, call.exclusive, [](V a, V b) { return a + b; });
+        scan_row<V, C>(x + row * n, out + row * n, n, V(0), call.reverse, call.exclusive,
+                       [](V a, V b) { return a + b; });
       }
     }
   });

@@ -125,7 +125,8 @@ TEST(Checkpoint, NamesAForgottenLeaf) {
 }
 
 TEST(Checkpoint, GivesGradientsOfSomeInputsAlone) {
-  const Tensor a = tensor({2}).set_requires_grad(), b = tensor({3}).set_requires_grad(), w = tensor({5}).set_requires_grad();
+  const Tensor a = tensor({2}).set_requires_grad(), b = tensor({3}).set_requires_grad(),
+               w = tensor({5}).set_requires_grad();
   const auto product = [&](const std::vector<Tensor>& in) { return in[0] * in[1] * w; };
   const Tensor inner = b * 1.0;
   EXPECT_CLOSE(autograd::grad({autograd::checkpoint(product, {a, inner}, {w})}, {a})[0], {15});

@@ -56,7 +56,8 @@ TEST(IndexErrors, NameTheIndexAndItsBounds) {
 
 TEST(ShapeErrors, NameWhatIsTooLarge) {
   const int64_t large = int64_t{1} << 32;
-  EXPECT_ERROR(ones({1}).expand({large, large}), "expand: [4294967296, 4294967296] has too many elements (errors_test.cpp:");
+  EXPECT_ERROR(ones({1}).expand({large, large}),
+               "expand: [4294967296, 4294967296] has too many elements (errors_test.cpp:");
   EXPECT_ERROR(ones({1}).expand({2 * large, 1}) + ones({1}).expand({1, large}),
                "add: [8589934592, 4294967296] has too many elements (errors_test.cpp:");
   EXPECT_ERROR(ones({4}).reshape({(int64_t{1} << 62) + 1, 4}), "reshape: ");
@@ -73,7 +74,8 @@ TEST(ShapeErrors, NameASliceThatDoesNotFit) {
 
 TEST(DtypeErrors, NameWeightsAndTargetsThatDoNotFit) {
   const Tensor logits = zeros({2, 3}), targets = from_vector(std::vector<int32_t>{0, 1});
-  EXPECT_ERROR(cross_entropy(logits, targets, {.weight = ones({3}, {f64})}), "cross_entropy: dtypes differ: f32 and f64");
+  EXPECT_ERROR(cross_entropy(logits, targets, {.weight = ones({3}, {f64})}),
+               "cross_entropy: dtypes differ: f32 and f64");
   EXPECT_ERROR(cross_entropy(logits, softmax(logits, 1), {.weight = ones({1})}), "cross_entropy: class weights [1]");
   EXPECT_ERROR(bce_with_logits(zeros({2, 1}), zeros({2})), "bce_with_logits: targets [2] for predictions [2, 1]");
   EXPECT_ERROR(one_hot(zeros({2}), 3), "one_hot: indices must be i32, not f32");

@@ -143,7 +143,8 @@ TEST(Hook, CannotRunAPassOverTheGraphOfTheRunningOne) {
     autograd::grad({c}, {x}, {}, {.retain_graph = true});
     return Tensor();
   });
-  EXPECT_ERROR(autograd::backward({y}, {}, {.retain_graph = true}), "backward: a pass that is still running uses the graph of mul");
+  EXPECT_ERROR(autograd::backward({y}, {}, {.retain_graph = true}),
+               "backward: a pass that is still running uses the graph of mul");
   const Tensor again = x * 3.0;
   again.backward();
   EXPECT_CLOSE(x.grad(), {3});
@@ -154,7 +155,8 @@ TEST(Hook, WantsATensorWithAGradient) {
                "register_hook: the tensor does not require a gradient (hooks_test.cpp:");
   const Tensor x = tensor({1, 2}).set_requires_grad();
   x.register_hook([](const Tensor&) { return zeros({3}); });
-  EXPECT_ERROR(sum(x * x).backward(), "backward: a hook of a leaf gave f32 [3] for a gradient f32 [2] (hooks_test.cpp:");
+  EXPECT_ERROR(sum(x * x).backward(),
+               "backward: a hook of a leaf gave f32 [3] for a gradient f32 [2] (hooks_test.cpp:");
 }
 
 }  // namespace

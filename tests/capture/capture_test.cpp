@@ -339,6 +339,16 @@ TEST_P(OnEveryDevice, CaptureTellsAnArgumentFromWhatItFindsByItself) {
   EXPECT_EQ(replayed.stats().replays, 8u);
 }
 
+TEST_P(OnEveryDevice, CaptureRecordsAnewWhatAModuleDoesInAnotherMode) {
+  nn::Dropout dropout(0.5);
+  auto step = capture([&](const Tensor& x) { return dropout.forward(x); });
+  const Tensor x = ones({64}, options());
+  for (int i = 0; i < 4; ++i) EXPECT_NE(step(x).to_vector<float>(), std::vector<float>(64, 1));
+  dropout.eval();
+  for (int i = 0; i < 4; ++i) EXPECT_EQ(step(x).to_vector<float>(), std::vector<float>(64, 1));
+  EXPECT_EQ(step.stats().plans, 1u);
+}
+
 TEST_P(OnEveryDevice, CaptureWritesIntoItsArguments) {
   auto step = capture([](Tensor x) { x.add_(ones_like(x)); });
   const Tensor all = zeros({6, 4}, options());
@@ -403,7 +413,8 @@ TEST_P(OnEveryDevice, CaptureTellsZeroFromMinusZero) {
 }
 
 TEST(Capture, NamesACustomKernelWhoseNumbersChange) {
-  static const CustomKernel add_number{.name = "add_number", .cpu = [](const CustomCall& call, int64_t begin, int64_t end) {
+  static const CustomKernel add_number{.name = "add_number",
+                                       .cpu = [](const CustomCall& call, int64_t begin, int64_t end) {
                                          for (int64_t i = begin; i < end; ++i) {
                                            call.outputs[0]->data<float>()[i] = static_cast<float>(call.numbers[0]);
                                          }

@@ -139,8 +139,8 @@ TEST(EmbeddingBag, NamesMisuse) {
   EXPECT_ERROR(layer.forward(ids({0, 9}, {1, 2})), "bag: index 9 at position 1 is outside [0, 4) (embedding_test.cpp:");
   EmbeddingBag padded(4, 2, {.padding_index = 1});
   EXPECT_ERROR(padded.forward(ids({0, 1, 2}, {3}), ids({2, 0, 99}, {3})),
-               "EmbeddingBag: offset 0 at position 1 is not from 2 to 3 (embedding_test.cpp:");
-  EXPECT_ERROR(padded.forward(ids({0, 1, 2}, {3}), ids({0, 99}, {2})), "EmbeddingBag: offset 99 at position 1 is not");
+               "embedding_bag: offset 0 at position 1 is not from 2 to 3 (embedding_test.cpp:");
+  EXPECT_ERROR(padded.forward(ids({0, 1, 2}, {3}), ids({0, 99}, {2})), "embedding_bag: offset 99 at position 1 is not");
   EXPECT_ERROR(padded.forward(ids({0, 1}, {1, 2}), ids({0}, {1})), "embedding_bag: index [1, 2], offsets [1] and");
 }
 
