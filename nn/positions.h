@@ -42,7 +42,8 @@ Tensor rotary(const Tensor& x, int64_t offset = 0, double base = 10000, Caller c
 
 /// A bias for causal attention [heads, 1, keys]: slope_h j at key j, where slope_h = 2^(-8 (h + 1) / heads). Up to a
 /// constant per query, which softmax takes no notice of, that is -slope_h times the distance to the query (Press et al.
-/// 2022, "ALiBi"; for heads that are no power of 2 the slopes of the next power, every other one, fill up).
+/// 2022, "ALiBi"; for heads that are no power of 2 the slopes of the next power, every other one, fill up). In half
+/// precision far keys share values; MultiheadAttention adds it in f32.
 Tensor alibi_bias(int64_t heads, int64_t keys, TensorOptions options = {}, Caller caller = {});
 
 struct RelativePositionOptions {

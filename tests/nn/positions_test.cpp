@@ -32,8 +32,8 @@ TEST(Alibi, SlopesStayExactInHalfPrecision) {
   EXPECT_EQ(weighed.weights.dtype(), bf16);
   m.to(f32);
   const Tensor want = m.forward(x.to(f32), {.causal = true});
-  EXPECT_CLOSE(got.to(f32), want, 0.03, 0.03);
-  EXPECT_CLOSE(weighed.read.to(f32), want, 0.03, 0.03);
+  EXPECT_CLOSE(got.to(f32), want, 0, 0.005);
+  EXPECT_CLOSE(weighed.read.to(f32), want, 0, 0.005);
 }
 
 TEST(RelativePositionBias, HasABucketPerDistance) {
