@@ -291,6 +291,49 @@ void RunFold(const void* x, int64_t n, void* lanes) {
   }
 }
 
+/// Halves a vector's lanes until one is left.
+template <Combine combine, class D, class T = hn::TFromD<D>>
+HWY_INLINE T FoldLanes([[maybe_unused]] D d, hn::Vec<D> v) {
+#if HWY_TARGET != HWY_SCALAR
+  if constexpr (hn::MaxLanes(D()) > 1) {
+    const hn::Half<D> half;
+    return FoldLanes<combine>(half, Fold<combine>(half, hn::LowerHalf(half, v), hn::UpperHalf(half, v)));
+  }
+#endif
+  return hn::GetLane(v);
+}
+
+template <class T, Combine combine>
+void RunFoldEach(const void* x, int64_t n, int64_t rows, void* results) {
+  using Limits = std::numeric_limits<T>;
+  const hn::CappedTag<T, 256 / sizeof(T)> d;
+  constexpr auto width = static_cast<int64_t>(hn::MaxLanes(d)), count = fold_lanes<T> / width;
+  const T greatest = Limits::has_infinity ? Limits::infinity() : Limits::max();
+  const T least = Limits::has_infinity ? -Limits::infinity() : Limits::lowest();
+  const auto nothing = hn::Set(d, combine == Combine::sum ? T{0} : combine == Combine::maximum ? least : greatest);
+  const T* in = static_cast<const T*>(x);
+  T* out = static_cast<T*>(results);
+  for (int64_t row = 0; row < rows; ++row) {
+    hn::Vec<decltype(d)> partial[count];
+    for (int64_t k = 0; k < count; ++k) partial[k] = nothing;
+    int64_t left = n;
+    for (; left >= fold_lanes<T>; left -= fold_lanes<T>, in += fold_lanes<T>) {
+      for (int64_t k = 0; k < count; ++k) partial[k] = Fold<combine>(d, partial[k], hn::LoadU(d, in + k * width));
+    }
+    for (int64_t k = 0; k < count && left > 0; ++k, left -= width) {
+      const int64_t here = std::min(left, width);
+      const auto some = hn::FirstN(d, static_cast<size_t>(here));
+      const auto v = here == width ? hn::LoadU(d, in) : hn::IfThenElse(some, LoadFirst(d, in, here), nothing);
+      partial[k] = Fold<combine>(d, partial[k], v);
+      in += here;
+    }
+    for (int64_t half = count / 2; half > 0; half /= 2) {
+      for (int64_t k = 0; k < half; ++k) partial[k] = Fold<combine>(d, partial[k], partial[k + half]);
+    }
+    out[row] = FoldLanes<combine>(d, partial[0]);
+  }
+}
+
 /// `count` vectors of every row, kept in registers from the first row to the last.
 template <Combine combine, int count, class D, class T>
 HWY_INLINE void FoldColumns(D d, const T* in, int64_t stride, int64_t rows, T* out) {
@@ -356,6 +399,9 @@ KernelSet MakeKernels(std::integer_sequence<int, ops...>, std::integer_sequence<
   set.fold_run[static_cast<int>(Combine::sum)] = RunFold<T, Combine::sum>;
   set.fold_run[static_cast<int>(Combine::maximum)] = RunFold<T, Combine::maximum>;
   set.fold_run[static_cast<int>(Combine::minimum)] = RunFold<T, Combine::minimum>;
+  set.fold_each[static_cast<int>(Combine::sum)] = RunFoldEach<T, Combine::sum>;
+  set.fold_each[static_cast<int>(Combine::maximum)] = RunFoldEach<T, Combine::maximum>;
+  set.fold_each[static_cast<int>(Combine::minimum)] = RunFoldEach<T, Combine::minimum>;
   set.fold_rows[static_cast<int>(Combine::sum)] = RunFoldRows<T, Combine::sum>;
   set.fold_rows[static_cast<int>(Combine::maximum)] = RunFoldRows<T, Combine::maximum>;
   set.fold_rows[static_cast<int>(Combine::minimum)] = RunFoldRows<T, Combine::minimum>;

@@ -32,6 +32,9 @@ template <class T>
 inline constexpr int64_t fold_lanes = 256 / static_cast<int64_t>(sizeof(T));
 /// Folds n elements of x into the partial results at `lanes`.
 using FoldRun = void (*)(const void* x, int64_t n, void* lanes);
+/// Folds each of so many rows of n elements, which stand one behind the other, into one of `results`: a long run of its
+/// own, whose partial results are halved until one is left.
+using FoldEach = void (*)(const void* x, int64_t n, int64_t rows, void* results);
 /// Folds rows of n elements, `stride` apart, into the row at `into`, one after the other.
 using FoldRows = void (*)(const void* x, int64_t stride, int64_t rows, int64_t n, void* into);
 
@@ -56,6 +59,7 @@ struct KernelSet {
   Kernel function[op_count][2][3];
   Kernel copy;
   FoldRun fold_run[3];  // by Combine
+  FoldEach fold_each[3];
   FoldRows fold_rows[3];
   Convert load[dtype_count];   // from a dtype to T
   Convert store[dtype_count];  // from T to a dtype; integers saturate, NaN becomes 0, bool tests for non-zero

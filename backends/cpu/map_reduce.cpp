@@ -273,32 +273,20 @@ class Pass {
     });
   }
 
-  static T fold_short_row(Combine combine, const T* x, int64_t n) {
-    if (n >= fold_lanes<T>) {
-      T lanes[fold_lanes<T>];
-      std::fill_n(lanes, fold_lanes<T>, identity<T>(combine));
-      kernels<T>().fold_run[static_cast<int>(combine)](x, n, lanes);
-      return fold_across(combine, lanes);
-    }
-    T partial[4];
-    std::fill_n(partial, 4, identity<T>(combine));
-    for (int64_t i = 0; i < n; ++i) partial[i % 4] = fold(combine, partial[i % 4], x[i]);
-    return fold(combine, fold(combine, partial[0], partial[2]), fold(combine, partial[1], partial[3]));
-  }
-
   /// Short rows come many to a tile.
   void fold_short_rows(const Task& task, typename Tiles<T>::Worker& worker, Total<T>** totals) {
     const int above = plan_.count - 2;
-    const int64_t length = plan_.groups[above + 1].size, most = std::max<int64_t>(1, tile() / length);
+    constexpr int64_t room = 256;
+    const int64_t length = plan_.groups[above + 1].size, most = std::clamp<int64_t>(tile() / length, 1, room);
+    T results[room];
     task.for_indices(plan_, above, [&](int64_t position, int64_t output) {
       for (int64_t row = task.begin[above]; row < task.end[above];) {
         const int64_t rows = std::min(most, task.end[above] - row);
         worker.run(position + row * length, rows * length);
         for (int64_t k = 0; k < size(); ++k) {
-          const T* x = values(worker, k);
+          kernel().fold_each[static_cast<int>(combine(k))](values(worker, k), length, rows, results);
           Total<T>* total = totals[k] + output + (row - task.begin[above]) * plan_.groups[above].out_stride;
-          for (int64_t i = 0; i < rows; ++i)
-            add(combine(k), total[i], fold_short_row(combine(k), x + i * length, length));
+          for (int64_t i = 0; i < rows; ++i) add(combine(k), total[i], results[i]);
         }
         row += rows;
       }

@@ -134,22 +134,10 @@ void apply(Op op, const T* x, T* y, int64_t n) {
 }
 
 template <class T>
-T fold(Combine combine, const T* x, int64_t n, T identity) {
-  T lanes[fold_lanes<T>];
-  std::fill_n(lanes, fold_lanes<T>, identity);
-  kernels<T>().fold_run[static_cast<int>(combine)](x, n, lanes);
-  for (int64_t half = fold_lanes<T> / 2; half > 0; half /= 2) {
-    for (int64_t i = 0; i < half; ++i) {
-      const T a = lanes[i], b = lanes[i + half];
-      lanes[i] = combine == Combine::sum ? a + b : a > b || a != a ? a : b;
-    }
-  }
-  return lanes[0];
-}
-
-template <class T>
-T greatest(const T* x, int64_t n) {
-  return fold(Combine::maximum, x, n, -std::numeric_limits<T>::infinity());
+T fold(Combine combine, const T* x, int64_t n) {
+  T result;
+  kernels<T>().fold_each[static_cast<int>(combine)](x, n, 1, &result);
+  return result;
 }
 
 /// Long arrays in blocks, whose sums f64 adds up.
@@ -158,7 +146,7 @@ T total(const T* x, int64_t n) {
   constexpr int64_t block = 4096;
   double sum = 0;
   for (int64_t i = 0; i < n; i += block) {
-    sum += static_cast<double>(fold(Combine::sum, x + i, std::min(block, n - i), T{0}));
+    sum += static_cast<double>(fold(Combine::sum, x + i, std::min(block, n - i)));
   }
   return static_cast<T>(sum);
 }
@@ -188,8 +176,8 @@ double sum_exp(const double* x, double shift, int64_t n) {
   return (partial[0] + partial[2]) + (partial[1] + partial[3]);
 }
 
-float maximum(const float* x, int64_t n) { return greatest(x, n); }
-double maximum(const double* x, int64_t n) { return greatest(x, n); }
+float maximum(const float* x, int64_t n) { return fold(Combine::maximum, x, n); }
+double maximum(const double* x, int64_t n) { return fold(Combine::maximum, x, n); }
 float sum(const float* x, int64_t n) { return total(x, n); }
 double sum(const double* x, int64_t n) { return total(x, n); }
 float dot(const float* x, const float* y, int64_t n) { return FOVEA_DISPATCH(Dot32)(x, y, n); }
