@@ -352,8 +352,9 @@ OperandGradients differentiate(Op op, Expr g, const Expr* x, Expr y) {
     case Op::div:
       return {{g / x[1], -(g / x[1] * (x[0] / x[1])), zero}};
     case Op::pow:
-      // 0 where the exponent is 0, and 0 for the exponent of a base 0, where the formulas would give 0 * inf.
-      return {{where(x[1] == 0.0, 0.0, g * (x[1] * pow(x[0], x[1] - 1.0))),
+      // 0 where the exponent is 0, and 0 for the exponent of a base 0, where the formulas would give 0 * inf. They are
+      // computed all the same, and differentiated: of another exponent then.
+      return {{where(x[1] == 0.0, 0.0, g * (x[1] * pow(x[0], where(x[1] == 0.0, 1.0, x[1]) - 1.0))),
                where(x[0] == 0.0 && x[1] >= 0.0, 0.0, g * (y * log(x[0]))), zero}};
     case Op::maximum: {
       const Expr tie = where(x[0] == x[1], 0.5 * g, 0.0);

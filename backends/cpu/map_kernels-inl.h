@@ -264,6 +264,18 @@ void RunPair(const Step& step, const Operand* operands, int64_t n) {
   ForVectors<T, 3>(step, operands, n, Apply2<static_cast<First>(code / 4), static_cast<Second>(code % 4)>{});
 }
 
+struct ApplyAbove {
+  template <class D, class V>
+  HWY_INLINE V operator()(D, V a, V b, V c) const {
+    return hn::IfThenElse(hn::Gt(a, b), c, b);
+  }
+};
+
+template <class T>
+void RunAbove(const Step& step, const Operand* operands, int64_t n) {
+  ForVectors<T, 3>(step, operands, n, ApplyAbove{});
+}
+
 template <Combine combine, class D, class V>
 HWY_INLINE V Fold(D d, V a, V b) {
   if constexpr (combine == Combine::sum) return hn::Add(a, b);
@@ -395,6 +407,7 @@ KernelSet MakeKernels(std::integer_sequence<int, ops...>, std::integer_sequence<
    ...);
   (MakeFunctions<T, static_cast<Op>(ops)>(set.function[ops]), ...);
   ((set.pair[pairs / 4][pairs % 4] = RunPair<T, pairs>), ...);
+  set.above = RunAbove<T>;
   set.copy = Copy<T>;
   set.fold_run[static_cast<int>(Combine::sum)] = RunFold<T, Combine::sum>;
   set.fold_run[static_cast<int>(Combine::maximum)] = RunFold<T, Combine::maximum>;

@@ -137,6 +137,8 @@ void multiply(const MatmulCall& call) {
       const T* from = bias + column * bias_stride;
       if (call.accumulate) {
         for (int64_t j = 0; j < columns; ++j) to[j] += from[j * bias_stride];
+      } else if (bias_stride == 1) {
+        std::copy_n(from, columns, to);
       } else {
         for (int64_t j = 0; j < columns; ++j) to[j] = from[j * bias_stride];
       }
