@@ -22,6 +22,8 @@ struct EngineOptions {
   std::optional<bool> measure;
   /// Whether f16 and bf16 products go by cooperative matrices where the device has them and they are right.
   bool cooperative = true;
+  /// Whether a recurrent layer runs whole sequences in one launch where it can; by itself device and sizes decide.
+  std::optional<bool> recurrent_sequences;
   /// Work per second that a device is taken to do at first; by itself a guess by its kind.
   std::optional<double> speed;
   /// Changes the driver's entry points before they are used: how a test makes a device fail.

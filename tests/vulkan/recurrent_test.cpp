@@ -1,5 +1,6 @@
 #include <array>
 
+#include "fovea/backends/vulkan/vulkan_backend.h"
 #include "vulkan/mirror.h"
 
 namespace fovea::test {
@@ -7,6 +8,22 @@ namespace {
 
 using Kind = RecurrentKind;
 using RecurrentTest = VulkanTest;
+
+/// A device that runs whole sequences in one launch, or none of them.
+class RecurrentDevice {
+ public:
+  explicit RecurrentDevice(bool sequences, bool watched = false) {
+    vulkan::EngineOptions options;
+    options.recurrent_sequences = sequences;
+    options.debug.bounds = watched;
+    backend_.emplace(0, vulkan::instance().devices().front(), options);
+  }
+  operator Backend&() { return *backend_; }
+  VulkanCounters counters() { return backend_->counters(); }
+
+ private:
+  std::optional<vulkan::VulkanBackend> backend_;
+};
 
 struct Setting {
   Kind kind = Kind::gru;
@@ -80,17 +97,21 @@ void run(Backend& device, const Setting& s, const T& projected, const T& weight,
                                                              .dc0 = s.with_state && lstm ? &dc0 : nullptr}});
 }
 
-void expect_agreement(const Setting& s) {
+void expect_agreement(Backend& device, const Layer& l) {
+  const Setting& s = l.s;
   SCOPED_TRACE(fmt::format("kind {} batch {} time {} hidden {} reverse {} lengths {} state {} bias {}",
                            static_cast<int>(s.kind), s.batch, s.time, s.hidden, s.reverse, s.with_lengths, s.with_state,
                            s.with_bias));
-  const Layer l(s);
-  const Mirror projected(l.projected), weight(l.weight), bias(l.bias), lengths(l.lengths), h0(l.h0), c0(l.c0),
-      output(l.output), h_last(l.h_last), c_last(l.c_last), reserve(l.reserve), doutput(l.doutput), dh_last(l.dh_last),
-      dc_last(l.dc_last), dprojected(l.dprojected), dweight(l.dweight), dbias(l.dbias), dh0(l.dh0), dc0(l.dc0);
+  const auto mirror = [&](const Array& array) { return Mirror(array, device); };
+  const Mirror projected = mirror(l.projected), weight = mirror(l.weight), bias = mirror(l.bias),
+               lengths = mirror(l.lengths), h0 = mirror(l.h0), c0 = mirror(l.c0), output = mirror(l.output),
+               h_last = mirror(l.h_last), c_last = mirror(l.c_last), reserve = mirror(l.reserve),
+               doutput = mirror(l.doutput), dh_last = mirror(l.dh_last), dc_last = mirror(l.dc_last),
+               dprojected = mirror(l.dprojected), dweight = mirror(l.dweight), dbias = mirror(l.dbias),
+               dh0 = mirror(l.dh0), dc0 = mirror(l.dc0);
   run(cpu(), s, l.projected, l.weight, l.bias, l.lengths, l.h0, l.c0, l.output, l.h_last, l.c_last, l.reserve,
       l.doutput, l.dh_last, l.dc_last, l.dprojected, l.dweight, l.dbias, l.dh0, l.dc0);
-  run(gpu(), s, projected, weight, bias, lengths, h0, c0, output, h_last, c_last, reserve, doutput, dh_last, dc_last,
+  run(device, s, projected, weight, bias, lengths, h0, c0, output, h_last, c_last, reserve, doutput, dh_last, dc_last,
       dprojected, dweight, dbias, dh0, dc0);
   expect_same(output, l.output, 2e-5);
   expect_same(h_last, l.h_last, 2e-5);
@@ -102,25 +123,44 @@ void expect_agreement(const Setting& s) {
   expect_same(dc0, l.dc0, 1e-4);
 }
 
+void expect_agreement(Backend& device, const Setting& s) { expect_agreement(device, Layer(s)); }
+
 TEST_F(RecurrentTest, EveryKindAgreesWithTheCpu) {
-  for (Kind kind : {Kind::rnn_tanh, Kind::rnn_relu, Kind::gru, Kind::lstm}) {
-    for (bool reverse : {false, true}) {
-      for (bool more : {false, true})
-        expect_agreement({.kind = kind, .reverse = reverse, .with_lengths = more, .with_state = more});
+  for (bool sequences : {false, true}) {
+    SCOPED_TRACE(sequences);
+    RecurrentDevice device(sequences, sequences);
+    for (Kind kind : {Kind::rnn_tanh, Kind::rnn_relu, Kind::gru, Kind::lstm}) {
+      for (bool reverse : {false, true}) {
+        for (bool more : {false, true})
+          expect_agreement(device, {.kind = kind, .reverse = reverse, .with_lengths = more, .with_state = more});
+      }
+      expect_agreement(device, {.kind = kind, .with_lengths = true, .with_bias = false});
     }
-    expect_agreement({.kind = kind, .with_lengths = true, .with_bias = false});
   }
 }
 
 TEST_F(RecurrentTest, AnySizesAgreeWithTheCpu) {
-  for (Kind kind : {Kind::gru, Kind::lstm}) {
-    for (int64_t batch : {1, 9, 40}) {
-      for (int64_t hidden : {1, 17, 40})
-        expect_agreement({.kind = kind, .batch = batch, .time = 3, .hidden = hidden, .with_state = true});
+  for (bool sequences : {false, true}) {
+    SCOPED_TRACE(sequences);
+    RecurrentDevice device(sequences);
+    for (Kind kind : {Kind::gru, Kind::lstm}) {
+      for (int64_t hidden : {1, 17, 40}) {
+        if (sequences && hidden == 40) continue;  // each size is a shader of its own
+        for (int64_t batch : {1, 9, 40})
+          expect_agreement(device, {.kind = kind, .batch = batch, .time = 3, .hidden = hidden, .with_state = true});
+      }
+      expect_agreement(device, {.kind = kind, .batch = 2, .time = 0, .with_state = true});
+      expect_agreement(device, {.kind = kind, .batch = 0, .with_state = true});
     }
-    expect_agreement({.kind = kind, .batch = 2, .time = 0, .with_state = true});
-    expect_agreement({.kind = kind, .batch = 0, .with_state = true});
   }
+}
+
+TEST_F(RecurrentTest, SequencesOfManyMembersAndWideLayersAgreeWithTheCpu) {
+  RecurrentDevice device(true);
+  for (int64_t batch : {70, 131})  // two and four to a workgroup
+    expect_agreement(device, {.kind = Kind::gru, .batch = batch, .time = 4, .hidden = 5, .with_lengths = true});
+  expect_agreement(device, {.kind = Kind::lstm, .batch = 2, .time = 2, .hidden = 256});
+  expect_agreement(device, {.kind = Kind::lstm, .batch = 2, .time = 2, .hidden = 257});  // a launch for each step
 }
 
 /// An LSTM's forward pass with nothing that a call may leave out.
@@ -128,12 +168,12 @@ struct PlainPass {
   Mirror projected, weight, output, h_last, c_last;
   bool reverse;
 
-  explicit PlainPass(const Layer& l)
-      : projected(l.projected),
-        weight(l.weight),
-        output(l.output),
-        h_last(l.h_last),
-        c_last(l.c_last),
+  PlainPass(const Layer& l, Backend& device)
+      : projected(l.projected, device),
+        weight(l.weight, device),
+        output(l.output, device),
+        h_last(l.h_last, device),
+        c_last(l.c_last, device),
         reverse(l.s.reverse) {}
   RecurrentCall call() const {
     return {.kind = Kind::lstm,
@@ -151,33 +191,91 @@ struct PlainPass {
   }
 };
 
-TEST_F(RecurrentTest, AStepIsOneDispatch) {
-  const PlainPass pass(Layer({.kind = Kind::lstm, .batch = 4, .time = 20, .hidden = 8}));
-  const uint64_t before = vulkan_counters().dispatches;
-  gpu().recurrent(std::array{pass.call()});
-  EXPECT_EQ(vulkan_counters().dispatches - before, 20u);
+TEST_F(RecurrentTest, AStepIsOneDispatchOrAllAreOne) {
+  const Layer layer({.kind = Kind::lstm, .batch = 4, .time = 20, .hidden = 8});
+  for (bool sequences : {false, true}) {
+    RecurrentDevice device(sequences);
+    const PlainPass pass(layer, device);
+    const uint64_t before = device.counters().dispatches;
+    static_cast<Backend&>(device).recurrent(std::array{pass.call()});
+    EXPECT_EQ(device.counters().dispatches - before, sequences ? 2u : 20u) << "with a copy of the weights";
+  }
+}
+
+/// A forward pass from zeros without bias on `device`, and the last states.
+Array last_states(Backend& device, const Layer& l) {
+  const Mirror projected(l.projected, device), weight(l.weight, device), lengths(l.lengths, device),
+      output(l.output, device), h_last(l.h_last, device), c_last(l.c_last, device);
+  device.recurrent(std::array{RecurrentCall{.kind = l.s.kind,
+                                            .projected = projected,
+                                            .weight_hh = weight,
+                                            .bias_hh = nullptr,
+                                            .lengths = l.s.with_lengths ? &lengths : nullptr,
+                                            .h0 = nullptr,
+                                            .c0 = nullptr,
+                                            .output = output,
+                                            .h_last = h_last,
+                                            .c_last = l.s.kind == Kind::lstm ? &c_last : nullptr,
+                                            .reserve = nullptr}});
+  return h_last.pull();
+}
+
+TEST_F(RecurrentTest, BothPathsRefuseALengthThatIsNone) {
+  Layer layer({.kind = Kind::gru, .with_lengths = true});
+  for (bool sequences : {false, true}) {
+    RecurrentDevice device(sequences, true);
+    for (int length : {-1, 6}) {
+      layer.lengths.set(1, length);
+      try {
+        last_states(device, layer);
+        ADD_FAILURE() << "no error";
+      } catch (const IndexError& error) {
+        EXPECT_EQ(std::string(error.what()), fmt::format("recurrent: index {} is outside [0, 6)", length));
+      }
+    }
+  }
+}
+
+TEST_F(RecurrentTest, BothPathsKeepNaN) {
+  for (bool sequences : {false, true}) {
+    RecurrentDevice device(sequences);
+    for (Kind kind : {Kind::rnn_tanh, Kind::rnn_relu, Kind::gru, Kind::lstm}) {
+      Layer layer({.kind = kind, .batch = 2, .time = 3});
+      layer.projected.set(0, std::nan(""));  // the first member's, of one gate of one unit
+      const Array last = last_states(device, layer);
+      for (int64_t unit = 0; unit < layer.s.hidden; ++unit) {
+        EXPECT_TRUE(std::isnan(last.get(unit))) << static_cast<int>(kind) << " unit " << unit;
+        EXPECT_FALSE(std::isnan(last.get(layer.s.hidden + unit)));
+      }
+    }
+  }
 }
 
 TEST_F(RecurrentTest, DirectionsShareTheirBarriersAndGiveTheBitsOfEachAlone) {
-  const auto barriers = [](auto work) {
-    const uint64_t before = vulkan_counters().barriers;
-    work();
-    return vulkan_counters().barriers - before;
-  };
   Setting s{.kind = Kind::lstm, .batch = 4, .time = 20, .hidden = 8};
   const Layer one(s);
   s.reverse = true;
   const Layer other(s);
-  const PlainPass one_alone(one), other_alone(other), one_of_two(one), other_of_two(other);
-  const uint64_t alone = barriers([&] { gpu().recurrent(std::array{one_alone.call()}); });
-  gpu().recurrent(std::array{other_alone.call()});
-  const uint64_t together = barriers([&] { gpu().recurrent(std::array{one_of_two.call(), other_of_two.call()}); });
-  EXPECT_GE(alone, 19u) << "each step reads what the last has written";
-  EXPECT_LE(together, alone + 1);
-  for (const auto& [each, of_two] : {std::pair{&one_alone, &one_of_two}, {&other_alone, &other_of_two}}) {
-    EXPECT_EQ(each->output.pull().values(), of_two->output.pull().values());
-    EXPECT_EQ(each->h_last.pull().values(), of_two->h_last.pull().values());
-    EXPECT_EQ(each->c_last.pull().values(), of_two->c_last.pull().values());
+  for (bool sequences : {false, true}) {
+    RecurrentDevice owner(sequences);
+    Backend& device = owner;
+    const auto barriers = [&](auto work) {
+      const uint64_t before = owner.counters().barriers;
+      work();
+      return owner.counters().barriers - before;
+    };
+    const PlainPass one_alone(one, device), other_alone(other, device), one_of_two(one, device),
+        other_of_two(other, device);
+    const uint64_t alone = barriers([&] { device.recurrent(std::array{one_alone.call()}); });
+    device.recurrent(std::array{other_alone.call()});
+    const uint64_t together = barriers([&] { device.recurrent(std::array{one_of_two.call(), other_of_two.call()}); });
+    EXPECT_GE(alone, sequences ? 1u : 19u) << "each step reads what the last has written";
+    EXPECT_LE(together, alone + 1);
+    for (const auto& [each, of_two] : {std::pair{&one_alone, &one_of_two}, {&other_alone, &other_of_two}}) {
+      EXPECT_EQ(each->output.pull().values(), of_two->output.pull().values());
+      EXPECT_EQ(each->h_last.pull().values(), of_two->h_last.pull().values());
+      EXPECT_EQ(each->c_last.pull().values(), of_two->c_last.pull().values());
+    }
   }
 }
 

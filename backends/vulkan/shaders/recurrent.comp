@@ -4,13 +4,10 @@
 #include "fault.glsl"
 #include "math.glsl"
 #include "recurrent.glsl"
+#include "recurrent_step.glsl"
 
-// h_next = cell(projected[:, t], h W^T + bias), PyTorch's formulas:
-//   rnn   h' = tanh or relu (x + u)
-//   gru   r, z = sigmoid(x + u);  n = tanh(x_n + r u_n);  h' = (1 - z) n + z h
-//   lstm  i, f, o = sigmoid(x + u), g = tanh(x + u);  c' = f c + i g;  h' = o tanh(c')
-// with x the projected input and u the product. A sequence that is over keeps its state and has output 0. Kept for
-// backward, by position: rnn h', h;  gru r, z, n, u_n, h;  lstm i, f, g, o, c, h.
+// h_next = cell(projected[:, t], h W^T + bias), for the formulas see recurrent.glsl. A sequence that is over keeps its
+// state and has output 0.
 layout(push_constant, scalar) uniform Parameters {
   uint64_t projected, weight, bias, lengths;  // bias, lengths: 0 where absent
   uint64_t h, h_next, c, c_next;              // h, c: 0 for zeros;  c is the LSTM's
@@ -71,49 +68,23 @@ void main() {
     }
     const uint64_t position = uint64_t(member) * p.time + p.t;
     Floats in_ = Floats(p.projected + position * gates * p.hidden * 4);
-    float v[4];
-    [[unroll]] for (uint gate = 0; gate < gates; ++gate) {
-      v[gate] = u[gate * rows + r];
-      if (p.bias != 0) v[gate] += Floats(p.bias).at[gate * p.hidden + unit];
-    }
-    float next = h, next_c = c, kept[6];
-    [[unroll]] for (uint i = 0; i < reserve_width; ++i) kept[i] = 0.0;
+    Step next = stay(h, c);
     if (!over) {
-      if (kind == gru) {
-        const float reset = sigmoid_(in_.at[unit] + v[0]);
-        const float update = sigmoid_(in_.at[p.hidden + unit] + v[1]);
-        const float fresh = tanh_(in_.at[2 * p.hidden + unit] + reset * v[2]);
-        next = (1.0 - update) * fresh + update * h;
-        kept[0] = reset;
-        kept[1] = update;
-        kept[2] = fresh;
-        kept[3] = v[2];
-      } else if (kind == lstm) {
-        const float input_ = sigmoid_(in_.at[unit] + v[0]);
-        const float forget = sigmoid_(in_.at[p.hidden + unit] + v[1]);
-        const float cell = tanh_(in_.at[2 * p.hidden + unit] + v[2]);
-        const float output_ = sigmoid_(in_.at[3 * p.hidden + unit] + v[3]);
-        next_c = forget * c + input_ * cell;
-        next = output_ * tanh_(next_c);
-        kept[0] = input_;
-        kept[1] = forget;
-        kept[2] = cell;
-        kept[3] = output_;
-        kept[4] = c;
-      } else {
-        const float sum = in_.at[unit] + v[0];
-        next = kind == rnn_tanh ? tanh_(sum) : sum <= 0.0 ? 0.0 : sum;
-        kept[0] = next;
+      float x_[4], v[4];
+      [[unroll]] for (uint gate = 0; gate < gates; ++gate) {
+        x_[gate] = in_.at[gate * p.hidden + unit];
+        v[gate] = u[gate * rows + r];
+        if (p.bias != 0) v[gate] += Floats(p.bias).at[gate * p.hidden + unit];
       }
+      next = advance(x_, v, h, c);
     }
-    kept[reserve_width - 1] = h;
-    Floats(p.h_next).at[state] = next;
-    if (kind == lstm) Floats(p.c_next).at[state] = next_c;
+    Floats(p.h_next).at[state] = next.h;
+    if (kind == lstm) Floats(p.c_next).at[state] = next.c;
     const int64_t at = int64_t(member) * p.out_batch + int64_t(p.t) * p.out_time;
-    Floats(p.out_ + at * 4).at[unit] = over ? 0.0 : next;
+    Floats(p.out_ + at * 4).at[unit] = over ? 0.0 : next.h;
     if (p.reserve != 0) {
       [[unroll]] for (uint i = 0; i < reserve_width; ++i)
-        Floats(p.reserve + (position * reserve_width + i) * p.hidden * 4).at[unit] = kept[i];
+        Floats(p.reserve + (position * reserve_width + i) * p.hidden * 4).at[unit] = next.kept[i];
     }
   }
 }

@@ -3,8 +3,9 @@
 #include "common.glsl"
 #include "math.glsl"
 #include "recurrent.glsl"
+#include "recurrent_step.glsl"
 
-// The gradients of one step (see recurrent.comp). With du the gradients of the product at the step that came after
+// The gradients of one step (see recurrent.glsl). With du the gradients of the product at the step that came after
 // (t_next), dh = doutput[:, t] + du W + what bypassed the product; from it the gradients of this step's gates: dprojected
 // and, where they differ (the gru's n), du. With `last` there is no step left: dh and dc are those of the initial state.
 layout(push_constant, scalar) uniform Parameters {
@@ -64,46 +65,25 @@ void main() {
     }
     const uint64_t position = uint64_t(member) * p.time + p.t;
     const bool over = p.lengths != 0 && p.t >= uint(Ints(p.lengths).at[member]);
-    float d[4], dn = 0.0, bypass = 0.0;
-    [[unroll]] for (uint gate = 0; gate < gates; ++gate) d[gate] = 0.0;
-    if (over) {
-      bypass = dh;
-    } else {
+    Gradients d;
+    d.product_n = 0.0;
+    d.bypass = dh;
+    d.c = dc;
+    [[unroll]] for (uint gate = 0; gate < gates; ++gate) d.gate[gate] = 0.0;
+    if (!over) {
       const int64_t at = int64_t(member) * p.out_batch + int64_t(p.t) * p.out_time;
       dh += Floats(p.doutput + at * 4).at[unit];
       float kept[6];
       [[unroll]] for (uint i = 0; i < reserve_width; ++i)
         kept[i] = Floats(p.reserve + (position * reserve_width + i) * p.hidden * 4).at[unit];
-      const float h = kept[reserve_width - 1];
-      if (kind == gru) {
-        const float reset = kept[0], update = kept[1], fresh = kept[2], u = kept[3];
-        const float before = dh * (1.0 - update) * (1.0 - fresh * fresh);
-        d[0] = before * u * reset * (1.0 - reset);
-        d[1] = dh * (h - fresh) * update * (1.0 - update);
-        d[2] = before;
-        dn = before * reset;
-        bypass = dh * update;
-      } else if (kind == lstm) {
-        const float input_ = kept[0], forget = kept[1], cell = kept[2],
-                    output_ = kept[3], c = kept[4];
-        const float squashed = tanh_(forget * c + input_ * cell);
-        dc += dh * output_ * (1.0 - squashed * squashed);
-        d[0] = dc * cell * input_ * (1.0 - input_);
-        d[1] = dc * c * forget * (1.0 - forget);
-        d[2] = dc * input_ * (1.0 - cell * cell);
-        d[3] = dh * squashed * output_ * (1.0 - output_);
-        dc *= forget;
-      } else {
-        const float next = kept[0];
-        d[0] = kind == rnn_tanh ? dh * (1.0 - next * next) : next > 0.0 ? dh : 0.0;
-      }
+      d = gradients_of(kept, dh, dc);
     }
     [[unroll]] for (uint gate = 0; gate < gates; ++gate) {
-      Floats(p.dprojected + (position * gates + gate) * p.hidden * 4).at[unit] = d[gate];
+      Floats(p.dprojected + (position * gates + gate) * p.hidden * 4).at[unit] = d.gate[gate];
       if (kind == gru)
-        Floats(p.du + (position * gates + gate) * p.hidden * 4).at[unit] = gate == 2 ? dn : d[gate];
+        Floats(p.du + (position * gates + gate) * p.hidden * 4).at[unit] = gate == 2 ? d.product_n : d.gate[gate];
     }
-    Floats(p.dh_next).at[state] = bypass;
-    if (kind == lstm) Floats(p.dc_next).at[state] = dc;
+    Floats(p.dh_next).at[state] = d.bypass;
+    if (kind == lstm) Floats(p.dc_next).at[state] = d.c;
   }
 }
