@@ -1,6 +1,7 @@
 #include <cmath>
 #include <limits>
 
+#include "fovea/backends/vulkan/vulkan_backend.h"
 #include "vulkan/mirror.h"
 
 namespace fovea::test {
@@ -115,6 +116,24 @@ TEST_F(AttentionTest, AgreesWithTheCpu) {
       SCOPED_TRACE(static_cast<int>(name));
       expect_same(mirrors[name], arrays[name], name == dbias ? 1e-4 : 3e-5);
     }
+  }
+}
+
+TEST_F(AttentionTest, TilesOfEverySizeAgreeWithTheCpu) {
+  const Case& everything = cases[17];
+  const std::vector<Array> arrays = arrays_of(everything);
+  run(cpu(), everything, arrays);
+  for (const uint32_t shared_bytes : {16384u, 32768u}) {  // short slabs, large tiles
+    SCOPED_TRACE(shared_bytes);
+    vulkan::PhysicalDevice physical = vulkan::instance().devices().front();
+    if (physical.shared_bytes < shared_bytes) continue;
+    physical.type = VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU;
+    physical.shared_bytes = shared_bytes;
+    vulkan::VulkanBackend device(0, physical);
+    std::vector<Mirror> mirrors;
+    for (const Array& array : arrays) mirrors.emplace_back(array, device);
+    run(device, everything, mirrors);
+    for (const Name name : {out, lse, dq, dk, dv, dbias}) expect_same(mirrors[name], arrays[name], 1e-4);
   }
 }
 
