@@ -22,7 +22,8 @@ Tensor reduced(const Elementwise& f, Reduction reduction, std::initializer_list<
     return total.to(x.dtype());
   }
   const Tensor total = f.sum({}, false, arguments);
-  return reduction == Reduction::sum ? total : total * (1 / count);
+  if (reduction == Reduction::sum) return total;
+  return count > 0 ? total * (1 / count) : total + NAN;  // whose gradient, of nothing, is 0
 }
 
 void check_pair(const Tensor& x, const Tensor& y, const char* name, Caller caller) {

@@ -228,9 +228,11 @@ Tensor leaky_relu(Operand x, double slope) {
 
 Tensor elu(Operand x, double alpha) {
   // The exponential sees no positive x, so that the branch not taken cannot overflow into the gradient.
+  // At 0 it is a line, so that its second derivative there is 0 as PyTorch's.
   static const Elementwise f{"elu", [](Expr x, Scalar alpha) {
-                               const Expr positive = x > 0;
-                               return where(positive, x, alpha * expm1(where(positive, 0.0, x)));
+                               const Expr negative = x < 0;
+                               return where(x > 0, x,
+                                            where(negative, alpha * expm1(where(negative, x, 0.0)), alpha * x));
                              }};
   return f(x, alpha);
 }

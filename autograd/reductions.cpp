@@ -131,7 +131,7 @@ Tensor mean(const Tensor& x, const Axes& axes, bool keepdim, Caller caller) {
   static const Elementwise f{"mean", [](Expr x, Scalar scale) { return x * scale; }};
   need_floating(x, "mean", caller);
   const double count = reduced_count(x, axes, "mean", caller);
-  if (count == 0) return sum(x, axes, keepdim, caller) * NAN;
+  if (count == 0) return sum(x, axes, keepdim, caller) + NAN;
   return f.sum(axes, keepdim, {{x, caller}, {1 / count, caller}});
 }
 
@@ -173,7 +173,7 @@ Tensor var(const Tensor& x, const Axes& axes, double correction, bool keepdim, C
   need_floating(x, "var", caller);
   if (is_half(x)) return var(widened(x), axes, correction, keepdim, caller).to(x.dtype());
   const double count = reduced_count(x, axes, "var", caller);
-  if (count == 0) return sum(x, axes, keepdim, caller) * NAN;
+  if (count == 0) return sum(x, axes, keepdim, caller) + NAN;
   const Tensor m = mean(x, axes, true, caller);
   return f.sum(axes, keepdim, {{x, caller}, {m, caller}, {1 / std::max(count - correction, 0.0), caller}});
 }

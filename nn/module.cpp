@@ -165,6 +165,7 @@ void Module::convert(const Convert& convert) {
       changes.push_back({entry.tensor, made, std::move(kept)});
     }
   }
+  if (!changes.empty()) forget_captured_steps();
   for (auto& [tensor, made, kept] : changes) {
     TensorImpl& impl = *tensor.impl();
     impl.buffer = made.buffer();

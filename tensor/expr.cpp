@@ -342,7 +342,7 @@ OperandGradients differentiate(Op op, Expr g, const Expr* x, Expr y) {
     case Op::softplus:
       return {{g * sigmoid(x[0]), zero, zero}};
     case Op::relu:
-      return {{where(y > 0.0, g, 0.0), zero, zero}};
+      return {{where(y <= 0.0, 0.0, g), zero, zero}};  // NaN hides no gradient
     case Op::add:
       return {{g, g, zero}};
     case Op::sub:
@@ -357,12 +357,12 @@ OperandGradients differentiate(Op op, Expr g, const Expr* x, Expr y) {
       return {{where(x[1] == 0.0, 0.0, g * (x[1] * pow(x[0], where(x[1] == 0.0, 1.0, x[1]) - 1.0))),
                where(x[0] == 0.0 && x[1] >= 0.0, 0.0, g * (y * log(x[0]))), zero}};
     case Op::maximum: {
-      const Expr tie = where(x[0] == x[1], 0.5 * g, 0.0);
-      return {{where(x[0] > x[1], g, tie), where(x[0] < x[1], g, tie), zero}};
+      const Expr share = where(x[0] == x[1], 0.5 * g, g);  // all of it where one is NaN
+      return {{where(x[0] < x[1], 0.0, share), where(x[0] > x[1], 0.0, share), zero}};
     }
     case Op::minimum: {
-      const Expr tie = where(x[0] == x[1], 0.5 * g, 0.0);
-      return {{where(x[0] < x[1], g, tie), where(x[0] > x[1], g, tie), zero}};
+      const Expr share = where(x[0] == x[1], 0.5 * g, g);
+      return {{where(x[0] > x[1], 0.0, share), where(x[0] < x[1], 0.0, share), zero}};
     }
     case Op::select:
       return {{zero, where(x[0], g, 0.0), where(x[0], 0.0, g)}};

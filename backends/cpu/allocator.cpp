@@ -189,7 +189,10 @@ void Allocator::recycle(Buffer* buffer) noexcept {
   list.head = block;
   ++list.count;
   bump(cache->cached, block->bytes());
-  if (cache->cached.load(std::memory_order_relaxed) <= thread_limit_.load(std::memory_order_relaxed)) return;
+  // What one thread keeps another cannot have, so that little is where memory is bounded.
+  const size_t bound = memory_limit(Device::Kind::cpu);
+  const size_t most = std::min(thread_limit_.load(std::memory_order_relaxed), bound > 0 ? bound / 64 : SIZE_MAX);
+  if (cache->cached.load(std::memory_order_relaxed) <= most) return;
   const std::lock_guard lock(mutex_);
   for (FreeList& each : cache->lists) give_list(each);
   cache->cached.store(0, std::memory_order_relaxed);
@@ -290,11 +293,18 @@ Allocator::Block* Allocator::take_large(size_t bytes) {
     }
     ++misses_;
     // Giving a block back must not fail.
-    if (++large_count_ > large_.capacity()) large_.reserve(2 * large_count_);
+    if (caching && ++large_count_ > large_.capacity()) large_.reserve(2 * large_count_);
   }
-  if (!caching || bytes > SIZE_MAX / 8) return from_system(bytes, false);
-  // Sizes in eighths of a power of two, so that lengths that vary a little find each other's blocks.
-  return from_system(round_up(header + bytes, std::max(page, std::bit_floor(bytes) / 8)) - header, false);
+  if (!caching) return from_system(bytes, false);
+  try {
+    if (bytes > SIZE_MAX / 8) return from_system(bytes, false);
+    // Sizes in eighths of a power of two, so that lengths that vary a little find each other's blocks.
+    return from_system(round_up(header + bytes, std::max(page, std::bit_floor(bytes) / 8)) - header, false);
+  } catch (...) {
+    const std::lock_guard lock(mutex_);
+    --large_count_;
+    throw;
+  }
 }
 
 void Allocator::give_shared(Block* block) noexcept {

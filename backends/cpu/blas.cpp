@@ -37,6 +37,13 @@ OpenBlas load_blas() {
     find(blas.set_threads, where, "omp_set_num_threads");
   }
   if (!blas.set_threads) blas.max_threads = nullptr;
+  // A build with threads of its own asks nobody.
+  int (*parallel)() = nullptr;
+  void (*set_own_threads)(int) = nullptr;
+  find(parallel, library, "openblas_get_parallel");
+  find(set_own_threads, library, "openblas_set_num_threads");
+  constexpr int own_threads = 1;  // as openblas_get_parallel() says it
+  if (parallel && set_own_threads && parallel() == own_threads) set_own_threads(1);
   if (!blas.sgemm || !blas.dgemm) throw DeviceError(fmt::format("cpu: {} has no C interface to BLAS", library_name));
   return blas;
 }

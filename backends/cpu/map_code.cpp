@@ -130,7 +130,7 @@ struct Flow {
     std::vector<uint16_t> reads = calls[operand].reads;
     if (code[operand].op == Op::square) reads.push_back(reads[0]);
     if (call.reads.size() == 2) reads.push_back(call.reads[static_cast<size_t>(1 - k)]);
-    if (call.reads.size() == 3) reads.push_back(call.reads[1]);  // select's, whose other one the comparison reads
+    if (call.reads.size() == 3) reads.push_back(call.reads[2]);  // select's, whose other one the comparison reads
     call = {kernel, std::move(reads), calls[operand].instructions + 1};
     fused_into[operand] = static_cast<uint16_t>(i);
   }
@@ -140,9 +140,9 @@ struct Flow {
     const int function = static_cast<int>(code[i].op), inner = static_cast<int>(code[operand].op);
     const int before = calls[operand].instructions - 1;
     if (arity(code[i].op) == 3) {
-      const bool above = code[i].op == Op::select && k == 0 && code[operand].op == Op::gt && before == 0 &&
-                         code[operand].operands[1] == code[i].operands[2];
-      return above ? set.above : nullptr;
+      const bool bounded = code[i].op == Op::select && k == 0 && code[operand].op == Op::le && before == 0 &&
+                           code[operand].operands[1] == code[i].operands[1];
+      return bounded ? set.bounded : nullptr;
     }
     if (arity(code[operand].op) == 1 && before < 2) {
       if (const auto after = after_of(code[i].op)) {

@@ -264,16 +264,20 @@ void RunPair(const Step& step, const Operand* operands, int64_t n) {
   ForVectors<T, 3>(step, operands, n, Apply2<static_cast<First>(code / 4), static_cast<Second>(code % 4)>{});
 }
 
-struct ApplyAbove {
+struct ApplyBounded {
   template <class D, class V>
   HWY_INLINE V operator()(D, V a, V b, V c) const {
-    return hn::IfThenElse(hn::Gt(a, b), c, b);
+    if constexpr (std::is_integral_v<hn::TFromV<V>>) {
+      return hn::IfThenElse(hn::Gt(a, b), c, b);
+    } else {
+      return hn::IfThenElse(hn::Le(a, b), b, c);
+    }
   }
 };
 
 template <class T>
-void RunAbove(const Step& step, const Operand* operands, int64_t n) {
-  ForVectors<T, 3>(step, operands, n, ApplyAbove{});
+void RunBounded(const Step& step, const Operand* operands, int64_t n) {
+  ForVectors<T, 3>(step, operands, n, ApplyBounded{});
 }
 
 template <Combine combine, class D, class V>
@@ -407,7 +411,7 @@ KernelSet MakeKernels(std::integer_sequence<int, ops...>, std::integer_sequence<
    ...);
   (MakeFunctions<T, static_cast<Op>(ops)>(set.function[ops]), ...);
   ((set.pair[pairs / 4][pairs % 4] = RunPair<T, pairs>), ...);
-  set.above = RunAbove<T>;
+  set.bounded = RunBounded<T>;
   set.copy = Copy<T>;
   set.fold_run[static_cast<int>(Combine::sum)] = RunFold<T, Combine::sum>;
   set.fold_run[static_cast<int>(Combine::maximum)] = RunFold<T, Combine::maximum>;

@@ -149,6 +149,14 @@ TEST(Backward, GivesEveryLeafItsOwnDifferentiableGradient) {
   EXPECT_CLOSE(seed, {1});
 }
 
+TEST(Backward, HidesNoGradientBehindNaN) {
+  for (const Tensor& y : {Tensor(), tensor({1, NAN, 3})}) {
+    const Tensor x = tensor({NAN, 2, 3}).set_requires_grad();
+    sum(y.defined() ? maximum(x, y) : relu(x)).backward();
+    EXPECT_CLOSE(x.grad(), (y.defined() ? std::vector<double>{1, 1, 0.5} : std::vector<double>{1, 1, 1}));
+  }
+}
+
 TEST(Backward, KeepsADifferentiableGradOnLeaves) {
   const Tensor x = leaf({3}, {f64});
   backward({x * x * x}, {}, {.create_graph = true});
