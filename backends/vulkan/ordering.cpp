@@ -13,26 +13,41 @@ constexpr int64_t block = 1024;  // pairs sorted in shared memory
 
 int64_t rows_of(const View& view) { return view.numel() / view.shape.back(); }
 
+/// Scans blocks of rows, or where there is no `out` leaves their totals; see scan.comp.
+void scan_blocks(Engine& engine, const ScanCall& call, const View* out, const View* totals, int64_t length) {
+  const int64_t rows = rows_of(call.x), n = call.x.shape.back();
+  struct {
+    uint64_t x, out, totals;
+    uint32_t rows, n, block, product, reverse, exclusive;
+  } push{address_of(call.x), address_of(out), address_of(totals), word(rows),    word(n),
+         word(length),       call.product,    call.reverse,       call.exclusive};
+  engine.launch({.code = shaders::scan,
+                 .constants = {engine.row_threads(), type_constant("scan", call.x)},
+                 .name = "scan",
+                 .shape = call.x.shape,
+                 .reads = {&call.x, out ? totals : nullptr},
+                 .writes = {out ? out : totals},
+                 .groups = static_cast<uint64_t>(rows * ((n + length - 1) / length)),
+                 .work = 16.0 * static_cast<double>(call.x.numel())},
+                push);
+}
+
 }  // namespace
 
 void scan(Engine& engine, const ScanCall& call) {
-  const uint32_t type = type_constant("scan", call.x);
+  type_constant("scan", call.x);
   if (call.x.numel() == 0) return;
-  const int64_t rows = rows_of(call.x);
-  struct {
-    uint64_t x, out;
-    uint32_t rows, n, product, reverse, exclusive, unused;
-  } push{address_of(call.x), address_of(call.out), word(rows),     word(call.x.shape.back()),
-         call.product,       call.reverse,         call.exclusive, 0};
-  engine.launch({.code = shaders::scan,
-                 .constants = {engine.row_threads(), type},
-                 .name = "scan",
-                 .shape = call.x.shape,
-                 .reads = {&call.x},
-                 .writes = {&call.out},
-                 .groups = static_cast<uint64_t>(rows),
-                 .work = 16.0 * static_cast<double>(call.x.numel())},
-                push);
+  constexpr int64_t long_row = 4096, scan_block = 1024;
+  const int64_t rows = rows_of(call.x), n = call.x.shape.back();
+  // A workgroup a row, but for long rows that leave a GPU idle: these are read twice.
+  if (engine.physical().is_cpu() || n <= long_row || rows * 4 >= engine.busy_groups())
+    return scan_blocks(engine, call, &call.out, nullptr, n);
+  BufferRef memory;
+  const View totals =
+      engine.scratch(memory, call.x.dtype == i32 ? i32 : f32, {rows, (n + scan_block - 1) / scan_block});
+  scan_blocks(engine, call, nullptr, &totals, scan_block);
+  scan(engine, {.x = totals, .out = totals, .product = call.product, .reverse = false, .exclusive = true});
+  scan_blocks(engine, call, &call.out, &totals, scan_block);
 }
 
 void arg_reduce(Engine& engine, const ArgReduceCall& call) {
