@@ -27,7 +27,7 @@ class TokenIds {
   int64_t length(int64_t i) const { return static_cast<int64_t>((*this)[i].size()); }
   std::vector<int64_t> lengths() const;
   /// The ids of all of them.
-  std::span<const int32_t> all() const { return ids_; }
+  std::span<const int32_t> all() const { return ids(); }
 
   /// Throws ValueError where they are mapped, or would be more than 2^31 - 1 ids.
   void add(std::span<const int32_t> sequence, Caller caller = {});
