@@ -8,13 +8,6 @@
 namespace fovea::data {
 namespace {
 
-std::string_view trimmed(std::string_view text) {
-  const auto is_space = [](char c) { return c == ' ' || c == '\t'; };
-  while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
-  while (!text.empty() && is_space(text.back())) text.remove_suffix(1);
-  return text;
-}
-
 std::vector<size_t> positions(const TableReader& table, const std::vector<std::string>& names) {
   std::vector<size_t> found;
   for (const std::string& name : names) found.push_back(table.column(name));

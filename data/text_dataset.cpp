@@ -70,7 +70,7 @@ bool TextReader::next(LabelledText& out) {
     }
     out.text = joined_;
   }
-  out.label = row.fields[texts];
+  out.label = trimmed(row.fields[texts]);
   out.line = row.line;
   if (out.label.empty()) fail_at(table_->path(), row.line, "the label is empty");
   return true;

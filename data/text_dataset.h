@@ -23,7 +23,7 @@ struct TextColumns {
 /// One example; valid until the next one is read.
 struct LabelledText {
   std::string_view text;
-  std::string_view label;  // the name of its class
+  std::string_view label;  // the name of its class, without blanks around it
   int64_t line = 0;        // where it begins in the file
 };
 
