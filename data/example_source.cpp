@@ -8,6 +8,7 @@
 
 #include "fovea/data/file_error.h"
 #include "fovea/data/unicode.h"
+#include "fovea/data/utf8.h"
 
 namespace fovea::data {
 namespace {
@@ -25,6 +26,11 @@ bool is_number(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
 }
 
+/// Paths become the names of classes and examples, which are written into JSON.
+void check_path(const std::string& path) {
+  if (find_invalid_utf8(path) != std::string::npos) fail(replace_invalid_utf8(path), "the path is not UTF-8");
+}
+
 /// A bound of a range; `otherwise` where it is left out.
 int64_t bound(std::string_view text, int64_t otherwise, const ExampleSource& source) {
   int64_t value = otherwise;
@@ -38,6 +44,7 @@ int64_t bound(std::string_view text, int64_t otherwise, const ExampleSource& sou
 }  // namespace
 
 ExampleSource ExampleSource::parse(const std::string& text) {
+  check_path(text);
   if (exists(text) || !text.ends_with(']')) return {.path = text, .selection = {}};
   for (size_t open = text.find('['); open != std::string::npos; open = text.find('[', open + 1)) {
     const std::string path = text.substr(0, open);
@@ -82,6 +89,13 @@ std::vector<size_t> ExampleSource::of(const std::vector<std::string>& names) con
   return chosen;
 }
 
+bool is_folder(const std::string& path) {
+  std::error_code error;
+  const fs::file_status status = fs::status(path, error);
+  if (!fs::status_known(status)) fail(path, "cannot be read: {}", error.message());
+  return fs::is_directory(status);
+}
+
 std::vector<std::string> files_below(const std::string& folder, std::string_view ending) {
   std::vector<std::string> found;
   std::error_code error;
@@ -90,6 +104,7 @@ std::vector<std::string> files_below(const std::string& folder, std::string_view
     const std::string name = entries->path().lexically_relative(folder).string();
     std::error_code ignored;
     if (!ends_in(name, ending) || entries->is_directory(ignored)) continue;
+    check_path(entries->path());
     if (found.size() == most_files) fail(folder, "holds more than {} files", most_files);
     found.push_back(name);
   }

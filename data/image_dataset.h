@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "fovea/data/image.h"
-#include "fovea/data/vocabulary.h"
 
 namespace fovea::data {
 
@@ -41,9 +40,5 @@ ImageDataset load_unlabelled_images(std::span<const std::string> sources, ImageF
 
 /// Pictures of PNG files' bytes.
 ImageDataset decode_images(std::span<const std::string> files, ImageForm form = {});
-
-/// The class ids of examples. Throws DataError that names an example whose label is not in `labels`.
-std::vector<int32_t> label_ids(std::span<const std::string> example_labels, std::span<const std::string> example_names,
-                               const Labels& labels);
 
 }  // namespace fovea::data

@@ -16,6 +16,7 @@ using data::testing::tar_entry;
 using data::testing::TempFolder;
 using ::testing::Each;
 using ::testing::ElementsAre;
+using ::testing::StartsWith;
 
 std::string wav(size_t samples, int64_t rate = 8000) {
   Audio audio{rate, {}};
@@ -77,6 +78,10 @@ TEST(AudioDataset, NamesWhatIsWrong) {
   folder.write("e.tar", tar_end());
   EXPECT_EQ(error("e.tar"), "e.tar: no .wav file stands in it");
   EXPECT_EQ(error("none"), "none: no such file");
+  const std::string longest(300, 'x');
+  EXPECT_THAT(error(longest), StartsWith(longest + ": cannot be read: "));
+  const std::vector<std::string> sources{folder / longest};
+  EXPECT_THAT(error_of([&] { load_unlabelled_audio(sources); }), StartsWith(longest + ": cannot be read: "));
 }
 
 TEST(SpeechBatch, IsPaddedAndMasked) {
