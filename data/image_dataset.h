@@ -31,8 +31,8 @@ struct ImageDataset {
   std::string_view bytes(int64_t example) const;
 };
 
-/// Reads labelled pictures from `source` (see ExampleSource): a folder with one folder of PNG files for each class, or an
-/// IDX or npy file with its labels beside it (see load_labels_beside); each file also gzip. Throws DataError.
+/// Reads labelled pictures from `source` (see ExampleSource): a folder with one folder of PNG files for each class, or
+/// an IDX or npy file with its labels beside it (see load_labels_beside); each file also gzip. Throws DataError.
 ImageDataset load_images(const std::string& source, ImageForm form = {});
 
 /// Reads pictures without labels: each source is a PNG file, a folder of them or an IDX or npy file.

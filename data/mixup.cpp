@@ -11,8 +11,8 @@ namespace {
 
 constexpr uint64_t tag = 0x6d6978;  // so that these numbers are not those of another augmentation
 
-/// Beta(alpha, alpha) by Jöhnk's method (1964): x / (x + y) of x = u^(1/alpha) and y = v^(1/alpha) where they are at most
-/// 1 together. In logarithms, since both are 0 in double where alpha is small.
+/// Beta(alpha, alpha) by Jöhnk's method (1964): x / (x + y) of x = u^(1/alpha) and y = v^(1/alpha) where they are at
+/// most 1 together. In logarithms, since both are 0 in double where alpha is small.
 double draw_beta(double alpha, RandomStream& random) {
   while (true) {
     const double u = std::log(random.uniform()), v = std::log(random.uniform());

@@ -14,8 +14,8 @@ namespace fovea::data {
 
 class SafetensorsFile;
 
-/// Sequences of ids, stored one behind the other: in memory, or in a file that is mapped, so that only what is read of it
-/// takes memory.
+/// Sequences of ids, stored one behind the other: in memory, or in a file that is mapped, so that only what is read of
+/// it takes memory.
 class TokenIds {
  public:
   int64_t size() const { return static_cast<int64_t>(ends().size()) - 1; }
@@ -34,7 +34,8 @@ class TokenIds {
 
   /// Writes a file for `map`: safetensors of "ids" and of "ends", where each sequence ends. Throws DataError.
   void save(const std::string& path) const;
-  /// Throws DataError where the file is not one of `save`'s. Whether its ids are those of a vocabulary is not looked at.
+  /// Throws DataError where the file is not one of `save`'s. Whether its ids are those of a vocabulary is not looked
+  /// at.
   static TokenIds map(const std::string& path);
 
  private:

@@ -65,7 +65,8 @@ def with_added(tokenizer):
     first = max(max(whole["model"]["vocab"].values()), max(each["id"] for each in whole["added_tokens"])) + 1
     for i, (content, special, normalized) in enumerate([
             ("abc", False, True), ("bcd", True, False), ("bcde", False, False), ("the f", False, True),
-            ("fovea", True, True), ("\u0120x\u0120", False, False), ("<中\u0120>", False, False), (" the ", False, True)]):
+            ("fovea", True, True), ("\u0120x\u0120", False, False), ("<中\u0120>", False, False),
+            (" the ", False, True)]):
         whole["added_tokens"].append({"id": first + i, "content": content, "special": special, "normalized": normalized,
                                       "single_word": False, "lstrip": False, "rstrip": False})
     return Tokenizer.from_str(json.dumps(whole))
