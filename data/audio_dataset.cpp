@@ -37,6 +37,7 @@ std::vector<std::string> add_all(AudioDataset& set, const ExampleSource& source)
     TarReader reader(source.path);
     size_t size = 0;
     while (std::optional<TarEntry> entry = reader.next(".wav")) {
+      if (is_hidden(entry->name)) continue;
       size += entry->content.size();
       if (size > most_archive_bytes) fail(source.path, "holds more than {} bytes", most_archive_bytes);
       paths.push_back(std::move(entry->name));

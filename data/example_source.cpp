@@ -103,7 +103,12 @@ std::vector<std::string> files_below(const std::string& folder, std::string_view
   for (; !error && entries != fs::recursive_directory_iterator(); entries.increment(error)) {
     const std::string name = entries->path().lexically_relative(folder).string();
     std::error_code ignored;
+    if (is_hidden(name)) {
+      entries.disable_recursion_pending();
+      continue;
+    }
     if (!ends_in(name, ending) || entries->is_directory(ignored)) continue;
+    if (entries->is_other(ignored)) fail(entries->path().string(), "is not a regular file");
     check_path(entries->path());
     if (found.size() == most_files) fail(folder, "holds more than {} files", most_files);
     found.push_back(name);
@@ -111,6 +116,15 @@ std::vector<std::string> files_below(const std::string& folder, std::string_view
   if (error) fail(folder, "cannot be read: {}", error.message());
   std::sort(found.begin(), found.end());
   return found;
+}
+
+bool is_hidden(std::string_view path) {
+  while (!path.empty()) {
+    const std::string_view part = path.substr(0, path.find('/'));
+    if (part == "__MACOSX" || (part.starts_with('.') && part != "." && part != "..")) return true;
+    path.remove_prefix(std::min(path.size(), part.size() + 1));
+  }
+  return false;
 }
 
 bool ends_in(std::string_view name, std::string_view ending) {

@@ -57,6 +57,7 @@ TableEncoder TableEncoder::fit(const TabularDataset& dataset, std::span<const in
   check_names(dataset, options.categorical);
   TableEncoder encoder;
   encoder.missing_ = options.missing;
+  encoder.order_ = dataset.order;
   for (size_t c = 0; c < dataset.columns.size(); ++c) {
     Column column{.name = dataset.columns[c]};
     const bool forced = contains(options.numeric, column.name);
@@ -124,6 +125,7 @@ void TableEncoder::save(const std::string& path) const {
       entry["categories"] = column.categories;
     }
   }
+  if (order_.size() > columns_.size()) object["order"] = order_;
   write_atomically(path, object.dump(1) + '\n');
 }
 
@@ -133,6 +135,7 @@ TableEncoder TableEncoder::load(const std::string& path) {
   try {
     const Json object = parse_json<Json>(path, text);
     encoder.missing_ = object.at("missing").get<std::vector<std::string>>();
+    encoder.order_ = object.value("order", std::vector<std::string>());
     for (const Json& entry : object.at("columns")) {
       Column column{.name = entry.at("name").get<std::string>(), .numeric = entry.at("kind") == "numeric"};
       if (column.numeric) {

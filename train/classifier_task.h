@@ -50,6 +50,8 @@ class ClassifierTask {
   virtual std::vector<std::string> media_types() const { return {}; }
   /// What an input is, in one word: "text", "row", "file".
   virtual std::string input_kind() const = 0;
+  /// What --help says of inputs.
+  virtual std::string input_help() const { return "what to classify"; }
 
   virtual const data::Labels& labels() const = 0;
   virtual int64_t size(Part part) const = 0;

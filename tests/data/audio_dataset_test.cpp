@@ -44,6 +44,7 @@ TEST(AudioDataset, ReadsAnArchiveByNames) {
   const TempFolder folder;
   std::string archive = tar_entry("r/", "", '5');
   for (const char* name : {"r/7_ann_0.wav", "r/3_ann_0.wav", "r/7_bob_5.wav"}) archive += tar_entry(name, wav(10));
+  archive += tar_entry("r/._7_ann_0.wav", "no sound, but what macOS keeps of a file");
   const std::string path = folder.write("r.tar.gz", data::testing::gzip(archive + tar_end()));
   const AudioDataset set = load_audio(path);
   EXPECT_THAT(set.labels, ElementsAre("7", "3", "7"));

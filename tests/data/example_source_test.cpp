@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include "temp_folder.h"
 
@@ -70,6 +71,13 @@ TEST(FilesBelow, AreSortedAndOfOneEnding) {
   std::filesystem::create_directories(folder / "dir.png");
   for (const char* name : {"b/2.png", "b/deep/1.PNG", "a.png", "b/note.txt"}) folder.write(name, "");
   EXPECT_THAT(files_below(folder / "", ".png"), ElementsAre("a.png", "b/2.png", "b/deep/1.PNG"));
+  std::filesystem::create_directories(folder / "__MACOSX");
+  std::filesystem::create_directories(folder / "b/.thumbnails");
+  for (const char* name : {"b/._2.png", "__MACOSX/1.png", "b/.thumbnails/2.png"}) folder.write(name, "");
+  EXPECT_THAT(files_below(folder / "", ".png"), ElementsAre("a.png", "b/2.png", "b/deep/1.PNG"));
+  mkfifo((folder / "pipe.png").c_str(), 0666);
+  EXPECT_EQ(error_of([&] { files_below(folder / "", ".png"); }), "pipe.png: is not a regular file");
+  std::filesystem::remove(folder / "pipe.png");
   EXPECT_EQ(first_folder("b/deep/1.PNG"), "b");
   EXPECT_EQ(first_folder("a.png"), "");
   EXPECT_EQ(error_of([&] { files_below(folder / "none", ".png"); }).substr(0, 23), "none: cannot be read: N");
