@@ -7,6 +7,7 @@
 #include <set>
 
 #include "fovea/train/search_record.h"
+#include "fovea/train/search_report.h"
 #include "support/expect.h"
 
 namespace fovea::train {
