@@ -122,5 +122,11 @@ TEST_F(OptionTableTest, SetsNothingFromJsonThatIsWrong) {
 
 TEST_F(OptionTableTest, RefusesANameTwice) { EXPECT_THROW(table.add("lr", &settings.lr, "again"), ValueError); }
 
+TEST_F(OptionTableTest, AConfigurationIsText) {
+  EXPECT_EQ(error_of([&] { table.assign("text", {"caf\xe9"}); }), "--text: not UTF-8");
+  table.assign("text", {"caf\u00e9"});
+  EXPECT_NE(table.to_json().find("caf\u00e9"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace fovea::train
