@@ -197,7 +197,9 @@ Ending HyperSearch::run_trial(const OptionTable& options, SearchRecord& record) 
   trial->options.assign("epochs", {std::to_string(record.epochs)});
   trial->options.assign("quiet", {"true"});
   trial->options.assign("json", {"false"});
-  trial->options.assign("resume", {"true"});  // where the trial was cut
+  // Where the trial was cut; one that ended but was not recorded is made once more.
+  const bool finished = finished_run(trial_folder(out_, record.trial), program_).has_value();
+  trial->options.assign("resume", {finished ? "false" : "true"});
   if (max_minutes_ > 0) trial->options.assign("max-minutes", {fmt::format("{:.6f}", std::max(minutes_left(), 1e-6))});
   try {
     trial->session.run(trial->options);
@@ -327,7 +329,7 @@ int HyperSearch::run(OptionTable& options) {
                                     {"options", Json::parse(given->options.to_json())},
                                     {"data", fmt::format("{:016x}", fingerprint)}}
                                    .dump();
-  prepare_folder(out_, true);
+  prepare_folder(out_);
   if (resume) {
     records_ = read_records(identity);
   } else {
@@ -357,6 +359,9 @@ int HyperSearch::run(OptionTable& options) {
                                                         : Ending::out_of_time;
       if (ending == Ending::interrupted || ending == Ending::out_of_time) {
         say(fmt::format("stopped in trial {}; the same command with --resume goes on", number));
+        if (value_of<bool>(options, "json")) {
+          fmt::print("{}\n", json_text(Json{{"ending", name(ending)}, {"runs", records_.size()}, {"out", out_}}));
+        }
         return ending == Ending::interrupted ? ExitStatus::interrupted : ExitStatus::success;
       }
       keep_if_best(record);
