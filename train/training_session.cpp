@@ -77,6 +77,7 @@ int TrainingSession::run(OptionTable& options) {
                        .group = group,
                        .costs = decision_.load(task_->labels()),
                        .identity = {options, files_.train, files_.valid, task_->fingerprint()}};
+  decision_.check_held_out(task_->size(Part::valid));
   if (checkpoint) check_same_run(*checkpoint, settings.identity.describe(), out_);
   const nn::Module& model = task_->build(device);  // what no model can be made of is refused before anything is written
   if (memory > 0) check_memory(model, memory);
@@ -143,7 +144,6 @@ uint64_t TrainingSession::load(const OptionTable& options) {
   task_->load_training(files_);
   files_.folds = folds;
   task_->settle_on_data(options, training_);
-  decision_.check_held_out(task_->size(Part::valid));
   return task_->fingerprint();
 }
 
