@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "fovea/data/utf8.h"
 #include "fovea/train/report.h"
 #include "fovea/train/terminal.h"
 
@@ -90,6 +91,12 @@ Explanation explain_groups(std::span<const PieceGroup> groups) {
           .text = out.text,
           .coloured = out.coloured,
           .json = Json{{"tokens", std::move(all)}, {"sentences", std::move(sentences)}}.dump()};
+}
+
+std::string unread_text(std::string_view text, size_t begin) {
+  constexpr size_t most = 400;
+  const std::string_view rest = text.substr(begin), shown = data::utf8_prefix(rest, most);
+  return std::string(shown) + (shown.size() < rest.size() ? "..." : "");
 }
 
 std::string pieces_html(std::span<const Piece> pieces) {

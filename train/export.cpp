@@ -40,10 +40,22 @@ std::vector<File> test_data(TrainedModel& trained, const std::string& folder) {
   return files;
 }
 
+/// A model's own files, by whatever name, are not to be overwritten.
+void refuse_own_files(const std::string& folder, const std::string& path) {
+  std::error_code error;
+  if (!fs::exists(path, error)) return;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    if (entry.path().extension() != ".onnx" && fs::equivalent(entry.path(), path, error)) {
+      refuse("--onnx {} would overwrite what the model consists of", path);
+    }
+  }
+}
+
 }  // namespace
 
 Exported export_onnx(const std::string& folder, const std::string& program, TrainedModel& trained,
                      const std::string& path, const std::string& data) {
+  refuse_own_files(folder, path);
   const Inference inference(*trained.model);
   const ModelConfig config = load_config(folder, program);
   onnx::Graph graph(program);

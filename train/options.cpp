@@ -131,11 +131,16 @@ Value from_member(const Option& option, const Json& member, const std::string& w
                         },
                         [&](std::vector<std::string>*) -> Value {
                           if (member.is_string()) return split_at_commas(member.get<std::string>());
-                          const bool strings =
-                              member.is_array() && std::all_of(member.begin(), member.end(),
-                                                               [](const Json& each) { return each.is_string(); });
-                          if (!strings) refuse("{}: {} is not a list of strings", what, member.dump());
-                          return member.get<std::vector<std::string>>();
+                          const bool list =
+                              member.is_array() && std::all_of(member.begin(), member.end(), [](const Json& each) {
+                                return each.is_string() || each.is_number();
+                              });
+                          if (!list) refuse("{}: {} is not a list of strings", what, member.dump());
+                          std::vector<std::string> parts;
+                          for (const Json& each : member) {
+                            parts.push_back(each.is_string() ? each.get<std::string>() : each.dump());
+                          }
+                          return parts;
                         },
                     },
                     option.target);

@@ -125,9 +125,10 @@ void TableTask::load_training(const TrainingFiles& files) {
   table_.columns.label = all.label;
   if (!table_.columns.text.empty()) table_.columns.text = all.text_columns;
   labels_ = data::Labels::sorted(all.labels);
-  if (labels_.size() < 2) {
-    data::fail(files.train, "all labels are {}; a classifier needs two classes", data::in_quotes(labels_.name(0)));
-  }
+  check_classes(files.train, all.label, labels_, all.size());
+  columns_note_ = "label " + data::in_quotes(all.label);
+  const std::string* texts = all.text_columns.data();
+  if (with_text_) columns_note_ += ", text " + data::list_in_quotes(texts, texts + all.text_columns.size());
   fingerprint_ = hash_of(all, 0);
   parts_ = {};
   const std::vector<int32_t> ids = label_ids(all);
@@ -314,7 +315,7 @@ Explanation TableTask::explain(Part part, int64_t example, int32_t predicted) {
     pieces.push_back({std::string(span.in(text)), weights[rows.columns.size() + i]});
     end = span.end;
   }
-  if (end < text.size()) pieces.push_back({text.substr(end)});
+  if (end < text.size()) pieces.push_back({unread_text(text, end)});
   return explain_pieces(pieces);
 }
 

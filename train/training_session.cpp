@@ -9,6 +9,7 @@
 #include "fovea/backends/memory_limit.h"
 #include "fovea/data/file_error.h"
 #include "fovea/train/command_line.h"
+#include "fovea/train/json_text.h"
 #include "fovea/train/model_folder.h"
 
 namespace fovea::train {
@@ -134,6 +135,9 @@ size_t TrainingSession::memory_for(int64_t folds, const ProcessGroup* group) con
 void TrainingSession::settle(const OptionTable& options) {
   if (files_.train.empty()) refuse("--train is missing (--help tells more)");
   if (files_.folds == 1) refuse("--folds: one fold leaves nothing to learn from");
+  if (!files_.valid.empty() && files_.hold_out != TrainingFiles().hold_out) {
+    refuse("--hold-out is of no use with --valid");
+  }
   if (files_.folds > 0 && !files_.valid.empty()) refuse("--folds divides --train: it does not go with --valid");
   task_->settle(options, training_);
 }
@@ -163,7 +167,7 @@ bool TrainingSession::is_complete(const ModelConfig& finished, const RunSettings
 
 void TrainingSession::tell_complete() const {
   if (!run_.quiet) fmt::print("the run in {} is complete\n", out_);
-  if (run_.json) fmt::print("{}\n", nlohmann::ordered_json{{"ending", "complete"}, {"out", out_}}.dump());
+  if (run_.json) fmt::print("{}\n", json_text(nlohmann::ordered_json{{"ending", "complete"}, {"out", out_}}));
 }
 
 CrossValidation TrainingSession::cross_validation(int64_t folds, const RunSettings& settings) const {

@@ -7,6 +7,7 @@
 #include "fovea/data/file_error.h"
 #include "fovea/data/string_index.h"
 #include "fovea/train/command_line.h"
+#include "fovea/train/json_text.h"
 #include "fovea/train/model_folder.h"
 #include "fovea/train/report.h"
 #include "fovea/train/run_identity.h"
@@ -75,6 +76,7 @@ int Training::run(train::OptionTable& options) {
   if (finished) train::adopt_run(options, *finished, out_);
   if (train_.empty()) train::refuse("--train is missing (--help tells more)");
   model_.check();
+  if (!valid_.empty() && hold_out_ != Training().hold_out_) train::refuse("--hold-out is of no use with --valid");
   if (training_.monitor != "loss" && training_.monitor != "accuracy") {
     train::refuse("--monitor {} is not told of a language model; there are loss and accuracy", training_.monitor);
   }
@@ -90,7 +92,7 @@ int Training::run(train::OptionTable& options) {
   if (finished) {
     train::check_same_run(*finished, identity, out_);
     if (!run_.quiet) fmt::print("the run in {} is complete\n", out_);
-    if (run_.json) fmt::print("{}\n", nlohmann::ordered_json{{"ending", "complete"}, {"out", out_}}.dump());
+    if (run_.json) fmt::print("{}\n", train::json_text(nlohmann::ordered_json{{"ending", "complete"}, {"out", out_}}));
     return train::ExitStatus::success;
   }
 

@@ -83,7 +83,7 @@ TEST(TextDataset, RefusesWhatItCannotUse) {
   EXPECT_EQ(error("label,text\n1,a\n", {{"txt"}, ""}), "a.csv: no column \"txt\"; it has \"label\", \"text\"");
   EXPECT_EQ(error("label,text\n1,a\n", {{}, "class"}), "a.csv: no column \"class\"; it has \"label\", \"text\"");
   EXPECT_EQ(error("label,text\n1,a\n", {{"2"}, ""}), "a.csv: no column \"2\"; it has \"label\", \"text\"");
-  EXPECT_EQ(error("text\na\n"), "a.csv: no column is left for the text; it has only \"text\"");
+  EXPECT_EQ(error("text\na\n"), "a.csv: no column is left for the label; it has only \"text\"");
   EXPECT_EQ(error("a,b\n1,2\n", {{"a", "b"}, ""}), "a.csv: no column is left for the label; it has only \"a\", \"b\"");
   EXPECT_EQ(error("label,text\n"), "a.csv: no rows below the header");
   EXPECT_EQ(error("label,text\n1,a\n,b\n"), "a.csv:3: the label is empty");

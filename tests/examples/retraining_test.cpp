@@ -42,7 +42,7 @@ class TextFolder : public testing::Test {
 };
 
 TEST_F(TextFolder, ARunThatFailsInItsFirstEpochLeavesTheModelOfBefore) {
-  const Words bad{"--lr", "1e6", "--clip", "0", "--optimizer", "sgd"};
+  const Words bad{"--lr", "1e6", "--clip", "0", "--optimizer", "sgd", "--weight-decay", "1e9"};
   ASSERT_EQ(classify(train_into("model")).status, 0);
   expect_refused(TEXT_CLASSIFIER, train_into("model", bad + Words{"--quiet"}), "text_classifier: the loss became ",
                  folder / "");
