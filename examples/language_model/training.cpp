@@ -175,16 +175,15 @@ int Training::run(train::OptionTable& options) {
   progress.line(
       fmt::format("model in {}, report in {}, {:.1f} s", out_, (fs::path(out_) / "report.html").string(), seconds));
   if (run_.json) {
-    fmt::print("{}\n", nlohmann::ordered_json{{"characters", score.examples},
-                                              {"loss", score.loss},
-                                              {"accuracy", score.accuracy},
-                                              {"epochs", trainer.history().size()},
-                                              {"best_epoch", trainer.best_epoch()},
-                                              {"steps", trainer.steps()},
-                                              {"ending", train::name(ending)},
-                                              {"seconds", seconds},
-                                              {"out", out_}}
-                           .dump());
+    fmt::print("{}\n", train::json_text(nlohmann::ordered_json{{"characters", score.examples},
+                                                               {"loss", score.loss},
+                                                               {"accuracy", score.accuracy},
+                                                               {"epochs", trainer.history().size()},
+                                                               {"best_epoch", trainer.best_epoch()},
+                                                               {"steps", trainer.steps()},
+                                                               {"ending", train::name(ending)},
+                                                               {"seconds", seconds},
+                                                               {"out", out_}}));
   }
   return ending == train::Ending::interrupted ? train::ExitStatus::interrupted : train::ExitStatus::success;
 }
