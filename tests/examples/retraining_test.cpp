@@ -2,6 +2,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <cstring>
+
 #include "refusal.h"
 #include "text_classifier.h"
 #include "trainers.h"
@@ -92,6 +94,17 @@ TEST_F(TextFolder, WhatCannotBePrintedOrReadIsAnError) {
   const Finished folder_in = in_shell("</");
   EXPECT_EQ(folder_in.status, 2);
   EXPECT_EQ(folder_in.error, "standard input: cannot read: Is a directory\n");
+}
+
+TEST_F(TextFolder, AProbabilityThatIsNoNumberIsAnError) {
+  ASSERT_EQ(classify(train_into("model")).status, 0);
+  std::string weights = read_back(folder / "model/model.safetensors");
+  uint64_t header = 0;
+  std::memcpy(&header, weights.data(), sizeof header);
+  std::fill(weights.begin() + 8 + static_cast<ptrdiff_t>(header), weights.end(), '\xff');
+  folder.write("model/model.safetensors", weights);
+  expect_refused(TEXT_CLASSIFIER, {"predict", "--model", folder / "model", "hi"},
+                 "\"hi\": what the model makes of it is no number", folder / "");
 }
 
 TEST_F(TextFolder, ControlCharactersOfLabelsAndTextsAreNotPrinted) {
