@@ -21,7 +21,7 @@ Device default_device(Caller caller) {
   try {
     return Device::parse(name, caller);
   } catch (const DeviceError& error) {
-    raise<DeviceError>(caller, "FOVEA_DEVICE: {}", error.what());
+    throw DeviceError(std::string("FOVEA_DEVICE: ") + error.what());  // which names the caller
   }
 }
 

@@ -32,11 +32,12 @@ void add(AudioDataset& set, std::string_view bytes, std::string name) {
 /// Adds the chosen recordings of a folder or an archive and returns their paths in there.
 std::vector<std::string> add_all(AudioDataset& set, const ExampleSource& source) {
   std::vector<std::string> paths, contents, chosen;
-  const bool archive = !fs::is_directory(source.path);
+  const bool archive = !is_folder(source.path);
   if (archive) {
     TarReader reader(source.path);
     size_t size = 0;
     while (std::optional<TarEntry> entry = reader.next(".wav")) {
+      if (is_hidden(entry->name)) continue;
       size += entry->content.size();
       if (size > most_archive_bytes) fail(source.path, "holds more than {} bytes", most_archive_bytes);
       paths.push_back(std::move(entry->name));
@@ -93,7 +94,7 @@ AudioDataset load_unlabelled_audio(std::span<const std::string> sources, AudioFo
   AudioDataset set{.form = form, .recordings = {}, .labels = {}, .names = {}};
   for (const std::string& source : sources) {
     const ExampleSource parsed = ExampleSource::parse(source);
-    if (fs::is_directory(parsed.path) || is_archive(parsed.path)) {
+    if (is_folder(parsed.path) || is_archive(parsed.path)) {
       add_all(set, parsed);
     } else {
       if (!parsed.selection.empty()) fail(source, "a WAVE file is one recording: there is nothing to choose");

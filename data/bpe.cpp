@@ -11,6 +11,9 @@ BpeTokenizer::BpeTokenizer(std::vector<std::string> tokens, std::vector<Pair> me
                            BpeOptions options, Caller caller)
     : tokens_(std::move(tokens)), merges_(std::move(merges)), added_(std::move(added)), options_(std::move(options)) {
   for (const AddedToken& each : added_) {
+    if (each.normalized && options_.words.lower_case) {
+      raise<ValueError>(caller, "BpeTokenizer: \"{}\" is normalized, but not made lower case", each.text);
+    }
     if (each.id < 0 || each.text.empty()) raise<ValueError>(caller, "BpeTokenizer: an added token of id {}", each.id);
     if (static_cast<size_t>(each.id) >= tokens_.size()) tokens_.resize(static_cast<size_t>(each.id) + 1);
     std::string& place = tokens_[static_cast<size_t>(each.id)];
@@ -35,7 +38,7 @@ BpeTokenizer::BpeTokenizer(std::vector<std::string> tokens, std::vector<Pair> me
     both = token(left, caller) + token(right, caller);
     const auto found = ids_.find(both);
     if (found == ids_.end()) raise<ValueError>(caller, "BpeTokenizer: merge {} makes \"{}\", no token", rank, both);
-    joined_.emplace(key(left, right), Joined{static_cast<int32_t>(rank), found->second});
+    joined_[key(left, right)] = {static_cast<int32_t>(rank), found->second};
   }
   if (options_.unknown.empty()) return;
   unknown_ = id(options_.unknown);
@@ -59,11 +62,12 @@ const BpeTokenizer::Joined* BpeTokenizer::joined(int32_t left, int32_t right) co
   return found == joined_.end() ? nullptr : &found->second;
 }
 
-/// The longest added token that stands there.
-const AddedToken* BpeTokenizer::added_at(std::string_view text, size_t position) const {
+/// The longest added token of a kind that stands there.
+const AddedToken* BpeTokenizer::added_at(std::string_view text, size_t position, bool normalized) const {
   const AddedToken* longest = nullptr;
   for (const AddedToken& each : added_) {
-    if (text.substr(position).starts_with(each.text) && (!longest || each.text.size() > longest->text.size())) {
+    if (each.normalized == normalized && text.substr(position).starts_with(each.text) &&
+        (!longest || each.text.size() > longest->text.size())) {
       longest = &each;
     }
   }
@@ -150,18 +154,21 @@ std::vector<BpeTokenizer::Piece> BpeTokenizer::pieces(std::string_view text) con
     split_for_bpe(text, {begin, end}, options_.words, words);
     for (size_t i = 0; i < words.size(); ++i) add_word(words, i, out);
   };
-  size_t begin = 0;
-  for (size_t i = 0; !added_.empty() && i < text.size();) {
-    const AddedToken* found = added_at(text, i);
-    if (!found) {
-      ++i;
-      continue;
+  // Takes the added tokens of a kind out of a part of the text, and hands on what they leave.
+  const auto take_added = [&](size_t begin, size_t end, bool normalized, const auto& rest) {
+    for (size_t i = begin; !added_.empty() && i < end;) {
+      const AddedToken* found = added_at(text.substr(0, end), i, normalized);
+      if (!found) {
+        ++i;
+        continue;
+      }
+      rest(begin, i);
+      out.push_back({found->id, {i, i + found->text.size()}});
+      begin = i += found->text.size();
     }
-    split(begin, i);
-    out.push_back({found->id, {i, i + found->text.size()}});
-    begin = i += found->text.size();
-  }
-  split(begin, text.size());
+    rest(begin, end);
+  };
+  take_added(0, text.size(), false, [&](size_t begin, size_t end) { take_added(begin, end, true, split); });
   return out;
 }
 
@@ -181,23 +188,25 @@ std::vector<int32_t> BpeTokenizer::encode(std::string_view text) const {
 }
 
 std::string BpeTokenizer::decode(std::span<const int32_t> ids, bool skip_special, Caller caller) const {
-  const bool bytes = options_.words.split == BpeSplit::byte_level;
-  std::string out;
+  const bool byte_level = options_.words.split == BpeSplit::byte_level;
+  std::string out, bytes;
   for (const int32_t id : ids) {
     const std::string& text = token(id, caller);
     const auto added = std::find_if(added_.begin(), added_.end(), [&](const AddedToken& a) { return a.id == id; });
-    if (added != added_.end() && added->special && skip_special) continue;
-    if (!bytes) {
+    if (text.empty() || (added != added_.end() && added->special && skip_special)) continue;
+    if (!byte_level) {
       if (!out.empty()) out += ' ';
       out += text;
-    } else if (added != added_.end()) {
-      out += text;
-    } else {
-      for (size_t i = 0; i < text.size();) {
-        const int byte = byte_of_character(decode_utf8(text, i));
-        if (byte >= 0) out += static_cast<char>(byte);
-      }
+      continue;
     }
+    bytes.clear();
+    bool all_bytes = true;
+    for (size_t i = 0; all_bytes && i < text.size();) {
+      const int byte = byte_of_character(decode_utf8(text, i));
+      all_bytes = byte >= 0;
+      if (all_bytes) bytes += static_cast<char>(byte);
+    }
+    out += all_bytes ? bytes : text;
   }
   return replace_invalid_utf8(out);
 }

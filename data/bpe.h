@@ -17,7 +17,8 @@ namespace fovea::data {
 struct AddedToken {
   std::string text;
   int32_t id = 0;
-  bool special = true;  // decode may leave it out
+  bool special = true;      // decode may leave it out
+  bool normalized = false;  // found only in what those leave that are not
 };
 
 struct BpeOptions {
@@ -44,14 +45,14 @@ class BpeTokenizer final : public Tokenizer {
   using Pair = std::pair<int32_t, int32_t>;
 
   /// tokens[i] is that of id i, empty where there is none. Throws ValueError where a pair's parts, or both together,
-  /// are no tokens.
+  /// are no tokens; of a pair that stands there twice the last place counts.
   BpeTokenizer(std::vector<std::string> tokens, std::vector<Pair> merges, std::vector<AddedToken> added,
                BpeOptions options = {}, Caller caller = {});
 
   /// Learns from texts. The same texts give the same tokens as the package's BpeTrainer.
   static BpeTokenizer train(std::span<const std::string> texts, const BpeTrainingOptions& options = {},
                             Caller caller = {});
-  /// Reads a tokenizer.json. Throws DataError where it is not one, or asks for what is not built here.
+  /// Reads a tokenizer.json. Throws DataError where it is not one, or would give a text other ids than are given here.
   static BpeTokenizer load(const std::string& path);
   /// Throws DataError.
   void save(const std::string& path) const;
@@ -64,8 +65,8 @@ class BpeTokenizer final : public Tokenizer {
   std::string name() const override { return "bpe"; }
 
   std::vector<int32_t> encode(std::string_view text) const;
-  /// The text of ids: of byte_level as it was (bytes that are no UTF-8 become U+FFFD), of whitespace the tokens with
-  /// spaces between them. Throws IndexError.
+  /// The text of ids: of byte_level as it was (bytes that are no UTF-8 become U+FFFD; a token with a character that
+  /// stands for no byte is its own text), of whitespace the tokens with spaces between them. Throws IndexError.
   std::string decode(std::span<const int32_t> ids, bool skip_special = true, Caller caller = {}) const;
 
   /// How many ids there are, those without a token counted too.
@@ -88,7 +89,7 @@ class BpeTokenizer final : public Tokenizer {
     return uint64_t{static_cast<uint32_t>(left)} << 32 | static_cast<uint32_t>(right);
   }
   const Joined* joined(int32_t left, int32_t right) const;
-  const AddedToken* added_at(std::string_view text, size_t position) const;
+  const AddedToken* added_at(std::string_view text, size_t position, bool normalized) const;
   std::vector<Piece> pieces(std::string_view text) const;
   void add_word(const BpeWords& words, size_t word, std::vector<Piece>& out) const;
   void join(std::vector<Piece>& word) const;

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "fovea/data/bpe.h"
@@ -14,13 +15,19 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr int32_t most_ids = 1 << 24;
+constexpr int64_t most_ids = 1 << 24;
 constexpr size_t most_bytes = size_t{1} << 28;
 
 /// Reads members and says of each that does not fit which one it is.
 class Reader {
  public:
-  explicit Reader(std::string path) : path_(std::move(path)) {}
+  /// `whole` is what the file holds.
+  Reader(std::string path, const Json& whole) : path_(std::move(path)) {
+    const auto count = [](const Json& list) { return static_cast<int64_t>(list.size()); };
+    const int64_t entries = count(member(member(whole, "model"), "vocab")) + count(member(whole, "added_tokens"));
+    // A few ids may lie free, but a file of a few tokens shall not take memory for millions.
+    ids_ = std::min(most_ids, std::max(int64_t{1} << 16, 4 * entries));
+  }
 
   template <class... Args>
   [[noreturn]] void refuse(fmt::format_string<Args...> format, Args&&... args) const {
@@ -47,14 +54,14 @@ class Reader {
   }
   int32_t id(const Json& value, const std::string& what) const {
     if (!value.is_number_integer()) refuse("the id of {} is not a whole number", what);
-    if (value.is_number_unsigned() ? value.get<uint64_t>() >= most_ids : value.get<int64_t>() < 0) {
-      refuse("the id of {} is not from 0 to {}", what, most_ids - 1);
+    if (value.is_number_unsigned() ? value.get<uint64_t>() >= static_cast<uint64_t>(ids_) : value.get<int64_t>() < 0) {
+      refuse("the id of {} is not from 0 to {}", what, ids_ - 1);
     }
     return value.get<int32_t>();
   }
   void need_plain(const Json& object, const char* name) const {
     const Json& value = member(object, name);
-    const bool plain = value.is_null() || value == "" || value == false;
+    const bool plain = value.is_null() || value == "" || value == false || value == 0;
     if (!plain) refuse("{} {} is not supported", name, value.dump());
   }
 
@@ -62,7 +69,24 @@ class Reader {
 
  private:
   std::string path_;
+  int64_t ids_;
 };
+
+/// Whether a post_processor leaves a text's ids as they are.
+bool adds_nothing(const Reader& reader, const Json& processor) {
+  if (processor.is_null()) return true;
+  const std::string type = processor.is_object() ? reader.text(processor, "type") : "";
+  if (type == "Sequence") {
+    const Json& steps = Reader::member(processor, "processors");
+    return steps.is_array() &&
+           std::all_of(steps.begin(), steps.end(), [&](const Json& step) { return adds_nothing(reader, step); });
+  }
+  if (type == "TemplateProcessing") {
+    const Json& single = Reader::member(processor, "single");
+    return single.is_array() && single.size() == 1 && single[0].contains("Sequence");
+  }
+  return type == "ByteLevel";
+}
 
 bool lower_case(const Reader& reader, const Json& normalizer) {
   if (normalizer.is_null()) return false;
@@ -141,7 +165,8 @@ std::vector<AddedToken> added_of(const Reader& reader, const Json& list, bool no
     token.id = reader.id(Reader::member(each, "id"), in_quotes(token.text));
     token.special = reader.flag(each, "special", false);
     for (const char* name : {"single_word", "lstrip", "rstrip"}) reader.need_plain(each, name);
-    if (normalizes && reader.flag(each, "normalized", !token.special)) {
+    token.normalized = reader.flag(each, "normalized", !token.special);
+    if (normalizes && token.normalized) {
       reader.refuse("the added token {} is normalized, which is not supported beside a normalizer",
                     in_quotes(token.text));
     }
@@ -153,17 +178,22 @@ std::vector<AddedToken> added_of(const Reader& reader, const Json& list, bool no
 }  // namespace
 
 BpeTokenizer BpeTokenizer::load(const std::string& path) {
-  const Reader reader(path);
   const std::string text = read_file(path, most_bytes);
   if (const size_t bad = find_invalid_utf8(text); bad != std::string::npos) fail(path, "byte {} is not UTF-8", bad + 1);
   const Json whole = parse_json<Json>(path, text);
   const Json& model = whole.is_object() ? Reader::member(whole, "model") : whole;
   if (!whole.is_object() || !model.is_object()) fail(path, "not a tokenizer: it has no model");
+  const Reader reader(path, whole);
   // Older files do not name the kind.
   const std::string type = model.contains("type") ? reader.text(model, "type") : "BPE";
   if (type != "BPE") fail(path, "a tokenizer of the kind {}; BPE is supported", in_quotes(type));
-  for (const char* name : {"continuing_subword_prefix", "end_of_word_suffix", "byte_fallback"}) {
+  for (const char* name : {"continuing_subword_prefix", "end_of_word_suffix", "byte_fallback", "dropout"}) {
     reader.need_plain(model, name);
+  }
+  for (const char* name : {"truncation", "padding"}) reader.need_plain(whole, name);
+  if (const Json& processor = Reader::member(whole, "post_processor"); !adds_nothing(reader, processor)) {
+    reader.refuse("the post_processor {} is not supported: it adds tokens",
+                  in_quotes(processor.is_object() ? reader.text(processor, "type") : ""));
   }
   BpeOptions options{.words = words_of(reader, Reader::member(whole, "pre_tokenizer")),
                      .unknown = reader.text(model, "unk_token"),
@@ -191,7 +221,7 @@ void BpeTokenizer::save(const std::string& path) const {
                      {"single_word", false},
                      {"lstrip", false},
                      {"rstrip", false},
-                     {"normalized", false},
+                     {"normalized", each.normalized},
                      {"special", each.special}});
   }
   Json vocabulary = Json::object(), merges = Json::array();

@@ -31,7 +31,7 @@ class ByteCursor {
   int64_t position() const { return static_cast<int64_t>(position_); }
   int64_t left() const { return static_cast<int64_t>(bytes_.size() - position_); }
 
-  /// The next `count` bytes. Throws DataError "... ends early; `what` would follow".
+  /// The next `count` bytes. Throws DataError "the file ends early, within its `what`".
   std::string_view take(int64_t count, std::string_view what) {
     if (count < 0 || count > left()) {
       fail_at_byte(name_, static_cast<int64_t>(bytes_.size()), "the file ends early, within its {}", what);

@@ -74,9 +74,13 @@ bool CsvReader::read_record() {
 
 void CsvReader::skip_lines(int64_t count) {
   for (; count > 0 && !at_end(0); --count) {
-    size_t end = 0;
-    while (!at_end(end) && window_.data()[end] != '\n') ++end;
-    window_.consume(at_end(end) ? end : end + 1);
+    // Given up as they come: such a line may be of any length.
+    bool ended = false;
+    while (!ended && !at_end(0)) {
+      const void* end = std::memchr(window_.data(), '\n', window_.size());
+      ended = end != nullptr;
+      window_.consume(ended ? static_cast<size_t>(static_cast<const char*>(end) - window_.data()) + 1 : window_.size());
+    }
     ++line_;
   }
 }
@@ -101,9 +105,7 @@ size_t CsvReader::read_plain(size_t position) {
     const char* data = window_.data();
     const size_t size = window_.size();
     while (position < size && !ends_plain_[static_cast<unsigned char>(data[position])]) ++position;
-    if (position < size) break;
-    check_length(line_ + breaks_);
-  } while (window_.extend());
+  } while (position == window_.size() && extend(line_ + breaks_));
   if (position < window_.size() && window_.data()[position] == '"') {
     fail_at(path(), line_ + breaks_, "a quote inside a field that is not quoted");
   }
@@ -125,8 +127,7 @@ size_t CsvReader::read_quoted(size_t position) {
     const void* quote = std::memchr(window_.data() + position, '"', window_.size() - position);
     if (!quote) {
       position = window_.size();
-      check_length(opened);
-      if (!window_.extend()) fail_at(path(), opened, "a quote opens here and is never closed");
+      if (!extend(opened)) fail_at(path(), opened, "a quote opens here and is never closed");
       continue;
     }
     position = static_cast<size_t>(static_cast<const char*>(quote) - window_.data());
@@ -150,12 +151,12 @@ size_t CsvReader::read_quoted(size_t position) {
   return position;
 }
 
-bool CsvReader::at_end(size_t position) { return position >= window_.size() && !window_.extend(); }
-
-void CsvReader::check_length(int64_t line) const {
+/// Reads more of the record, which goes on in `line`; false at the end of the file.
+bool CsvReader::extend(int64_t line) {
   if (window_.too_long()) {
     fail_at(path(), line, "the record that goes on here is longer than {} MiB", TextWindow::longest_record >> 20);
   }
+  return window_.extend();
 }
 
 void CsvReader::check_record() const {

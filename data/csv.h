@@ -31,8 +31,8 @@ class CsvReader final : public TableReader {
   void skip_blank_lines();
   size_t read_plain(size_t position);
   size_t read_quoted(size_t position);
-  bool at_end(size_t position);
-  void check_length(int64_t line) const;
+  bool extend(int64_t line);
+  bool at_end(size_t position) { return position >= window_.size() && !extend(line_ + breaks_); }
   void check_record() const;
   std::string_view text(Field field) const { return {base_ + field.begin, field.end - field.begin}; }
 

@@ -8,6 +8,7 @@
 
 #include "fovea/data/file_error.h"
 #include "fovea/data/unicode.h"
+#include "fovea/data/utf8.h"
 
 namespace fovea::data {
 namespace {
@@ -25,6 +26,11 @@ bool is_number(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
 }
 
+/// Paths become the names of classes and examples, which are written into JSON.
+void check_path(const std::string& path) {
+  if (find_invalid_utf8(path) != std::string::npos) fail(replace_invalid_utf8(path), "the path is not UTF-8");
+}
+
 /// A bound of a range; `otherwise` where it is left out.
 int64_t bound(std::string_view text, int64_t otherwise, const ExampleSource& source) {
   int64_t value = otherwise;
@@ -38,6 +44,7 @@ int64_t bound(std::string_view text, int64_t otherwise, const ExampleSource& sou
 }  // namespace
 
 ExampleSource ExampleSource::parse(const std::string& text) {
+  check_path(text);
   if (exists(text) || !text.ends_with(']')) return {.path = text, .selection = {}};
   for (size_t open = text.find('['); open != std::string::npos; open = text.find('[', open + 1)) {
     const std::string path = text.substr(0, open);
@@ -82,6 +89,13 @@ std::vector<size_t> ExampleSource::of(const std::vector<std::string>& names) con
   return chosen;
 }
 
+bool is_folder(const std::string& path) {
+  std::error_code error;
+  const fs::file_status status = fs::status(path, error);
+  if (!fs::status_known(status)) fail(path, "cannot be read: {}", error.message());
+  return fs::is_directory(status);
+}
+
 std::vector<std::string> files_below(const std::string& folder, std::string_view ending) {
   std::vector<std::string> found;
   std::error_code error;
@@ -89,13 +103,28 @@ std::vector<std::string> files_below(const std::string& folder, std::string_view
   for (; !error && entries != fs::recursive_directory_iterator(); entries.increment(error)) {
     const std::string name = entries->path().lexically_relative(folder).string();
     std::error_code ignored;
+    if (is_hidden(name)) {
+      entries.disable_recursion_pending();
+      continue;
+    }
     if (!ends_in(name, ending) || entries->is_directory(ignored)) continue;
+    if (entries->is_other(ignored)) fail(entries->path().string(), "is not a regular file");
+    check_path(entries->path());
     if (found.size() == most_files) fail(folder, "holds more than {} files", most_files);
     found.push_back(name);
   }
   if (error) fail(folder, "cannot be read: {}", error.message());
   std::sort(found.begin(), found.end());
   return found;
+}
+
+bool is_hidden(std::string_view path) {
+  while (!path.empty()) {
+    const std::string_view part = path.substr(0, path.find('/'));
+    if (part == "__MACOSX" || (part.starts_with('.') && part != "." && part != "..")) return true;
+    path.remove_prefix(std::min(path.size(), part.size() + 1));
+  }
+  return false;
 }
 
 bool ends_in(std::string_view name, std::string_view ending) {

@@ -18,7 +18,7 @@ struct ExampleSource {
   std::string selection;  // what stands in the brackets; empty: all
 
   /// Splits a command line's word. One that names an existing file or folder as a whole has no selection. Throws
-  /// DataError where there is neither.
+  /// DataError where there is neither, or the word is not UTF-8.
   static ExampleSource parse(const std::string& text);
 
   /// The word again.
@@ -32,9 +32,16 @@ struct ExampleSource {
   std::vector<size_t> of(const std::vector<std::string>& names) const;
 };
 
-/// The files below a folder whose names end in `ending` (".png", in any case), as paths from there, sorted. Throws
-/// DataError where a folder cannot be read or holds more than ten million.
+/// Whether there is a folder of that name. Throws DataError where that cannot be told.
+bool is_folder(const std::string& path);
+
+/// The files below a folder whose names end in `ending` (".png", in any case) and are not hidden, as paths from there,
+/// sorted. Throws DataError where a folder cannot be read or holds more than ten million, a path is not UTF-8 or a file
+/// not a regular one.
 std::vector<std::string> files_below(const std::string& folder, std::string_view ending);
+
+/// Whether the name of a file or of a folder above it begins with a dot, or is of what macOS adds to archives: no data.
+bool is_hidden(std::string_view path);
 
 /// Whether `name` ends in `ending`, in any case of ASCII letters.
 bool ends_in(std::string_view name, std::string_view ending);

@@ -34,36 +34,33 @@ std::vector<Covered> cover(int64_t old_size, int64_t new_size) {
   return all;
 }
 
-/// One axis resized: from [outer, old, inner] to [outer, new, inner].
-std::vector<float> resize_axis(const std::vector<float>& from, int64_t outer, int64_t old_size, int64_t inner,
-                               const std::vector<Covered>& covered) {
-  const auto new_size = static_cast<int64_t>(covered.size());
-  std::vector<float> to(static_cast<size_t>(outer * new_size * inner), 0.0f);
-  for (int64_t o = 0; o < outer; ++o) {
-    for (int64_t i = 0; i < new_size; ++i) {
-      float* row = to.data() + (o * new_size + i) * inner;
-      const Covered& each = covered[static_cast<size_t>(i)];
-      const float* source = from.data() + (o * old_size + each.first) * inner;
-      for (const float weight : each.weights) {
-        for (int64_t k = 0; k < inner; ++k) row[k] += weight * source[k];
-        source += inner;
-      }
-    }
-  }
-  return to;
-}
-
 }  // namespace
 
 Image resize(const Image& image, int64_t height, int64_t width) {
   if (height < 1 || width < 1) raise<ValueError>({}, "resize: an image of {} x {}", height, width);
   if (height == image.height && width == image.width) return image;
-  std::vector<float> values(image.pixels.begin(), image.pixels.end());
-  values = resize_axis(values, image.channels, image.height, image.width, cover(image.height, height));
-  values = resize_axis(values, image.channels * height, image.width, 1, cover(image.width, width));
+  const std::vector<Covered> rows = cover(image.height, height), columns = cover(image.width, width);
   Image out{image.channels, height, width, {}};
-  out.pixels.reserve(values.size());
-  for (const float value : values) out.pixels.push_back(static_cast<uint8_t>(std::clamp(value, 0.0f, 255.0f) + 0.5f));
+  out.pixels.reserve(static_cast<size_t>(image.channels * height * width));
+  // A new row of old pixels at a time: all of them as floats would take four times what the picture does.
+  const auto old_width = static_cast<size_t>(image.width);
+  std::vector<float> row(old_width);
+  for (int64_t channel = 0; channel < image.channels; ++channel) {
+    for (const Covered& above : rows) {
+      std::fill(row.begin(), row.end(), 0.0f);
+      const uint8_t* source = image.pixels.data() + (channel * image.height + above.first) * image.width;
+      for (const float weight : above.weights) {
+        for (size_t k = 0; k < old_width; ++k) row[k] += weight * source[k];
+        source += old_width;
+      }
+      for (const Covered& beside : columns) {
+        float value = 0;
+        const float* from = row.data() + beside.first;
+        for (const float weight : beside.weights) value += weight * *from++;
+        out.pixels.push_back(static_cast<uint8_t>(std::clamp(value, 0.0f, 255.0f) + 0.5f));
+      }
+    }
+  }
   return out;
 }
 

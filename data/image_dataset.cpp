@@ -80,7 +80,7 @@ std::string_view ImageDataset::bytes(int64_t example) const {
 ImageDataset load_images(const std::string& source, ImageForm form) {
   const ExampleSource parsed = ExampleSource::parse(source);
   Collector collector(form);
-  if (fs::is_directory(parsed.path)) {
+  if (is_folder(parsed.path)) {
     add_labelled_folder(parsed, collector);
   } else {
     add_labelled_array(parsed, collector);
@@ -92,7 +92,7 @@ ImageDataset load_unlabelled_images(std::span<const std::string> sources, ImageF
   Collector collector(form);
   for (const std::string& source : sources) {
     const ExampleSource parsed = ExampleSource::parse(source);
-    if (fs::is_directory(parsed.path)) {
+    if (is_folder(parsed.path)) {
       const std::vector<std::string> files = files_below(parsed.path, ".png");
       if (files.empty()) fail(parsed.path, "no .png file stands in it");
       for (const size_t i : parsed.of(files)) {
@@ -113,22 +113,6 @@ ImageDataset decode_images(std::span<const std::string> files, ImageForm form) {
   Collector collector(form);
   for (const std::string& bytes : files) collector.add(decode_png(bytes, "picture"), "picture");
   return std::move(collector.set());
-}
-
-std::vector<int32_t> label_ids(std::span<const std::string> example_labels, std::span<const std::string> example_names,
-                               const Labels& labels) {
-  std::vector<int32_t> ids;
-  ids.reserve(example_labels.size());
-  for (size_t i = 0; i < example_labels.size(); ++i) {
-    const auto id = labels.find(example_labels[i]);
-    if (!id) {
-      const std::string* names = labels.names().data();
-      fail(example_names[i], "unknown label {}; the classes are {}", in_quotes(example_labels[i]),
-           list_in_quotes(names, names + labels.names().size()));
-    }
-    ids.push_back(*id);
-  }
-  return ids;
 }
 
 }  // namespace fovea::data

@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "fovea/data/image.h"
-#include "fovea/data/vocabulary.h"
 
 namespace fovea::data {
 
@@ -32,8 +31,8 @@ struct ImageDataset {
   std::string_view bytes(int64_t example) const;
 };
 
-/// Reads labelled pictures from `source` (see ExampleSource): a folder with one folder of PNG files for each class, or an
-/// IDX or npy file with its labels beside it (see load_labels_beside); each file also gzip. Throws DataError.
+/// Reads labelled pictures from `source` (see ExampleSource): a folder with one folder of PNG files for each class, or
+/// an IDX or npy file with its labels beside it (see load_labels_beside); each file also gzip. Throws DataError.
 ImageDataset load_images(const std::string& source, ImageForm form = {});
 
 /// Reads pictures without labels: each source is a PNG file, a folder of them or an IDX or npy file.
@@ -41,9 +40,5 @@ ImageDataset load_unlabelled_images(std::span<const std::string> sources, ImageF
 
 /// Pictures of PNG files' bytes.
 ImageDataset decode_images(std::span<const std::string> files, ImageForm form = {});
-
-/// The class ids of examples. Throws DataError that names an example whose label is not in `labels`.
-std::vector<int32_t> label_ids(std::span<const std::string> example_labels, std::span<const std::string> example_names,
-                               const Labels& labels);
 
 }  // namespace fovea::data

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "fovea/data/file_error.h"
 
@@ -18,6 +19,7 @@ class JsonlReader::Fields {
     for (size_t i = 0; i < keys.size(); ++i) slots_.emplace(keys[i], i);
     values_.resize(keys.size());
     gathering_ = false;
+    gathered_.clear();
   }
 
   void begin_line() {
@@ -43,7 +45,12 @@ class JsonlReader::Fields {
   bool boolean(bool is) { return value(std::string(is ? "true" : "false")); }
   bool number_integer(int64_t number) { return value(std::to_string(number)); }
   bool number_unsigned(uint64_t number) { return value(std::to_string(number)); }
-  bool number_float(double, const std::string& digits) { return value(std::string(digits)); }
+  bool number_float(double, std::string digits) {
+    // The parser puts the locale's decimal point in.
+    const size_t point = digits.find_first_not_of("+-0123456789eE");
+    if (point != std::string::npos) digits[point] = '.';
+    return value(std::move(digits));
+  }
   bool string(std::string& text) {
     if (depth_ == 1 && slot_ != none && text.find('\0') != std::string::npos) {
       return refuse(fmt::format("field {} holds a NUL character", in_quotes(keys_[slot_])));
@@ -58,7 +65,7 @@ class JsonlReader::Fields {
   bool key(std::string& name) {
     if (depth_ != 1) return true;
     if (gathering_) {
-      if (std::find(keys_.begin(), keys_.end(), name) != keys_.end()) return twice(name);
+      if (!gathered_.insert(name).second) return twice(name);
       keys_.push_back(std::move(name));
       return true;
     }
@@ -103,6 +110,7 @@ class JsonlReader::Fields {
   }
 
   bool gathering_ = true;
+  std::unordered_set<std::string> gathered_;  // the keys once more
   std::vector<std::string> keys_;
   std::unordered_map<std::string, size_t> slots_;
   std::vector<std::string> values_;

@@ -11,11 +11,14 @@ namespace {
 
 constexpr uint64_t tag = 0x6d6978;  // so that these numbers are not those of another augmentation
 
-/// Beta(alpha, alpha) by Jöhnk's method (1964).
+/// Beta(alpha, alpha) by Jöhnk's method (1964): x / (x + y) of x = u^(1/alpha) and y = v^(1/alpha) where they are at
+/// most 1 together. In logarithms, since both are 0 in double where alpha is small.
 double draw_beta(double alpha, RandomStream& random) {
   while (true) {
-    const double x = std::pow(random.uniform(), 1 / alpha), y = std::pow(random.uniform(), 1 / alpha);
-    if (x + y > 0 && x + y <= 1) return x / (x + y);
+    const double u = std::log(random.uniform()), v = std::log(random.uniform());
+    const double apart = (v - u) / alpha;  // log(y / x)
+    const double sum = std::max(u, v) / alpha + std::log1p(std::exp(-std::abs(apart)));
+    if (sum <= 0) return 1 / (1 + std::exp(apart));
   }
 }
 

@@ -1,5 +1,6 @@
 #include "fovea/data/npy.h"
 
+#include <algorithm>
 #include <charconv>
 #include <limits>
 #include <vector>
@@ -182,14 +183,17 @@ Tensor parse_npy(std::string_view bytes, std::string_view name) {
                                       : cursor.number<uint32_t>(std::endian::little, "header");
   const int64_t begin = cursor.position();
   const Header header = HeaderReader(cursor.take(length, "header"), name, begin).read();
-  int64_t size = item_size(header.descr);
+  int64_t size = item_size(header.descr), extent = size;
   if (size == 0) {
     fail(name, "elements of the type {}; numbers and bool can be read", in_quotes(header.descr));
   }
   for (const int64_t axis : header.shape) {
-    if (axis > 0 && size > static_cast<int64_t>(most_npy_bytes) / axis) {
+    // A size of 0 must not hide that the others are too large for the strides of a tensor.
+    const int64_t at_least_one = std::max(axis, int64_t{1});
+    if (extent > static_cast<int64_t>(most_npy_bytes) / at_least_one) {
       fail(name, "the array would take more than {} bytes", most_npy_bytes);
     }
+    extent *= at_least_one;
     size *= axis;
   }
   const std::string_view content = cursor.take(size, "elements");

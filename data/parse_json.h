@@ -6,10 +6,15 @@
 
 namespace fovea::data {
 
-/// Json::parse(text), Json being one of nlohmann's kinds. Throws DataError that begins with `path`, and names the line of
-/// what is not JSON.
+/// Throws DataError with the line where `text` is nested more deeply than any file of ours: what copies, compares or
+/// writes a JSON value takes stack for each level.
+void check_json_depth(std::string_view path, std::string_view text);
+
+/// Json::parse(text), Json being one of nlohmann's kinds. Throws DataError that begins with `path`, and names the line
+/// of what is not JSON or nested too deeply.
 template <class Json>
 Json parse_json(std::string_view path, std::string_view text) {
+  check_json_depth(path, text);
   try {
     return Json::parse(text.begin(), text.end());
   } catch (const typename Json::parse_error& error) {

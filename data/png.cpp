@@ -10,7 +10,7 @@ namespace fovea::data {
 namespace {
 
 constexpr size_t most_file_bytes = size_t{1} << 28;
-constexpr uint32_t most_pixels = uint32_t{1} << 26;
+constexpr uint32_t most_pixels = uint32_t{1} << 25;  // those of an 8K screen; a file of 100 kB may claim as many
 
 /// libpng's picture, freed at the end.
 struct PngImage {

@@ -45,7 +45,8 @@ class BatchSampler {
   int64_t batches() const;
   /// The examples of the epoch's i-th batch. Throws IndexError.
   std::span<const int64_t> batch(int64_t i, Caller caller = {}) const;
-  /// Whether that is nothing, where ranks or parts share a batch of fewer examples: batch(i) is an example of another's then, which must not count.
+  /// Whether that is nothing, where ranks or parts share a batch of fewer examples: batch(i) is an example of another's
+  /// then, which must not count.
   bool is_stand_in(int64_t i) const;
 
   int64_t epoch() const { return epoch_; }

@@ -21,6 +21,7 @@ uint64_t mix_text(uint64_t hash, std::string_view text, std::string_view label) 
 StreamedTexts::StreamedTexts(std::string path, StreamedTextsOptions options)
     : path_(std::move(path)), options_(std::move(options)) {
   TextReader reader(path_, options_.columns, options_.table);
+  columns_ = reader.columns();
   std::vector<std::string> names;
   StringIndex seen;
   for (LabelledText each; reader.next(each); ++size_) {

@@ -26,6 +26,8 @@ class StreamedTexts {
   StreamedTexts(std::string path, StreamedTextsOptions options);
 
   const Labels& labels() const { return labels_; }
+  /// See TextReader::columns.
+  const std::vector<std::string>& columns() const { return columns_; }
   /// How many texts there are, those held out too.
   int64_t size() const { return size_; }
   /// A hash of all texts and labels.
@@ -55,6 +57,7 @@ class StreamedTexts {
   std::string path_;
   StreamedTextsOptions options_;
   Labels labels_;
+  std::vector<std::string> columns_;
   int64_t size_ = 0;
   uint64_t fingerprint_ = 0;
   double share_ = 0;

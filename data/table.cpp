@@ -53,6 +53,13 @@ void TableReader::set_columns(std::vector<std::string> names) {
   std::iota(selected_.begin(), selected_.end(), size_t{0});
 }
 
+std::string_view trimmed(std::string_view text) {
+  const auto is_space = [](char c) { return c == ' ' || c == '\t'; };
+  while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
+  while (!text.empty() && is_space(text.back())) text.remove_suffix(1);
+  return text;
+}
+
 std::unique_ptr<TableReader> open_table(const std::string& path, TableOptions options) {
   const TableFormat format = options.format ? *options.format : table_format(path);
   if (format == TableFormat::jsonl) return std::make_unique<JsonlReader>(path);

@@ -72,6 +72,9 @@ class TableReader {
   std::vector<size_t> selected_;
 };
 
+/// `text` without the blanks and tabs at its ends, which belong to no label and no cell.
+std::string_view trimmed(std::string_view text);
+
 /// Opens a table and reads its header or first object. Throws DataError.
 std::unique_ptr<TableReader> open_table(const std::string& path, TableOptions options = {});
 

@@ -1,8 +1,6 @@
 #include "fovea/data/table_encoder.h"
 
 #include <algorithm>
-#include <charconv>
-#include <cmath>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
@@ -10,19 +8,12 @@
 #include "fovea/data/file_error.h"
 #include "fovea/data/files.h"
 #include "fovea/data/parse_json.h"
+#include "fovea/data/parse_number.h"
 
 namespace fovea::data {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-std::optional<double> parse_number(std::string_view text) {
-  if (text.size() > 1 && text.front() == '+' && text[1] != '-') text.remove_prefix(1);
-  double value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size() || !std::isfinite(value)) return std::nullopt;
-  return value;
-}
 
 bool contains(const std::vector<std::string>& list, const std::string& item) {
   return std::find(list.begin(), list.end(), item) != list.end();
@@ -66,6 +57,7 @@ TableEncoder TableEncoder::fit(const TabularDataset& dataset, std::span<const in
   check_names(dataset, options.categorical);
   TableEncoder encoder;
   encoder.missing_ = options.missing;
+  encoder.order_ = dataset.order;
   for (size_t c = 0; c < dataset.columns.size(); ++c) {
     Column column{.name = dataset.columns[c]};
     const bool forced = contains(options.numeric, column.name);
@@ -79,7 +71,7 @@ TableEncoder TableEncoder::fit(const TabularDataset& dataset, std::span<const in
       if (encoder.is_missing(cell)) continue;
       categories.insert(cell);
       if (!column.numeric) continue;
-      const std::optional<double> number = parse_number(cell);
+      const std::optional<double> number = parse_number<double>(cell);
       if (!number && forced) not_a_number(dataset, row, c);
       column.numeric = number.has_value();
       if (number) numbers.push_back(*number);
@@ -105,7 +97,7 @@ EncodedTable TableEncoder::encode(const TabularDataset& dataset) const {
       const std::string& cell = dataset.cell(row, c);
       const bool gone = is_missing(cell);
       if (column.numeric) {
-        const std::optional<double> number = gone ? std::nullopt : parse_number(cell);
+        const std::optional<double> number = gone ? std::nullopt : parse_number<double>(cell);
         if (!gone && !number) not_a_number(dataset, row, c);
         table.numbers.push_back(gone ? 0.0f : static_cast<float>(column.scaler(*number)));
         table.missing.push_back(gone);
@@ -133,6 +125,7 @@ void TableEncoder::save(const std::string& path) const {
       entry["categories"] = column.categories;
     }
   }
+  if (order_.size() > columns_.size()) object["order"] = order_;
   write_atomically(path, object.dump(1) + '\n');
 }
 
@@ -142,6 +135,7 @@ TableEncoder TableEncoder::load(const std::string& path) {
   try {
     const Json object = parse_json<Json>(path, text);
     encoder.missing_ = object.at("missing").get<std::vector<std::string>>();
+    encoder.order_ = object.value("order", std::vector<std::string>());
     for (const Json& entry : object.at("columns")) {
       Column column{.name = entry.at("name").get<std::string>(), .numeric = entry.at("kind") == "numeric"};
       if (column.numeric) {

@@ -52,6 +52,8 @@ class TableEncoder {
   const std::vector<Column>& columns() const { return columns_; }
   int64_t numeric_columns() const { return static_cast<int64_t>(columns_.size() - first_ids_.size()); }
   int64_t categorical_columns() const { return static_cast<int64_t>(first_ids_.size()); }
+  /// The names of these and of a text's columns, as they stand in the table; none where it does not say.
+  const std::vector<std::string>& order() const { return order_; }
   /// How many ids the categorical columns have together.
   int64_t ids() const { return ids_; }
   /// The id of each categorical column that stands for a missing cell.
@@ -67,6 +69,7 @@ class TableEncoder {
   void number_ids();
 
   std::vector<Column> columns_;
+  std::vector<std::string> order_;
   std::vector<std::string> missing_;
   std::vector<int32_t> first_ids_;
   int64_t ids_ = 0;

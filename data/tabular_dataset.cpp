@@ -8,13 +8,6 @@
 namespace fovea::data {
 namespace {
 
-std::string_view trimmed(std::string_view text) {
-  const auto is_space = [](char c) { return c == ' ' || c == '\t'; };
-  while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
-  while (!text.empty() && is_space(text.back())) text.remove_suffix(1);
-  return text;
-}
-
 std::vector<size_t> positions(const TableReader& table, const std::vector<std::string>& names) {
   std::vector<size_t> found;
   for (const std::string& name : names) found.push_back(table.column(name));
@@ -25,7 +18,8 @@ bool contains(const std::vector<size_t>& list, size_t item) {
   return std::find(list.begin(), list.end(), item) != list.end();
 }
 
-std::string joined(std::span<const std::string_view> parts) {
+template <class Text>
+std::string joined(std::span<const Text> parts) {
   std::string out;
   for (size_t i = 0; i < parts.size(); ++i) {
     if (i > 0) out += ' ';
@@ -64,13 +58,18 @@ TabularDataset load_tabular_dataset(const std::string& path, const TabularColumn
 
   TabularDataset dataset{.path = path, .label = table->columns()[label]};
   for (const size_t i : features) dataset.columns.push_back(table->columns()[i]);
+  for (const size_t i : text) dataset.text_columns.push_back(table->columns()[i]);
+  for (size_t i = 0; i < table->columns().size(); ++i) {
+    if (contains(features, i) || contains(text, i)) dataset.order.push_back(table->columns()[i]);
+  }
   std::vector<size_t> wanted = features;
   wanted.insert(wanted.end(), text.begin(), text.end());
   wanted.push_back(label);
   table->select(wanted);
   for (Row row; table->next(row);) {
     for (size_t i = 0; i < features.size(); ++i) dataset.cells.emplace_back(trimmed(row.fields[i]));
-    if (!text.empty()) dataset.texts.push_back(joined(row.fields.subspan(features.size(), text.size())));
+    if (!text.empty())
+      dataset.texts.push_back(joined<std::string_view>(row.fields.subspan(features.size(), text.size())));
     const std::string_view name = trimmed(row.fields.back());
     if (name.empty()) fail_at(path, row.line, "the label is empty");
     dataset.labels.emplace_back(name);
@@ -104,40 +103,44 @@ std::vector<std::string> parse_csv_record(std::string_view record) {
   }
 }
 
-void append_typed_row(TabularDataset& dataset, const std::string& row, const std::string& text_column) {
-  const size_t count = dataset.columns.size();
-  std::vector<std::string> cells(count);
-  std::string text;
+void append_typed_row(TabularDataset& dataset, const std::string& row) {
+  std::vector<std::string> order = dataset.columns;
+  order.insert(order.end(), dataset.text_columns.begin(), dataset.text_columns.end());
+  if (!dataset.order.empty()) order = dataset.order;
+  std::vector<std::string> cells(dataset.columns.size()), texts(dataset.text_columns.size());
+  /// Where a column's value goes; null where there is no such column.
+  const auto place_of = [&](const std::string& name) -> std::string* {
+    for (auto [names, values] : {std::pair(&dataset.columns, &cells), std::pair(&dataset.text_columns, &texts)}) {
+      const auto found = std::find(names->begin(), names->end(), name);
+      if (found != names->end()) return &(*values)[static_cast<size_t>(found - names->begin())];
+    }
+    return nullptr;
+  };
   const std::string_view bare = trimmed(row);
+  const std::string names = list_in_quotes(order.data(), order.data() + order.size());
   if (bare.starts_with('{')) {
     const auto object = nlohmann::json::parse(bare.begin(), bare.end(), nullptr, false);
     if (!object.is_object()) throw DataError(fmt::format("{}: not a JSON object", in_quotes(row)));
     for (const auto& [name, value] : object.items()) {
-      const auto found = std::find(dataset.columns.begin(), dataset.columns.end(), name);
-      if (found != dataset.columns.end()) {
-        cells[static_cast<size_t>(found - dataset.columns.begin())] = cell_of(value, row);
-      } else if (!text_column.empty() && name == text_column) {
-        text = cell_of(value, row);
-      } else {
-        const std::string* names = dataset.columns.data();
-        throw DataError(fmt::format("{}: no column {}; the model knows {}", in_quotes(row), in_quotes(name),
-                                    list_in_quotes(names, names + count)));
+      std::string* place = place_of(name);
+      if (!place) {
+        throw DataError(fmt::format("{}: no column {}; the model knows {}", in_quotes(row), in_quotes(name), names));
       }
+      *place = cell_of(value, row);
     }
   } else {
     std::vector<std::string> fields = parse_csv_record(row);
-    const size_t expected = count + (text_column.empty() ? 0 : 1);
-    if (fields.size() != expected) {
-      const std::string* names = dataset.columns.data();
-      throw DataError(fmt::format("{}: {} value{}, expected {}: {}{}", in_quotes(row), fields.size(),
-                                  fields.size() == 1 ? "" : "s", expected, list_in_quotes(names, names + count),
-                                  text_column.empty() ? "" : ", " + in_quotes(text_column)));
+    if (fields.size() != order.size()) {
+      throw DataError(fmt::format("{}: {} value{}, expected {}: {}", in_quotes(row), fields.size(),
+                                  fields.size() == 1 ? "" : "s", order.size(), names));
     }
-    if (!text_column.empty()) text = std::move(fields.back());
-    for (size_t i = 0; i < count; ++i) cells[i] = trimmed(fields[i]);
+    for (size_t i = 0; i < order.size(); ++i) {
+      if (std::string* place = place_of(order[i])) *place = std::move(fields[i]);
+    }
+    for (std::string& cell : cells) cell = std::string(trimmed(cell));
   }
   dataset.cells.insert(dataset.cells.end(), cells.begin(), cells.end());
-  if (!text_column.empty()) dataset.texts.push_back(std::move(text));
+  if (!texts.empty()) dataset.texts.push_back(joined<std::string>(texts));
   dataset.lines.push_back(0);
 }
 

@@ -7,6 +7,7 @@
 
 #include "fovea/data/example_source.h"
 #include "fovea/data/file_error.h"
+#include "fovea/data/utf8.h"
 
 namespace fovea::data {
 namespace {
@@ -104,10 +105,7 @@ std::optional<TarEntry> TarReader::next(std::string_view ending) {
       fail_at_byte(reader_.path(), header, "{}", header == 0 ? "not a tar archive" : "the archive's header is broken");
     }
     const int64_t size = octal(field(block, 124, 12));
-    if (size < 0 || size > most_content) {
-      fail_at_byte(reader_.path(), header + 124, "a file of unknown or unreadable size (more than {} bytes?)",
-                   most_content);
-    }
+    if (size < 0) fail_at_byte(reader_.path(), header + 124, "a size that is no octal number");
     const char kind = block[156];
     if (kind == 'L' || kind == 'x') {
       if (size > most_name) fail_at_byte(reader_.path(), header, "a name of {} bytes", size);
@@ -126,6 +124,14 @@ std::optional<TarEntry> TarReader::next(std::string_view ending) {
     if ((kind != '0' && kind != 0) || !ends_in(name, ending)) {
       skip(size + padding(size));
       continue;
+    }
+    if (size > most_content) {
+      fail_at_byte(reader_.path(), header + 124, "{} has {} bytes; up to {} can be read", in_quotes(name), size,
+                   most_content);
+    }
+    // Its name may become that of a class, and is written into JSON.
+    if (find_invalid_utf8(name) != std::string::npos) {
+      fail_at_byte(reader_.path(), header, "the name {} is not UTF-8", in_quotes(replace_invalid_utf8(name)));
     }
     std::string content = read_content(size, name.c_str());
     return TarEntry{std::move(name), std::move(content)};

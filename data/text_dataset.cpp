@@ -42,9 +42,7 @@ TextReader::TextReader(const std::string& path, const TextColumns& columns, Tabl
   } else {
     // A column named "text" is not the label, even where it is the first one.
     std::vector<size_t> taken = text;
-    if (const auto named = find_named(*table_, "text", {}); named && table_->columns().size() > 1) {
-      taken.push_back(*named);
-    }
+    if (const auto named = find_named(*table_, "text", {})) taken.push_back(*named);
     label = default_column(*table_, "label", taken);
   }
   if (text.empty()) text.push_back(default_column(*table_, "text", {label}));
@@ -54,6 +52,7 @@ TextReader::TextReader(const std::string& path, const TextColumns& columns, Tabl
   }
   std::vector<size_t> wanted = text;
   wanted.push_back(label);
+  for (const size_t i : wanted) columns_.push_back(table_->columns()[i]);
   table_->select(wanted);
 }
 
@@ -70,7 +69,7 @@ bool TextReader::next(LabelledText& out) {
     }
     out.text = joined_;
   }
-  out.label = row.fields[texts];
+  out.label = trimmed(row.fields[texts]);
   out.line = row.line;
   if (out.label.empty()) fail_at(table_->path(), row.line, "the label is empty");
   return true;
@@ -80,6 +79,7 @@ TextDataset load_text_dataset(const std::string& path, const TextColumns& column
   TextReader reader(path, columns, options);
   TextDataset dataset;
   dataset.path = path;
+  dataset.columns = reader.columns();
   for (LabelledText each; reader.next(each);) {
     dataset.texts.emplace_back(each.text);
     dataset.labels.emplace_back(each.label);

@@ -23,7 +23,7 @@ struct TextColumns {
 /// One example; valid until the next one is read.
 struct LabelledText {
   std::string_view text;
-  std::string_view label;  // the name of its class
+  std::string_view label;  // the name of its class, without blanks around it
   int64_t line = 0;        // where it begins in the file
 };
 
@@ -37,8 +37,12 @@ class TextReader {
   /// False at the end.
   bool next(LabelledText& out);
 
+  /// The names of the columns that it reads: those of the text, then the label's.
+  const std::vector<std::string>& columns() const { return columns_; }
+
  private:
   std::unique_ptr<TableReader> table_;
+  std::vector<std::string> columns_;
   std::string joined_;
 };
 
@@ -47,7 +51,8 @@ struct TextDataset {
   std::string path;
   std::vector<std::string> texts;
   std::vector<std::string> labels;
-  std::vector<int64_t> lines;  // where each example begins in the file
+  std::vector<int64_t> lines;        // where each example begins in the file
+  std::vector<std::string> columns;  // see TextReader::columns
 
   int64_t size() const { return static_cast<int64_t>(texts.size()); }
 };

@@ -14,8 +14,8 @@ namespace fovea::data {
 
 class SafetensorsFile;
 
-/// Sequences of ids, stored one behind the other: in memory, or in a file that is mapped, so that only what is read of it
-/// takes memory.
+/// Sequences of ids, stored one behind the other: in memory, or in a file that is mapped, so that only what is read of
+/// it takes memory.
 class TokenIds {
  public:
   int64_t size() const { return static_cast<int64_t>(ends().size()) - 1; }
@@ -27,14 +27,15 @@ class TokenIds {
   int64_t length(int64_t i) const { return static_cast<int64_t>((*this)[i].size()); }
   std::vector<int64_t> lengths() const;
   /// The ids of all of them.
-  std::span<const int32_t> all() const { return ids_; }
+  std::span<const int32_t> all() const { return ids(); }
 
   /// Throws ValueError where they are mapped, or would be more than 2^31 - 1 ids.
   void add(std::span<const int32_t> sequence, Caller caller = {});
 
   /// Writes a file for `map`: safetensors of "ids" and of "ends", where each sequence ends. Throws DataError.
   void save(const std::string& path) const;
-  /// Throws DataError where the file is not one of `save`'s. Whether its ids are those of a vocabulary is not looked at.
+  /// Throws DataError where the file is not one of `save`'s. Whether its ids are those of a vocabulary is not looked
+  /// at.
   static TokenIds map(const std::string& path);
 
  private:

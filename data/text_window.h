@@ -22,14 +22,15 @@ class TextWindow {
   char* data() { return buffer_.get() + begin_; }
   size_t size() const { return end_ - begin_; }
 
-  /// Reads more behind the unread bytes; false at the end of the file. Throws DataError where the unread bytes are
-  /// longer than a record may be.
+  /// Reads more behind the unread bytes; false at the end of the file. How long those may become is for the caller to
+  /// say: see too_long.
   bool extend();
   /// Gives up the first `count` unread bytes. They stay in place until the next call of extend.
   void consume(size_t count) { begin_ += count; }
 
   const ByteReader& reader() const { return reader_; }
   const std::string& path() const { return reader_.path(); }
+  /// Whether the unread bytes are more than a record may have.
   bool too_long() const { return size() >= longest_record; }
 
  private:

@@ -84,4 +84,8 @@ class Labels {
   StringIndex index_;
 };
 
+/// The class ids of examples. Throws DataError that names an example whose label is not in `labels`.
+std::vector<int32_t> label_ids(std::span<const std::string> example_labels, std::span<const std::string> example_names,
+                               const Labels& labels);
+
 }  // namespace fovea::data

@@ -12,6 +12,7 @@ namespace {
 constexpr size_t most_wav_bytes = size_t{1} << 30;
 constexpr auto little = std::endian::little;
 constexpr int64_t most_channels = 64, most_rate = 1'000'000;
+constexpr float loudest = 1e4f;  // full scale is 1; far beyond, what is computed of it is no number
 constexpr uint32_t unknown_length = 0xffffffff;
 
 enum Encoding : uint16_t { pcm = 1, floating = 3, extensible = 0xfffe };
@@ -96,6 +97,10 @@ std::vector<float> read_samples(ByteCursor& cursor, int64_t length, const Format
       cursor.refuse(cursor.position() - start - static_cast<int64_t>(i) * format.frame(), "a sample that is no number");
     }
     samples[i] = sum / static_cast<float>(format.channels);
+    if (std::abs(samples[i]) > loudest) {
+      cursor.refuse(cursor.position() - start - static_cast<int64_t>(i) * format.frame(),
+                    "a sample of {}; 1 is the loudest", samples[i]);
+    }
   }
   return samples;
 }

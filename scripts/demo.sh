@@ -3,7 +3,7 @@
 # makes itself, and shows where the model looks.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-scripts/install_dependencies.sh
+scripts/install_dependencies.sh --build
 scripts/build.sh release -DFOVEA_TESTS=OFF -DFOVEA_BENCH=OFF
 build/release/examples/attention_rnn/attention_rnn
 build/release/examples/text_classifier/text_classifier demo --out build/demo

@@ -43,9 +43,10 @@ END
       -o Acquire::Retries=1 -o Acquire::http::Timeout=20)
     apt-get "${options[@]}" update && (cd "$root" && apt-get "${options[@]}" download mesa-vulkan-drivers) || return 1
     dpkg -x "$root"/mesa-vulkan-drivers_*.deb "$root/files" || return 1
-    local library
+    local library needed
     library=$(find "$root/files" -name libvulkan_lvp.so)
-    [ -n "$library" ] && ! ldd "$library" | grep -q 'not found' || return 1
+    # Not through a pipe: grep would end before ldd has written all, which then fails.
+    [ -n "$library" ] && needed=$(ldd "$library") && [[ $needed != *'not found'* ]] || return 1
     printf '{"file_format_version": "1.0.0", "ICD": {"library_path": "%s", "api_version": "1.3.0"}}\n' "$library" \
       >"$root/icd.json"
   fi >&2

@@ -5,6 +5,13 @@
 #include "fovea/backends/error.h"
 
 namespace fovea::train {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr std::chrono::milliseconds slice{50};
+
+}  // namespace
 
 Batcher::Batcher(const BatcherOptions& options) : options_(options) {
   if (options.batch_size < 1 || options.capacity < 1 || options.wait.count() < 0) {
@@ -51,7 +58,11 @@ std::vector<Batcher::Share> Batcher::take() {
 bool Batcher::work(const Work& work, std::chrono::milliseconds patience) {
   std::unique_lock lock(mutex_);
   if (!asked_.wait_for(lock, patience, [&] { return waiting_ > 0; })) return false;
-  asked_.wait_for(lock, options_.wait, [&] { return waiting_ >= options_.batch_size; });
+  // In slices, so that a long wait ends soon when it is no longer wanted.
+  const auto until = Clock::now() + std::chrono::duration_cast<Clock::duration>(options_.wait);
+  while (waiting_ < options_.batch_size && Clock::now() < until && !(options_.hurry && options_.hurry())) {
+    asked_.wait_until(lock, std::min(until, Clock::now() + slice));
+  }
   const std::vector<Share> shares = take();
   lock.unlock();
 

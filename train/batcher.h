@@ -28,6 +28,7 @@ struct BatcherOptions {
   int64_t batch_size = 32;                  // questions that are worked on together, at most
   std::chrono::duration<double> wait = {};  // after the first one, for others to come
   int64_t capacity = 1024;                  // questions that may wait
+  std::function<bool()> hurry = {};         // asked again and again: whether no others are to be waited for
 };
 
 /// Collects what many threads ask, so that one thread answers it in batches. Questions are answered in the order in which

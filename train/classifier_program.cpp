@@ -43,7 +43,8 @@ int ClassifierProgram::show(std::vector<std::string> arguments, const RunOptions
     fmt::print("{}\n", line);
     std::fflush(stdout);
   }
-  arguments.insert(arguments.end(), {"--device", options.device, "--threads", std::to_string(options.threads)});
+  arguments.insert(arguments.end(), {"--threads", std::to_string(options.threads)});
+  if (!options.device.empty()) arguments.insert(arguments.end(), {"--device", options.device});
   return run(arguments);
 }
 

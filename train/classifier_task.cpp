@@ -1,6 +1,23 @@
 #include "fovea/train/classifier_task.h"
 
+#include "fovea/data/file_error.h"
+
 namespace fovea::train {
+namespace {
+
+constexpr int64_t most_classes = 10000;  // what is counted by pairs of classes grows with their square
+constexpr int64_t few_examples = 50;     // may all be different and yet be meant so
+
+}  // namespace
+
+void check_classes(const std::string& path, const std::string& column, const data::Labels& labels, int64_t examples) {
+  const int64_t classes = labels.size();
+  if (classes < 2)
+    data::fail(path, "all labels are {}; a classifier needs two classes", data::in_quotes(labels.name(0)));
+  if (classes <= most_classes && (examples < few_examples || 2 * classes <= examples)) return;
+  data::fail(path, "{} different labels of {} examples{}: these are no classes", classes, examples,
+             column.empty() ? "" : fmt::format(" in column {} (--label names another)", data::in_quotes(column)));
+}
 
 std::vector<int64_t> ClassifierTask::class_counts(Part part) const {
   std::vector<int64_t> counts(static_cast<size_t>(labels().size()));

@@ -50,6 +50,8 @@ class ClassifierTask {
   virtual std::vector<std::string> media_types() const { return {}; }
   /// What an input is, in one word: "text", "row", "file".
   virtual std::string input_kind() const = 0;
+  /// What --help says of inputs.
+  virtual std::string input_help() const { return "what to classify"; }
 
   virtual const data::Labels& labels() const = 0;
   virtual int64_t size(Part part) const = 0;
@@ -61,6 +63,9 @@ class ClassifierTask {
   virtual uint64_t fingerprint() const = 0;
   /// How an example of `part` is called in messages: "texts".
   virtual std::string noun() const = 0;
+  /// From which columns of the training file labels and texts come: "label \"class\", text \"body\""; "" where it has
+  /// none.
+  virtual std::string columns_note() const { return {}; }
 
   /// Makes the model, once examples or `restore` have told its sizes; random numbers come from the default generator.
   virtual nn::Module& build(Device device) = 0;
@@ -90,6 +95,10 @@ class ClassifierTask {
   /// Reads that back and takes the classes. Throws DataError.
   virtual void restore(const std::string& folder, data::Labels labels) = 0;
 };
+
+/// Throws DataError where labels of so many examples are not the names of classes: all the same, or hardly ever the same
+/// one twice. `column` is where they stand, "" where they stand in none.
+void check_classes(const std::string& path, const std::string& column, const data::Labels& labels, int64_t examples);
 
 /// Makes tasks of one kind.
 using MakeTask = std::function<std::unique_ptr<ClassifierTask>()>;

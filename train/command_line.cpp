@@ -1,9 +1,12 @@
 #include "fovea/train/command_line.h"
 
+#include <fcntl.h>
 #include <fmt/ranges.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
 #include <exception>
@@ -67,6 +70,19 @@ class HelpFormatter final : public CLI::Formatter {
   }
 };
 
+/// The words behind the program's name, last first, as CLI11 takes them. It would take an argument in brackets for a
+/// list: a NUL, which no word holds, stands behind the last one until it has parsed them.
+std::vector<std::string> words_of(int argc, const char* const* argv) {
+  std::vector<std::string> words;
+  for (int i = argc - 1; i > 0; --i) {
+    words.emplace_back(argv[i]);
+    if (words.back().ends_with(']')) words.back() += '\0';
+  }
+  return words;
+}
+
+void strip_nul(std::string& word) { std::erase(word, '\0'); }
+
 /// Adds an option to CLI11, which only splits the words: values are checked by the table.
 void add_option(CLI::App& app, const OptionTable::Option& option, std::vector<std::string>& words) {
   CLI::Option* added = nullptr;
@@ -97,6 +113,7 @@ void check_required(const OptionTable& options) {
 }
 
 std::string one_line(std::string text) {
+  strip_nul(text);
   while (!text.empty() && text.back() == '\n') text.pop_back();
   std::replace(text.begin(), text.end(), '\n', ' ');
   return text;
@@ -107,6 +124,14 @@ std::string without_place(std::string text) {
   const size_t open = text.rfind(" (");
   if (open != std::string::npos && text.ends_with(")")) text.resize(open);
   return text;
+}
+
+/// Where a standard stream is closed the next file that is opened would take its place, and what is printed end in it.
+void keep_standard_streams() {
+  for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (fcntl(stream, F_GETFD) >= 0 || errno != EBADF) continue;
+    static_cast<void>(::open("/dev/null", stream == STDIN_FILENO ? O_WRONLY : O_RDONLY));  // it stays one that fails
+  }
 }
 
 }  // namespace
@@ -132,9 +157,8 @@ int CommandLine::parse_and_run(int argc, const char* const* argv) {
   }
 
   try {
-    app.parse(argc, argv);
+    app.parse(words_of(argc, argv));
   } catch (const CLI::CallForHelp&) {
-    const auto chosen = app.get_subcommands();
     std::fputs(app.help().c_str(), stdout);
     return ExitStatus::success;
   } catch (const CLI::ParseError& error) {
@@ -144,6 +168,7 @@ int CommandLine::parse_and_run(int argc, const char* const* argv) {
     if (!apps[i]->parsed()) continue;
     OptionTable& table = tables[i];
     for (size_t k = 0; k < words[i].size(); ++k) {
+      for (std::string& word : words[i][k]) strip_nul(word);
       if (!words[i][k].empty()) table.assign(table.options()[k].name, words[i][k]);
     }
     if (ProcessGroup::current() && !commands_[i].ranks) {
@@ -159,6 +184,7 @@ int CommandLine::parse_and_run(int argc, const char* const* argv) {
 }
 
 int CommandLine::run(int argc, const char* const* argv) {
+  keep_standard_streams();
   const auto complain = [&](const std::string& text, int status) {
     std::fflush(stdout);
     ProcessGroup* group = ProcessGroup::current();
@@ -174,7 +200,8 @@ int CommandLine::run(int argc, const char* const* argv) {
     ProcessGroup* group = ProcessGroup::start();
     const int status = parse_and_run(argc, argv);
     if (group) group->finish();
-    if (std::fflush(stdout) != 0) return complain("standard output cannot be written", ExitStatus::bad_input);
+    if (std::fflush(stdout) != 0 || std::ferror(stdout))
+      return complain("standard output cannot be written", ExitStatus::bad_input);
     return status;
   } catch (const DataError& error) {
     return complain(error.what(), ExitStatus::bad_input);  // begins with the file's name, so that editors find it
@@ -183,6 +210,8 @@ int CommandLine::run(int argc, const char* const* argv) {
   } catch (const DeviceError& error) {
     return complain(from_program(without_place(error.what())), ExitStatus::bad_input);
   } catch (const OutOfMemoryError& error) {
+    return complain(from_program(without_place(error.what())), ExitStatus::bad_input);
+  } catch (const ValueError& error) {
     return complain(from_program(without_place(error.what())), ExitStatus::bad_input);
   } catch (const std::bad_alloc&) {
     return complain(from_program("no memory is left"), ExitStatus::bad_input);

@@ -11,6 +11,7 @@
 
 #include "fovea/data/files.h"
 #include "fovea/tensor/creation.h"
+#include "fovea/train/json_text.h"
 #include "fovea/train/training_report.h"
 
 namespace fovea::train {
@@ -37,13 +38,13 @@ std::vector<FoldResult> read_results(const std::string& path, const std::string&
   std::vector<FoldResult> results;
   std::ifstream file(path);
   std::string line;
-  if (!std::getline(file, line) || line != Json{{"run", run}}.dump()) return {};
+  if (!std::getline(file, line) || line != json_text(Json{{"run", run}})) return {};
   while (std::getline(file, line)) results.push_back(fold_result_from_json(line));
   return results;
 }
 
 void write_results(const std::string& path, const std::string& run, const std::vector<FoldResult>& results) {
-  std::string text = Json{{"run", run}}.dump() + '\n';
+  std::string text = json_text(Json{{"run", run}}) + '\n';
   for (const FoldResult& result : results) text += to_json(result) + '\n';
   data::write_atomically(path, text);
 }
@@ -108,9 +109,12 @@ std::string summary_line(const std::vector<FoldResult>& results, bool costs) {
   return out;
 }
 
+std::string CrossValidation::path() const { return std::filesystem::path(folder) / "folds.jsonl"; }
+
+int64_t CrossValidation::folds_done() const { return static_cast<int64_t>(read_results(path(), run).size()); }
+
 Ending CrossValidation::run_folds(std::vector<FoldResult>& results, Progress& progress) const {
-  const std::string path = std::filesystem::path(folder) / "folds.jsonl";
-  if (training.resume) results = read_results(path, run);
+  if (training.resume) results = read_results(path(), run);
   TrainingFiles part = files;
   for (part.fold = static_cast<int64_t>(results.size()); part.fold < files.folds; ++part.fold) {
     task.load_training(part);
@@ -130,6 +134,8 @@ Ending CrossValidation::run_folds(std::vector<FoldResult>& results, Progress& pr
     if (ending == Ending::interrupted || ending == Ending::out_of_time) return ending;
 
     Predictions predictions = predict(model, *test);
+    check_loss(log_loss({predictions.classes, predictions.probabilities, truths_of(task, Part::test)}),
+               trainer.steps());
     predictions.decision =
         decision.decide(costs, held_out ? predict(model, *valid) : Predictions(), truths_of(task, Part::valid));
     const Evaluation evaluation = evaluation_of(task, Part::test, predictions);
@@ -144,11 +150,11 @@ Ending CrossValidation::run_folds(std::vector<FoldResult>& results, Progress& pr
                                         .brier = evaluation.probabilities.brier,
                                         .mean_cost = costs.classes > 0 ? costs.mean(evaluation.confusion) : 0,
                                         .best_epoch = trainer.best_epoch()});
-    write_results(path, run, results);
-    progress.line(fmt::format(
-        "fold {}/{}  accuracy {:.4f}  macro F1 {:.4f}  ROC AUC {:.4f}  loss {:.4f}  on {} {}, best epoch {}",
-        result.fold, files.folds, result.accuracy, result.macro_f1, result.roc_auc, result.loss, result.examples,
-        task.noun(), result.best_epoch));
+    write_results(path(), run, results);
+    const std::string roc_auc = std::isnan(result.roc_auc) ? "" : fmt::format("  ROC AUC {:.4f}", result.roc_auc);
+    progress.line(fmt::format("fold {}/{}  accuracy {:.4f}  macro F1 {:.4f}{}  loss {:.4f}  on {} {}, best epoch {}",
+                              result.fold, files.folds, result.accuracy, result.macro_f1, roc_auc, result.loss,
+                              result.examples, task.noun(), result.best_epoch));
   }
   return Ending::complete;
 }

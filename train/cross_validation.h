@@ -52,6 +52,11 @@ struct CrossValidation {
   /// Appends to `results`. With --resume it takes over those that the folder holds; a fold that was under way starts
   /// anew. Ending::complete unless it was interrupted or ran out of time.
   Ending run_folds(std::vector<FoldResult>& results, Progress& progress) const;
+  /// How many results of this run the folder holds.
+  int64_t folds_done() const;
+
+ private:
+  std::string path() const;
 };
 
 }  // namespace fovea::train

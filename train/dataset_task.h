@@ -23,9 +23,7 @@ class DatasetTask : public ClassifierTask {
   void load_training(const TrainingFiles& files) override {
     auto train = std::make_shared<const Dataset>(read(files.train));
     labels_ = data::Labels::sorted(train->labels);
-    if (labels_.size() < 2) {
-      data::fail(files.train, "all labels are {}; a classifier needs two classes", data::in_quotes(labels_.name(0)));
-    }
+    check_classes(files.train, "", labels_, train->size());
     fingerprint_ = hash_of(*train, 0);
     adopt_form(*train);
     const Examples all = labelled(train);

@@ -1,12 +1,14 @@
 #include "fovea/train/decision.h"
 
 #include <algorithm>
-#include <charconv>
+#include <array>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <numeric>
+#include <optional>
 
 #include "fovea/data/file_error.h"
+#include "fovea/data/parse_number.h"
 #include "fovea/data/table.h"
 
 namespace fovea::train {
@@ -17,12 +19,9 @@ using Json = nlohmann::ordered_json;
 constexpr double unknown = -1e300;  // a cost that no row has given yet
 
 double parse_cost(const std::string& path, int64_t line, std::string_view text) {
-  double value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size() || !std::isfinite(value)) {
-    data::fail_at(path, line, "the cost {} is not a number", data::in_quotes(text));
-  }
-  return value;
+  const std::optional<double> value = data::parse_number<double>(text);
+  if (!value) data::fail_at(path, line, "the cost {} is not a number", data::in_quotes(text));
+  return *value;
 }
 
 int32_t class_of(const std::string& path, int64_t line, std::string_view name, const data::Labels& labels) {

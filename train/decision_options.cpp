@@ -1,14 +1,13 @@
 #include "fovea/train/decision_options.h"
 
-#include <charconv>
+#include "fovea/data/parse_number.h"
 
 namespace fovea::train {
 namespace {
 
 double parse_threshold(const std::string& text) {
-  double value = -1;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size() || !(value >= 0 && value <= 1)) {
+  const double value = data::parse_number<double>(text).value_or(-1);
+  if (value < 0 || value > 1) {
     refuse("--threshold: \"{}\" is neither a number from 0 to 1 nor one of accuracy, macro_f1, cost", text);
   }
   return value;
@@ -26,6 +25,10 @@ void DecisionOptions::declare(OptionTable& options) {
               {.placeholder = "X", .default_text = "the more probable class", .configuration = false});
 }
 
+void DecisionOptions::check_held_out(int64_t held_out) const {
+  if (is_goal() && held_out == 0) refuse("--threshold {} needs examples that are held out", threshold);
+}
+
 CostMatrix DecisionOptions::load(const data::Labels& labels) const {
   if (!threshold.empty()) {
     if (!is_goal()) parse_threshold(threshold);
@@ -39,7 +42,7 @@ Decision DecisionOptions::decide(const CostMatrix& matrix, const Predictions& va
                                  std::span<const int32_t> truths) const {
   if (threshold.empty()) return matrix.classes > 0 ? Decision::at_least_cost(matrix) : Decision();
   if (!is_goal()) return Decision::at_threshold(parse_threshold(threshold));
-  if (truths.empty()) refuse("--threshold {} needs examples that are held out", threshold);
+  check_held_out(static_cast<int64_t>(truths.size()));
   const Goal goal = threshold == "accuracy" ? Goal::accuracy : threshold == "cost" ? Goal::cost : Goal::macro_f1;
   return Decision::at_threshold(choose_threshold({valid.classes, valid.probabilities, truths}, goal, matrix));
 }

@@ -15,6 +15,8 @@ struct DecisionOptions {
   std::string threshold = {};
 
   void declare(OptionTable& options);
+  /// Throws UsageError where a threshold is to be best on examples of which there are none.
+  void check_held_out(int64_t held_out) const;
   /// Reads the costs; empty where there are none. Throws DataError, and UsageError where the options do not fit the
   /// classes or one another.
   CostMatrix load(const data::Labels& labels) const;

@@ -6,7 +6,9 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "fovea/data/utf8.h"
 #include "fovea/train/report.h"
+#include "fovea/train/terminal.h"
 
 namespace fovea::train {
 namespace {
@@ -14,13 +16,6 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr double least_shown = 0.005;
-
-/// For a line of its own.
-std::string in_one_line(std::string text) {
-  std::replace_if(
-      text.begin(), text.end(), [](char c) { return c == '\n' || c == '\r'; }, ' ');
-  return text;
-}
 
 Json tokens_json(std::span<const Piece> pieces) {
   Json tokens = Json::array();
@@ -70,8 +65,8 @@ std::vector<Piece> within(const PieceGroup& group) {
 
 Explanation explain_pieces(std::span<const Piece> pieces) {
   return {.html = pieces_html(pieces),
-          .text = in_one_line(pieces_text(pieces, false)),
-          .coloured = in_one_line(pieces_text(pieces, true)),
+          .text = pieces_text(pieces, false),
+          .coloured = pieces_text(pieces, true),
           .json = Json{{"tokens", tokens_json(pieces)}}.dump()};
 }
 
@@ -93,9 +88,15 @@ Explanation explain_groups(std::span<const PieceGroup> groups) {
     for (Json& token : tokens_json(group.pieces)) all.push_back(std::move(token));
   }
   return {.html = "<div class=\"pieces\">" + out.html + "</div>",
-          .text = in_one_line(out.text),
-          .coloured = in_one_line(out.coloured),
+          .text = out.text,
+          .coloured = out.coloured,
           .json = Json{{"tokens", std::move(all)}, {"sentences", std::move(sentences)}}.dump()};
+}
+
+std::string unread_text(std::string_view text, size_t begin) {
+  constexpr size_t most = 400;
+  const std::string_view rest = text.substr(begin), shown = data::utf8_prefix(rest, most);
+  return std::string(shown) + (shown.size() < rest.size() ? "..." : "");
 }
 
 std::string pieces_html(std::span<const Piece> pieces) {
@@ -107,12 +108,13 @@ std::string pieces_text(std::span<const Piece> pieces, bool colour) {
   std::string out;
   for (const Piece& piece : pieces) {
     const double weight = piece.weight.value_or(0);
+    const std::string text = in_one_line(piece.text);
     if (weight < least_shown || greatest <= 0) {
-      out += piece.text;
+      out += text;
     } else if (colour) {
-      out += in_colour(piece.text, weight / greatest);
+      out += in_colour(text, weight / greatest);
     } else {
-      out += fmt::format("{}[{:.2f}]", piece.text, weight);
+      out += fmt::format("{}[{:.2f}]", text, weight);
     }
   }
   return out;

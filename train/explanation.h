@@ -38,4 +38,7 @@ std::string pieces_html(std::span<const Piece> pieces);
 /// Parts for a terminal: in colour (24 bits), else each with its weight in brackets where it has a notable one.
 std::string pieces_text(std::span<const Piece> pieces, bool colour);
 
+/// What follows in a text behind `begin`, where the model has read no more: some of it.
+std::string unread_text(std::string_view text, size_t begin);
+
 }  // namespace fovea::train

@@ -10,6 +10,7 @@
 #include "fovea/data/files.h"
 #include "fovea/onnx/operations.h"
 #include "fovea/tensor/creation.h"
+#include "fovea/train/folder_name.h"
 #include "fovea/train/inference.h"
 #include "fovea/train/model_folder.h"
 
@@ -39,10 +40,22 @@ std::vector<File> test_data(TrainedModel& trained, const std::string& folder) {
   return files;
 }
 
+/// A model's own files, by whatever name, are not to be overwritten.
+void refuse_own_files(const std::string& folder, const std::string& path) {
+  std::error_code error;
+  if (!fs::exists(path, error)) return;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    if (entry.path().extension() != ".onnx" && fs::equivalent(entry.path(), path, error)) {
+      refuse("--onnx {} would overwrite what the model consists of", path);
+    }
+  }
+}
+
 }  // namespace
 
 Exported export_onnx(const std::string& folder, const std::string& program, TrainedModel& trained,
                      const std::string& path, const std::string& data) {
+  refuse_own_files(folder, path);
   const Inference inference(*trained.model);
   const ModelConfig config = load_config(folder, program);
   onnx::Graph graph(program);
@@ -84,19 +97,20 @@ Exported export_onnx(const std::string& folder, const std::string& program, Trai
 
 Exported export_int8(const std::string& folder, const std::string& program, const TrainedModel& trained,
                      const std::string& out) {
-  const ModelConfig config = load_config(folder, program);
+  ModelConfig config = load_config(folder, program);
   std::error_code error;
   if (fs::exists(out, error) && !fs::is_empty(out, error)) refuse("{}: there is something in it already", out);
-  const fs::path beside = fs::path(out).lexically_normal().string() + ".unfinished";
+  const fs::path beside = without_slash(out).string() + ".unfinished";
   if (!fs::create_directory(beside, error)) {
     data::fail_system(beside.string(), "cannot be made", error ? error.value() : EEXIST);
   }
   try {
     save_int8_weights(beside, *trained.model, config.run);
     trained.task->save(beside);
+    config.files = hash_files(beside);
     save_config(beside, config);
     fs::remove(out, error);
-    fs::rename(beside, out, error);
+    fs::rename(beside, without_slash(out), error);
     if (error) data::fail_system(out, "cannot be made", error.value());
   } catch (...) {
     fs::remove_all(beside, error);

@@ -3,15 +3,13 @@
 #include <nlohmann/json.hpp>
 
 #include "fovea/train/http/functions.h"
+#include "fovea/train/json_text.h"
 #include "fovea/train/library_module.h"
 #include "fovea/train/options.h"
 
 namespace fovea::train {
 
-std::string error_json(const std::string& message) {
-  return nlohmann::ordered_json{{"error", message}}.dump(-1, ' ', false,
-                                                         nlohmann::ordered_json::error_handler_t::replace);
-}
+std::string error_json(const std::string& message) { return json_text(nlohmann::ordered_json{{"error", message}}); }
 
 std::unique_ptr<HttpServer> HttpServer::start(const HttpServerOptions& options, Handler handler) {
   const std::string module = "libfovea_http.so";

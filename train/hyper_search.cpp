@@ -13,8 +13,11 @@
 #include "fovea/data/files.h"
 #include "fovea/train/command_line.h"
 #include "fovea/train/interrupt.h"
+#include "fovea/train/json_text.h"
+#include "fovea/train/model_folder.h"
 #include "fovea/train/process_group.h"
 #include "fovea/train/run_identity.h"
+#include "fovea/train/search_report.h"
 
 namespace fovea::train {
 namespace {
@@ -47,13 +50,28 @@ std::string trial_folder(const std::string& out, int64_t trial) {
   return fs::path(out) / fmt::format("trial_{:03}", trial);
 }
 
-/// Removes what earlier trials left.
-void remove_trials(const std::string& out) {
-  std::vector<fs::path> left;
-  for (const auto& entry : fs::directory_iterator(out)) {
-    if (entry.is_directory() && entry.path().filename().string().starts_with("trial_")) left.push_back(entry.path());
+/// How many trials the search had that wrote this search.jsonl; 0 where there is none. Throws DataError where it is
+/// something else.
+int64_t trials_recorded(const std::string& path) {
+  std::error_code error;
+  if (!fs::exists(path, error)) return 0;
+  std::ifstream file(path);
+  std::string line;
+  std::getline(file, line);
+  const Json identity = Json::parse(line, nullptr, false);
+  const bool ours = identity.is_object() && identity.contains("program") && identity.contains("space") &&
+                    identity.contains("trials") && identity["trials"].is_number_integer();
+  if (!ours) data::fail(path, "there is such a file already, and no search wrote it");
+  return identity["trials"].get<int64_t>();
+}
+
+bool holds_model(const std::string& folder, const std::string& program) {
+  try {
+    load_config(folder, program);
+    return true;
+  } catch (const DataError&) {
+    return false;
   }
-  for (const fs::path& path : left) fs::remove_all(path);
 }
 
 }  // namespace
@@ -135,6 +153,25 @@ void HyperSearch::draw_points(const OptionTable& options, const SearchSpace& spa
 
 std::string HyperSearch::record_path() const { return fs::path(out_) / "search.jsonl"; }
 
+std::string HyperSearch::best_folder() const { return fs::path(out_) / "best"; }
+
+void HyperSearch::check_folder(int64_t earlier) const {
+  std::error_code error;
+  for (int64_t trial = earlier + 1; trial <= trials_; ++trial) {
+    const std::string folder = trial_folder(out_, trial);
+    if (fs::exists(folder, error)) data::fail(folder, "is there already, and is not of an earlier search");
+  }
+  const std::string best = best_folder();
+  if (fs::exists(best, error) && (earlier == 0 || !holds_model(best, program_))) {
+    data::fail(best, "is there already, and is not the model of an earlier search");
+  }
+}
+
+void HyperSearch::remove_earlier(int64_t earlier) const {
+  for (int64_t trial = 1; trial <= earlier; ++trial) fs::remove_all(trial_folder(out_, trial));
+  fs::remove_all(best_folder());
+}
+
 std::vector<SearchRecord> HyperSearch::read_records(const std::string& identity) const {
   const std::string path = record_path();
   std::vector<SearchRecord> records;
@@ -160,7 +197,9 @@ Ending HyperSearch::run_trial(const OptionTable& options, SearchRecord& record) 
   trial->options.assign("epochs", {std::to_string(record.epochs)});
   trial->options.assign("quiet", {"true"});
   trial->options.assign("json", {"false"});
-  trial->options.assign("resume", {"true"});  // where the trial was cut
+  // Where the trial was cut; one that ended but was not recorded is made once more.
+  const bool finished = finished_run(trial_folder(out_, record.trial), program_).has_value();
+  trial->options.assign("resume", {finished ? "false" : "true"});
   if (max_minutes_ > 0) trial->options.assign("max-minutes", {fmt::format("{:.6f}", std::max(minutes_left(), 1e-6))});
   try {
     trial->session.run(trial->options);
@@ -206,7 +245,7 @@ std::vector<int64_t> HyperSearch::contestants(int64_t round) const {
 }
 
 void HyperSearch::keep_if_best(const SearchRecord& record) const {
-  const std::string folder = trial_folder(out_, record.trial), best = fs::path(out_) / "best";
+  const std::string folder = trial_folder(out_, record.trial), best = best_folder();
   const bool last = record.round == static_cast<int64_t>(rounds_.size());
   const std::vector<SearchRecord> before = of_round(record.round);
   const bool leads = before.empty() || record.score(metric_) > before.front().score(metric_);
@@ -260,6 +299,8 @@ int HyperSearch::run(OptionTable& options) {
   out_ = value_of<std::string>(options, "out");
   max_minutes_ = value_of<double>(options, "max-minutes");
   const bool resume = value_of<bool>(options, "resume"), quiet = value_of<bool>(options, "quiet");
+  const int64_t earlier = trials_recorded(record_path());
+  check_folder(earlier);
   const SearchSpace space = space_of(options);
   if (space.ranges().empty()) refuse("there is nothing to vary: --vary OPTION=VALUES names something");
   draw_points(options, space);
@@ -288,12 +329,11 @@ int HyperSearch::run(OptionTable& options) {
                                     {"options", Json::parse(given->options.to_json())},
                                     {"data", fmt::format("{:016x}", fingerprint)}}
                                    .dump();
-  prepare_folder(out_, true);
+  prepare_folder(out_);
   if (resume) {
     records_ = read_records(identity);
   } else {
-    remove_trials(out_);
-    fs::remove_all(fs::path(out_) / "best");
+    remove_earlier(earlier);
   }
   write_records(identity);
   const auto say = [&](const std::string& text) {
@@ -319,6 +359,9 @@ int HyperSearch::run(OptionTable& options) {
                                                         : Ending::out_of_time;
       if (ending == Ending::interrupted || ending == Ending::out_of_time) {
         say(fmt::format("stopped in trial {}; the same command with --resume goes on", number));
+        if (value_of<bool>(options, "json")) {
+          fmt::print("{}\n", json_text(Json{{"ending", name(ending)}, {"runs", records_.size()}, {"out", out_}}));
+        }
         return ending == Ending::interrupted ? ExitStatus::interrupted : ExitStatus::success;
       }
       keep_if_best(record);
@@ -336,7 +379,7 @@ int HyperSearch::finish(const OptionTable& options, const SearchSpace& space) co
     refuse("no trial ended well; trial {}: {}", records_.back().trial, records_.back().error);
   }
   const SearchRecord& best = last.front();
-  const std::string report = fs::path(out_) / "search.html", model = fs::path(out_) / "best";
+  const std::string report = fs::path(out_) / "search.html", model = best_folder();
   SearchReport page{.title = fmt::format("{} search: {}", program_, out_), .metric = metric_, .records = records_};
   page.facts = {{"trials", std::to_string(trials_)}, {"method", method_}, {"best trial", std::to_string(best.trial)}};
   for (const SearchRange& range : space.ranges()) page.facts.emplace_back(range.option, range.describe());
@@ -348,7 +391,7 @@ int HyperSearch::finish(const OptionTable& options, const SearchSpace& space) co
   if (value_of<bool>(options, "json")) {
     Json summary = Json::parse(to_json(best));
     summary.update({{"trials", trials_}, {"runs", records_.size()}, {"monitor", metric_}, {"out", model}});
-    fmt::print("{}\n", summary.dump());
+    fmt::print("{}\n", json_text(summary));
   }
   return ExitStatus::success;
 }

@@ -36,6 +36,12 @@ class HyperSearch {
   Ending run_trial(const OptionTable& options, SearchRecord& record) const;
   double minutes_left() const;
   std::string record_path() const;
+  std::string best_folder() const;
+  /// Throws DataError where a folder that the search is to write, and would remove, is not of one before it, which had
+  /// `earlier` trials.
+  void check_folder(int64_t earlier) const;
+  /// Removes what a search of so many trials left.
+  void remove_earlier(int64_t earlier) const;
   std::vector<SearchRecord> read_records(const std::string& identity) const;
   void write_records(const std::string& identity) const;
   /// The results of a round, best first.

@@ -10,6 +10,11 @@
 #include "fovea/train/picture.h"
 
 namespace fovea::train {
+namespace {
+
+constexpr double least_mixup = 0.01;  // below it pictures hardly blend
+
+}  // namespace
 
 void ImageTask::declare_model(OptionTable& options) {
   options.group("Pictures");
@@ -32,6 +37,9 @@ void ImageTask::declare_model(OptionTable& options) {
 
 data::ImageDataset ImageTask::read(const std::string& source) const {
   if (image_.form.channels == 2) refuse("--channels is 1 or 3");
+  if (image_.mixup > 0 && image_.mixup < least_mixup) {
+    refuse("--mixup: {} is less than {}; 0 is for none", image_.mixup, least_mixup);
+  }
   return data::load_images(source, image_.form);
 }
 

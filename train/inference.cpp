@@ -1,9 +1,12 @@
 #include "fovea/train/inference.h"
 
 #include <algorithm>
+#include <array>
 
 #include "fovea/autograd/losses.h"
 #include "fovea/autograd/normalize.h"
+#include "fovea/autograd/pointwise.h"
+#include "fovea/autograd/reductions.h"
 
 namespace fovea::train {
 Evaluation evaluation_of(const Predictions& predictions, std::span<const int32_t> truths, Caller caller) {
@@ -66,6 +69,23 @@ Predictions predict(nn::Module& model, BatchStream& data) {
     }
   }
   return predictions;
+}
+
+Score score(nn::Module& model, BatchStream& data, ProcessGroup* group, Caller caller) {
+  const Inference inference(model);
+  std::array<double, 3> sums{};  // of examples, of those that are right, of losses
+  data.seek(0, 0);
+  while (const std::optional<Outcome> outcome = data.next()) {
+    if (!outcome->labels.defined()) raise<ValueError>(caller, "score: the examples have no labels");
+    if (outcome->stand_in) continue;
+    const auto examples = static_cast<double>(outcome->labels.numel());
+    sums[0] += examples;
+    sums[1] += sum(eq(argmax(outcome->logits, -1), outcome->labels).to(i32)).item();
+    sums[2] += cross_entropy(outcome->logits, outcome->labels).item() * examples;
+  }
+  if (group) group->all_reduce(sums);
+  if (sums[0] == 0) raise<ValueError>(caller, "score: there are no examples");
+  return {static_cast<int64_t>(sums[0]), sums[1] / sums[0], sums[2] / sums[0]};
 }
 
 }  // namespace fovea::train

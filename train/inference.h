@@ -50,4 +50,13 @@ Evaluation evaluate(nn::Module& model, BatchStream& data, Caller caller = {});
 Evaluation evaluate(nn::Module& model, BatchStream& data, ProcessGroup* group, Caller caller = {});
 Predictions predict(nn::Module& model, BatchStream& data);
 
+/// What is known of examples without keeping their probabilities.
+struct Score {
+  int64_t examples = 0;
+  double accuracy = 0;
+  double loss = 0;  // mean cross entropy, natural logarithm
+};
+/// What evaluate() tells of them, where classes are too many, as a language model's, to tell of each. Throws as it does.
+Score score(nn::Module& model, BatchStream& data, ProcessGroup* group = nullptr, Caller caller = {});
+
 }  // namespace fovea::train

@@ -6,7 +6,7 @@
 namespace fovea::train {
 namespace {
 
-constexpr std::array signals{SIGINT, SIGTERM};
+constexpr std::array signals{SIGINT, SIGTERM, SIGHUP};
 volatile std::sig_atomic_t requested_flag = 0;
 std::array<struct sigaction, signals.size()> before;
 int guards = 0;

@@ -86,6 +86,11 @@ bool set_recompute(nn::Module& model, bool on) {
   return any;
 }
 
+[[noreturn]] void refuse_memory(const nn::Module& model, size_t budget) {
+  refuse("--memory {}: not even one example at a time fits ({} weights alone take {})", bytes_text(budget),
+         model.parameter_count(), bytes_text(static_cast<size_t>(model.parameter_count()) * sizeof(float)));
+}
+
 class Planner {
  public:
   Planner(const PlannedRun& run, size_t budget) : run_(run), budget_(budget) {
@@ -159,9 +164,13 @@ class Planner {
     }
   }
 
+  /// Whether so many fit beside what is alive between two epochs: gradients, the optimizer's state, the best weights.
   bool infers(int64_t examples) const {
     const Inference inference(run_.model);
     try {
+      const size_t weights = bytes_of_weights();
+      const BufferRef alive =
+          backend(run_.device).allocate(optimizer_bytes_ + (run_.trainer.keep_best ? 2 : 1) * weights);
       for (const Part part : {Part::train, Part::valid}) {
         if (run_.task.size(part) > 0) stream(part, examples)->next();
       }
@@ -173,9 +182,8 @@ class Planner {
 
   /// Whether a checkpoint fits beside the model and the optimizer that take it over.
   bool resumes() const {
-    const auto weights = static_cast<size_t>(run_.model.parameter_count()) * sizeof(float);
     try {
-      const BufferRef checkpoint = backend(run_.device).allocate(2 * weights + 2 * optimizer_bytes_);
+      const BufferRef checkpoint = backend(run_.device).allocate(2 * bytes_of_weights() + 2 * optimizer_bytes_);
       return true;
     } catch (const OutOfMemoryError&) {
       return false;
@@ -188,10 +196,9 @@ class Planner {
     return longest;
   }
 
-  [[noreturn]] void refuse_all() const {
-    refuse("--memory {}: not even one example at a time fits ({} weights alone take {})", bytes_text(budget_),
-           run_.model.parameter_count(), bytes_text(static_cast<size_t>(run_.model.parameter_count()) * sizeof(float)));
-  }
+  size_t bytes_of_weights() const { return static_cast<size_t>(run_.model.parameter_count()) * sizeof(float); }
+
+  [[noreturn]] void refuse_all() const { refuse_memory(run_.model, budget_); }
 
   const PlannedRun& run_;
   size_t budget_;
@@ -236,6 +243,11 @@ std::string MemoryPlan::describe(size_t budget, const TrainingOptions& training)
   if (recompute) text += ", encoder layers computed twice";
   return text +
          fmt::format(", products in {}; {} at a time where nothing is learned", training.precision, inference_size);
+}
+
+void check_memory(const nn::Module& model, size_t budget) {
+  // With them their gradients, at the least.
+  if (2 * static_cast<size_t>(model.parameter_count()) * sizeof(float) > budget) refuse_memory(model, budget);
 }
 
 MemoryPlan plan_memory(const PlannedRun& run, size_t budget) { return Planner(run, budget).plan(); }

@@ -36,6 +36,9 @@ struct PlannedRun {
   int64_t ranks = 1;  // that share each batch
 };
 
+/// Throws UsageError where a model alone takes too much to be trained within so many bytes.
+void check_memory(const nn::Module& model, size_t budget);
+
 /// Tries whole steps on the longest examples, with a part of the memory left free, until it knows the largest batches
 /// that fit: whole ones, else cut ones, else cut ones of a model that computes its encoder layers twice. The device's
 /// memory is bounded (see set_memory_limit) from here on. Model and random numbers are afterwards what they were. Throws

@@ -3,12 +3,14 @@
 #include <fmt/format.h>
 
 #include <cctype>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "fovea/train/export.h"
 #include "fovea/train/inference.h"
 #include "fovea/train/prediction.h"
 #include "fovea/train/serving.h"
+#include "fovea/train/terminal.h"
 #include "fovea/train/training_report.h"
 
 namespace fovea::train {
@@ -70,14 +72,15 @@ void print_evaluation(const Evaluation& evaluation, const data::Labels& labels, 
   const ProbabilityMetrics& probabilities = evaluation.probabilities;
   fmt::print("accuracy {:.4f}  macro F1 {:.4f}  weighted F1 {:.4f}  loss {:.4f}  on {} {}\n", confusion.accuracy(),
              confusion.macro_f1(), confusion.weighted_f1(), evaluation.loss, confusion.examples(), noun);
-  fmt::print("ROC AUC {:.4f}  calibration error {:.4f}  Brier score {:.4f}\n", probabilities.roc_auc,
-             probabilities.calibration_error, probabilities.brier);
+  // Of one class alone there is no such area.
+  if (!std::isnan(probabilities.roc_auc)) fmt::print("ROC AUC {:.4f}  ", probabilities.roc_auc);
+  fmt::print("calibration error {:.4f}  Brier score {:.4f}\n", probabilities.calibration_error, probabilities.brier);
   const std::vector<ClassMetrics> metrics = confusion.per_class();
   if (metrics.size() > most_printed_classes) return;
   fmt::print("\nprecision  recall      F1  examples  class\n");
   for (size_t i = 0; i < metrics.size(); ++i) {
     fmt::print("{:9.4f}  {:6.4f}  {:6.4f}  {:8}  {}\n", metrics[i].precision, metrics[i].recall, metrics[i].f1,
-               metrics[i].support, labels.names()[i]);
+               metrics[i].support, in_one_line(labels.names()[i]));
   }
 }
 
@@ -103,7 +106,7 @@ class Predicting final : public ModelUse {
   void declare(OptionTable& options, ClassifierTask& task) override {
     std::string input = task.input_kind();
     for (char& c : input) c = static_cast<char>(std::toupper(c));
-    options.add(input, &inputs_, "what to classify", {.positional = true, .configuration = false});
+    options.add(input, &inputs_, task.input_help(), {.positional = true, .configuration = false});
     options.group("Output");
     options.add("explain", &prediction_.explain, "show what the model looked at", {.configuration = false});
   }

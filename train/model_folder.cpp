@@ -1,6 +1,8 @@
 #include "fovea/train/model_folder.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -10,6 +12,7 @@
 #include "fovea/data/files.h"
 #include "fovea/data/parse_json.h"
 #include "fovea/data/safetensors.h"
+#include "fovea/data/string_index.h"
 #include "fovea/nn/linear.h"
 #include "fovea/nn/multihead_attention.h"
 #include "fovea/nn/recurrent.h"
@@ -19,6 +22,7 @@ namespace fovea::train {
 namespace {
 
 using Json = nlohmann::ordered_json;
+namespace fs = std::filesystem;
 
 constexpr const char* format_name = "fovea model 1";
 constexpr const char* scale_suffix = ".scale";
@@ -73,7 +77,60 @@ void save_config(const std::string& folder, const ModelConfig& config) {
               {"options", Json::parse(config.options)}};
   if (config.labels.size() > 0) object["classes"] = config.labels.names();
   if (config.decision != "{}") object["decision"] = Json::parse(config.decision);
+  if (!config.files.empty()) object["files"] = config.files;
   data::write_atomically(config_path(folder), object.dump(2) + '\n');
+}
+
+std::map<std::string, std::string> hash_files(const std::string& folder) {
+  std::map<std::string, std::string> hashes;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    const std::string name = entry.path().filename(), path = entry.path();
+    if (path == config_path(folder) || path == weights_path(folder)) continue;
+    hashes[name] = fmt::format("{:016x}", data::hash_bytes(data::read_file(path)));
+  }
+  return hashes;
+}
+
+void check_files(const std::string& folder, const ModelConfig& config) {
+  for (const auto& [name, hash] : config.files) {
+    const std::string path = fs::path(folder) / fs::path(name).filename();
+    if (hash != fmt::format("{:016x}", data::hash_bytes(data::read_file(path)))) {
+      data::fail(path, "not that of the model that config.json describes");
+    }
+  }
+}
+
+void save_model(const std::string& folder, ModelConfig config, const std::function<void(const std::string&)>& write) {
+  const std::string beside = fs::path(folder) / fmt::format("model.tmp-{}", getpid());
+  std::error_code error;
+  fs::remove_all(beside, error);
+  if (!fs::create_directory(beside, error)) data::fail_system(folder, "cannot write", error.value());
+  try {
+    write(beside);
+    config.files = hash_files(beside);
+    save_config(beside, config);
+    std::vector<std::string> names;
+    for (const auto& entry : fs::directory_iterator(beside)) names.push_back(entry.path().filename());
+    std::erase(names, "config.json");
+    names.emplace_back("config.json");
+    for (const std::string& name : names) {
+      const fs::path target = fs::path(folder) / name;
+      fs::rename(fs::path(beside) / name, target, error);
+      if (error) data::fail_system(target.string(), "cannot write", error.value());
+    }
+    fs::remove(beside, error);
+  } catch (...) {
+    fs::remove_all(beside, error);
+    throw;
+  }
+  // Their contents are on the disk; the names are once the folder is.
+  const data::FileDescriptor directory(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (directory.get() >= 0) fsync(directory.get());
+}
+
+bool is_model_config(const std::string& folder) {
+  const Json object = Json::parse(data::read_file(config_path(folder), size_t{1} << 26), nullptr, false);
+  return object.is_object() && object.contains("format") && object["format"] == format_name;
 }
 
 ModelConfig load_config(const std::string& folder, const std::string& trainer) {
@@ -93,7 +150,8 @@ ModelConfig load_config(const std::string& folder, const std::string& trainer) {
             .options = object.at("options").dump(),
             .labels = data::Labels::in_order(names),
             .run = object.at("run").get<std::string>(),
-            .decision = object.value("decision", Json::object()).dump()};
+            .decision = object.value("decision", Json::object()).dump(),
+            .files = object.value("files", std::map<std::string, std::string>())};
   } catch (const Json::exception&) {
     data::fail(path, "not the configuration of a model");
   } catch (const ValueError&) {

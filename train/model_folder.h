@@ -1,5 +1,7 @@
 #pragma once
 
+#include <functional>
+#include <map>
 #include <string>
 
 #include "fovea/data/vocabulary.h"
@@ -16,6 +18,8 @@ struct ModelConfig {
   data::Labels labels;  // of a classifier; else none
   std::string run;      // names the run; the weights bear it too, so that files of two runs are not taken for one model
   std::string decision = "{}";  // how probabilities become classes, see Decision
+  /// A hash of each file beside weights and options, by its name; none in models of earlier versions.
+  std::map<std::string, std::string> files = {};
 };
 
 std::string config_path(const std::string& folder);
@@ -24,6 +28,16 @@ std::string checkpoint_path(const std::string& folder);
 
 /// Writes config.json. Throws DataError.
 void save_config(const std::string& folder, const ModelConfig& config);
+/// Writes config.json and what `write` puts into the folder that it is given. All of it is written beside what `folder`
+/// holds and takes its place only then, config.json last: what fails leaves the model of before, and what is killed
+/// between two files leaves none that loads. Throws DataError and what `write` throws.
+void save_model(const std::string& folder, ModelConfig config, const std::function<void(const std::string&)>& write);
+/// For ModelConfig::files.
+std::map<std::string, std::string> hash_files(const std::string& folder);
+/// Throws DataError where a file is not the one that config.json was written with.
+void check_files(const std::string& folder, const ModelConfig& config);
+/// Whether a folder's config.json is one that save_config wrote, for whatever program.
+bool is_model_config(const std::string& folder);
 /// Throws DataError where the folder holds no model, or one of another program.
 ModelConfig load_config(const std::string& folder, const std::string& trainer);
 

@@ -3,11 +3,13 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "fovea/data/parse_json.h"
+#include "fovea/data/parse_number.h"
+#include "fovea/data/utf8.h"
 
 namespace fovea::train {
 namespace {
@@ -36,14 +38,16 @@ void check_choice(const Option& option, const std::string& value, const std::str
   refuse("{}: \"{}\" is not one of {}", what, value, fmt::join(choices, ", "));
 }
 
+/// A model's configuration is JSON, which holds text; what only steers a run, as a file's name, may be any bytes.
+void check_utf8(const Option& option, const std::string& value, const std::string& what) {
+  if (option.rules.configuration && data::find_invalid_utf8(value) != std::string::npos) refuse("{}: not UTF-8", what);
+}
+
 template <class T>
 T parse(std::string_view word, const std::string& what, const char* kind) {
-  T value{};
-  const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), value);
-  bool fits = error == std::errc() && end == word.data() + word.size();
-  if constexpr (std::is_floating_point_v<T>) fits = fits && std::isfinite(value);
-  if (!fits) refuse("{}: \"{}\" is not {}", what, word, kind);
-  return value;
+  const std::optional<T> value = data::parse_number<T>(word);
+  if (!value) refuse("{}: \"{}\" is not {}", what, word, kind);
+  return *value;
 }
 
 std::vector<std::string> split_at_commas(const std::string& text) {
@@ -85,9 +89,11 @@ Value from_words(const Option& option, const std::vector<std::string>& words, co
                         },
                         [&](std::string*) -> Value {
                           check_choice(option, word, what);
+                          check_utf8(option, word, what);
                           return word;
                         },
                         [&](std::vector<std::string>*) -> Value {
+                          for (const std::string& each : words) check_utf8(option, each, what);
                           if (option.rules.positional || option.rules.repeated) return words;
                           std::vector<std::string> parts;
                           for (const std::string& each : words) {
@@ -125,11 +131,16 @@ Value from_member(const Option& option, const Json& member, const std::string& w
                         },
                         [&](std::vector<std::string>*) -> Value {
                           if (member.is_string()) return split_at_commas(member.get<std::string>());
-                          const bool strings =
-                              member.is_array() && std::all_of(member.begin(), member.end(),
-                                                               [](const Json& each) { return each.is_string(); });
-                          if (!strings) refuse("{}: {} is not a list of strings", what, member.dump());
-                          return member.get<std::vector<std::string>>();
+                          const bool list =
+                              member.is_array() && std::all_of(member.begin(), member.end(), [](const Json& each) {
+                                return each.is_string() || each.is_number();
+                              });
+                          if (!list) refuse("{}: {} is not a list of strings", what, member.dump());
+                          std::vector<std::string> parts;
+                          for (const Json& each : member) {
+                            parts.push_back(each.is_string() ? each.get<std::string>() : each.dump());
+                          }
+                          return parts;
                         },
                     },
                     option.target);

@@ -4,12 +4,17 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cmath>
+#include <cstdio>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "fovea/data/file_error.h"
 #include "fovea/data/utf8.h"
 #include "fovea/train/inference.h"
+#include "fovea/train/json_text.h"
 #include "fovea/train/terminal.h"
 
 namespace fovea::train {
@@ -18,13 +23,6 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr size_t lines_at_once = 256;
-
-/// A line of its own stays one.
-std::string without_breaks(std::string text) {
-  std::replace_if(
-      text.begin(), text.end(), [](char c) { return c == '\n' || c == '\r' || c == '\t'; }, ' ');
-  return text;
-}
 
 void print_indented(std::string_view lines) {
   while (!lines.empty()) {
@@ -39,15 +37,46 @@ void print_prediction(TrainedModel& trained, const std::string& input, const Pre
   if (options.json) {
     Json object{{trained.task->input_kind(), input}};
     object.update(Json::parse(prediction_json(trained, predictions, i, options.explain)));
-    fmt::print("{}\n", object.dump());
+    fmt::print("{}\n", json_text(object));
     return;
   }
   const int32_t best = predictions.best(i);
-  fmt::print("{}\t{:.4f}\t{}\n", trained.task->labels().name(best), predictions.of(i)[static_cast<size_t>(best)],
-             without_breaks(input));
+  fmt::print("{}\t{:.4f}\t{}\n", in_one_line(trained.task->labels().name(best)),
+             predictions.of(i)[static_cast<size_t>(best)], in_one_line(input));
   if (!options.explain) return;
   const Explanation explanation = trained.task->explain(Part::test, i, best);
   print_indented(is_terminal(stdout) ? explanation.coloured : explanation.text);
+}
+
+/// Why a line cannot be predicted; none where it can.
+std::optional<std::string> fault_of(ClassifierTask& task, const std::string& line) {
+  if (data::find_invalid_utf8(line) != std::string::npos) return "not UTF-8";
+  try {
+    task.set_inputs({line});
+  } catch (const DataError& error) {
+    return error.what();
+  }
+  return std::nullopt;
+}
+
+/// Predicts lines of standard input, the `first` of it and the next ones. Where one cannot be read those before it are
+/// predicted all the same; throws DataError that names it.
+void predict_block(TrainedModel& trained, std::vector<std::string> lines, int64_t first,
+                   const PredictionOptions& options) {
+  if (lines.empty()) return;
+  try {
+    return predict_inputs(trained, lines, options);
+  } catch (const DataError&) {
+    // Which one it is shows when each is read alone.
+    for (size_t i = 0; i < lines.size(); ++i) {
+      const std::optional<std::string> fault = fault_of(*trained.task, lines[i]);
+      if (!fault) continue;
+      lines.resize(i);
+      if (i > 0) predict_inputs(trained, lines, options);
+      data::fail_at("standard input", first + static_cast<int64_t>(i), "{}", *fault);
+    }
+    throw;
+  }
 }
 
 }  // namespace
@@ -67,7 +96,7 @@ std::string prediction_json(TrainedModel& trained, const Predictions& prediction
   Json& all = object["probabilities"] = Json::object();
   for (int32_t c = 0; c < labels.size(); ++c) all[labels.name(c)] = probabilities[static_cast<size_t>(c)];
   if (explain) object.update(Json::parse(trained.task->explain(Part::test, example, best).json));
-  return object.dump();
+  return json_text(object);
 }
 
 void predict_inputs(TrainedModel& trained, const std::vector<std::string>& inputs, const PredictionOptions& options) {
@@ -79,6 +108,11 @@ void predict_inputs(TrainedModel& trained, const std::vector<std::string>& input
   const std::vector<std::string> names = trained.task->set_inputs(inputs);
   const Predictions predictions = predictions_of(trained);
   for (size_t i = 0; i < names.size(); ++i) {
+    for (const float probability : predictions.of(static_cast<int64_t>(i))) {
+      if (!std::isfinite(probability)) {
+        throw DataError(fmt::format("{}: what the model makes of it is no number", data::in_quotes(names[i])));
+      }
+    }
     print_prediction(trained, names[i], predictions, static_cast<int64_t>(i), options);
   }
   std::fflush(stdout);
@@ -87,18 +121,18 @@ void predict_inputs(TrainedModel& trained, const std::vector<std::string>& input
 void predict_lines(TrainedModel& trained, const PredictionOptions& options) {
   const size_t at_once = isatty(STDIN_FILENO) ? 1 : lines_at_once;
   std::vector<std::string> lines;
-  int64_t number = 0;
+  int64_t first = 1;
   for (std::string line; std::getline(std::cin, line);) {
-    ++number;
     if (!line.empty() && line.back() == '\r') line.pop_back();
-    if (data::find_invalid_utf8(line) != std::string::npos) data::fail_at("standard input", number, "not UTF-8");
     lines.push_back(std::move(line));
-    if (lines.size() == at_once) {
-      predict_inputs(trained, lines, options);
-      lines.clear();
-    }
+    if (lines.size() < at_once) continue;
+    predict_block(trained, lines, first, options);
+    first += static_cast<int64_t>(lines.size());
+    lines.clear();
   }
-  if (!lines.empty()) predict_inputs(trained, lines, options);
+  const int failed = std::ferror(stdin) ? errno : 0;
+  predict_block(trained, lines, first, options);
+  if (failed) data::fail_system("standard input", "cannot read", failed);
 }
 
 }  // namespace fovea::train

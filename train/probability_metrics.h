@@ -34,7 +34,7 @@ struct RocPoint {
 };
 
 /// The receiver operating characteristic of a class: from (0, 0) to (1, 1), a point for each threshold at which it
-/// turns. Empty unless some examples are of the class and some are not.
+/// turns. Empty unless some examples are of the class and some are not, and where a probability is NaN.
 std::vector<RocPoint> roc_curve(const ScoredExamples& examples, int32_t positive);
 double area_below(std::span<const RocPoint> curve);
 /// The area below a class's curve: how often one of the class gets a higher probability of it than one that is not, ties half
@@ -62,16 +62,19 @@ double brier_score(const ScoredExamples& examples);
 /// The mean of -log of the right class's probability; what a float cannot tell from 0 counts as 1e-38.
 double log_loss(const ScoredExamples& examples);
 
+/// Whether curves are drawn for each of so many classes: always of two, of more as long as it takes little time.
+bool has_roc(int64_t examples, int64_t classes);
+
 /// All of them.
 struct ProbabilityMetrics {
   double top3_accuracy = 0;
   double top5_accuracy = 0;
-  double roc_auc = 0;  // NaN where not defined
+  double roc_auc = 0;  // NaN where not defined, or without curves
   double calibration_error = 0;
   double brier = 0;
   double log_loss = 0;
   std::vector<CalibrationBin> calibration = {};
-  std::vector<std::vector<RocPoint>> roc = {};  // of the second of two classes; else of each class
+  std::vector<std::vector<RocPoint>> roc = {};  // of the second of two classes; else of each class; see has_roc
 
   static ProbabilityMetrics of(const ScoredExamples& examples);
 };

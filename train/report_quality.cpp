@@ -90,8 +90,10 @@ std::string quality_html(const Report& report) {
     out += fmt::format(", right among the first three <b>{:.4f}</b>", metrics.top3_accuracy);
   out +=
       ".</p>\n<p class=\"soft\">A well calibrated model is right as often as it says: its points lie on the diagonal.";
-  out +=
-      report.classes.size() > most_curves ? " The ROC curves are of the classes that it tells worst.</p>\n" : "</p>\n";
+  out += metrics.roc.empty()                   ? " There are too many examples of too many classes for ROC curves."
+         : report.classes.size() > most_curves ? " The ROC curves are of the classes that it tells worst."
+                                               : "";
+  out += "</p>\n";
   return out + "<div class=\"charts\">\n" + calibration_svg(metrics) + roc_svg(report) + "</div>\n";
 }
 

@@ -1,13 +1,17 @@
 #include "fovea/train/run_identity.h"
 
 #include <fmt/format.h>
+#include <signal.h>
 #include <unistd.h>
 
-#include <filesystem>
+#include <algorithm>
+#include <array>
+#include <charconv>
 #include <nlohmann/json.hpp>
 
 #include "fovea/data/file_error.h"
 #include "fovea/data/string_index.h"
+#include "fovea/train/json_text.h"
 #include "fovea/train/model_folder.h"
 
 namespace fovea::train {
@@ -16,11 +20,10 @@ using Json = nlohmann::ordered_json;
 namespace fs = std::filesystem;
 
 std::string RunIdentity::describe() const {
-  return Json{{"options", Json::parse(options.to_json())},
-              {"train", train},
-              {"valid", valid},
-              {"data", fmt::format("{:016x}", fingerprint)}}
-      .dump();
+  return json_text(Json{{"options", Json::parse(options.to_json())},
+                        {"train", train},
+                        {"valid", valid},
+                        {"data", fmt::format("{:016x}", fingerprint)}});
 }
 
 std::string RunIdentity::name() const {
@@ -53,13 +56,81 @@ void check_same_run(const Checkpoint& checkpoint, const std::string& run, const 
   }
 }
 
-void prepare_folder(const std::string& folder, bool resume) {
+std::optional<ModelConfig> finished_run(const std::string& folder, const std::string& program) {
+  std::error_code error;
+  if (fs::exists(checkpoint_path(folder), error) || !fs::exists(config_path(folder), error)) return std::nullopt;
+  return load_config(folder, program);
+}
+
+void adopt_run(OptionTable& options, const ModelConfig& finished, const std::string& folder) {
+  options.from_json(finished.options, config_path(folder));
+}
+
+void check_same_run(const ModelConfig& finished, const RunIdentity& run, const std::string& folder) {
+  if (finished.run == run.name()) return;
+  refuse("--resume: the run in {} is complete and had other options or data; without --resume a new one replaces it",
+         folder);
+}
+
+namespace {
+
+/// Whether a name is that of a temporary file of ours that no process writes any more: "config.json.tmp-PID-N".
+bool is_stale(const std::string& name) {
+  static constexpr std::array ours{"checkpoint.safetensors", "model.safetensors", "model",       "config.json",
+                                   "metrics.jsonl",          "report.html",       "folds.jsonl", "vocabulary.txt",
+                                   "tokenizer.json",         "columns.json",      "search.html", "search.jsonl"};
+  const size_t at = name.find(".tmp-");
+  if (at == std::string::npos || std::find(ours.begin(), ours.end(), name.substr(0, at)) == ours.end()) return false;
+  pid_t process = 0;
+  const char* end = name.data() + name.size();
+  const auto [rest, error] = std::from_chars(name.data() + at + 5, end, process);
+  return error == std::errc() && (rest == end || *rest == '-') && kill(process, 0) != 0 && errno == ESRCH;
+}
+
+void remove_stale(const std::string& folder) {
+  std::error_code error;
+  std::vector<fs::path> stale;
+  for (const auto& entry : fs::directory_iterator(folder, error)) {
+    if (is_stale(entry.path().filename())) stale.push_back(entry.path());
+  }
+  for (const fs::path& path : stale) fs::remove_all(path, error);
+}
+
+}  // namespace
+
+void prepare_folder(const std::string& folder) {
+  if (folder.empty()) refuse("--out: \"\" is no folder");
   std::error_code error;
   fs::create_directories(folder, error);
   if (error) data::fail_system(folder, "cannot make the folder", error.value());
   if (!fs::is_directory(folder, error)) data::fail(folder, "is no folder");
   if (access(folder.c_str(), W_OK) != 0) data::fail_system(folder, "cannot write into the folder", errno);
-  if (!resume) fs::remove(checkpoint_path(folder), error);
+  remove_stale(folder);
+}
+
+void forget_run(const std::string& folder) {
+  std::error_code ignored;
+  fs::remove(checkpoint_path(folder), ignored);
+  fs::remove(fs::path(folder) / "folds.jsonl", ignored);
+}
+
+RunFolder::RunFolder(const std::string& folder) {
+  std::error_code error;
+  if (fs::exists(config_path(folder), error) && !is_model_config(folder)) {
+    data::fail(config_path(folder), "is no model's, and would be overwritten");
+  }
+  for (fs::path path = fs::absolute(folder, error).lexically_normal();
+       path.has_relative_path() && !fs::exists(path, error); path = path.parent_path()) {
+    if (path.has_filename()) made_.push_back(path);
+  }
+  prepare_folder(folder);
+}
+
+RunFolder::~RunFolder() {
+  std::error_code error;
+  for (const fs::path& path : made_) {
+    if (!fs::is_empty(path, error) || error || !fs::remove(path, error)) return;
+  }
 }
 
 const char* name(Ending ending) {

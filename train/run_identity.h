@@ -1,9 +1,13 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "fovea/train/checkpoint.h"
+#include "fovea/train/model_folder.h"
 #include "fovea/train/options.h"
 #include "fovea/train/trainer.h"
 
@@ -29,9 +33,32 @@ void adopt_run(OptionTable& options, const Checkpoint& checkpoint, const std::st
 /// RunIdentity::describe gave.
 void check_same_run(const Checkpoint& checkpoint, const std::string& run, const std::string& folder);
 
-/// Makes the folder that a run writes into, and unless it resumes removes the checkpoint of an earlier one. Throws
-/// DataError.
-void prepare_folder(const std::string& folder, bool resume);
+/// The whole model that a run left in `folder`, where it left nothing to go on with. Throws DataError where it is of
+/// another program.
+std::optional<ModelConfig> finished_run(const std::string& folder, const std::string& program);
+/// The same as adopt_run of a finished one.
+void adopt_run(OptionTable& options, const ModelConfig& finished, const std::string& folder);
+/// Throws UsageError where the finished run in `folder` had other options or data than `run`.
+void check_same_run(const ModelConfig& finished, const RunIdentity& run, const std::string& folder);
+
+/// Makes a folder to write into and removes what killed runs left unfinished in it. Throws UsageError, DataError.
+void prepare_folder(const std::string& folder);
+
+/// Removes the checkpoint and the folds' results of an earlier run.
+void forget_run(const std::string& folder);
+
+/// The folder that a run writes a model into. Where it was made for a run that leaves nothing in it, it goes again.
+class RunFolder {
+ public:
+  /// Throws as prepare_folder does, and where a config.json would be overwritten that is no model's.
+  explicit RunFolder(const std::string& folder);
+  ~RunFolder();
+  RunFolder(const RunFolder&) = delete;
+  RunFolder& operator=(const RunFolder&) = delete;
+
+ private:
+  std::vector<std::filesystem::path> made_;  // the innermost first
+};
 
 /// "complete", "stopped_early", "out_of_time", "interrupted".
 const char* name(Ending ending);

@@ -7,6 +7,9 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "fovea/data/parse_json.h"
+#include "fovea/train/json_text.h"
+
 namespace fovea::train {
 namespace {
 
@@ -41,12 +44,12 @@ std::string to_json(const SearchRecord& record) {
   object["best_epoch"] = record.best_epoch;
   object["seconds"] = record.seconds;
   if (!record.error.empty()) object["error"] = record.error;
-  return object.dump();
+  return json_text(object);
 }
 
 SearchRecord search_record_from_json(std::string_view text) {
   try {
-    const Json object = Json::parse(text);
+    const Json object = data::parse_json<Json>("search.jsonl", text);
     SearchRecord record{.trial = object.at("trial").get<int64_t>(),
                         .round = object.at("round").get<int64_t>(),
                         .epochs = object.at("epochs").get<int64_t>(),

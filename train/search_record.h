@@ -37,13 +37,4 @@ SearchRecord search_record_from_json(std::string_view text);
 /// Best first; of equals the earlier.
 std::vector<SearchRecord> ranked(std::vector<SearchRecord> records, const std::string& metric);
 
-/// search.html: a self-contained page.
-struct SearchReport {
-  std::string title;
-  std::string metric;  // what the best has best
-  std::vector<SearchRecord> records;
-  std::vector<std::pair<std::string, std::string>> facts = {};
-};
-std::string to_html(const SearchReport& report);
-
 }  // namespace fovea::train

@@ -1,13 +1,13 @@
-// search.html: how every trial fared, and which option made the difference.
+#include "fovea/train/search_report.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <optional>
 
+#include "fovea/data/parse_number.h"
 #include "fovea/train/report.h"
-#include "fovea/train/search_record.h"
 
 namespace fovea::train {
 namespace {
@@ -19,12 +19,7 @@ struct Dot {
   bool best;
 };
 
-std::optional<double> number_of(const std::string& word) {
-  double value = 0;
-  const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), value);
-  if (error != std::errc() || end != word.data() + word.size()) return std::nullopt;
-  return value;
-}
+std::optional<double> number_of(const std::string& word) { return data::parse_number<double>(word); }
 
 /// Where each dot stands from left to right, from 0 to 1, and what to write below.
 struct Places {

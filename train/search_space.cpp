@@ -3,13 +3,13 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <optional>
 
 #include "fovea/data/file_error.h"
 #include "fovea/data/parse_json.h"
+#include "fovea/data/parse_number.h"
 
 namespace fovea::train {
 namespace {
@@ -21,15 +21,8 @@ constexpr bool is_a(const OptionTable::Option& option) {
   return std::holds_alternative<T*>(option.target);
 }
 
-std::optional<double> number_in(std::string_view word) {
-  double value = 0;
-  const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), value);
-  if (error != std::errc() || end != word.data() + word.size() || !std::isfinite(value)) return std::nullopt;
-  return value;
-}
-
 double bound_in(std::string_view word, const std::string& what) {
-  const auto value = number_in(word);
+  const auto value = data::parse_number<double>(word);
   if (!value) refuse("{}: \"{}\" is not a number", what, word);
   return *value;
 }

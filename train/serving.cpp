@@ -56,7 +56,8 @@ PredictionService::PredictionService(TrainedModel& trained, std::string program,
       model_(describe_model()),
       batcher_({.batch_size = options.batch_size,
                 .wait = std::chrono::duration<double, std::milli>(options.batch_wait),
-                .capacity = options.queue}) {}
+                .capacity = options.queue,
+                .hurry = [] { return InterruptGuard::requested(); }}) {}
 
 HttpResponse PredictionService::respond(const HttpRequest& request) {
   const bool predicts = request.path == "/predict";
@@ -155,7 +156,7 @@ ServingCounts PredictionService::counts() const {
 ServingCounts serve(TrainedModel& trained, const std::string& program, const ServingOptions& options,
                     const RunOptions& run) {
   const InterruptGuard interrupt;
-  PredictionService service(trained, program, run.device, options);
+  PredictionService service(trained, program, to_string(run.chosen()), options);
   const auto server =
       HttpServer::start(options.http, [&](const HttpRequest& request) { return service.respond(request); });
   if (!run.quiet) {

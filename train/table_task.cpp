@@ -33,6 +33,12 @@ uint64_t hash_of(const data::TabularDataset& rows, uint64_t hash) {
   return hash;
 }
 
+/// Throws DataError where a table has two columns of one of these names, by which a model finds its columns again.
+void check_names(const std::string& path, const std::vector<std::string>& names, const data::TableOptions& options) {
+  const auto table = data::open_table(path, options);
+  for (const std::string& name : names) static_cast<void>(table->column(name));
+}
+
 /// A row of another dataset, appended.
 void append_row(data::TabularDataset& to, const data::TabularDataset& from, int64_t row) {
   const auto begin = from.cells.begin() + row * static_cast<int64_t>(from.columns.size());
@@ -94,13 +100,17 @@ void TableTask::declare_model(OptionTable& options) {
               {.min = 0, .max = 1 << 28});
 }
 
+std::vector<std::string> TableTask::text_columns() const {
+  return table_.columns.text.empty() ? std::vector<std::string>{"text"} : table_.columns.text;
+}
+
 data::TabularDataset TableTask::read(const std::string& path, bool training) const {
   data::TabularColumns columns = table_.columns;
   if (!training) {
     columns.drop.clear();
     for (const data::TableEncoder::Column& column : columns_.columns()) columns.features.push_back(column.name);
   }
-  if (with_text_ && columns.text.empty()) columns.text = {"text"};
+  if (with_text_) columns.text = text_columns();
   return data::load_tabular_dataset(path, columns, {.header = !table_.no_header, .skip_lines = table_.skip_lines});
 }
 
@@ -110,11 +120,15 @@ std::vector<int32_t> TableTask::label_ids(const data::TabularDataset& rows) cons
 
 void TableTask::load_training(const TrainingFiles& files) {
   const data::TabularDataset all = read(files.train, true);
+  check_names(files.train, all.columns, {.header = !table_.no_header, .skip_lines = table_.skip_lines});
+  check_names(files.train, {all.label}, {.header = !table_.no_header, .skip_lines = table_.skip_lines});
   table_.columns.label = all.label;
+  if (!table_.columns.text.empty()) table_.columns.text = all.text_columns;
   labels_ = data::Labels::sorted(all.labels);
-  if (labels_.size() < 2) {
-    data::fail(files.train, "all labels are {}; a classifier needs two classes", data::in_quotes(labels_.name(0)));
-  }
+  check_classes(files.train, all.label, labels_, all.size());
+  columns_note_ = "label " + data::in_quotes(all.label);
+  const std::string* texts = all.text_columns.data();
+  if (with_text_) columns_note_ += ", text " + data::list_in_quotes(texts, texts + all.text_columns.size());
   fingerprint_ = hash_of(all, 0);
   parts_ = {};
   const std::vector<int32_t> ids = label_ids(all);
@@ -175,8 +189,9 @@ std::vector<std::string> TableTask::set_inputs(const std::vector<std::string>& i
   Examples& test = at(Part::test);
   test = {};
   for (const data::TableEncoder::Column& column : columns_.columns()) test.rows.columns.push_back(column.name);
-  const std::string text = !with_text_ ? "" : table_.columns.text.empty() ? "text" : table_.columns.text.front();
-  for (const std::string& input : inputs) data::append_typed_row(test.rows, input, text);
+  if (with_text_) test.rows.text_columns = text_columns();
+  test.rows.order = columns_.order();
+  for (const std::string& input : inputs) data::append_typed_row(test.rows, input);
   encode(test);
   return inputs;
 }
@@ -300,7 +315,7 @@ Explanation TableTask::explain(Part part, int64_t example, int32_t predicted) {
     pieces.push_back({std::string(span.in(text)), weights[rows.columns.size() + i]});
     end = span.end;
   }
-  if (end < text.size()) pieces.push_back({text.substr(end)});
+  if (end < text.size()) pieces.push_back({unread_text(text, end)});
   return explain_pieces(pieces);
 }
 

@@ -72,12 +72,18 @@ class TableTask : public ClassifierTask {
   void load_test(const std::string& path) override;
   std::vector<std::string> set_inputs(const std::vector<std::string>& inputs) override;
   std::string input_kind() const override { return "row"; }
+  std::string input_help() const override {
+    return "rows to classify: values between commas, of the columns that the model knows in the order of the file that "
+           "it "
+           "learned from; or a JSON object of values by column";
+  }
 
   const data::Labels& labels() const override { return labels_; }
   int64_t size(Part part) const override { return at(part).rows.size(); }
   int32_t truth(Part part, int64_t example) const override { return at(part).labels[static_cast<size_t>(example)]; }
   uint64_t fingerprint() const override { return fingerprint_; }
   std::string noun() const override { return "rows"; }
+  std::string columns_note() const override { return columns_note_; }
 
   nn::Module& build(Device device) override;
   std::unique_ptr<BatchStream> stream(Part part, const StreamOptions& options) override;
@@ -113,6 +119,7 @@ class TableTask : public ClassifierTask {
 
   const Examples& at(Part part) const { return parts_[static_cast<size_t>(part)]; }
   Examples& at(Part part) { return parts_[static_cast<size_t>(part)]; }
+  std::vector<std::string> text_columns() const;
   data::TabularDataset read(const std::string& path, bool training) const;
   std::vector<int32_t> label_ids(const data::TabularDataset& rows) const;
   void fit(const data::TabularDataset& all, const std::vector<Part>& parts);
@@ -128,6 +135,7 @@ class TableTask : public ClassifierTask {
   std::optional<data::TextEncoder> text_;
   std::array<Examples, 3> parts_;
   uint64_t fingerprint_ = 0;
+  std::string columns_note_;
   std::unique_ptr<nn::Module> model_;
 };
 

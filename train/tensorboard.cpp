@@ -33,20 +33,25 @@ std::string table_of(const OptionTable& options) {
 }  // namespace
 
 TensorBoard::TensorBoard(const std::string& folder, int64_t steps, const OptionTable& options)
-    : file_(cleared(folder, steps > 0)) {
-  if (steps > 0) {
-    file_.restart(steps + 1);
+    : folder_(folder), steps_(steps), options_(table_of(options)) {}
+
+EventFile& TensorBoard::file() {
+  if (file_) return *file_;
+  file_.emplace(cleared(folder_, steps_ > 0));
+  if (steps_ > 0) {
+    file_->restart(steps_ + 1);
   } else {
-    file_.text("options", 0, table_of(options));
+    file_->text("options", 0, options_);
   }
+  return *file_;
 }
 
 void TensorBoard::epoch(const EpochRecord& record, const nn::Module& model) {
   const int64_t step = record.step;
-  file_.scalar("loss/train", step, record.loss);
-  file_.scalar("accuracy/train", step, record.accuracy);
-  file_.scalar("learning rate", step, record.lr);
-  file_.scalar("examples per second", step, record.examples_per_second);
+  file().scalar("loss/train", step, record.loss);
+  file().scalar("accuracy/train", step, record.accuracy);
+  file().scalar("learning rate", step, record.lr);
+  file().scalar("examples per second", step, record.examples_per_second);
   const std::pair<const char*, std::optional<double>> checked[] = {
       {"loss/valid", record.valid_loss},
       {"accuracy/valid", record.valid_accuracy},
@@ -55,17 +60,17 @@ void TensorBoard::epoch(const EpochRecord& record, const nn::Module& model) {
       {"calibration error/valid", record.valid_calibration_error},
       {"Brier score/valid", record.valid_brier}};
   for (const auto& [tag, value] : checked) {
-    if (value) file_.scalar(tag, step, *value);
+    if (value) file().scalar(tag, step, *value);
   }
   for (const nn::NamedTensor& parameter : model.named_parameters()) {
-    file_.histogram(parameter.name, step, parameter.tensor.detach().to_vector<float>());
+    file().histogram(parameter.name, step, parameter.tensor.detach().to_vector<float>());
   }
 }
 
 void TensorBoard::example(const std::string& tag, int64_t step, const Explanation& explanation) {
-  if (explanation.png.empty()) return file_.text(tag, step, explanation.text);
+  if (explanation.png.empty()) return file().text(tag, step, explanation.text);
   const data::Image picture = data::decode_png(explanation.png, tag);
-  file_.image(
+  file().image(
       tag, step,
       {.width = picture.width, .height = picture.height, .channels = picture.channels, .bytes = explanation.png});
 }

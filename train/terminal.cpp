@@ -32,6 +32,21 @@ bool locale_is_utf8() {
   return false;
 }
 
+std::string in_one_line(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '\n' || c == '\r' || c == '\t') {
+      out += ' ';
+    } else if (byte < 0x20 || byte == 0x7f) {
+      out += fmt::format("\\x{:02x}", byte);
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
 std::string duration_text(double seconds) {
   const auto all = static_cast<int64_t>(std::llround(std::clamp(seconds, 0.0, 1e9)));
   const int64_t hours = all / 3600, minutes = all / 60 % 60;

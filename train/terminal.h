@@ -2,6 +2,7 @@
 
 #include <cstdio>
 #include <string>
+#include <string_view>
 
 namespace fovea::train {
 
@@ -11,6 +12,10 @@ bool is_terminal(std::FILE* stream);
 int terminal_width(std::FILE* stream);
 /// Whether the user's locale writes UTF-8.
 bool locale_is_utf8();
+
+/// A text that stays in one line of a table of columns and does nothing to a terminal: spaces for line breaks and tabs,
+/// "\x1b" for other control characters.
+std::string in_one_line(std::string_view text);
 
 /// "0:07", "12:05", "3:20:00".
 std::string duration_text(double seconds);

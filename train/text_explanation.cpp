@@ -117,7 +117,7 @@ Explanation TextTask::explain(Part part, int64_t example, int32_t predicted) {
     pieces.push_back({std::string(span.in(text)), weights.tokens[i]});
     end = span.end;
   }
-  if (end < text.size()) pieces.push_back({text.substr(end)});
+  if (end < text.size()) pieces.push_back({unread_text(text, end)});
   if (weights.sentences.empty() || read.count == 0) return explain_pieces(pieces);
 
   std::vector<PieceGroup> groups;

@@ -26,8 +26,10 @@ uint64_t hash_of(const data::TextDataset& dataset, uint64_t hash) {
   return hash;
 }
 
-[[noreturn]] void refuse_one_class(const std::string& path, const data::Labels& labels) {
-  data::fail(path, "all labels are {}; a classifier needs two classes", data::in_quotes(labels.name(0)));
+/// Of what TextReader::columns names.
+std::string note_of(const std::vector<std::string>& columns) {
+  const std::string *first = columns.data(), *label = first + columns.size() - 1;
+  return fmt::format("label {}, text {}", data::in_quotes(*label), data::list_in_quotes(first, label));
 }
 
 TextBatch of_padded(data::Batch padded) {
@@ -76,6 +78,8 @@ void TextTask::settle(const OptionTable& options, TrainingOptions& training) {
   if (text_.stream && text_.augment.any()) {
     refuse("--drop, --swap and --noise need the texts in memory: they do not go with --stream");
   }
+  if (!text_.stream && text_.buffer != TextOptions().buffer) refuse("--buffer is of no use without --stream");
+  if (!text_.bigrams && text_.bigram_buckets != 0) refuse("--bigram-buckets is of no use without --bigrams");
   for (const char* name : {"folds", "memory"}) {
     const OptionTable::Option* option = options.find(name);
     if (text_.stream && option && option->given) {
@@ -97,7 +101,8 @@ void TextTask::load_training(const TrainingFiles& files) {
   if (text_.stream) return load_streamed(files);
   data::TextDataset train = read(files.train);
   labels_ = data::Labels::sorted(train.labels);
-  if (labels_.size() < 2) refuse_one_class(files.train, labels_);
+  check_classes(files.train, train.columns.back(), labels_, train.size());
+  columns_note_ = note_of(train.columns);
   std::vector<int32_t> ids = data::label_ids(train, labels_);
   fingerprint_ = hash_of(train, 0);
 
@@ -130,7 +135,8 @@ void TextTask::load_streamed(const TrainingFiles& files) {
                                                             .hold_out = files.valid.empty() ? files.hold_out : 0,
                                                             .seed = files.seed});
   labels_ = streamed_->labels();
-  if (labels_.size() < 2) refuse_one_class(files.train, labels_);
+  check_classes(files.train, streamed_->columns().back(), labels_, streamed_->size());
+  columns_note_ = note_of(streamed_->columns());
   fingerprint_ = streamed_->fingerprint();
   if (!files.valid.empty()) load_valid(files.valid);
 

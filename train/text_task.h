@@ -79,6 +79,7 @@ class TextTask : public ClassifierTask {
   std::vector<int64_t> class_counts(Part part) const override;
   uint64_t fingerprint() const override { return fingerprint_; }
   std::string noun() const override { return "texts"; }
+  std::string columns_note() const override { return columns_note_; }
 
   nn::Module& build(Device device) override;
   std::unique_ptr<BatchStream> stream(Part part, const StreamOptions& options) override;
@@ -160,6 +161,7 @@ class TextTask : public ClassifierTask {
   std::optional<data::StreamedTexts> streamed_;  // holds the texts to learn from, then
   std::vector<int64_t> streamed_classes_;        // how many of each class
   uint64_t fingerprint_ = 0;
+  std::string columns_note_;
   std::unique_ptr<nn::Module> model_;
 };
 

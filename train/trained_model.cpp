@@ -31,6 +31,7 @@ TrainedModel TrainedModel::load(const std::string& folder, const std::string& pr
     data::fail(config_path(folder), "its decision does not fit its classes");
   }
   task->restore(folder, std::move(config.labels));
+  check_files(folder, config);
   nn::Module& model = task->build(device);
   load_weights(folder, model, config.run);
   return {std::move(task), &model, training.batch_size, std::move(decision), std::move(config.options)};

@@ -42,6 +42,11 @@ nn::StateDict snapshot(const nn::StateDict& state) {
 
 }  // namespace
 
+void check_loss(double loss, int64_t steps) {
+  if (std::isfinite(loss)) return;
+  refuse("the loss became {} within the first {} steps; a lower --lr or --clip 1 may help", loss, steps);
+}
+
 Trainer::Trainer(nn::Module& model, nn::Optimizer& optimizer, TrainerOptions options, Caller caller)
     : model_(model),
       optimizer_(optimizer),
@@ -210,9 +215,7 @@ void Trainer::read_losses() {
 }
 
 void Trainer::count(double loss_sum, double correct, double examples) {
-  if (!std::isfinite(loss_sum)) {
-    refuse("the loss became {} within the first {} steps; a lower --lr or --clip 1 may help", loss_sum, step_);
-  }
+  check_loss(loss_sum, step_);
   loss_sum_ += loss_sum;
   correct_ += static_cast<int64_t>(correct);
   examples_ += static_cast<int64_t>(examples);
@@ -227,7 +230,11 @@ void Trainer::end_epoch(BatchStream* valid, const TrainerEvents& events) {
                      .accuracy = static_cast<double>(correct_) / examples,
                      .seconds = seconds,
                      .examples_per_second = seconds > 0 ? examples / seconds : 0};
-  if (valid) {
+  if (valid && !options_.by_class) {
+    const Score found = score(model_, *valid, options_.group);
+    record.valid_loss = found.loss;
+    record.valid_accuracy = found.accuracy;
+  } else if (valid) {
     const Evaluation evaluation = train::evaluate(model_, *valid, options_.group);
     record.valid_loss = evaluation.loss;
     record.valid_accuracy = evaluation.confusion.accuracy();
@@ -237,6 +244,7 @@ void Trainer::end_epoch(BatchStream* valid, const TrainerEvents& events) {
     record.valid_calibration_error = metrics.calibration_error;
     record.valid_brier = metrics.brier;
   }
+  if (record.valid_loss) check_loss(*record.valid_loss, step_);
   if (options_.group) check_agreement(hash_of_state(), "no longer the weights of");
   record.best = is_better(record);
   history_.push_back(record);

@@ -31,7 +31,10 @@ struct TrainerOptions {
   int64_t patience = 0;  // stop after so many epochs that were not better than the best; 0: never
   Monitor monitor = Monitor::accuracy;
   bool keep_best = true;  // end with the weights of the best epoch, else with the last
-  double clip = 0;        // bound of the gradients' global L2 norm; 0: none
+  /// Whether epochs are told of by class, too: F1, ROC AUC and calibration. Else by loss and accuracy alone, for which no
+  /// probabilities are kept: where there are as many classes as a language model has.
+  bool by_class = true;
+  double clip = 0;  // bound of the gradients' global L2 norm; 0: none
   /// So many batches make a step: their gradients are those of one batch of all of their examples, where the loss is a mean
   /// over examples.
   int64_t accumulate = 1;
@@ -52,6 +55,9 @@ struct TrainerOptions {
   /// StreamOptions::rank); must outlive the trainer. Only the first is to have a `checkpoint`. Null: this process alone.
   ProcessGroup* group = nullptr;
 };
+
+/// Throws UsageError where a loss is no longer a finite number; `steps` is when.
+void check_loss(double loss, int64_t steps);
 
 /// What one who watches a run can see. Neither may change the model.
 struct TrainerEvents {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <numeric>
 #include <thread>
 
@@ -21,27 +22,35 @@ Monitor monitor_of(const std::string& name) {
                               : Monitor::accuracy;
 }
 
+/// For --help, also where FOVEA_DEVICE names no device, which is said when one is needed.
+std::string usual_device() {
+  const char* named = std::getenv("FOVEA_DEVICE");
+  return named && *named ? named : to_string(Device::cpu());
+}
+
 }  // namespace
 
 void RunOptions::declare(OptionTable& options) {
   options.group("Run");
   options.add("device", &device,
               "where to compute: cpu, vulkan or vulkan:N; the default is FOVEA_DEVICE's, where that is set",
-              {.placeholder = "NAME", .configuration = false});
+              {.placeholder = "NAME", .default_text = usual_device(), .configuration = false});
   options.add("threads", &threads, "threads to work with; the result does not depend on it",
               {.min = 0, .max = 1024, .default_text = "all cores", .configuration = false});
   options.add("quiet", &quiet, "print errors only", {.configuration = false});
   options.add("json", &json, "end with a line of JSON", {.configuration = false});
 }
 
+Device RunOptions::chosen() const { return device.empty() ? default_device() : Device::parse(device); }
+
 Device RunOptions::apply() const {
-  const Device chosen = Device::parse(device);
-  require_sound(chosen);
+  const Device found = chosen();
+  require_sound(found);
   // Processes on one machine share its cores.
   const int share =
       static_cast<int>(std::max(1u, std::thread::hardware_concurrency())) / ProcessGroup::processes_here();
   set_num_threads(threads > 0 ? static_cast<int>(threads) : std::clamp(share, 1, num_threads()));
-  return chosen;
+  return found;
 }
 
 std::string describe(Device device) {

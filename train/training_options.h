@@ -15,12 +15,14 @@ namespace fovea::train {
 
 /// Where and how loudly a command runs: nothing of it changes what is learned.
 struct RunOptions {
-  std::string device = to_string(default_device());
-  int64_t threads = 0;  // 0: all cores
+  std::string device = {};  // empty: the default one
+  int64_t threads = 0;      // 0: all cores
   bool quiet = false;
   bool json = false;
 
   void declare(OptionTable& options);
+  /// Throws DeviceError where it is no name of a device.
+  Device chosen() const;
   /// Sets the number of threads and starts the device. Throws DeviceError where there is no such device, or where it has
   /// kernels that are known to fail (see require_sound).
   Device apply() const;

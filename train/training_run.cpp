@@ -8,6 +8,8 @@
 
 #include "fovea/data/files.h"
 #include "fovea/tensor/creation.h"
+#include "fovea/train/folder_name.h"
+#include "fovea/train/json_text.h"
 #include "fovea/train/model_folder.h"
 #include "fovea/train/terminal.h"
 #include "fovea/train/training_report.h"
@@ -93,10 +95,11 @@ StreamOptions TrainingRun::slice_of_rank(StreamOptions stream) const {
 
 std::string TrainingRun::opening_line() const {
   const ProcessGroup* group = settings_.group;
-  return fmt::format("{} {} of {} classes to learn from, {} to check; {} weights; {}, {} thread{}{}",
+  const std::string columns = task_.columns_note();
+  return fmt::format("{} {} of {} classes to learn from, {} to check{}; {} weights; {}, {} thread{}{}",
                      task_.size(Part::train), task_.noun(), task_.labels().size(), task_.size(Part::valid),
-                     short_count(static_cast<double>(model_.parameter_count())), describe(settings_.device),
-                     num_threads(), num_threads() == 1 ? "" : "s",
+                     columns.empty() ? "" : "; " + columns, short_count(static_cast<double>(model_.parameter_count())),
+                     describe(settings_.device), num_threads(), num_threads() == 1 ? "" : "s",
                      group ? fmt::format(" in each of {} ranks", group->size()) : "");
 }
 
@@ -108,7 +111,8 @@ Ending TrainingRun::fit() {
   BatchStream* held_out = task_.size(Part::valid) > 0 ? valid.get() : nullptr;
   if (!settings_.first()) return trainer_->fit(*train, held_out);
 
-  board_.emplace(settings_.out, trainer_->steps(), settings_.options);
+  // A run that goes on within its first epoch has shown nothing yet.
+  board_.emplace(settings_.out, trainer_->history().empty() ? 0 : trainer_->steps(), settings_.options);
   const Ending ending = trainer_->fit(*train, held_out,
                                       {.progress = [this](const ProgressState& state) { progress_.update(state); },
                                        .epoch = [this](const EpochRecord& record) { show_epoch(record); }});
@@ -123,7 +127,8 @@ void TrainingRun::show_epoch(const EpochRecord& record) {
 }
 
 TrainingResult TrainingRun::finish(Ending ending, Clock::time_point start) {
-  const Tested tested = test();
+  model_.zero_grad();  // their memory is of more use now
+  const Tested tested = test_or_write();
   write_model(tested.predictions.decision);
   const std::string report = write_report(tested);
   std::error_code ignored;
@@ -134,11 +139,22 @@ TrainingResult TrainingRun::finish(Ending ending, Clock::time_point start) {
   return result;
 }
 
+/// Where memory does not suffice for the test, what was learned is not lost.
+TrainingRun::Tested TrainingRun::test_or_write() {
+  try {
+    return test();
+  } catch (const OutOfMemoryError&) {
+    write_model({});
+    throw;
+  }
+}
+
 TrainingRun::Tested TrainingRun::test() {
   const DecisionOptions& decision = settings_.decision;
   const Part part = task_.size(Part::valid) > 0 ? Part::valid : Part::train;
   const auto stream = task_.stream(part, inference_stream());
   Predictions predictions = predict(model_, *stream);
+  check_loss(log_loss({predictions.classes, predictions.probabilities, truths_of(task_, part)}), trainer_->steps());
   predictions.decision = part == Part::valid ? decision.decide(settings_.costs, predictions, truths_of(task_, part))
                                              : decision.decide(settings_.costs, {}, {});
   Evaluation evaluation = evaluation_of(task_, part, predictions);
@@ -148,22 +164,24 @@ TrainingRun::Tested TrainingRun::test() {
 std::string TrainingRun::evaluated_on(Part part) const {
   const TrainingFiles& files = settings_.files;
   const std::string count = fmt::format("{} {}", task_.size(part), task_.noun());
-  if (!files.valid.empty()) return fmt::format("{} of {}", count, fs::path(files.valid).filename().string());
-  const std::string file = fs::path(files.train).filename().string();
+  if (!files.valid.empty()) return fmt::format("{} of {}", count, without_slash(files.valid).filename().string());
+  const std::string file = without_slash(files.train).filename().string();
   return part == Part::valid ? fmt::format("{} held out of {}", count, file)
                              : fmt::format("the {} of {} that it learned from", count, file);
 }
 
 void TrainingRun::write_model(const Decision& decision) const {
-  const std::string& out = settings_.out;
   const std::string name = settings_.identity.name();
-  task_.save(out);
-  save_weights(out, model_, name);
-  save_config(out, {.trainer = settings_.program,
-                    .options = settings_.options.to_json(),
-                    .labels = task_.labels(),
-                    .run = name,
-                    .decision = decision.to_json()});
+  save_model(settings_.out,
+             {.trainer = settings_.program,
+              .options = settings_.options.to_json(),
+              .labels = task_.labels(),
+              .run = name,
+              .decision = decision.to_json()},
+             [&](const std::string& folder) {
+               task_.save(folder);
+               save_weights(folder, model_, name);
+             });
 }
 
 std::string TrainingRun::write_report(const Tested& tested) {
@@ -235,7 +253,7 @@ std::string TrainingRun::summary(const TrainingResult& result, const Tested& tes
   if (!settings_.folds.empty()) {
     object["cross_validation"] = Json::parse(summary_json(settings_.folds, costs.classes > 0));
   }
-  return object.dump();
+  return json_text(object);
 }
 
 }  // namespace fovea::train

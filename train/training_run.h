@@ -82,6 +82,7 @@ class TrainingRun {
   std::string opening_line() const;
   void show_epoch(const EpochRecord& record);
   Tested test();
+  Tested test_or_write();
   std::string evaluated_on(Part part) const;
   void write_model(const Decision& decision) const;
   std::string write_report(const Tested& tested);

@@ -3,11 +3,13 @@
 #include <fmt/format.h>
 
 #include <filesystem>
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "fovea/backends/memory_limit.h"
 #include "fovea/data/file_error.h"
 #include "fovea/train/command_line.h"
+#include "fovea/train/json_text.h"
 #include "fovea/train/model_folder.h"
 
 namespace fovea::train {
@@ -29,7 +31,8 @@ void TrainingSession::declare(OptionTable& options) {
   options.add("train", &files_.train, "examples to learn from", {.placeholder = "FILE", .configuration = false});
   options.add("valid", &files_.valid, "examples that tell the best epoch",
               {.placeholder = "FILE", .default_text = "a part of --train is held out", .configuration = false});
-  options.add("hold-out", &files_.hold_out, "share of every class of --train that is held out", {.min = 0, .max = 0.9});
+  options.add("hold-out", &files_.hold_out,
+              "share of every class of --train that is held out; with --stream of all of it", {.min = 0, .max = 0.9});
   options.add("folds", &files_.folds, "also cross-validate: so many models, each tested on a part that it has not seen",
               {.min = 0, .max = 1e6, .default_text = "none", .configuration = false});
   options.add("out", &out_, "folder to write the model to",
@@ -54,11 +57,12 @@ int TrainingSession::run(OptionTable& options) {
   const auto start = TrainingRun::Clock::now();
   ProcessGroup* group = ProcessGroup::current();
   std::optional<Checkpoint> checkpoint = take_up(options, group);
+  const std::optional<ModelConfig> finished = training_.resume ? finished_run(out_, program_) : std::nullopt;
+  if (finished) adopt_run(options, *finished, out_);
   settle(options);
   const int64_t folds = std::exchange(files_.folds, 0);
   const size_t memory = memory_for(folds, group);
   const Device device = run_.apply();
-  set_memory_limit(device.kind, memory);
   load(options);
   check_count(folds);
   RunSettings settings{.program = program_,
@@ -74,18 +78,28 @@ int TrainingSession::run(OptionTable& options) {
                        .group = group,
                        .costs = decision_.load(task_->labels()),
                        .identity = {options, files_.train, files_.valid, task_->fingerprint()}};
+  decision_.check_held_out(task_->size(Part::valid));
   if (checkpoint) check_same_run(*checkpoint, settings.identity.describe(), out_);
-  open_folder(settings);
-
+  const nn::Module& model = task_->build(device);  // what no model can be made of is refused before anything is written
+  if (memory > 0) check_memory(model, memory);
+  set_memory_limit(device.kind, memory);
   const bool first = settings.first();
+  if (finished && is_complete(*finished, settings, folds)) {
+    if (first) tell_complete();
+    return ExitStatus::success;
+  }
+  std::optional<RunFolder> folder;
+  if (first) folder.emplace(out_);
   // mpirun gives each rank a terminal of its own, whatever reads its output.
   Progress progress(first && group && !run_.quiet ? Progress::Style::lines
                                                   : Progress::style_for(stdout, run_.quiet || !first));
   if (folds > 0) {
+    if (!training_.resume) forget_run(out_);
     result_.ending = cross_validate(folds, settings, progress);
     if (result_.ending != Ending::complete) return status_of(result_.ending);
   }
   TrainingRun run(settings, progress, std::move(checkpoint));
+  if (first && folds == 0 && !training_.resume) forget_run(out_);  // now that nothing is left to be refused
   const Ending ending = run.fit();
   if (first) result_ = run.finish(ending, start);
   return status_of(ending);
@@ -121,6 +135,9 @@ size_t TrainingSession::memory_for(int64_t folds, const ProcessGroup* group) con
 void TrainingSession::settle(const OptionTable& options) {
   if (files_.train.empty()) refuse("--train is missing (--help tells more)");
   if (files_.folds == 1) refuse("--folds: one fold leaves nothing to learn from");
+  if (!files_.valid.empty() && files_.hold_out != TrainingFiles().hold_out) {
+    refuse("--hold-out is of no use with --valid");
+  }
   if (files_.folds > 0 && !files_.valid.empty()) refuse("--folds divides --train: it does not go with --valid");
   task_->settle(options, training_);
 }
@@ -139,25 +156,35 @@ void TrainingSession::check_count(int64_t folds) const {
   if (all < folds) data::fail(files_.train, "{} {} are too few for {} folds", all, task_->noun(), folds);
 }
 
-void TrainingSession::open_folder(const RunSettings& settings) const {
-  task_->build(settings.device);  // what no model can be made of is refused before anything is written
-  if (!settings.first()) return;
-  prepare_folder(out_, training_.resume);
-  std::error_code ignored;
-  if (!training_.resume) fs::remove(fs::path(out_) / "folds.jsonl", ignored);
+/// Whether nothing is left to do in a folder that holds a whole model. Throws UsageError where it is another run's.
+bool TrainingSession::is_complete(const ModelConfig& finished, const RunSettings& settings, int64_t folds) const {
+  check_same_run(finished, settings.identity, out_);
+  if (folds == 0) return true;
+  const int64_t done = cross_validation(folds, settings).folds_done();
+  if (done == 0) refuse("--resume: the run in {} is complete, and not one of --folds {}", out_, folds);
+  return done == folds;
 }
 
-Ending TrainingSession::cross_validate(int64_t folds, RunSettings& settings, Progress& progress) {
-  TrainingFiles files = files_;
-  files.folds = folds;
-  const CrossValidation validation{
+void TrainingSession::tell_complete() const {
+  if (!run_.quiet) fmt::print("the run in {} is complete\n", out_);
+  if (run_.json) fmt::print("{}\n", json_text(nlohmann::ordered_json{{"ending", "complete"}, {"out", out_}}));
+}
+
+CrossValidation TrainingSession::cross_validation(int64_t folds, const RunSettings& settings) const {
+  CrossValidation validation{
       .task = *task_,
-      .files = files,
+      .files = files_,
       .training = training_,
       .decision = decision_,
       .device = settings.device,
       .folder = out_,
       .run = fmt::format("{} {} {} {}", settings.identity.name(), folds, decision_.costs, decision_.threshold)};
+  validation.files.folds = folds;
+  return validation;
+}
+
+Ending TrainingSession::cross_validate(int64_t folds, RunSettings& settings, Progress& progress) {
+  const CrossValidation validation = cross_validation(folds, settings);
   const Ending ending = validation.run_folds(settings.folds, progress);
   if (ending == Ending::complete) {
     progress.line(summary_line(settings.folds, settings.costs.classes > 0));

@@ -37,7 +37,9 @@ class TrainingSession {
   std::optional<Checkpoint> take_up(OptionTable& options, ProcessGroup* group) const;
   size_t memory_for(int64_t folds, const ProcessGroup* group) const;
   void check_count(int64_t folds) const;
-  void open_folder(const RunSettings& settings) const;
+  bool is_complete(const ModelConfig& finished, const RunSettings& settings, int64_t folds) const;
+  void tell_complete() const;
+  CrossValidation cross_validation(int64_t folds, const RunSettings& settings) const;
   Ending cross_validate(int64_t folds, RunSettings& settings, Progress& progress);
 
   std::string program_;

@@ -1,10 +1,13 @@
 #include "shapes.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <numbers>
+
+#include "fovea/train/run_identity.h"
 
 using namespace fovea;
 
@@ -78,11 +81,11 @@ Picture draw_picture(int64_t number, uint64_t seed) {
 }
 
 void write_pictures(const std::string& folder, int64_t count, uint64_t seed) {
-  for (const std::string& name : shape_names())
-    std::filesystem::create_directories(std::filesystem::path(folder) / name);
+  for (const std::string& name : shape_names()) train::prepare_folder(std::filesystem::path(folder) / name);
   for (int64_t i = 0; i < count; ++i) {
     const Picture picture = draw_picture(i, seed);
     const auto path = std::filesystem::path(folder) / picture.label / fmt::format("{:04}.png", i);
-    std::ofstream(path, std::ios::binary) << data::encode_png(picture.image);
+    std::ofstream file(path, std::ios::binary);
+    if (!(file << data::encode_png(picture.image)).flush()) data::fail_system(path.string(), "cannot write", errno);
   }
 }

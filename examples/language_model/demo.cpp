@@ -2,6 +2,8 @@
 
 #include <filesystem>
 
+#include "fovea/train/run_identity.h"
+
 using namespace fovea;
 
 std::string_view demo_text() {
@@ -30,8 +32,7 @@ That is all there is to it: look where it matters, and remember only what you ne
 }
 
 int run_demo(const RunProgram& program, const std::string& folder, const train::RunOptions& run) {
-  std::error_code ignored;
-  std::filesystem::create_directories(folder, ignored);
+  train::prepare_folder(folder);
   const std::string text = std::filesystem::path(folder) / "fovea.txt", model = std::filesystem::path(folder) / "model";
   data::write_atomically(text, demo_text());
   const auto shell = [&](std::vector<std::string> arguments) {
@@ -44,7 +45,8 @@ int run_demo(const RunProgram& program, const std::string& folder, const train::
       fmt::print("{}\n", line);
       std::fflush(stdout);
     }
-    arguments.insert(arguments.end(), {"--device", run.device, "--threads", std::to_string(run.threads)});
+    arguments.insert(arguments.end(), {"--threads", std::to_string(run.threads)});
+    if (!run.device.empty()) arguments.insert(arguments.end(), {"--device", run.device});
     if (run.json && arguments[0] == "train") arguments.emplace_back("--json");
     return program(arguments);
   };

@@ -5,7 +5,6 @@
 #include <nlohmann/json.hpp>
 
 #include "fovea/data/file_error.h"
-#include "fovea/data/utf8.h"
 #include "fovea/train/command_line.h"
 #include "model_options.h"
 
@@ -60,7 +59,6 @@ train::Command generate_command() {
     state->run.declare(options);
   };
   const auto run = [state](train::OptionTable&) {
-    if (data::find_invalid_utf8(state->prompt) != std::string::npos) train::refuse("--prompt is not UTF-8");
     const Device device = state->run.apply();
     const LanguageModel loaded = LanguageModel::load(state->model, device);
     nn::GenerateOptions options = state->options;
@@ -110,19 +108,17 @@ train::Command evaluate_command() {
     if (ids.size() < 2) data::fail(state->data, "{} characters; two are the least", ids.size());
     Windows windows(*loaded.model, std::move(ids),
                     {.context = loaded.model->options().context, .batch_size = loaded.batch_size}, device);
-    const train::Evaluation evaluation = train::evaluate(*loaded.model, windows);
-    const double bits = evaluation.loss / std::log(2.0);
+    const train::Score score = train::score(*loaded.model, windows);
+    const double bits = score.loss / std::log(2.0);
     if (!state->run.quiet) {
       fmt::print("loss {:.4f}  bits a character {:.4f}  perplexity {:.3f}  accuracy {:.4f}  on {} characters\n",
-                 evaluation.loss, bits, std::exp(evaluation.loss), evaluation.confusion.accuracy(),
-                 evaluation.confusion.examples());
+                 score.loss, bits, std::exp(score.loss), score.accuracy, score.examples);
     }
     if (state->run.json) {
-      fmt::print("{}\n", nlohmann::ordered_json{{"characters", evaluation.confusion.examples()},
-                                                {"accuracy", evaluation.confusion.accuracy()},
-                                                {"bits", bits},
-                                                {"loss", evaluation.loss}}
-                             .dump());
+      fmt::print("{}\n",
+                 nlohmann::ordered_json{
+                     {"characters", score.examples}, {"accuracy", score.accuracy}, {"bits", bits}, {"loss", score.loss}}
+                     .dump());
     }
     return train::ExitStatus::success;
   };

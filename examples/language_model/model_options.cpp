@@ -56,6 +56,7 @@ LanguageModel LanguageModel::load(const std::string& folder, Device device) {
     throw DataError(error.what());
   }
   Characters characters(data::Vocabulary::load(vocabulary_path(folder)));
+  train::check_files(folder, config);
   auto model = made_of.make(characters.vocabulary().size(), training.dropout);
   model->to(device);
   model->eval();

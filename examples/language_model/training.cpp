@@ -7,6 +7,7 @@
 #include "fovea/data/file_error.h"
 #include "fovea/data/string_index.h"
 #include "fovea/train/command_line.h"
+#include "fovea/train/json_text.h"
 #include "fovea/train/model_folder.h"
 #include "fovea/train/report.h"
 #include "fovea/train/run_identity.h"
@@ -71,8 +72,14 @@ int Training::run(train::OptionTable& options) {
     checkpoint = train::load_checkpoint(train::checkpoint_path(out_));
     train::adopt_run(options, *checkpoint, out_);
   }
+  const auto finished = training_.resume ? train::finished_run(out_, program_name) : std::nullopt;
+  if (finished) train::adopt_run(options, *finished, out_);
   if (train_.empty()) train::refuse("--train is missing (--help tells more)");
   model_.check();
+  if (!valid_.empty() && hold_out_ != Training().hold_out_) train::refuse("--hold-out is of no use with --valid");
+  if (training_.monitor != "loss" && training_.monitor != "accuracy") {
+    train::refuse("--monitor {} is not told of a language model; there are loss and accuracy", training_.monitor);
+  }
   const Device device = run_.apply();
   const Texts texts = read();
   const Characters characters(texts.train, model_.vocabulary);
@@ -82,6 +89,12 @@ int Training::run(train::OptionTable& options) {
   if (!valid_.empty() && checked < 2) data::fail(valid_, "{} characters; two are the least", checked);
   const train::RunIdentity identity{options, train_, valid_, texts.fingerprint};
   if (checkpoint) train::check_same_run(*checkpoint, identity.describe(), out_);
+  if (finished) {
+    train::check_same_run(*finished, identity, out_);
+    if (!run_.quiet) fmt::print("the run in {} is complete\n", out_);
+    if (run_.json) fmt::print("{}\n", train::json_text(nlohmann::ordered_json{{"ending", "complete"}, {"out", out_}}));
+    return train::ExitStatus::success;
+  }
 
   const auto seed = static_cast<uint64_t>(training_.seed);
   manual_seed(seed);
@@ -91,11 +104,13 @@ int Training::run(train::OptionTable& options) {
   train::TrainerOptions trainer_options = training_.trainer();
   trainer_options.checkpoint = train::checkpoint_path(out_);
   trainer_options.run = identity.describe();
+  trainer_options.by_class = false;  // each character is one
   train::Trainer trainer(*model, *optimizer, trainer_options);
   if (checkpoint) trainer.resume(*checkpoint);
   checkpoint.reset();
 
-  train::prepare_folder(out_, training_.resume);
+  const train::RunFolder folder(out_);
+  if (!training_.resume) train::forget_run(out_);
   train::Progress progress(train::Progress::style_for(stdout, run_.quiet));
   progress.line(fmt::format("{} characters to learn from, {} to check, {} different ones; {} weights; {}, {} thread{}",
                             count, checked, characters.vocabulary().size() - 2,
@@ -110,7 +125,7 @@ int Training::run(train::OptionTable& options) {
   Windows train(*model, learned, random, device);
   const bool checks = checked >= 2;
   Windows valid(*model, checks ? held_out : learned, shape, device);
-  train::TensorBoard board(out_, trainer.steps(), options);
+  train::TensorBoard board(out_, trainer.history().empty() ? 0 : trainer.steps(), options);
   const train::TrainerEvents events{.progress = [&](const train::ProgressState& state) { progress.update(state); },
                                     .epoch =
                                         [&](const train::EpochRecord& record) {
@@ -122,11 +137,13 @@ int Training::run(train::OptionTable& options) {
   const train::Ending ending = trainer.fit(train, checks ? &valid : nullptr, events);
   progress.clear();
 
-  const train::Evaluation evaluation = train::evaluate(*model, valid);
-  characters.vocabulary().save(vocabulary_path(out_));
-  train::save_weights(out_, *model, identity.name());
-  train::save_config(out_,
-                     {.trainer = program_name, .options = options.to_json(), .labels = {}, .run = identity.name()});
+  const train::Score score = train::score(*model, valid);
+  train::check_loss(score.loss, trainer.steps());
+  train::save_model(out_, {.trainer = program_name, .options = options.to_json(), .labels = {}, .run = identity.name()},
+                    [&](const std::string& folder) {
+                      characters.vocabulary().save(vocabulary_path(folder));
+                      train::save_weights(folder, *model, identity.name());
+                    });
   const std::string evaluated_on =
       fmt::format("{} characters {}", (checks ? checked : count) - 1, checks ? "held out" : "that it learned from");
   const int64_t prompted = std::min<int64_t>(count, 20);
@@ -137,8 +154,8 @@ int Training::run(train::OptionTable& options) {
   train::Report report{.title = fmt::format("{}: {}", program_name, out_), .history = trainer.history()};
   report.facts = {{"characters", std::to_string(count)},
                   {"held out", std::to_string(checked)},
-                  {"loss", fmt::format("{:.4f} on {}", evaluation.loss, evaluated_on)},
-                  {"perplexity", fmt::format("{:.3f}", std::exp(evaluation.loss))}};
+                  {"loss", fmt::format("{:.4f} on {}", score.loss, evaluated_on)},
+                  {"perplexity", fmt::format("{:.3f}", std::exp(score.loss))}};
   for (const train::OptionTable::Option& option : options.options()) {
     if (option.rules.configuration) report.facts.emplace_back(option.name, train::OptionTable::text(option));
   }
@@ -153,21 +170,20 @@ int Training::run(train::OptionTable& options) {
     progress.line(fmt::format("stopped behind step {}; the same command with --resume goes on", trainer.steps()));
   }
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  progress.line(fmt::format("loss {:.4f}  perplexity {:.3f}  accuracy {:.4f}  on {}", evaluation.loss,
-                            std::exp(evaluation.loss), evaluation.confusion.accuracy(), evaluated_on));
+  progress.line(fmt::format("loss {:.4f}  perplexity {:.3f}  accuracy {:.4f}  on {}", score.loss, std::exp(score.loss),
+                            score.accuracy, evaluated_on));
   progress.line(
       fmt::format("model in {}, report in {}, {:.1f} s", out_, (fs::path(out_) / "report.html").string(), seconds));
   if (run_.json) {
-    fmt::print("{}\n", nlohmann::ordered_json{{"characters", evaluation.confusion.examples()},
-                                              {"loss", evaluation.loss},
-                                              {"accuracy", evaluation.confusion.accuracy()},
-                                              {"epochs", trainer.history().size()},
-                                              {"best_epoch", trainer.best_epoch()},
-                                              {"steps", trainer.steps()},
-                                              {"ending", train::name(ending)},
-                                              {"seconds", seconds},
-                                              {"out", out_}}
-                           .dump());
+    fmt::print("{}\n", train::json_text(nlohmann::ordered_json{{"characters", score.examples},
+                                                               {"loss", score.loss},
+                                                               {"accuracy", score.accuracy},
+                                                               {"epochs", trainer.history().size()},
+                                                               {"best_epoch", trainer.best_epoch()},
+                                                               {"steps", trainer.steps()},
+                                                               {"ending", train::name(ending)},
+                                                               {"seconds", seconds},
+                                                               {"out", out_}}));
   }
   return ending == train::Ending::interrupted ? train::ExitStatus::interrupted : train::ExitStatus::success;
 }

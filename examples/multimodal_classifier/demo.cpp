@@ -3,6 +3,7 @@
 #include <array>
 #include <filesystem>
 
+#include "fovea/train/run_identity.h"
 #include "offers.h"
 
 using namespace fovea;
@@ -15,7 +16,7 @@ constexpr int64_t training_offers = 3000, test_offers = 1000;
 
 int run_demo(const train::ClassifierProgram& program, const std::string& folder, const train::RunOptions& run) {
   const std::filesystem::path root(folder);
-  std::filesystem::create_directories(root);
+  train::prepare_folder(folder);
   const std::string train = root / "train.csv", test = root / "test.csv";
   data::write_atomically(train, to_csv(make_offers(training_offers, 1)));
   data::write_atomically(test, to_csv(make_offers(test_offers, 2)));

@@ -2,12 +2,14 @@
 
 #include <filesystem>
 
+#include "fovea/train/run_identity.h"
 #include "melodies.h"
 
 using namespace fovea;
 
 int run_demo(const train::ClassifierProgram& program, const std::string& folder, const train::RunOptions& run) {
   constexpr int64_t training_melodies = 900, test_melodies = 300;
+  train::prepare_folder(folder);
   const std::filesystem::path root(folder);
   const std::string train = root / "train", test = root / "test", model = root / "model";
   write_melodies(train, training_melodies, 1);

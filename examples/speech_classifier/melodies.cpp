@@ -1,9 +1,12 @@
 #include "melodies.h"
 
+#include <cerrno>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <numbers>
+
+#include "fovea/train/run_identity.h"
 
 using namespace fovea;
 
@@ -52,10 +55,11 @@ Melody play_melody(int64_t number, uint64_t seed) {
 }
 
 void write_melodies(const std::string& folder, int64_t count, uint64_t seed) {
-  std::filesystem::create_directories(folder);
+  train::prepare_folder(folder);
   for (int64_t i = 0; i < count; ++i) {
     const Melody melody = play_melody(i, seed);
     const auto path = std::filesystem::path(folder) / fmt::format("{}_{:04}.wav", melody.label, i);
-    std::ofstream(path, std::ios::binary) << data::encode_wav(melody.audio);
+    std::ofstream file(path, std::ios::binary);
+    if (!(file << data::encode_wav(melody.audio)).flush()) data::fail_system(path.string(), "cannot write", errno);
   }
 }

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 
+#include "fovea/train/run_identity.h"
 #include "patients.h"
 
 using namespace fovea;
@@ -14,7 +15,7 @@ constexpr int64_t training_patients = 2000, test_patients = 1000;
 
 int run_demo(const train::ClassifierProgram& program, const std::string& folder, const train::RunOptions& run) {
   const std::filesystem::path root(folder);
-  std::filesystem::create_directories(root);
+  train::prepare_folder(folder);
   const std::string train = root / "train.csv", test = root / "test.csv", costs = root / "costs.csv";
   const std::string plain = root / "plain", careful = root / "careful";
   data::write_atomically(train, to_csv(make_patients(training_patients, 1)));

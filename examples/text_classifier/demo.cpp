@@ -2,6 +2,7 @@
 
 #include <filesystem>
 
+#include "fovea/train/run_identity.h"
 #include "reviews.h"
 
 using namespace fovea;
@@ -14,7 +15,7 @@ constexpr int64_t training_reviews = 4000, test_reviews = 1000;
 
 int run_demo(const train::ClassifierProgram& program, const std::string& folder, const train::RunOptions& run) {
   const std::filesystem::path root(folder);
-  std::filesystem::create_directories(root);
+  train::prepare_folder(folder);
   const std::string train = root / "train.csv", test = root / "test.csv";
   const std::string bag = root / "bag", attention = root / "attention";
   data::write_atomically(train, to_csv(make_reviews(training_reviews, 1)));

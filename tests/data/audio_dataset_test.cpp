@@ -16,6 +16,7 @@ using data::testing::tar_entry;
 using data::testing::TempFolder;
 using ::testing::Each;
 using ::testing::ElementsAre;
+using ::testing::StartsWith;
 
 std::string wav(size_t samples, int64_t rate = 8000) {
   Audio audio{rate, {}};
@@ -43,6 +44,7 @@ TEST(AudioDataset, ReadsAnArchiveByNames) {
   const TempFolder folder;
   std::string archive = tar_entry("r/", "", '5');
   for (const char* name : {"r/7_ann_0.wav", "r/3_ann_0.wav", "r/7_bob_5.wav"}) archive += tar_entry(name, wav(10));
+  archive += tar_entry("r/._7_ann_0.wav", "no sound, but what macOS keeps of a file");
   const std::string path = folder.write("r.tar.gz", data::testing::gzip(archive + tar_end()));
   const AudioDataset set = load_audio(path);
   EXPECT_THAT(set.labels, ElementsAre("7", "3", "7"));
@@ -77,6 +79,10 @@ TEST(AudioDataset, NamesWhatIsWrong) {
   folder.write("e.tar", tar_end());
   EXPECT_EQ(error("e.tar"), "e.tar: no .wav file stands in it");
   EXPECT_EQ(error("none"), "none: no such file");
+  const std::string longest(300, 'x');
+  EXPECT_THAT(error(longest), StartsWith(longest + ": cannot be read: "));
+  const std::vector<std::string> sources{folder / longest};
+  EXPECT_THAT(error_of([&] { load_unlabelled_audio(sources); }), StartsWith(longest + ": cannot be read: "));
 }
 
 TEST(SpeechBatch, IsPaddedAndMasked) {

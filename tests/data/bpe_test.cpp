@@ -89,6 +89,22 @@ TEST(Bpe, FindsAddedTokensFirst) {
   EXPECT_EQ(tokenizer.decode(tokenizer.encode("ab<x>a"), false), "ab <x> a");
 }
 
+TEST(Bpe, FindsNormalizedTokensInWhatOthersLeave) {
+  const BpeTokenizer tokenizer({"a", "b", "c", "d"}, {}, {{"abc", 4, false, true}, {"bcd", 5, true, false}});
+  EXPECT_THAT(tokenizer.encode("abcd abca"), ElementsAre(0, 5, 4, 0));
+  EXPECT_THROW(BpeTokenizer({"a"}, {}, {{"b", 1, true, true}}, {.words = {.lower_case = true}}), ValueError);
+}
+
+TEST(Bpe, OfAPairThatIsThereTwiceTheLastPlaceCounts) {
+  const BpeTokenizer tokenizer({"a", "b", "c", "ab", "bc"}, {{0, 1}, {1, 2}, {0, 1}}, {});
+  EXPECT_THAT(tokenizer.encode("abc"), ElementsAre(0, 4));
+}
+
+TEST(Bpe, ATokenThatIsNotAllBytesIsItsOwnText) {
+  const BpeTokenizer tokenizer({"a", "日Ġ", "", "Ġb"}, {}, {{"Ġx", 4, false}, {"<日Ġ>", 5, false}});
+  EXPECT_EQ(tokenizer.decode(std::vector<int32_t>{4, 0, 1, 2, 3, 5}), " xa日Ġ b<日Ġ>");
+}
+
 TEST(Bpe, NamesMisuse) {
   EXPECT_THROW(BpeTokenizer({"a", "b"}, {{0, 1}}, {}), ValueError);
   EXPECT_THROW(BpeTokenizer({"a", "a"}, {}, {}), ValueError);
@@ -128,9 +144,14 @@ TEST(Bpe, RefusesFilesThatAreNoTokenizers) {
   EXPECT_EQ(model(R"("end_of_word_suffix":"</w>")"), "t.json: end_of_word_suffix \"</w>\" is not supported");
   EXPECT_EQ(model(R"("merges":[])"), "t.json: model has no vocab");
   EXPECT_EQ(model(R"("vocab":{"a":0})"), "t.json: model has no merges");
-  EXPECT_EQ(model(R"("vocab":{"a":-1},"merges":[])"), "t.json: the id of \"a\" is not from 0 to 16777215");
+  EXPECT_EQ(model(R"("vocab":{"a":-1},"merges":[])"), "t.json: the id of \"a\" is not from 0 to 65535");
   EXPECT_EQ(model(R"("vocab":{"a":1e99},"merges":[])"), "t.json: the id of \"a\" is not a whole number");
-  EXPECT_EQ(model(R"("vocab":{"a":99999999999},"merges":[])"), "t.json: the id of \"a\" is not from 0 to 16777215");
+  EXPECT_EQ(model(R"("vocab":{"a":99999999999},"merges":[])"), "t.json: the id of \"a\" is not from 0 to 65535");
+  EXPECT_EQ(model(R"("vocab":{"a":16777215},"merges":[])"), "t.json: the id of \"a\" is not from 0 to 65535");
+  EXPECT_EQ(model(R"("vocab":{"a":0},"merges":[])", R"("added_tokens":[{"id":65536,"content":"b"}],)"),
+            "t.json: the id of \"b\" is not from 0 to 65535");
+  EXPECT_EQ(model(R"("vocab":{"a":0},"merges":[],"continuing_subword_prefix":)" + std::string(1000000, '[')),
+            "t.json:1: nested more than 100 levels deep");
   EXPECT_EQ(model(R"("vocab":{"a":0,"b":0},"merges":[])"), "t.json: \"a\" and \"b\" have one id, 0");
   EXPECT_EQ(model(R"("vocab":{"":0},"merges":[])"), "t.json: a token is empty");
   EXPECT_EQ(model(R"("vocab":{"a":0},"merges":["a a"])"), "t.json: merge 0: \"aa\" is no token");
@@ -144,6 +165,30 @@ TEST(Bpe, RefusesFilesThatAreNoTokenizers) {
   EXPECT_EQ(model(R"("vocab":{"a":0},"merges":[])", R"("added_tokens":[{"id":1}],)"),
             "t.json: an added token has no content");
   EXPECT_THAT(error_of([&] { BpeTokenizer::load(folder / "none.json"); }), StartsWith("none.json: "));
+}
+
+TEST(Bpe, RefusesFilesThatAskForOtherIds) {
+  const TempFolder folder;
+  const auto error = [&](const std::string& members, const std::string& of_model = "") {
+    const std::string path = folder.write("t.json", R"({"pre_tokenizer":{"type":"ByteLevel"},)" + members +
+                                                        R"("model":{"vocab":{"a":0},"merges":[])" + of_model + "}}");
+    return error_of([&] { BpeTokenizer::load(path); });
+  };
+  const std::string spans = R"({"type":"ByteLevel","trim_offsets":true})";
+  const std::string whole = R"({"type":"TemplateProcessing","single":[{"Sequence":{"id":"A","type_id":0}}]})";
+  EXPECT_EQ(error(R"("post_processor":null,"truncation":null,"padding":null,)", R"(,"dropout":0.0)"), "");
+  EXPECT_EQ(error(R"("post_processor":)" + spans + ","), "");
+  EXPECT_EQ(error(R"("post_processor":{"type":"Sequence","processors":[)" + spans + "," + whole + "]},"), "");
+  EXPECT_EQ(error(R"("post_processor":{"type":"RobertaProcessing","cls":["a",0],"sep":["a",0]},)"),
+            "t.json: the post_processor \"RobertaProcessing\" is not supported: it adds tokens");
+  EXPECT_EQ(error(R"("post_processor":{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"a"}},)"
+                  R"({"Sequence":{"id":"A"}}]},)"),
+            "t.json: the post_processor \"TemplateProcessing\" is not supported: it adds tokens");
+  EXPECT_EQ(error(R"("post_processor":{"type":"Sequence","processors":[)" + spans + R"(,{"type":"BertProcessing"}]},)"),
+            "t.json: the post_processor \"Sequence\" is not supported: it adds tokens");
+  EXPECT_EQ(error(R"("truncation":{"max_length":2},)"), "t.json: truncation {\"max_length\":2} is not supported");
+  EXPECT_EQ(error(R"("padding":{"pad_id":2},)"), "t.json: padding {\"pad_id\":2} is not supported");
+  EXPECT_EQ(error("", R"(,"dropout":0.1)"), "t.json: dropout 0.1 is not supported");
 }
 
 TEST(Utf8, ReplacesWhatIsNotWellFormed) {

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include "temp_folder.h"
 
@@ -11,6 +12,7 @@ namespace {
 using data::testing::error_of;
 using data::testing::TempFolder;
 using ::testing::ElementsAre;
+using ::testing::StartsWith;
 
 const std::vector<std::string> names{"0_a_0.wav", "0_a_5.wav", "1_b_4.wav", "x/1_b_9.wav"};
 
@@ -27,6 +29,7 @@ TEST(ExampleSource, SplitsAPathFromASelection) {
   EXPECT_EQ(error_of([&] { ExampleSource::parse(folder / "none[3:5]"); }),
             "none[3:5]: there is no such file or folder");
   EXPECT_EQ(error_of([&] { ExampleSource::parse(file + "[]"); }), "a.gz[]: nothing stands between its brackets");
+  EXPECT_EQ(error_of([&] { ExampleSource::parse(folder.write("caf\xe9", "")); }), "caf\ufffd: the path is not UTF-8");
 }
 
 TEST(ExampleSource, ChoosesByNumber) {
@@ -51,15 +54,36 @@ TEST(ExampleSource, ChoosesByName) {
   EXPECT_EQ(error_of([] { (ExampleSource{"a", "z*"}.of(names)); }), "a[z*]: none of 4 names is meant");
 }
 
+TEST(IsFolder, SaysWhyItCannotBeTold) {
+  const TempFolder folder;
+  EXPECT_TRUE(is_folder(folder / ""));
+  EXPECT_FALSE(is_folder(folder.write("a", "")));
+  EXPECT_FALSE(is_folder(folder / "none"));
+  const std::string longest(300, 'x');
+  EXPECT_THAT(error_of([&] { is_folder(folder / longest); }), StartsWith(longest + ": cannot be read: "));
+  std::filesystem::create_symlink("loop", folder / "loop");
+  EXPECT_THAT(error_of([&] { is_folder(folder / "loop"); }), StartsWith("loop: cannot be read: "));
+}
+
 TEST(FilesBelow, AreSortedAndOfOneEnding) {
   const TempFolder folder;
   std::filesystem::create_directories(folder / "b/deep");
   std::filesystem::create_directories(folder / "dir.png");
   for (const char* name : {"b/2.png", "b/deep/1.PNG", "a.png", "b/note.txt"}) folder.write(name, "");
   EXPECT_THAT(files_below(folder / "", ".png"), ElementsAre("a.png", "b/2.png", "b/deep/1.PNG"));
+  std::filesystem::create_directories(folder / "__MACOSX");
+  std::filesystem::create_directories(folder / "b/.thumbnails");
+  for (const char* name : {"b/._2.png", "__MACOSX/1.png", "b/.thumbnails/2.png"}) folder.write(name, "");
+  EXPECT_THAT(files_below(folder / "", ".png"), ElementsAre("a.png", "b/2.png", "b/deep/1.PNG"));
+  mkfifo((folder / "pipe.png").c_str(), 0666);
+  EXPECT_EQ(error_of([&] { files_below(folder / "", ".png"); }), "pipe.png: is not a regular file");
+  std::filesystem::remove(folder / "pipe.png");
   EXPECT_EQ(first_folder("b/deep/1.PNG"), "b");
   EXPECT_EQ(first_folder("a.png"), "");
   EXPECT_EQ(error_of([&] { files_below(folder / "none", ".png"); }).substr(0, 23), "none: cannot be read: N");
+  std::filesystem::create_directories(folder / "caf\xe9");
+  folder.write("caf\xe9/1.png", "");
+  EXPECT_EQ(error_of([&] { files_below(folder / "", ".png"); }), "caf\ufffd/1.png: the path is not UTF-8");
 }
 
 }  // namespace

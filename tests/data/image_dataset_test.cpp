@@ -90,14 +90,10 @@ TEST(ImageDataset, NamesWhatIsWrong) {
   folder.write("p/2.png", encode_png({1, 1, 1, {0}}));
   EXPECT_EQ(error("p"), "p/2.png: stands in no folder that would name its class");
   EXPECT_EQ(error("none"), "none: no such file");
-}
-
-TEST(LabelIds, NameTheExampleWhoseLabelIsUnknown) {
-  const Labels labels = Labels::in_order({"cat", "dog"});
-  const std::vector<std::string> of{"dog", "cow"}, names{"1.png", "2.png"};
-  EXPECT_THAT(label_ids(std::span(of).first(1), names, labels), ElementsAre(1));
-  EXPECT_EQ(error_of([&] { label_ids(of, names, labels); }),
-            "2.png: unknown label \"cow\"; the classes are \"cat\", \"dog\"");
+  const std::string longest(300, 'x');
+  EXPECT_THAT(error(longest), StartsWith(longest + ": cannot be read: "));
+  const std::vector<std::string> sources{folder / longest};
+  EXPECT_THAT(error_of([&] { load_unlabelled_images(sources); }), StartsWith(longest + ": cannot be read: "));
 }
 
 }  // namespace

@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <zlib.h>
 
 #include "temp_folder.h"
 
@@ -45,6 +47,15 @@ TEST(Png, NamesTheFileThatIsNone) {
   }
 }
 
+TEST(Png, HasABoundForItsPixels) {
+  std::string claims = encode_png(some_image(1, 2, 2));
+  claims.replace(16, 8, std::string("\0\0\x20\0\0\0\x10\1", 8));  // 8192 x 4097
+  const auto sum = crc32(0, reinterpret_cast<const Bytef*>(claims.data()) + 12, 17);
+  for (size_t i = 0; i < 4; ++i) claims[29 + i] = static_cast<char>(sum >> (24 - 8 * i));
+  EXPECT_EQ(error_of([&] { decode_png(claims, "a.png"); }),
+            "a.png: a picture of 8192 x 4097 pixels; up to 33554432 pixels can be read");
+}
+
 TEST(Resize, KeepsAnEvenPictureEven) {
   const Image even{1, 7, 5, std::vector<uint8_t>(35, 90)};
   for (const auto& [height, width] : {std::pair{3, 2}, {14, 11}, {7, 1}, {1, 30}}) {
@@ -63,6 +74,18 @@ TEST(Resize, InterpolatesAndAverages) {
   const Image colour = some_image(3, 6, 4);
   EXPECT_EQ(resize(colour, 6, 4).pixels, colour.pixels);
   EXPECT_THROW(resize(colour, 0, 4), ValueError);
+}
+
+TEST(Resize, TakesLittleMemoryBesidesItsPicture) {
+  const auto peak = [] {  // in KiB
+    rusage usage{};
+    getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_maxrss;
+  };
+  const Image large{1, 8192, 8192, std::vector<uint8_t>(size_t{1} << 26, 7)};
+  const auto before = peak();
+  EXPECT_THAT(resize(large, 2, 2).pixels, Each(7));
+  EXPECT_LT(peak() - before, 8 << 10);
 }
 
 TEST(WithChannels, MixesAndRepeats) {

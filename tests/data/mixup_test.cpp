@@ -34,6 +34,18 @@ TEST(Mixup, DrawsWhatBetaDoes) {
   EXPECT_THROW(draw_mixes(examples, 1.5, 5), ValueError);
 }
 
+TEST(Mixup, HasTheSpreadOfBetaHoweverSmallAlphaIs) {
+  const auto examples = counted(4000);
+  for (const double alpha : {0.3, 0.01, 1e-4, 1e-12, 1e-300, 5e-324}) {
+    double sum = 0;
+    for (const Mix& mix : draw_mixes(examples, alpha, 5)) {
+      ASSERT_TRUE(mix.share >= 0.5f && mix.share <= 1) << alpha;
+      sum += (mix.share - 0.5) * (mix.share - 0.5);
+    }
+    EXPECT_NEAR(sum / 4000, 1 / (4 * (2 * alpha + 1)), 0.006) << alpha;
+  }
+}
+
 TEST(Mixup, SharesDependOnSeedAndExampleAlone) {
   const auto share = [](std::vector<int64_t> examples, uint64_t seed) {
     return draw_mixes(examples, 0.3, seed).back().share;

@@ -87,6 +87,7 @@ TEST(Npy, NamesFileAndByteOfWhatIsWrong) {
       {npy(header("<c8", "(1,)"), "abcdefgh"), "a.npy: elements of the type \"<c8\"; numbers and bool can be read"},
       {npy(header("|O", "(1,)"), "abcdefgh"), "a.npy: elements of the type \"|O\"; numbers and bool can be read"},
       {npy(header("<f8", "(99999999999,)"), ""), "a.npy: the array would take more than 8589934592 bytes"},
+      {npy(header("<f4", "(0, 4611686018427387904, 8)"), ""), "a.npy: the array would take more than 8589934592 bytes"},
       {npy(header("|u1", "(3,)"), "ab"), "a.npy: byte 70: the file ends early, within its elements"},
       {npy(header("|u1", "(1,)"), "ab"), "a.npy: byte 69: 1 bytes follow the last element"},
       {npy(header("<u4", "(1,)"), "\xff\xff\xff\xff"), "a.npy: byte 68: 4294967295 does not fit i32"},

@@ -50,6 +50,13 @@ TEST(TableEncoder, FindsOutWhatColumnsHold) {
   EXPECT_NEAR(encoded.numbers[6], std::sqrt(1.5), 1e-6);
 }
 
+TEST(TableEncoder, ANumberTooSmallForADoubleIsZero) {
+  const TabularDataset rows = rows_of("p,kind\n0.5,a\n1e-400,b\n1,a\n");
+  const TableEncoder encoder = TableEncoder::fit(rows, all(rows), {.scaling = Scaling::standard});
+  ASSERT_TRUE(encoder.columns()[0].numeric);
+  EXPECT_NEAR(encoder.encode(rows).numbers[1], -std::sqrt(1.5), 1e-6);
+}
+
 TEST(TableEncoder, LearnsFromTheGivenRowsAlone) {
   const TabularDataset rows = rows_of(table);
   const std::vector<int64_t> first{0, 2};

@@ -1,5 +1,7 @@
 #include "fovea/data/table.h"
 
+#include <clocale>
+
 #include "data/temp_folder.h"
 
 namespace fovea::data {
@@ -258,6 +260,28 @@ TEST(Table, DeepJsonNeedsNoStack) {
             "a.jsonl:1: the JSON object is cut off");
 }
 
+TEST(Table, ManyJsonKeysTakeNoLongerEach) {
+  TempFolder folder;
+  std::string line = "{\"k0\":0";
+  for (int i = 1; i < 100000; ++i) line += fmt::format(",\"k{}\":{}", i, i);
+  EXPECT_EQ(open_table(folder.write("a.jsonl", line + "}\n"))->columns().size(), 100000u);
+  EXPECT_EQ(error_of([&] { open_table(folder.write("a.jsonl", line + ",\"k7\":1}\n")); }),
+            "a.jsonl:1: field \"k7\" stands there twice");
+}
+
+TEST(Table, JsonNumbersStayAsTheyAreInEveryLocale) {
+  TempFolder folder;
+  const std::string path = folder.write("a.jsonl", "{\"a\":1.50,\"b\":-2.5e-3}\n"),
+                    before = setlocale(LC_NUMERIC, nullptr);
+  bool found = false;
+  for (const char* locale : {"de_DE.UTF-8", "fr_FR.UTF-8", "es_ES.UTF-8"})
+    found = found || setlocale(LC_NUMERIC, locale);
+  const Table rows = read_rows(path);
+  setlocale(LC_NUMERIC, before.c_str());
+  EXPECT_EQ(rows, (Table{{"1.50", "-2.5e-3"}}));
+  if (!found) GTEST_SKIP() << "no locale with a decimal comma is installed";
+}
+
 std::string write_csv(const Table& rows, char delimiter, const std::string& line_end, Random& random) {
   std::string out;
   for (const auto& row : rows) {
@@ -345,6 +369,17 @@ TEST(Table, ARecordWithoutEndIsRefusedBeforeMemoryIsFull) {
             "a.csv:2: the record that goes on here is longer than 64 MiB");
   EXPECT_EQ(error_of([&] { read_rows(folder.write("a.jsonl", "{\"a\":\"" + endless)); }),
             "a.jsonl:1: the line is longer than 64 MiB");
+  std::string fields = "a\n";
+  for (const std::string field = '"' + std::string(60, 'x') + "\","; fields.size() < endless.size();) fields += field;
+  EXPECT_EQ(error_of([&] { read_rows(folder.write("a.csv", fields)); }),
+            "a.csv:2: the record that goes on here is longer than 64 MiB");
+}
+
+TEST(Table, ALineThatIsSkippedMayBeOfAnyLength) {
+  TempFolder folder;
+  const std::string path = folder.write("a.csv", std::string(size_t{70} << 20, '"') + "\nx\na\n1\n");
+  EXPECT_EQ(read_rows(path, {.skip_lines = 2}), (Table{{"1"}}));
+  EXPECT_EQ(error_of([&] { read_rows(path, {.skip_lines = 4}); }), "a.csv: nothing follows the 4 skipped lines");
 }
 
 }  // namespace

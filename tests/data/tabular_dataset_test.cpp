@@ -65,22 +65,35 @@ TEST(TabularDataset, RefusesWhatItCannotUse) {
 
 TEST(TypedRow, IsCommaSeparatedOrJson) {
   TabularDataset dataset{.columns = {"x", "y"}};
-  append_typed_row(dataset, "1,\"a \"\"b\"\", c\"", "");
-  append_typed_row(dataset, R"({"y": null, "x": 2.5})", "");
-  append_typed_row(dataset, R"( {"y": "d"})", "");
+  append_typed_row(dataset, "1,\"a \"\"b\"\", c\"");
+  append_typed_row(dataset, R"({"y": null, "x": 2.5})");
+  append_typed_row(dataset, R"( {"y": "d"})");
   EXPECT_EQ(dataset.cells, (Strings{"1", "a \"b\", c", "2.5", "", "", "d"}));
   EXPECT_EQ(dataset.size(), 3);
-  TabularDataset with_text{.columns = {"x"}};
-  append_typed_row(with_text, "1,\"good, and cheap\"", "note");
-  append_typed_row(with_text, R"({"note": "bad", "x": true})", "note");
+  TabularDataset with_text{.columns = {"x"}, .text_columns = {"note"}};
+  append_typed_row(with_text, "1,\"good, and cheap\"");
+  append_typed_row(with_text, R"({"note": "bad", "x": true})");
   EXPECT_EQ(with_text.texts, (Strings{"good, and cheap", "bad"}));
   EXPECT_EQ(with_text.cells, (Strings{"1", "true"}));
+}
+
+TEST(TypedRow, HasTheOrderOfTheTable) {
+  const TempFolder folder;
+  const std::string file = folder.write("a.csv", "x,note,y,more,z,class\n1,good,2,cheap,3,a\n");
+  TabularDataset dataset = load_tabular_dataset(file, {.text = {"more", "note"}, .drop = {"y"}});
+  EXPECT_EQ(dataset.order, (Strings{"x", "note", "more", "z"}));
+  append_typed_row(dataset, "1,good,cheap,3");
+  append_typed_row(dataset, R"({"z": 3, "note": "good", "more": "cheap", "x": 1})");
+  EXPECT_EQ(dataset.cells, (Strings{"1", "3", "1", "3", "1", "3"}));
+  EXPECT_EQ(dataset.texts, Strings(3, "cheap good"));
+  EXPECT_THAT(error_of([&] { append_typed_row(dataset, "1,3,good"); }),
+              ::testing::HasSubstr("3 values, expected 4: \"x\", \"note\", \"more\", \"z\""));
 }
 
 TEST(TypedRow, SaysWhatIsWrong) {
   const auto error = [](const char* row) {
     TabularDataset dataset{.columns = {"x", "y"}};
-    return error_of([&] { append_typed_row(dataset, row, ""); });
+    return error_of([&] { append_typed_row(dataset, row); });
   };
   EXPECT_EQ(error("1"), "\"1\": 1 value, expected 2: \"x\", \"y\"");
   EXPECT_EQ(error("1,2,3"), "\"1,2,3\": 3 values, expected 2: \"x\", \"y\"");

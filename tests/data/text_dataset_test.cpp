@@ -62,6 +62,13 @@ TEST(TextDataset, ReadsWithoutHeader) {
   EXPECT_EQ(dataset.labels, (Strings{"1", "2"}));
 }
 
+TEST(TextDataset, BlanksAroundALabelAreNotOfIt) {
+  TempFolder folder;
+  const TextDataset dataset = load_text_dataset(folder.write("a.csv", "label,text\n pos\t, a \npos ,b\nnot so,c\n"));
+  EXPECT_EQ(dataset.labels, (Strings{"pos", "pos", "not so"}));
+  EXPECT_EQ(dataset.texts[0], " a ");
+}
+
 TEST(TextDataset, NumbersMayBeLabels) {
   TempFolder folder;
   const TextDataset dataset = load_text_dataset(folder.write("a.jsonl", "{\"label\":1,\"text\":\"a\"}\n"));
@@ -76,10 +83,11 @@ TEST(TextDataset, RefusesWhatItCannotUse) {
   EXPECT_EQ(error("label,text\n1,a\n", {{"txt"}, ""}), "a.csv: no column \"txt\"; it has \"label\", \"text\"");
   EXPECT_EQ(error("label,text\n1,a\n", {{}, "class"}), "a.csv: no column \"class\"; it has \"label\", \"text\"");
   EXPECT_EQ(error("label,text\n1,a\n", {{"2"}, ""}), "a.csv: no column \"2\"; it has \"label\", \"text\"");
-  EXPECT_EQ(error("text\na\n"), "a.csv: no column is left for the text; it has only \"text\"");
+  EXPECT_EQ(error("text\na\n"), "a.csv: no column is left for the label; it has only \"text\"");
   EXPECT_EQ(error("a,b\n1,2\n", {{"a", "b"}, ""}), "a.csv: no column is left for the label; it has only \"a\", \"b\"");
   EXPECT_EQ(error("label,text\n"), "a.csv: no rows below the header");
   EXPECT_EQ(error("label,text\n1,a\n,b\n"), "a.csv:3: the label is empty");
+  EXPECT_EQ(error("label,text\n \t,b\n"), "a.csv:2: the label is empty");
   EXPECT_EQ(error("label,text\n1,a\n2\n"), "a.csv:3: 1 column, expected 2");
 }
 

@@ -76,6 +76,7 @@ TEST(TokenIds, MappedOnesAreThoseThatWereSaved) {
   TokenIds mapped = TokenIds::map(folder / "ids");
   EXPECT_EQ(mapped.lengths(), (std::vector<int64_t>{3, 0, 1}));
   for (int64_t i = 0; i < 3; ++i) EXPECT_TRUE(std::ranges::equal(mapped[i], ids[i]));
+  EXPECT_TRUE(std::ranges::equal(mapped.all(), Ids{5, 6, 7, 8}));
   const TokenIds copy = mapped;  // outlives the original
   mapped = {};
   EXPECT_EQ(copy[2][0], 8);

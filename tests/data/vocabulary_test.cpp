@@ -5,6 +5,7 @@
 namespace fovea::data {
 namespace {
 
+using ::testing::ElementsAre;
 using testing::error_of;
 using testing::Random;
 using testing::read_back;
@@ -143,6 +144,14 @@ TEST(Labels, MapBothWays) {
   EXPECT_EQ(labels.name(0), "x");
   EXPECT_THROW((void)labels.name(2), IndexError);
   EXPECT_THROW(Labels::in_order({"a", "a"}), ValueError);
+}
+
+TEST(LabelIds, NameTheExampleWhoseLabelIsUnknown) {
+  const Labels labels = Labels::in_order({"cat", "dog"});
+  const std::vector<std::string> of{"dog", "cow"}, names{"1.png", "2.png"};
+  EXPECT_THAT(label_ids(std::span(of).first(1), names, labels), ElementsAre(1));
+  EXPECT_EQ(error_of([&] { label_ids(of, names, labels); }),
+            "2.png: unknown label \"cow\"; the classes are \"cat\", \"dog\"");
 }
 
 }  // namespace

@@ -101,6 +101,8 @@ TEST(Wav, NamesFileAndByteOfWhatIsWrong) {
       {riff(format(1, 1, 16) + "da"), "a.wav: byte 38: the file ends early, within its chunk's header"},
       {riff(format(1, 1, 16) + chunk("data", "")), "a.wav: byte 40: the recording is empty"},
       {riff(format(3, 1, 32) + chunk("data", raw<float>({0, NAN}))), "a.wav: byte 48: a sample that is no number"},
+      {riff(format(3, 1, 32) + chunk("data", raw<float>({0, -1e38f}))),
+       "a.wav: byte 48: a sample of -1e+38; 1 is the loudest"},
       {riff(chunk("LIST", "abcd")).substr(0, 22), "a.wav: byte 22: the file ends early, within its chunk"},
   };
   for (const auto& each : cases) EXPECT_EQ(error_of([&] { parse_wav(each.content, "a.wav"); }), each.error);

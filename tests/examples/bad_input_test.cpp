@@ -36,7 +36,7 @@ TEST_F(BadInputTest, Files) {
   expect_file_refused("empty.csv", "", ": the file is empty");
   expect_file_refused("empty.jsonl", "", ": the file is empty");
   expect_file_refused("header.csv", "label,text\n", ": no rows below the header");
-  expect_file_refused("one_column.csv", "text\na\nb\n", ": no column is left for the text; it has only \"text\"");
+  expect_file_refused("one_column.csv", "text\na\nb\n", ": no column is left for the label; it has only \"text\"");
   expect_file_refused("ragged.csv", "label,text\na,one\nb\n", ":3: 1 column, expected 2");
   expect_file_refused("ragged_longer.csv", "label,text\na,one\nb,two,three\n", ":3: 3 columns, expected 2");
   expect_file_refused("ragged.tsv", "label\ttext\na\tone\nb\ttwo\tthree\n", ":3: 3 columns, expected 2");
@@ -100,6 +100,7 @@ TEST_F(BadInputTest, Flags) {
   expect({"--device", "vulkan:99"}, "vulkan:99: ");
   expect({"--bigrams"}, "--bigrams goes with --encoder bag only");
   expect({"--encoder", "bag", "--hidden", "16"}, "--hidden is of no use to --encoder bag");
+  expect({"--label", "caf\xe9"}, "--label: not UTF-8");
   expect({"--colour"}, "The following argument was not expected: --colour");
   expect({"--epochs"}, "--epochs: ");
   expect({"--max-length", "-5"}, "--max-length: -5 is");
@@ -116,6 +117,27 @@ TEST_F(BadInputTest, Flags) {
                  "text_classifier: {}unknown.json: unknown option \"epoch\"");
   expect_refused(train + Words{"--config", folder.write("value.json", "{\"epochs\": \"many\"}")},
                  "text_classifier: {}value.json");
+}
+
+// They are no text, and may be any bytes.
+TEST_F(BadInputTest, NamesOfFilesNeedNotBeUtf8) {
+  const std::string file = folder.write("t\xe9.csv", reviews(20)), out = folder / "m\xe9";
+  const Finished done = classify(Words{"train", "--train", file, "--out", out, "--epochs", "1", "--json"} + small);
+  EXPECT_EQ(done.status, 0) << done.error;
+  EXPECT_THAT(done.out, HasSubstr("m\xef\xbf\xbd\"}"));
+  EXPECT_EQ(classify({"evaluate", "--model", out, "--data", file}).status, 0);
+}
+
+TEST_F(BadInputTest, JsonNestedTooDeeply) {
+  const std::string file = folder.write("good.csv", reviews(20));
+  const std::string deep = "{\"x\":" + std::string(200000, '[') + std::string(200000, ']') + "}";
+  expect_refused({"train", "--train", file, "--out", folder / "out", "--config", folder.write("deep.json", deep)},
+                 "{}deep.json:1: ");
+  expect_refused({"search", "--train", file, "--out", folder / "out", "--space", folder / "deep.json"},
+                 "{}deep.json:1: ");
+  std::filesystem::create_directory(folder / "model");
+  folder.write("model/config.json", deep);
+  expect_refused({"predict", "--model", folder / "model", "text"}, "{}model/config.json:1: ");
 }
 
 TEST_F(BadInputTest, AFolderThatCannotBeWritten) {

@@ -75,5 +75,26 @@ TEST_F(Budget, IsKeptByARunThatGoesOn) {
   EXPECT_EQ(read_back(folder / "cut/model.safetensors"), read_back(folder / "whole/model.safetensors"));
 }
 
+TEST(TextBudget, CountsWhatLivesBetweenTheEpochs) {
+  const TempFolder folder;
+  std::string csv = "label,text\n";
+  for (int i = 0; i < 200; ++i) {
+    csv += i % 2 ? "good," : "bad,";
+    for (int k = 0; k < 60; ++k) csv += fmt::format("w{} ", (60 * i + k) % 1800);
+    csv += '\n';
+  }
+  const std::string data = folder.write("train.csv", csv);
+  for (const char* memory : {"2600000", "3000000", "3300000"}) {
+    const Finished done =
+        classify({"train", "--train", data, "--out", folder / "model", "--encoder", "gru", "--embedding", "32",
+                  "--hidden", "32", "--epochs", "1", "--threads", "1", "--memory", memory});
+    EXPECT_EQ(done.status, 0) << memory << ": " << done.error;
+  }
+  const Finished tiny = classify({"train", "--train", data, "--out", folder / "out", "--memory", "64KiB"});
+  EXPECT_EQ(tiny.status, 2);
+  EXPECT_THAT(tiny.error, testing::HasSubstr("--memory 64 KiB: not even one example at a time fits ("));
+  EXPECT_FALSE(std::filesystem::exists(folder / "out"));
+}
+
 }  // namespace
 }  // namespace fovea::test

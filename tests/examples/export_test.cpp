@@ -109,6 +109,13 @@ TEST_F(Export, SaysWhatItWrote) {
   EXPECT_EQ(read_back(folder / "quiet.onnx"), bytes) << "the same model, other bytes";
 }
 
+TEST_F(Export, AFolderMayEndInASlash) {
+  train({});
+  const Finished done = classify({"export", "--model", model, "--int8", folder / "small/"});
+  EXPECT_EQ(done.status, 0) << done.error;
+  EXPECT_EQ(classify({"evaluate", "--model", folder / "small", "--data", data, "--quiet"}).status, 0);
+}
+
 TEST_F(Export, RefusesInOneLine) {
   train({});
   const auto error_of = [&](const Words& flags) {

@@ -150,7 +150,7 @@ TEST_F(LanguageModel, BadInputGetsOneLine) {
            Case{{"generate", "--model", model, "--temperature", "-1"}, "--temperature: -1 is not between"},
            Case{{"generate", "--model", model, "--top-p", "0"}, "--top-p: 0 is not between"},
            Case{{"generate", "--model", model, "--top-k", "few"}, "--top-k: \"few\" is not a whole number"},
-           Case{{"generate", "--model", model, "--prompt", "\xff"}, "language_model: --prompt is not UTF-8"},
+           Case{{"generate", "--model", model, "--prompt", "\xff"}, "language_model: --prompt: not UTF-8"},
            Case{{"evaluate", "--model", model, "--data", empty}, "empty: 0 characters; two are the least"},
            Case{{"train", "--train", good, "--out", out, "--device", "tpu"}, "language_model: "},
            Case{{}, "language_model: a command is missing"},
@@ -182,6 +182,16 @@ TEST_F(LanguageModel, TheDemoLearnsItsPageByHeart) {
                                        "--length", "100", "--temperature", "0"});
   ASSERT_GE(recited.out.size(), 150u) << recited.error;
   EXPECT_THAT(page, StartsWith(recited.out.substr(0, 150)));
+}
+
+TEST_F(LanguageModel, IsToldOfByLossAndAccuracyAlone) {
+  ASSERT_EQ(train_small().status, 0);
+  const std::string metrics = read_back(model + "/metrics.jsonl");
+  EXPECT_THAT(metrics, AllOf(HasSubstr("valid_loss"), HasSubstr("valid_accuracy")));
+  EXPECT_EQ(metrics.find("macro_f1"), std::string::npos);
+  const Finished refused = train_small({"--monitor", "roc_auc"});
+  EXPECT_EQ(refused.status, 2);
+  EXPECT_THAT(refused.error, HasSubstr("--monitor roc_auc is not told of a language model"));
 }
 
 }  // namespace

@@ -112,7 +112,7 @@ TEST_F(MalformedFiles, Csv) {
           {"t.csv", head + std::string("b,t\0o\n", 6), ":3: a NUL byte"},
           {"t.csv", head + ",two\n", ":3: the label is empty"},
           {"t.csv", "\xff\xfel\0a\0", ":1: the text is UTF-16, expected UTF-8"},
-          {"t.csv", "text\none\n", ": no column is left for the text; it has only \"text\""},
+          {"t.csv", "text\none\n", ": no column is left for the label; it has only \"text\""},
       });
   expect_refused(TABULAR_CLASSIFIER, train({"--numeric", "x"}),
                  {

@@ -147,6 +147,17 @@ TEST_P(MediaClassifier, DemonstratesItself) {
 INSTANTIATE_TEST_SUITE_P(Programs, MediaClassifier, testing::Values(pictures, recordings),
                          [](const auto& info) { return info.index == 0 ? "Pictures" : "Recordings"; });
 
+TEST(ImageClassifier, SaysOfWhichFolderItHeldOut) {
+  const TempFolder folder;
+  const Words train{"train", "--train", pictures().write(folder, "shapes", 20, 1) + "/", "--out", folder / "model"};
+  const Finished done = run(IMAGE_CLASSIFIER, train + pictures().small + Words{"--epochs", "1"});
+  EXPECT_EQ(done.status, 0) << done.error;
+  EXPECT_THAT(done.out, testing::HasSubstr("held out of shapes\n"));
+  const Finished refused = run(IMAGE_CLASSIFIER, train + pictures().small + Words{"--mixup", "1e-18"});
+  EXPECT_EQ(refused.status, 2);
+  EXPECT_THAT(refused.error, testing::HasSubstr("--mixup: 1e-18 is less than 0.01"));
+}
+
 TEST(ImageClassifier, TakesEveryFlagOfItsOwn) {
   const Kind kind = pictures();
   const TempFolder folder;

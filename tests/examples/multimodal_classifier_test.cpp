@@ -27,7 +27,7 @@ TEST_F(MultimodalClassifier, SavesExplainsAndSeesWhatItIsToldTo) {
     ASSERT_EQ(classify_offers(train_into(use, {"--use", use, "--epochs", "2"})).status, 0);
     EXPECT_EQ(classify_offers({"evaluate", "--model", folder / use, "--data", other, "--quiet"}).status, 0);
     const Finished told = classify_offers({"predict", "--model", folder / use, "--explain", "--json",
-                                           "0.5,0.5,-,3,\"it is red, they say\"", R"({"x": 1, "note": "blue"})"});
+                                           "0.5,0.5,\"it is red, they say\",-,3", R"({"x": 1, "note": "blue"})"});
     ASSERT_EQ(told.status, 0) << told.error;
     const Json first = Json::parse(told.out.substr(0, told.out.find('\n')));
     double sum = 0;

@@ -122,6 +122,37 @@ TEST_F(Search, ControlCStopsItSoThatItGoesOn) {
   EXPECT_EQ(best("cut"), best("whole"));
 }
 
+TEST_F(Search, RemovesNothingThatNoSearchMade) {
+  const Words again = search_into("mine", vary + Words{"--epochs", "1"});
+  const auto refused = [&](const std::string& file, const std::string& error) {
+    fs::create_directories(fs::path(folder / ("mine/" + file)).parent_path());
+    folder.write("mine/" + file, "a person's");
+    expect_refused(TEXT_CLASSIFIER, again, folder / ("mine/" + error), folder / "");
+    expect_refused(TEXT_CLASSIFIER, again + Words{"--resume"}, folder / ("mine/" + error), folder / "");
+    fs::remove_all(folder / "mine");
+  };
+  refused("best/notes.txt", "best: is there already");
+  refused("trial_002/notes.txt", "trial_002: is there already");
+  refused("search.jsonl", "search.jsonl: there is such a file already");
+  // A model that `train` put there is no search's.
+  ASSERT_EQ(classify(Words{"train", "--train", data, "--out", folder / "mine/best", "--epochs", "1"} + model).status,
+            0);
+  expect_refused(TEXT_CLASSIFIER, again, folder / "mine/best: is there already", folder / "");
+  fs::remove_all(folder / "mine");
+
+  ASSERT_EQ(classify(again).status, 0);
+  const std::string first = best("mine");
+  // Of no search, of a longer one, and one that was cut.
+  for (const char* name : {"trial_x", "trial_009", "trial_003"})
+    fs::create_directory(folder / (std::string("mine/") + name));
+  const Finished done = classify(again + Words{"--seed", "2"});
+  ASSERT_EQ(done.status, 0) << done.error;
+  EXPECT_NE(best("mine"), first);
+  EXPECT_TRUE(fs::exists(folder / "mine/trial_x"));
+  EXPECT_TRUE(fs::exists(folder / "mine/trial_009"));
+  EXPECT_FALSE(fs::exists(folder / "mine/trial_003"));
+}
+
 TEST_F(Search, ABadSpaceIsRefusedBeforeAnythingIsWritten) {
   const auto refused = [&](const Words& flags, const std::string& error) {
     expect_refused(TEXT_CLASSIFIER, search_into("out", flags), error, folder / "");

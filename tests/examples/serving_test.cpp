@@ -1,6 +1,8 @@
 // Every classifier as a server: what it answers over HTTP is what `predict` says, and nothing that is sent stops it.
 #include <fmt/format.h>
 
+#include <atomic>
+#include <chrono>
 #include <csignal>
 #include <thread>
 
@@ -254,7 +256,7 @@ TEST_P(Serving, OneBadInputSpoilsNoOtherRequestOfItsBatch) {
 
 TEST_P(Serving, StoppedWhileBusyItAnswersWhatHasCome) {
   // The batch waits so long for others that the signal comes first.
-  Server server(GetParam().program, model, {"--batch-size", "64", "--batch-wait", "1500"});
+  Server server(GetParam().program, model, {"--batch-size", "64", "--batch-wait", "60000"});
   const Json body{{"input", served(inputs()[0])}};
   std::vector<Reply> replies(5);
   std::vector<std::thread> threads;
@@ -340,6 +342,61 @@ TEST_F(ServingRefusal, IsOneLineAndNothingListens) {
   EXPECT_EQ(done.out + done.error, "");
   expect_refused(TEXT_CLASSIFIER, {"serve", "--model", model, "--host", "no.such.host.invalid", "--port", "0"},
                  "text_classifier: cannot listen at no.such.host.invalid port 0: ", folder / "");
+}
+
+TEST_F(ServingRefusal, SlowClientsKeepNobodyWaiting) {
+  SKIP_WITHOUT_HTTP();
+  Server server(TEXT_CLASSIFIER, model, {"--connections", "2"});
+  std::atomic<bool> over = false;
+  std::vector<std::thread> drips;
+  for (int i = 0; i < 2; ++i) {
+    drips.emplace_back([&] {
+      // A byte now and then of a request that never ends.
+      const auto connection = std::make_unique<Connection>(server.port);
+      try {
+        connection->send("GET /health HTTP/1.1\r\nX: ");
+        while (!over) {
+          connection->send("x");
+          std::this_thread::sleep_for(std::chrono::milliseconds(100));
+        }
+      } catch (const std::runtime_error&) {
+      }
+    });
+  }
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  EXPECT_EQ(ask(server.port, "GET", "/health").status, 200);
+  over = true;
+  for (std::thread& drip : drips) drip.join();
+
+  // Nor do they keep it from ending.
+  const Connection one(server.port), another(server.port);
+  for (const Connection* each : {&one, &another}) each->send("POST /predict HTTP/1.1\r\nContent-Length: 9\r\n\r\n{");
+  const auto start = std::chrono::steady_clock::now();
+  server.signal(SIGTERM);
+  EXPECT_EQ(server.finish().status, 0);
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(4));
+}
+
+TEST_F(ServingRefusal, ABodyWithoutEndIsCutOff) {
+  SKIP_WITHOUT_HTTP();
+  Server server(TEXT_CLASSIFIER, model, {"--max-body", "1000"});
+  Connection endless(server.port);
+  const auto send = [&] {
+    endless.send("POST /predict HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n");
+    for (int i = 0; i < 64; ++i) endless.send("100000\r\n" + std::string(1 << 20, ' ') + "\r\n");
+  };
+  EXPECT_THROW(send(), std::runtime_error);
+  EXPECT_EQ(ask(server.port, "GET", "/health").status, 200);
+}
+
+TEST_F(ServingRefusal, ManyMembersTakeNoLonger) {
+  SKIP_WITHOUT_HTTP();
+  Server server(TEXT_CLASSIFIER, model);
+  std::string body = "{";
+  for (int i = 0; i < 60000; ++i) body += fmt::format("{}\"k{}\":1", i > 0 ? "," : "", i);
+  const auto start = std::chrono::steady_clock::now();
+  EXPECT_EQ(ask(server.port, "POST", "/predict", body + "}").status, 400);
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(2));
 }
 
 // As where the library was built without the HTTP library, or this is no longer there.

@@ -161,6 +161,12 @@ TEST_F(TabularClassifier, ABadInputIsOneLineAndLeavesNothingBehind) {
            {head + "1,2,a\n1,3,b\n", {"--folds", "3"}, "bad.csv: 2 rows are too few for 3 folds"},
            {head + "1,2,a\n1,3,b\n", {"--threshold", "2"}, "tabular_classifier: --threshold: \"2\""},
            {head + "1,2,a\n1,3,b\n", {"--threshold", "cost"}, "tabular_classifier: --threshold cost needs --costs"},
+           {head + "1,2,a\n1,3,b\n",
+            {"--threshold", "accuracy", "--hold-out", "0"},
+            "tabular_classifier: --threshold accuracy needs examples that are held out"},
+           {"x,x,class\n1,2,a\n1,3,b\n", {}, "bad.csv: two columns are named \"x\""},
+           {"x,x,class\n1,2,a\n1,3,b\n", {"--drop", "0"}, "bad.csv: two columns are named \"x\""},
+           {"x,class,class\n1,2,a\n1,3,b\n", {"--drop", "1"}, "bad.csv: two columns are named \"class\""},
            {head + "1,2,a\n1,3,b\n1,3,c\n",
             {"--threshold", "0.2"},
             "tabular_classifier: --threshold is for two classes"},
@@ -176,6 +182,29 @@ TEST_F(TabularClassifier, ABadInputIsOneLineAndLeavesNothingBehind) {
     EXPECT_THAT(done.error, HasSubstr(bad.error));
     EXPECT_EQ(std::count(done.error.begin(), done.error.end(), '\n'), 1) << done.error;
     EXPECT_FALSE(std::filesystem::exists(folder / "nothing")) << bad.error;
+  }
+}
+
+TEST_F(TabularClassifier, AModelWithoutNumbersIsNotKept) {
+  for (const char* share : {"0.2", "0"}) {
+    // Two steps of finite losses, after which no other is.
+    const Finished done = classify_rows(train_into(
+        "model", {"--lr", "1e6", "--clip", "0", "--epochs", "1", "--batch-size", "200", "--hold-out", share}));
+    EXPECT_EQ(done.status, 2) << done.out;
+    EXPECT_THAT(done.error, StartsWith("tabular_classifier: the loss became "));
+    EXPECT_FALSE(std::filesystem::exists(folder / "model/config.json"));
+  }
+}
+
+TEST_F(TabularClassifier, RowsBeforeABadLineArePredicted) {
+  ASSERT_EQ(classify_rows(train_into("model", {"--epochs", "1", "--quiet"})).status, 0);
+  const std::string good = "0.5,0.5,red,3\n";
+  for (const auto& [bad, error] :
+       {std::pair<std::string, std::string>{"1,2\n", "\"1,2\": 2 values, expected 4"}, {"caf\xe9\n", "not UTF-8"}}) {
+    const Finished done = classify_rows({"predict", "--model", folder / "model"}, good + good + bad + good);
+    EXPECT_EQ(done.status, 2);
+    EXPECT_EQ(std::count(done.out.begin(), done.out.end(), '\n'), 2) << done.out;
+    EXPECT_THAT(done.error, StartsWith("standard input:3: " + error));
   }
 }
 

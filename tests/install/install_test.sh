@@ -30,6 +30,13 @@ cmake --build "$scratch/build" >"$scratch/build.log" 2>&1 || { cat "$scratch/bui
 
 "$scratch/build/program" "$scratch/model.safetensors"
 
+# Programs find the library where it was installed, not where it was built.
+for program in "$scratch"/prefix/bin/*; do
+  ldd "$program" >"$scratch/libraries"
+  grep -q "libfovea.* => $scratch/prefix/" "$scratch/libraries" || { cat "$scratch/libraries"; exit 1; }
+  "$program" --help >/dev/null
+done
+
 # What only modules need is theirs alone.
 if ldd "$library" | grep -E 'httplib|ssl|brotli|libmpi'; then exit 1; fi
 for module in "$build"/libfovea_*.so; do

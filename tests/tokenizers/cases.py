@@ -41,6 +41,7 @@ SENTENCES = [
 ]
 OTHERS = SENTENCES + [
     "", " ", "a", "'", "''s 'S 'll'll", "unseen: ζ ж 雨 Ωmega", "<unk> is a token, <pad><pad> too", "9'9s\u00a0nbsp\u3000wide ",
+    "abcd abcde abc xabcabcdx", "the fovea, the foveal fovea the", "a\u0120x\u0120b <中\u0120> <中>",
     "x" * 40, "the the  the\r\nthe \u2028 end\u0085", "ﬁﬀ ǅ ΣΑΣ ẞ",
 ]
 
@@ -54,6 +55,21 @@ def make(kind):
         tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=kind == "byte_level_prefix")
         tokenizer.decoder = decoders.ByteLevel()
     return tokenizer
+
+
+def with_added(tokenizer):
+    """The tokenizer with added tokens that overlap, and a merge that stands there twice."""
+    whole = json.loads(tokenizer.to_str())
+    merges = whole["model"]["merges"]
+    merges.append(merges[0])
+    first = max(max(whole["model"]["vocab"].values()), max(each["id"] for each in whole["added_tokens"])) + 1
+    for i, (content, special, normalized) in enumerate([
+            ("abc", False, True), ("bcd", True, False), ("bcde", False, False), ("the f", False, True),
+            ("fovea", True, True), ("\u0120x\u0120", False, False), ("<中\u0120>", False, False),
+            (" the ", False, True)]):
+        whole["added_tokens"].append({"id": first + i, "content": content, "special": special, "normalized": normalized,
+                                      "single_word": False, "lstrip": False, "rstrip": False})
+    return Tokenizer.from_str(json.dumps(whole))
 
 
 def project_texts(data):
@@ -76,11 +92,13 @@ def write(folder, small, data):
     else:
         texts = project_texts(data)
         learned, others = texts[::2], texts[1::2] + OTHERS
-    for kind in ["byte_level", "byte_level_prefix", "whitespace"]:
-        tokenizer = make(kind)
+    for kind in ["byte_level", "byte_level_prefix", "whitespace", "added"]:
+        tokenizer = make(kind if kind != "added" else "byte_level_prefix")
         size = 300 if small else 4000
         tokenizer.train_from_iterator(learned, trainers.BpeTrainer(vocab_size=size, show_progress=False,
                                                                    special_tokens=["<pad>", "<unk>"]))
+        if kind == "added":
+            tokenizer = with_added(tokenizer)
         tokenizer.save(f"{folder}/{kind}.json")
         cases = {"vocabulary": size, "learned": learned, "texts": others,
                  "ids": [tokenizer.encode(text).ids for text in others],

@@ -59,13 +59,26 @@ TEST_P(Tokenizers, IdsHaveTheSameText) {
   }
 }
 
-TEST_P(Tokenizers, TrainingFindsTheSameTokens) {
+TEST_P(Tokenizers, WhatIsLoadedIsSavedTheSame) {
+  const TempFolder temporary;
+  const std::string to = folder_of("FOVEA_TOKENIZERS_SAVE", temporary / ".") + "/" + GetParam() + "_loaded";
+  theirs.save(to + ".json");
+  const BpeTokenizer again = BpeTokenizer::load(to + ".json");
+  EXPECT_EQ(tokens_of(again), tokens_of(theirs));
+  for (const std::string& text : texts) EXPECT_EQ(again.encode(text), theirs.encode(text)) << text;
+  write_atomically(to + "_cases.json", Json{{"texts", texts}, {"ids", cases["ids"]}}.dump());
+}
+
+/// Of tokenizers that are as the package's trainer made them.
+class TrainedTokenizers : public Tokenizers {};
+
+TEST_P(TrainedTokenizers, TrainingFindsTheSameTokens) {
   const BpeTokenizer ours = trained();
   ASSERT_EQ(tokens_of(ours), tokens_of(theirs));
   for (size_t i = 0; i < texts.size(); ++i) ASSERT_EQ(ours.encode(texts[i]), theirs.encode(texts[i])) << texts[i];
 }
 
-TEST_P(Tokenizers, WhatIsSavedReadsTheSame) {
+TEST_P(TrainedTokenizers, WhatIsSavedReadsTheSame) {
   const TempFolder temporary;
   const std::string to = folder_of("FOVEA_TOKENIZERS_SAVE", temporary / ".") + "/";
   const BpeTokenizer ours = trained();
@@ -80,8 +93,12 @@ TEST_P(Tokenizers, WhatIsSavedReadsTheSame) {
   write_atomically(to + GetParam() + "_cases.json", saved.dump());
 }
 
-INSTANTIATE_TEST_SUITE_P(Kinds, Tokenizers, ::testing::Values("byte_level", "byte_level_prefix", "whitespace"),
-                         [](const auto& info) { return std::string(info.param); });
+std::string name_of(const ::testing::TestParamInfo<const char*>& info) { return info.param; }
+
+INSTANTIATE_TEST_SUITE_P(Kinds, Tokenizers, ::testing::Values("byte_level", "byte_level_prefix", "whitespace", "added"),
+                         name_of);
+INSTANTIATE_TEST_SUITE_P(Kinds, TrainedTokenizers, ::testing::Values("byte_level", "byte_level_prefix", "whitespace"),
+                         name_of);
 
 }  // namespace
 }  // namespace fovea::data

@@ -96,5 +96,15 @@ TEST(Batcher, WhatTheWorkThrowsComesOutWhereItWasAsked) {
   EXPECT_EQ(batcher.ask(questions_like("b", 1)).front().text, "re b0");
 }
 
+TEST(Batcher, HurriesWhenItIsToldTo) {
+  std::atomic<bool> hurry = false;
+  Batcher batcher({.batch_size = 2, .wait = std::chrono::hours(1), .hurry = [&] { return hurry.load(); }});
+  Worker worker(batcher, echo);
+  std::thread asks([&] { EXPECT_EQ(batcher.ask(questions_like("a", 1)).size(), 1u); });
+  while (batcher.waiting() == 0) std::this_thread::yield();
+  hurry = true;
+  asks.join();
+}
+
 }  // namespace
 }  // namespace fovea::train

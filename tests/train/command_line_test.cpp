@@ -82,6 +82,16 @@ TEST_F(CommandLineTest, TakesArgumentsWithoutAFlag) {
   EXPECT_THAT(given.texts, testing::ElementsAre("one text", "another, with a comma"));
 }
 
+TEST_F(CommandLineTest, ArgumentsInBracketsStayWhole) {
+  EXPECT_EQ(run({"predict", "[a, b]", "[]", "x]", "[c"}).status, 0);
+  EXPECT_THAT(given.texts, testing::ElementsAre("[a, b]", "[]", "x]", "[c"));
+  EXPECT_EQ(run({"train", "--out", "[a,b]"}).status, 0);
+  EXPECT_EQ(given.out, "[a,b]");
+  EXPECT_EQ(run({"train", "--out=[a,b]"}).status, 0);
+  EXPECT_EQ(given.out, "[a,b]");
+  EXPECT_EQ(run({"train", "--out", "x", "[a,b]"}).error.find('\0'), std::string::npos);
+}
+
 TEST_F(CommandLineTest, HelpShowsGroupsAndDefaults) {
   const Printed outcome = run({"train", "--help"});
   EXPECT_EQ(outcome.status, 0);
@@ -131,6 +141,11 @@ TEST_F(CommandLineTest, ReportsErrorsOfTheCommand) {
   Printed outcome = run({"train", "--out", "x"});
   EXPECT_EQ(outcome.status, 2);
   EXPECT_EQ(outcome.error, "train.csv:1042: 2 columns, expected 3\n");
+
+  action = []() -> int { raise<ValueError>(Caller(), "Linear: 0 features"); };
+  outcome = run({"train", "--out", "x"});
+  EXPECT_EQ(outcome.status, 2);
+  EXPECT_EQ(outcome.error, "program: Linear: 0 features\n");
 
   action = []() -> int { throw ShapeError("a fault\nof ours"); };
   outcome = run({"train", "--out", "x"});

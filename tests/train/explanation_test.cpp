@@ -30,6 +30,16 @@ TEST(Pieces, AreExplainedInEveryForm) {
   EXPECT_EQ(explanation.json, R"({"tokens":[{"token":"a","weight":0.75},{"token":"b","weight":0.25}]})");
 }
 
+TEST(UnreadText, IsCutBetweenCharacters) {
+  EXPECT_EQ(unread_text("read, and more", 4), ", and more");
+  std::string text(1000, 'x');
+  for (int i = 0; i < 500; ++i) text += "\u00e9";
+  const std::string shown = unread_text(text, 1);
+  EXPECT_LT(shown.size(), 500u);
+  EXPECT_TRUE(shown.ends_with("x..."));
+  EXPECT_TRUE(unread_text(text, 1001).ends_with("\u00e9..."));
+}
+
 TEST(PieceGroups, AreExplainedInEveryForm) {
   const std::array<Piece, 4> pieces{{{"a", 0.6}, {" "}, {"b", 0.15}, {"c", 0.25}}};
   const std::array<PieceGroup, 2> groups{{{std::span(pieces).first(3), 0.75}, {std::span(pieces).last(1), 0.25}}};

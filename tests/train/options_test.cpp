@@ -112,7 +112,7 @@ TEST_F(OptionTableTest, SetsNothingFromJsonThatIsWrong) {
   EXPECT_EQ(read(R"({"epochs": 0})"), "c.json: epochs: 0 is less than 1");
   EXPECT_EQ(read(R"({"encoder": "conv"})"), "c.json: encoder: \"conv\" is not one of bag, gru");
   EXPECT_EQ(read(R"({"gate": 1})"), "c.json: gate: 1 is neither true nor false");
-  EXPECT_EQ(read(R"({"text": [1]})"), "c.json: text: [1] is not a list of strings");
+  EXPECT_EQ(read(R"({"text": [true]})"), "c.json: text: [true] is not a list of strings");
   EXPECT_EQ(read(R"({"lr": null})"), "c.json: lr: null is not a number");
   EXPECT_THROW(table.from_json("{\n", "c.json"), DataError);
   EXPECT_EQ(read("[1]"), "c.json: not a JSON object");
@@ -121,6 +121,12 @@ TEST_F(OptionTableTest, SetsNothingFromJsonThatIsWrong) {
 }
 
 TEST_F(OptionTableTest, RefusesANameTwice) { EXPECT_THROW(table.add("lr", &settings.lr, "again"), ValueError); }
+
+TEST_F(OptionTableTest, AConfigurationIsText) {
+  EXPECT_EQ(error_of([&] { table.assign("text", {"caf\xe9"}); }), "--text: not UTF-8");
+  table.assign("text", {"caf\u00e9"});
+  EXPECT_NE(table.to_json().find("caf\u00e9"), std::string::npos);
+}
 
 }  // namespace
 }  // namespace fovea::train

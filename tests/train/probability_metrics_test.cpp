@@ -151,5 +151,27 @@ TEST(LogLoss, IsTheMeanOfLogarithms) {
   EXPECT_NEAR(log_loss({2, wrong, truth}), 38 * std::log(10), 1e-9);
 }
 
+TEST(RocAuc, IsNotDefinedWhereAProbabilityIsNoNumber) {
+  const std::vector<float> probabilities(2000, NAN);
+  std::vector<int32_t> truths(1000, 1);
+  std::fill_n(truths.begin(), 500, 0);
+  EXPECT_TRUE(std::isnan(roc_auc({2, probabilities, truths})));
+  EXPECT_TRUE(roc_curve({2, probabilities, truths}, 1).empty());
+}
+
+TEST(RocAuc, IsLeftOutWhereSortingWouldTakeLong) {
+  EXPECT_TRUE(has_roc(int64_t{1} << 40, 2));
+  EXPECT_TRUE(has_roc(50000, 100));
+  const int64_t classes = 4096, examples = 2049;
+  ASSERT_FALSE(has_roc(examples, classes));
+  std::vector<float> probabilities(static_cast<size_t>(classes * examples), 1.0f / classes);
+  std::vector<int32_t> truths(static_cast<size_t>(examples));
+  truths[0] = 1;
+  const ProbabilityMetrics metrics = ProbabilityMetrics::of({classes, probabilities, truths});
+  EXPECT_TRUE(std::isnan(metrics.roc_auc));
+  EXPECT_TRUE(metrics.roc.empty());
+  EXPECT_NEAR(metrics.log_loss, std::log(classes), 1e-6);
+}
+
 }  // namespace
 }  // namespace fovea::train

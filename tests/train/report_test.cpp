@@ -112,5 +112,14 @@ TEST(Chart, LeavesGapsAndSurvivesOddValues) {
   EXPECT_THAT(chart_svg("Loss", {{"train", {1, NAN, 3}}}, 0), Not(testing::ContainsRegex("path d=\"[^\"]*L")));
 }
 
+TEST(Report, SaysWhereThereAreNoRocCurves) {
+  Report report = example_report();
+  EXPECT_THAT(to_html(report), Not(HasSubstr("too many classes for ROC curves")));
+  report.evaluation->probabilities.roc.clear();
+  const std::string html = to_html(report);
+  EXPECT_THAT(html, HasSubstr("too many classes for ROC curves"));
+  expect_well_formed(html);
+}
+
 }  // namespace
 }  // namespace fovea::train

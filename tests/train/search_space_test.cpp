@@ -6,7 +6,7 @@
 #include <cmath>
 #include <set>
 
-#include "fovea/train/search_record.h"
+#include "fovea/train/search_report.h"
 #include "support/expect.h"
 
 namespace fovea::train {

@@ -128,5 +128,33 @@ TEST_F(TrainerTest, ResumesWithTheScaleThatItHad) {
   EXPECT_EQ(again.skipped_steps(), trainer.skipped_steps());
 }
 
+TEST_F(TrainerTest, RefusesAValidLossThatIsNoNumber) {
+  nn::Linear model(3, 2);
+  nn::SGD optimizer(model, {.lr = 0.1});
+  PointStream stream(model, points, 8), overflows(model, points, 8, INFINITY);
+  for (const bool by_class : {true, false}) {
+    Trainer trainer(model, optimizer, {.epochs = 1, .by_class = by_class});
+    EXPECT_THROW(trainer.fit(stream, &overflows), UsageError);
+    EXPECT_TRUE(trainer.history().empty());
+  }
+}
+
+TEST_F(TrainerTest, TellsLessWhereNotByClass) {
+  nn::Linear model(3, 2);
+  PointStream stream(model, points, 8);
+  const Score found = score(model, stream);
+  const Evaluation whole = evaluate(model, stream);
+  EXPECT_EQ(found.examples, 22);
+  EXPECT_DOUBLE_EQ(found.accuracy, whole.confusion.accuracy());
+  EXPECT_NEAR(found.loss, whole.loss, 1e-12);
+  nn::SGD optimizer(model, {.lr = 0});
+  Trainer trainer(model, optimizer, {.epochs = 1, .by_class = false});
+  trainer.fit(stream, &stream);
+  const EpochRecord& record = trainer.history().at(0);
+  EXPECT_EQ(record.valid_loss, found.loss);
+  EXPECT_EQ(record.valid_accuracy, found.accuracy);
+  EXPECT_FALSE(record.valid_macro_f1 || record.valid_roc_auc || record.valid_brier);
+}
+
 }  // namespace
 }  // namespace fovea::train
