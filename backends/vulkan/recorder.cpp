@@ -158,7 +158,7 @@ void Recorder::start_clock(double work) {
   Batch& batch = batches_[current_];
   if (!batch.times || batch.timed || open_->work + work <= rate_ * least_timed_seconds) return;
   vk_.CmdResetQueryPool(open_->handle, batch.times, 0, 2);
-  vk_.CmdWriteTimestamp2(open_->handle, VK_PIPELINE_STAGE_2_TOP_OF_PIPE_BIT, batch.times, 0);
+  vk_.CmdWriteTimestamp2(open_->handle, VK_PIPELINE_STAGE_2_ALL_COMMANDS_BIT, batch.times, 0);
   batch.timed = {open_->work, open_->count};
 }
 
@@ -190,8 +190,9 @@ void Recorder::before_command(Command command, const Operation& operation, doubl
                               std::span<const AddressRange> reads, std::span<const AddressRange> writes) {
   if (!open_) begin();
   start_clock(work);
-  const bool unwaited = command == Command::copy && !open_->copies_wait;
-  if (open_->hazards.access(reads, writes) || unwaited || debug_.barriers) barrier(command);
+  const bool own = debug_.barriers || (command == Command::copy && !open_->copies_wait);
+  if (own) open_->hazards.clear();
+  if (open_->hazards.access(reads, writes) || own) barrier(command);
   open_->copies |= command == Command::copy;
   open_->last = operation;
   if (!list_) return;

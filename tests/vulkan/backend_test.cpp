@@ -100,6 +100,66 @@ TEST_F(BackendTest, FiveHundredDependentOperationsAreOneSubmitAndOneRoundTrip) {
   EXPECT_LE(after.pipelines - before.pipelines, 1u);
 }
 
+/// A GPU as far as the library knows, whose barriers are noted.
+class GpuTest : public BackendTest {
+ protected:
+  static vulkan::VulkanBackend make_gpu() {
+    vulkan::PhysicalDevice physical = vulkan::instance().devices().front();
+    physical.type = VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU;
+    vulkan::EngineOptions options;
+    options.stand_in = [](vulkan::DeviceFunctions& vk) {
+      real_ = vk.CmdPipelineBarrier2;
+      vk.CmdPipelineBarrier2 = note_barrier;
+    };
+    return {0, physical, options};
+  }
+  static VKAPI_ATTR void VKAPI_CALL note_barrier(VkCommandBuffer commands, const VkDependencyInfo* info) {
+    const VkMemoryBarrier2& memory = info->pMemoryBarriers[0];
+    constexpr VkPipelineStageFlags2 copies = VK_PIPELINE_STAGE_2_ALL_TRANSFER_BIT;
+    of_copies_.push_back((memory.srcStageMask & copies) && (memory.dstStageMask & copies));
+    real_(commands, info);
+  }
+
+  static inline PFN_vkCmdPipelineBarrier2 real_;
+  static inline std::vector<bool> of_copies_;
+};
+
+TEST_F(GpuTest, KernelsWaitForCopiesOnlyWhereThereWereSome) {
+  vulkan::VulkanBackend device = make_gpu();
+  const Program negate = unary(Op::neg);
+  const Mirror x(full({64}, 2), device), y(make({64}), device), z(make({64}), device);
+  device.synchronize();
+  of_copies_.clear();
+  const auto send = [&](const Mirror& to, float value) {
+    const std::vector<float> values(64, value);
+    device.write(*to.buffer, 0, values.data(), sizeof(float) * 64);
+  };
+  send(x, 3);
+  run(device, negate, {64}, {&x}, y);  // reads what was copied
+  run(device, negate, {64}, {&y}, z);
+  run(device, negate, {64}, {&z}, y);
+  send(x, 4);  // which a kernel has read, long before the last barrier
+  send(z, 5);
+  run(device, negate, {64}, {&x}, z);
+  EXPECT_EQ(of_copies_, (std::vector<bool>{true, false, false, true, true}));
+  EXPECT_EQ(y.pull().get(0), -3);
+  EXPECT_EQ(z.pull().get(0), -4);
+  EXPECT_TRUE(of_copies_.back());
+}
+
+TEST_F(GpuTest, ADeviceThatHasNothingToDoIsGivenWorkEarly) {
+  vulkan::VulkanBackend device = make_gpu();
+  const Program negate = unary(Op::neg);
+  const Mirror x(full({64}, 2), device), y(make({64}), device);
+  device.synchronize();
+  const uint64_t before = device.counters().submits;
+  for (int i = 0; i < 64; ++i) {
+    EXPECT_EQ(device.counters().submits, before);
+    run(device, negate, {64}, {&x}, y);
+  }
+  EXPECT_EQ(device.counters().submits, before + 1);
+}
+
 TEST_F(BackendTest, IndependentOperationsHaveNoBarriersBetweenThem) {
   const Program negate = unary(Op::neg);
   std::vector<Mirror> from, to;
