@@ -110,7 +110,7 @@ class Engine {
         raise<AutogradError>(caller_, "backward: the graph of {} was freed by an earlier pass; use retain_graph",
                              node->name());
       }
-      if (std::find(active.begin(), active.end(), node->pass_) != active.end()) {
+      if (node->pass_ != 0 && std::find(active.begin(), active.end(), node->pass_) != active.end()) {
         raise<AutogradError>(
             caller_,
             "backward: a pass that is still running uses the graph of {}; a hook or a backward function "

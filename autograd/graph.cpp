@@ -60,13 +60,6 @@ void release(Node* node) noexcept {
   draining = false;
 }
 
-uint32_t form_of(const Tensor& x) {
-  constexpr uint64_t mix = 0x9e3779b97f4a7c15;
-  uint64_t hash = (reinterpret_cast<uintptr_t>(&x.backend()) + static_cast<uint64_t>(x.dtype())) * mix;
-  for (int64_t size : x.shape()) hash = (hash ^ static_cast<uint64_t>(size) ^ hash >> 32) * mix;
-  return static_cast<uint32_t>(hash >> 32);
-}
-
 Edge::Edge(const Tensor& input) {
   if (!input.requires_grad()) return;
   if (TensorImpl* impl = input.impl(); impl->grad_fn) {

@@ -93,7 +93,12 @@ struct Edge {
 };
 
 /// A hash of shape, dtype and device.
-uint32_t form_of(const Tensor& x);
+inline uint32_t form_of(const Tensor& x) {
+  const View& view = x.view();
+  uint64_t hash = reinterpret_cast<uintptr_t>(&view.buffer->backend()) + static_cast<uint64_t>(view.dtype);
+  for (int64_t size : view.shape) hash = (hash ^ static_cast<uint64_t>(size)) * 0x9e3779b97f4a7c15;
+  return static_cast<uint32_t>(hash >> 32 ^ hash);
+}
 
 struct Hook {
   int64_t key;

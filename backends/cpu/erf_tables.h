@@ -3,7 +3,8 @@
 namespace fovea::cpu {
 
 /// erf(x) / x on 32 intervals, the i-th within 1/16 of i / 8: a polynomial of x - center, by powers. Fits at Chebyshev's
-/// points, within 6e-9 of the function; centers were chosen so that the first coefficient is nearly a float.
+/// points, within 6e-9 of the function; centers were chosen so that the first coefficient is nearly a float. The last one
+/// is the next float, so that the end is no less than 1: gelu multiplies by x what is missing.
 struct ErfTables {
   float center[32], by_power[5][32];
 };
@@ -16,7 +17,7 @@ alignas(64) inline constexpr ErfTables erf_tables = {
     {{1.1282252f,  1.1223751f,  1.1050061f, 1.0785049f,  1.0434126f,  0.9984842f,  0.9438986f,  0.8987651f,
       0.84396666f, 0.7878253f,  0.7389696f, 0.68576306f, 0.64231014f, 0.60250145f, 0.56531256f, 0.5259072f,
       0.49577495f, 0.47047058f, 0.4454167f, 0.4211142f,  0.39809227f, 0.38234535f, 0.36228317f, 0.3463584f,
-      0.33260897f, 0.3199781f,  0.3067176f, 0.29616454f, 0.28515962f, 0.27649745f, 0.26677302f, 0.25852668f},
+      0.33260897f, 0.3199781f,  0.3067176f, 0.29616454f, 0.28515962f, 0.27649745f, 0.26677302f, 0.2585267f},
      {-0.015216555f, -0.09435959f,  -0.1822701f,   -0.25752196f, -0.3209683f,  -0.37274104f, -0.40909508f,
       -0.42386922f,  -0.4276639f,   -0.41854095f,  -0.40171245f, -0.3754888f,  -0.34893927f, -0.32129222f,
       -0.29319236f,  -0.26170805f,  -0.23693745f,  -0.21599317f, -0.19539107f, -0.17577125f, -0.15771738f,

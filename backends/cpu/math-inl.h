@@ -237,7 +237,7 @@ HWY_INLINE V ErfByPowers(D d, V x) {
 /// The error function, 2 ulp, by tables that registers hold.
 template <class D, class V>
 HWY_INLINE V ErfByTables(D d, V x) {
-  const V whole = hn::Abs(x), a = AtMost(d, 3.93f, whole);
+  const V a = AtMost(d, 3.93f, hn::Abs(x));  // from there on it is 1
   // Rounds a to eighths, whose number then is what the last places count.
   const __m512i eighth = _mm512_castps_si512(hn::Add(a, hn::Set(d, 0x1.8p20f)).raw);
   const auto look_up = [&](const float* table) HWY_ATTR {
@@ -246,9 +246,7 @@ HWY_INLINE V ErfByTables(D d, V x) {
   const V t = hn::Sub(a, look_up(erf_tables.center));
   V y = look_up(erf_tables.by_power[4]);
   for (int i = 3; i >= 0; --i) y = hn::MulAdd(y, t, look_up(erf_tables.by_power[i]));
-  // From there on it is 1, exactly: gelu multiplies what is missing by x.
-  const V one = hn::Set(d, 1.0f), near = AtMost(d, 1.0f, hn::Mul(a, y));
-  return hn::CopySign(hn::IfThenElse(hn::Ge(whole, hn::Set(d, 3.93f)), one, near), x);
+  return hn::CopySign(AtMost(d, 1.0f, hn::Mul(a, y)), x);
 }
 #endif
 
