@@ -18,15 +18,28 @@ template <class T>
 class Few {
  public:
   explicit Few(size_t size) : size_(size) {
-    if (size > few) many_.resize(size);
+    if (size > few) {
+      many_.resize(size);
+    } else {
+      std::uninitialized_value_construct_n(inline_data(),
+                                           size);  // clearing the whole room would take longer than its use
+    }
   }
-  std::span<T> span() { return {size_ > few ? many_.data() : inline_.data(), size_}; }
+  ~Few() {
+    if (size_ <= few) std::destroy_n(inline_data(), size_);
+  }
+  Few(const Few&) = delete;
+  Few& operator=(const Few&) = delete;
+
+  std::span<T> span() { return {size_ > few ? many_.data() : inline_data(), size_}; }
   T& operator[](size_t i) { return span()[i]; }
   size_t size() const { return size_; }
 
  private:
+  T* inline_data() { return std::launder(reinterpret_cast<T*>(inline_)); }
+
   size_t size_;
-  std::array<T, few> inline_{};
+  alignas(T) std::byte inline_[few * sizeof(T)];
   std::vector<T> many_;
 };
 
@@ -381,25 +394,25 @@ void apply(const Application& a, std::span<Tensor> results) {
 /// Arguments sorted into tensors and numbers, and the kernel that takes them so.
 struct Arguments {
   Arguments(const Kernel& given, std::span<const Operand> operands)
-      : kernel(&given), inputs(0), scalars(0), caller(operands.empty() ? Caller() : operands[0].caller) {
+      : kernel(&given),
+        inputs(static_cast<size_t>(
+            std::count_if(operands.begin(), operands.end(), [](const Operand& operand) { return operand.tensor; }))),
+        scalars(operands.size() - inputs.size()),
+        caller(operands.empty() ? Caller() : operands[0].caller) {
     const ElementwiseFunction& f = given->function;
     if (operands.size() != given->is_scalar.size()) {
       raise<ValueError>(caller, "{}: takes {} arguments, not {}", f.name, given->is_scalar.size(), operands.size());
     }
     uint64_t numbers = 0;
-    size_t tensors = 0;
     for (size_t p = 0; p < operands.size(); ++p) {
       if (operands[p].tensor) {
         if (given->is_scalar[p]) raise<ValueError>(caller, "{}: argument {} must be a number", f.name, p);
-        ++tensors;
       } else if (!given->is_scalar[p]) {
         numbers |= uint64_t{1} << p;
       }
     }
-    if (tensors == 0) raise<ValueError>(caller, "{}: needs a tensor among its arguments", f.name);
+    if (inputs.size() == 0) raise<ValueError>(caller, "{}: needs a tensor among its arguments", f.name);
     if (numbers) kernel = &given->with_numbers(numbers);
-    inputs = Few<const Tensor*>(tensors);
-    scalars = Few<double>(operands.size() - tensors);
     size_t input = 0, scalar = 0, late = static_cast<size_t>(f.scalars);
     for (size_t p = 0; p < operands.size(); ++p) {
       if (operands[p].tensor) {
