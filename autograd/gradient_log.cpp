@@ -32,7 +32,8 @@ GradientLog::Leaf& GradientLog::find(const std::shared_ptr<LeafState>& leaf, boo
   if (known != leaves_.end()) return *known;
   const auto argument = std::find(arguments_.begin(), arguments_.end(), leaf);
   const size_t place = argument == arguments_.end() ? no_argument : static_cast<size_t>(argument - arguments_.begin());
-  return leaves_.emplace_back(leaf, place, read, memory_of(leaf->grad));
+  leaves_.push_back({leaf, place, read, memory_of(leaf->grad)});
+  return leaves_.back();
 }
 
 void GradientLog::read(const std::shared_ptr<LeafState>& leaf) {
