@@ -214,17 +214,7 @@ void check(const char* name, const Tensor& q, const Tensor& k, const Tensor& v, 
       (b[1] == 0 ? a[1] != 0 : a[1] % b[1] != 0)) {
     raise<ShapeError>(caller, "{}: queries {}, keys {} and values {} do not fit each other", name, a, b, c);
   }
-  for (const Tensor* other : {&k, &v, &o.bias}) {
-    if (!other->defined()) continue;
-    if (other->dtype() != q.dtype()) {
-      raise<DTypeError>(caller, "{}: dtypes differ: {} and {}; convert one with .to()", name, q.dtype(),
-                        other->dtype());
-    }
-    if (&other->backend() != &q.backend()) {
-      raise<DeviceError>(caller, "{}: tensors are on {} and {}; move one with .to()", name, q.device(),
-                         other->device());
-    }
-  }
+  raw::check_alike(name, {&q, &k, &v, &o.bias}, caller);
   if (!is_floating(q.dtype())) {
     raise<DTypeError>(caller, "{}: needs a floating dtype, not {}; convert with .to(f32)", name, q.dtype());
   }

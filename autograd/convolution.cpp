@@ -7,6 +7,7 @@
 #include "fovea/autograd/reductions.h"
 #include "fovea/autograd/windows.h"
 #include "fovea/tensor/creation.h"
+#include "fovea/tensor/raw.h"
 
 namespace fovea {
 namespace {
@@ -79,17 +80,7 @@ Tensor weight_product(const ConvolutionForm& f, const Tensor& x, const Tensor& y
 
 void check(const char* name, const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& o,
            Caller caller) {
-  for (const Tensor* other : {&weight, &bias}) {
-    if (!other->defined()) continue;
-    if (other->dtype() != x.dtype()) {
-      raise<DTypeError>(caller, "{}: dtypes differ: {} and {}; convert one with .to()", name, x.dtype(),
-                        other->dtype());
-    }
-    if (&other->backend() != &x.backend()) {
-      raise<DeviceError>(caller, "{}: tensors are on {} and {}; move one with .to()", name, x.device(),
-                         other->device());
-    }
-  }
+  raw::check_alike(name, {&x, &weight, &bias}, caller);
   if (!is_floating(x.dtype())) {
     raise<DTypeError>(caller, "{}: needs a floating dtype, not {}; convert with .to(f32)", name, x.dtype());
   }

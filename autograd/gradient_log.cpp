@@ -45,35 +45,31 @@ void GradientLog::changed(const std::shared_ptr<LeafState>& leaf) {
 }
 
 std::function<void()> GradientLog::changes() {
-  struct Change {
-    size_t leaf, made;
-  };
-  std::vector<Change> changes;
+  std::vector<size_t> changes;  // in made_
   for (size_t i = 0; i < leaves_.size(); ++i) {
     if (!std::exchange(leaves_[i].changed, false)) continue;
     const Tensor& gradient = leaves_[i].state->grad;
-    changes.push_back({i, made_.size()});
-    made_.push_back({gradient.defined() && gradient.impl()->grad_fn ? gradient.detach() : gradient});
+    changes.push_back(made_.size());
+    made_.push_back({i, gradient.defined() && gradient.impl()->grad_fn ? gradient.detach() : gradient});
   }
   if (changes.empty()) return {};
   return [this, changes = std::move(changes)] {
-    for (const Change& change : changes) leaves_[change.leaf].state->grad = made_[change.made].gradient;
+    for (size_t change : changes) leaves_[made_[change].leaf].state->grad = made_[change].gradient;
   };
 }
 
-// Whether there is a handle beside those of leaves and of this log.
-bool GradientLog::is_held_elsewhere(const Tensor& gradient) const {
-  std::ptrdiff_t known = 0;
-  for (const Leaf& leaf : leaves_) known += leaf.state->grad.impl() == gradient.impl();
-  for (const Made& made : made_) known += made.gradient.impl() == gradient.impl();
-  return gradient.impl()->references.load(std::memory_order_relaxed) > known;
+// Whether there is a handle beside those of the leaf and of this log.
+bool GradientLog::is_held_elsewhere(const Made& made) const {
+  const TensorImpl* impl = made.gradient.impl();
+  const bool by_leaf = leaves_[made.leaf].state->grad.impl() == impl;
+  return impl->references.load(std::memory_order_relaxed) > 1u + by_leaf;
 }
 
 void GradientLog::finish() {
   for (Made& made : made_) {
     if (!made.gradient.defined()) continue;
     made.references = made.gradient.buffer()->references();
-    made.stays = !made.gradient.is_contiguous() || is_held_elsewhere(made.gradient);
+    made.stays = !made.gradient.is_contiguous() || is_held_elsewhere(made);
   }
 }
 
@@ -93,14 +89,13 @@ void GradientLog::begin_run(std::span<const Tensor> arguments,
     if (!impl.leaf) impl.leaf = std::make_shared<LeafState>();
     leaf.state = impl.leaf;
   }
-  for (const Made& made : made_) {
+  for (Made& made : made_) {
     if (made.stays || !made.gradient.defined()) continue;
-    if (!is_held_elsewhere(made.gradient) && made.gradient.buffer()->references() <= made.references) continue;
-    const Tensor before = made.gradient, fresh = raw::empty(before.shape(), before.options());
-    replace(before.buffer().get(), fresh.buffer());
-    for (Made& each : made_) {
-      if (each.gradient.impl() == before.impl()) each = {fresh, fresh.buffer()->references(), false};
-    }
+    if (!is_held_elsewhere(made) && made.gradient.buffer()->references() <= made.references) continue;
+    const Tensor fresh = raw::empty(made.gradient.shape(), made.gradient.options());
+    replace(made.gradient.buffer().get(), fresh.buffer());
+    made.gradient = fresh;
+    made.references = fresh.buffer()->references();
   }
 }
 

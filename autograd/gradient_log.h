@@ -56,13 +56,14 @@ class GradientLog {
   };
   /// A gradient that the step makes.
   struct Made {
+    size_t leaf;
     Tensor gradient;
-    uint32_t references = 0;  // of its memory, where only leaves and this log hold it
-    bool stays = false;       // in its memory: what the step does on the host holds it too
+    uint32_t references = 0;  // of its memory, where only the leaf and this log hold it
+    bool stays = false;       // in its memory: what the step does on the host holds it too, or another leaf
   };
 
   Leaf& find(const std::shared_ptr<LeafState>& leaf, bool read);
-  bool is_held_elsewhere(const Tensor& gradient) const;
+  bool is_held_elsewhere(const Made& made) const;
 
   std::vector<std::shared_ptr<LeafState>> arguments_;
   std::vector<Leaf> leaves_;

@@ -32,14 +32,9 @@ Shape with_matrix(Shape leading, int64_t rows, int64_t columns) {
 }
 
 void check_operands(const char* name, const Tensor& a, const Tensor& b, Caller caller) {
-  if (a.dtype() != b.dtype()) {
-    raise<DTypeError>(caller, "{}: dtypes differ: {} and {}; convert one with .to()", name, a.dtype(), b.dtype());
-  }
+  raw::check_alike(name, {&a, &b}, caller);
   if (!is_floating(a.dtype())) {
     raise<DTypeError>(caller, "{}: needs a floating dtype, not {}; convert with .to(f32)", name, a.dtype());
-  }
-  if (&a.backend() != &b.backend()) {
-    raise<DeviceError>(caller, "{}: tensors are on {} and {}; move one with .to()", name, a.device(), b.device());
   }
 }
 

@@ -7,6 +7,7 @@
 #include "fovea/autograd/pointwise.h"
 #include "fovea/autograd/reductions.h"
 #include "fovea/tensor/creation.h"
+#include "fovea/tensor/raw.h"
 
 namespace fovea {
 namespace {
@@ -333,12 +334,7 @@ Tensor concat(const std::vector<Tensor>& tensors, int axis, Caller caller) {
     if (expected != first.shape()) {
       raise<ShapeError>(caller, "concat: {} and {} differ beside axis {}", first.shape(), x.shape(), axis);
     }
-    if (x.dtype() != first.dtype()) {
-      raise<DTypeError>(caller, "concat: dtypes differ: {} and {}; convert one with .to()", first.dtype(), x.dtype());
-    }
-    if (&x.backend() != &first.backend()) {
-      raise<DeviceError>(caller, "concat: tensors are on {} and {}; move one with .to()", first.device(), x.device());
-    }
+    raw::check_alike("concat", {&first, &x}, caller);
     shape[a] += x.shape()[a];
   }
   Tensor out = raw::empty(shape, first.options());
