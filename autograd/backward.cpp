@@ -17,8 +17,11 @@ namespace {
 thread_local const Node* running = nullptr;
 thread_local std::vector<uint64_t> active;  // the passes that this thread is in
 
-// Threads may give gradients to one leaf.
-std::mutex settling;
+// Threads may give gradients to one leaf. A few locks for all of them: those of different leaves seldom meet.
+std::mutex& lock_of(const TensorImpl& leaf) {
+  static std::array<std::mutex, 64> locks;
+  return locks[reinterpret_cast<uintptr_t>(&leaf) * uint64_t{0x9e3779b97f4a7c15} >> 58];
+}
 
 bool have_one_form(const Tensor& a, const Tensor& b) {
   return a.shape() == b.shape() && a.dtype() == b.dtype() && &a.backend() == &b.backend();
@@ -226,7 +229,7 @@ class Engine {
       }
       return;
     }
-    const std::lock_guard lock(settling);
+    const std::lock_guard lock(lock_of(impl));
     if (!impl.leaf) impl.leaf = std::make_shared<LeafState>();
     Tensor& sum = impl.leaf->grad;
     GradientLog::read(impl.leaf);

@@ -379,6 +379,18 @@ TEST(Graph, RunsInManyThreadsAtOnce) {
   for (std::thread& thread : threads) thread.join();
 }
 
+TEST(Graph, AddsUpWhatManyThreadsGiveOneLeaf) {
+  const Tensor w = zeros({3}).set_requires_grad();
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&] {
+      for (int i = 0; i < 200; ++i) sum(w * 1.0).backward();
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_CLOSE(w.grad(), {800, 800, 800});
+}
+
 TEST(Graph, SurvivesAnErrorInThePass) {
   const Tensor x = leaf({1, 2});
   const Tensor y = x * x;
