@@ -230,8 +230,7 @@ class Engine {
       return;
     }
     const std::lock_guard lock(lock_of(impl));
-    if (!impl.leaf) impl.leaf = std::make_shared<LeafState>();
-    Tensor& sum = impl.leaf->grad;
+    Tensor& sum = leaf_state(impl)->grad;
     GradientLog::read(impl.leaf);
     if (sum.defined()) {
       if (!options_.create_graph && !sum.requires_grad() && sum.is_contiguous()) {

@@ -143,8 +143,9 @@ class Captured {
 /// uses must outlive the step. Random numbers of the default generator, learning rates and step counts go on as they
 /// would. Leaves have their gradients after each call, so that an optimizer or zero_grad() may as well stand outside;
 /// other tensors that the function leaves elsewhere than in its result are overwritten by the next run. Within another
-/// captured step it is a part of that one. After Module::train() or eval() it is recorded anew. A ValueError names what cannot be captured: a value read by the host, with
-/// its line; a number that changes from run to run; an argument whose memory the step also writes in another way.
+/// captured step it is a part of that one. After Module::train() or eval() it is recorded anew. A ValueError names what
+/// cannot be captured: a value read by the host, with its line; a number that changes from run to run; an argument whose
+/// memory the step also writes in another way.
 template <class F>
 Captured<F> capture(F function, CaptureOptions options = {}, Caller caller = {}) {
   return {std::move(function), options, caller};

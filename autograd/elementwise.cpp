@@ -21,8 +21,8 @@ class Few {
     if (size > few) {
       many_.resize(size);
     } else {
-      std::uninitialized_value_construct_n(inline_data(),
-                                           size);  // clearing the whole room would take longer than its use
+      // Clearing the whole room would take longer than its use.
+      std::uninitialized_value_construct_n(inline_data(), size);
     }
   }
   ~Few() {
@@ -515,11 +515,7 @@ void Elementwise::into(std::initializer_list<const Tensor*> outputs, std::initia
   check_numbers(f.name.c_str(), first.dtype(), arguments.scalars.span(), arguments.caller);
   for (const Tensor* output : outputs) {
     check(*output);
-    raw::check_writable(*output, f.name.c_str(), arguments.caller);
-    if (output->requires_grad() && grad_enabled()) {
-      raise<AutogradError>(arguments.caller, "{}: changes a tensor whose gradient is recorded; do it under NoGrad",
-                           f.name);
-    }
+    autograd::check_in_place(*output, f.name.c_str(), arguments.caller);
     if (output->shape() != arguments.space) {
       raise<ShapeError>(arguments.caller, "{}: cannot write a result of {} into {}", f.name, arguments.space,
                         output->shape());

@@ -18,9 +18,7 @@ const Buffer* memory_of(const Tensor& gradient) { return gradient.defined() ? gr
 
 GradientLog::GradientLog(std::span<const Tensor> arguments) {
   for (const Tensor& x : arguments) {
-    TensorImpl& impl = *x.impl();
-    if (x.requires_grad() && !impl.leaf) impl.leaf = std::make_shared<LeafState>();
-    arguments_.push_back(x.requires_grad() ? impl.leaf : nullptr);
+    arguments_.push_back(x.requires_grad() ? leaf_state(*x.impl()) : nullptr);
   }
 }
 
@@ -84,10 +82,7 @@ bool GradientLog::fits(std::span<const Tensor> arguments) const {
 void GradientLog::begin_run(std::span<const Tensor> arguments,
                             const std::function<void(const Buffer*, const BufferRef&)>& replace) {
   for (Leaf& leaf : leaves_) {
-    if (leaf.argument == no_argument) continue;
-    TensorImpl& impl = *arguments[leaf.argument].impl();
-    if (!impl.leaf) impl.leaf = std::make_shared<LeafState>();
-    leaf.state = impl.leaf;
+    if (leaf.argument != no_argument) leaf.state = leaf_state(*arguments[leaf.argument].impl());
   }
   for (Made& made : made_) {
     if (made.stays || !made.gradient.defined()) continue;

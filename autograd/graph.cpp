@@ -3,6 +3,7 @@
 #include "fovea/autograd/backward.h"
 #include "fovea/autograd/gradient_log.h"
 #include "fovea/backends/recording.h"
+#include "fovea/tensor/raw.h"
 
 namespace fovea {
 namespace {
@@ -85,15 +86,21 @@ void attach(Tensor& out, Node* node, uint32_t index) {
 
 }  // namespace autograd
 
-namespace {
+namespace autograd {
 
-const std::shared_ptr<autograd::LeafState>& shared_leaf_state(TensorImpl& impl) {
-  if (!impl.leaf) impl.leaf = std::make_shared<autograd::LeafState>();
+const std::shared_ptr<LeafState>& leaf_state(TensorImpl& impl) {
+  if (!impl.leaf) impl.leaf = std::make_shared<LeafState>();
   return impl.leaf;
 }
-autograd::LeafState& leaf_state(TensorImpl& impl) { return *shared_leaf_state(impl); }
 
-}  // namespace
+void check_in_place(const Tensor& x, const char* operation, Caller caller) {
+  if (x.requires_grad() && grad_enabled()) {
+    raise<AutogradError>(caller, "{}: changes a tensor whose gradient is recorded; do it under NoGrad", operation);
+  }
+  raw::check_writable(x, operation, caller);
+}
+
+}  // namespace autograd
 
 Tensor& Tensor::set_requires_grad(bool requires_grad, Caller caller) {
   TensorImpl& impl = detail::checked(impl_);
@@ -109,7 +116,7 @@ Tensor& Tensor::set_requires_grad(bool requires_grad, Caller caller) {
 
 Tensor Tensor::grad() const {
   TensorImpl& impl = detail::checked(impl_);
-  if (is_recording()) autograd::GradientLog::read(shared_leaf_state(impl));
+  if (is_recording()) autograd::GradientLog::read(autograd::leaf_state(impl));
   return impl.leaf ? impl.leaf->grad : Tensor();
 }
 
@@ -127,7 +134,7 @@ void Tensor::set_grad(Tensor grad, Caller caller) {
                          device());
     }
   }
-  const auto& leaf = shared_leaf_state(detail::checked(impl_));
+  const auto& leaf = autograd::leaf_state(detail::checked(impl_));
   autograd::GradientLog::changed(leaf);
   leaf->grad = std::move(grad);
 }
@@ -138,13 +145,13 @@ const RowSparse* Tensor::sparse_grad() const {
 }
 
 void Tensor::set_sparse_grad(std::optional<RowSparse> grad) {
-  leaf_state(detail::checked(impl_)).sparse_grad = std::move(grad);
+  autograd::leaf_state(detail::checked(impl_))->sparse_grad = std::move(grad);
 }
 
 void Tensor::zero_grad() {
   TensorImpl& impl = detail::checked(impl_);
   if (!impl.leaf && !is_recording()) return;
-  autograd::GradientLog::changed(shared_leaf_state(impl));
+  autograd::GradientLog::changed(autograd::leaf_state(impl));
   impl.leaf->grad = {};
   if (!impl.leaf->sparse_grad) return;
   // The rows come from the host in every run of a captured step, and are to go in every one.
@@ -158,7 +165,7 @@ int64_t Tensor::register_hook(std::function<Tensor(const Tensor&)> hook, Caller 
   if (!impl.requires_grad) raise<AutogradError>(caller, "register_hook: the tensor does not require a gradient");
   static std::atomic<int64_t> next_key{1};
   const int64_t key = next_key.fetch_add(1);
-  auto& hooks = impl.grad_fn ? impl.grad_fn->hooks : leaf_state(impl).hooks;
+  auto& hooks = impl.grad_fn ? impl.grad_fn->hooks : autograd::leaf_state(impl)->hooks;
   hooks.push_back({key, impl.output_index, std::move(hook)});
   return key;
 }

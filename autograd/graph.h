@@ -116,6 +116,13 @@ struct LeafState {
   std::shared_ptr<const Int8Weight> int8;  // see multiply_in_int8
 };
 
+/// Of a tensor that has had none as yet, made.
+const std::shared_ptr<LeafState>& leaf_state(TensorImpl& impl);
+
+/// Throws AutogradError where x, which is to be changed in place, has its gradient recorded, and ValueError where it
+/// repeats elements.
+void check_in_place(const Tensor& x, const char* operation, Caller caller);
+
 /// One recorded operation: it turns the gradients of its outputs into those of its inputs.
 class Node : public Pooled<Node> {
  public:

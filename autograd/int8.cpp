@@ -93,8 +93,7 @@ bool multiply_in_int8(const Tensor& weight, const Int8Rows& rows, Caller caller)
                     weight.size(1) <= Int8Matrix::most_columns;
   if (!pays) return false;
   TensorImpl& impl = *weight.impl();
-  if (!impl.leaf) impl.leaf = std::make_shared<autograd::LeafState>();
-  impl.leaf->int8 = std::make_shared<autograd::Int8Weight>(
+  autograd::leaf_state(impl)->int8 = std::make_shared<autograd::Int8Weight>(
       autograd::Int8Weight{Int8Matrix(rows.values, rows.scales), weight.buffer()->version});
   return true;
 }

@@ -260,19 +260,8 @@ Tensor Tensor::to(Device device, Caller caller) const {
       [own = this->device()](const Tensor& g) { return Gradients{g.to(own)}; }, caller);
 }
 
-namespace {
-
-void check_in_place(const Tensor& x, const char* name, Caller caller) {
-  if (x.requires_grad() && grad_enabled()) {
-    raise<AutogradError>(caller, "{}: changes a tensor whose gradient is recorded; do it under NoGrad", name);
-  }
-  raw::check_writable(x, name, caller);
-}
-
-}  // namespace
-
 Tensor& Tensor::fill_(double value, Caller caller) {
-  check_in_place(*this, "fill_", caller);
+  autograd::check_in_place(*this, "fill_", caller);
   static const Program fill = [] {
     Program p;
     p.name = "fill";
@@ -287,7 +276,7 @@ Tensor& Tensor::fill_(double value, Caller caller) {
 }
 
 Tensor& Tensor::copy_(const Tensor& source, Caller caller) {
-  check_in_place(*this, "copy_", caller);
+  autograd::check_in_place(*this, "copy_", caller);
   if (broadcast_shapes(shape(), source.shape(), "copy_", caller) != shape()) {
     raise<ShapeError>(caller, "copy_: {} does not fit into {}", source.shape(), shape());
   }
@@ -297,14 +286,12 @@ Tensor& Tensor::copy_(const Tensor& source, Caller caller) {
 }
 
 Tensor& Tensor::add_(const Tensor& other, double scale, Caller caller) {
-  check_in_place(*this, "add_", caller);
   static const Elementwise f{"add_", [](Expr a, Expr b, Scalar scale) { return a + scale * b; }};
   f.into({this}, {{*this, caller}, {other, caller}, {scale, caller}});
   return *this;
 }
 
 Tensor& Tensor::mul_(double factor, Caller caller) {
-  check_in_place(*this, "mul_", caller);
   static const Elementwise f{"mul_", [](Expr a, Scalar factor) { return a * factor; }};
   f.into({this}, {{*this, caller}, {factor, caller}});
   return *this;

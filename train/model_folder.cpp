@@ -81,12 +81,18 @@ void save_config(const std::string& folder, const ModelConfig& config) {
   data::write_atomically(config_path(folder), object.dump(2) + '\n');
 }
 
+namespace {
+
+std::string hash_of(const std::string& path) { return fmt::format("{:016x}", data::hash_bytes(data::read_file(path))); }
+
+}  // namespace
+
 std::map<std::string, std::string> hash_files(const std::string& folder) {
   std::map<std::string, std::string> hashes;
   for (const auto& entry : fs::directory_iterator(folder)) {
     const std::string name = entry.path().filename(), path = entry.path();
     if (path == config_path(folder) || path == weights_path(folder)) continue;
-    hashes[name] = fmt::format("{:016x}", data::hash_bytes(data::read_file(path)));
+    hashes[name] = hash_of(path);
   }
   return hashes;
 }
@@ -94,9 +100,7 @@ std::map<std::string, std::string> hash_files(const std::string& folder) {
 void check_files(const std::string& folder, const ModelConfig& config) {
   for (const auto& [name, hash] : config.files) {
     const std::string path = fs::path(folder) / fs::path(name).filename();
-    if (hash != fmt::format("{:016x}", data::hash_bytes(data::read_file(path)))) {
-      data::fail(path, "not that of the model that config.json describes");
-    }
+    if (hash != hash_of(path)) data::fail(path, "not that of the model that config.json describes");
   }
 }
 

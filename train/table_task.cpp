@@ -34,8 +34,10 @@ uint64_t hash_of(const data::TabularDataset& rows, uint64_t hash) {
 }
 
 /// Throws DataError where a table has two columns of one of these names, by which a model finds its columns again.
-void check_names(const std::string& path, const std::vector<std::string>& names, const data::TableOptions& options) {
+void check_names(const std::string& path, std::vector<std::string> names, const std::string& label,
+                 const data::TableOptions& options) {
   const auto table = data::open_table(path, options);
+  names.push_back(label);
   for (const std::string& name : names) static_cast<void>(table->column(name));
 }
 
@@ -120,8 +122,7 @@ std::vector<int32_t> TableTask::label_ids(const data::TabularDataset& rows) cons
 
 void TableTask::load_training(const TrainingFiles& files) {
   const data::TabularDataset all = read(files.train, true);
-  check_names(files.train, all.columns, {.header = !table_.no_header, .skip_lines = table_.skip_lines});
-  check_names(files.train, {all.label}, {.header = !table_.no_header, .skip_lines = table_.skip_lines});
+  check_names(files.train, all.columns, all.label, {.header = !table_.no_header, .skip_lines = table_.skip_lines});
   table_.columns.label = all.label;
   if (!table_.columns.text.empty()) table_.columns.text = all.text_columns;
   labels_ = data::Labels::sorted(all.labels);

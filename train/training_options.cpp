@@ -1,14 +1,18 @@
 #include "fovea/train/training_options.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <nlohmann/json.hpp>
 #include <numeric>
 #include <thread>
 
 #include "fovea/backends/soundness.h"
 #include "fovea/nn/optimizers.h"
 #include "fovea/tensor/creation.h"
+#include "fovea/train/json_text.h"
 
 namespace fovea::train {
 namespace {
@@ -39,6 +43,11 @@ void RunOptions::declare(OptionTable& options) {
               {.min = 0, .max = 1024, .default_text = "all cores", .configuration = false});
   options.add("quiet", &quiet, "print errors only", {.configuration = false});
   options.add("json", &json, "end with a line of JSON", {.configuration = false});
+}
+
+void tell_complete(const RunOptions& run, const std::string& folder) {
+  if (!run.quiet) fmt::print("the run in {} is complete\n", folder);
+  if (run.json) fmt::print("{}\n", json_text(nlohmann::ordered_json{{"ending", "complete"}, {"out", folder}}));
 }
 
 Device RunOptions::chosen() const { return device.empty() ? default_device() : Device::parse(device); }

@@ -28,6 +28,9 @@ struct RunOptions {
   Device apply() const;
 };
 
+/// Says that --resume found the run in a folder complete.
+void tell_complete(const RunOptions& run, const std::string& folder);
+
 /// A device as a run names the one it took: "cpu", "vulkan:0 (llvmpipe ...)".
 std::string describe(Device device);
 

@@ -3,13 +3,11 @@
 #include <fmt/format.h>
 
 #include <filesystem>
-#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "fovea/backends/memory_limit.h"
 #include "fovea/data/file_error.h"
 #include "fovea/train/command_line.h"
-#include "fovea/train/json_text.h"
 #include "fovea/train/model_folder.h"
 
 namespace fovea::train {
@@ -85,7 +83,7 @@ int TrainingSession::run(OptionTable& options) {
   set_memory_limit(device.kind, memory);
   const bool first = settings.first();
   if (finished && is_complete(*finished, settings, folds)) {
-    if (first) tell_complete();
+    if (first) tell_complete(run_, out_);
     return ExitStatus::success;
   }
   std::optional<RunFolder> folder;
@@ -163,11 +161,6 @@ bool TrainingSession::is_complete(const ModelConfig& finished, const RunSettings
   const int64_t done = cross_validation(folds, settings).folds_done();
   if (done == 0) refuse("--resume: the run in {} is complete, and not one of --folds {}", out_, folds);
   return done == folds;
-}
-
-void TrainingSession::tell_complete() const {
-  if (!run_.quiet) fmt::print("the run in {} is complete\n", out_);
-  if (run_.json) fmt::print("{}\n", json_text(nlohmann::ordered_json{{"ending", "complete"}, {"out", out_}}));
 }
 
 CrossValidation TrainingSession::cross_validation(int64_t folds, const RunSettings& settings) const {

@@ -38,7 +38,6 @@ class TrainingSession {
   size_t memory_for(int64_t folds, const ProcessGroup* group) const;
   void check_count(int64_t folds) const;
   bool is_complete(const ModelConfig& finished, const RunSettings& settings, int64_t folds) const;
-  void tell_complete() const;
   CrossValidation cross_validation(int64_t folds, const RunSettings& settings) const;
   Ending cross_validate(int64_t folds, RunSettings& settings, Progress& progress);
 

@@ -91,8 +91,7 @@ int Training::run(train::OptionTable& options) {
   if (checkpoint) train::check_same_run(*checkpoint, identity.describe(), out_);
   if (finished) {
     train::check_same_run(*finished, identity, out_);
-    if (!run_.quiet) fmt::print("the run in {} is complete\n", out_);
-    if (run_.json) fmt::print("{}\n", train::json_text(nlohmann::ordered_json{{"ending", "complete"}, {"out", out_}}));
+    train::tell_complete(run_, out_);
     return train::ExitStatus::success;
   }
 
