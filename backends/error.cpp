@@ -20,12 +20,17 @@ ErrorScope::~ErrorScope() { innermost = outer_; }
 
 Caller ErrorScope::caller(Caller inner) noexcept { return innermost ? innermost->caller_ : inner; }
 
-std::string ErrorScope::path() {
+std::string ErrorScope::module() {
   // The innermost named scope knows its whole path from the root module down.
   for (const ErrorScope* scope = innermost; scope; scope = scope->outer_) {
-    if (std::string name = scope->name(); !name.empty()) return " in " + name;
+    if (std::string name = scope->name(); !name.empty()) return name;
   }
   return {};
+}
+
+std::string ErrorScope::path() {
+  const std::string name = module();
+  return name.empty() ? name : " in " + name;
 }
 
 std::string detail::error_text(Caller caller, std::string message) {

@@ -70,7 +70,9 @@ class ErrorScope {
   /// The caller to report: the outermost scope's, or `inner` where there is none.
   static Caller caller(Caller inner) noexcept;
 
-  /// " in encoder.output", or "" where no scope has a name.
+  /// "encoder.output": the name of the innermost scope that has one, or "".
+  static std::string module();
+  /// The same for the end of a message: " in encoder.output", or "".
   static std::string path();
 
  protected:

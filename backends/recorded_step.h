@@ -39,6 +39,7 @@ struct RecordedMap {
 
 struct RecordedCall {
   const char* name;
+  std::string module = {};            // that it was made in, for errors
   std::vector<uint32_t> reads = {};   // buffers
   std::vector<uint32_t> writes = {};  // buffers; one that is updated stands in both
   std::function<void(Backend&)> run = {};

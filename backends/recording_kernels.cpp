@@ -112,6 +112,7 @@ RecordedCall& RecordingKernels::note(const char* name, std::initializer_list<dou
                                      std::function<void(Backend&)> run) {
   sign(numbers);
   step_.calls.push_back({.name = name,
+                         .module = ErrorScope::module(),
                          .reads = std::move(pending_reads_),
                          .writes = std::move(pending_writes_),
                          .run = std::move(run),

@@ -11,6 +11,17 @@ namespace {
 
 constexpr size_t alignment = 256;  // a device's memory is read in lines of up to that many bytes
 
+/// An error of a kernel names the module that its call was recorded in.
+class ModuleScope final : public ErrorScope {
+ public:
+  explicit ModuleScope(const RecordedCall& call) : ErrorScope({}), call_(call) {}
+
+ private:
+  std::string name() const override { return call_.module; }
+
+  const RecordedCall& call_;
+};
+
 size_t rounded(size_t bytes) { return (std::max<size_t>(bytes, 1) + alignment - 1) / alignment * alignment; }
 
 }  // namespace
@@ -232,6 +243,7 @@ void StepPlan::replace(const Buffer* before, const BufferRef& fresh) {
 void StepPlan::run(const Stretch& stretch) {
   for (size_t i = stretch.first; i < stretch.end; ++i) {
     const RecordedCall& call = step_.calls[i];
+    const ModuleScope scope(call);
     if (call.map) {
       device_.map(call.map->call());
     } else {

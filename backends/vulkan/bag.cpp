@@ -23,7 +23,7 @@ void bag(Engine& engine, const BagCall& call) {
          index.address(),
          offsets.address(),
          address_of(call.out),
-         engine.fault_address(),
+         engine.fault_address("bag"),
          word(width),
          word(bags),
          static_cast<int32_t>(call.index.numel()),
@@ -62,7 +62,8 @@ RowSparse bag_backward(Engine& engine, const BagBackwardCall& call) {
     uint64_t sorted, starts, fault;
     uint32_t count;
     int32_t skip;
-  } mark{address_of(sorted), address_of(starts), engine.fault_address(), word(count), static_cast<int32_t>(call.skip)};
+  } mark{address_of(sorted), address_of(starts), engine.fault_address("bag_backward"), word(count),
+         static_cast<int32_t>(call.skip)};
   engine.launch({.code = shaders::bag_starts,
                  .constants = {engine.map_threads()},
                  .name = "bag_backward",

@@ -14,14 +14,6 @@ constexpr size_t upload_bytes = size_t{32} << 20;
 constexpr size_t download_bytes = size_t{16} << 20;
 constexpr size_t most_views = 16;
 
-// What a kernel leaves where an index is out of its range; the same layout in fault.glsl.
-struct Fault {
-  uint32_t kernel;  // one of fault_names and 1 more, 0 for none
-  int32_t index;
-  int32_t size;
-};
-constexpr const char* fault_names[] = {"gather", "scatter_add", "cross_entropy", "bag", "recurrent"};
-
 uint64_t next_serial() {
   static std::atomic<uint64_t> serial{0};
   return ++serial;
@@ -45,12 +37,10 @@ Engine::Engine(Backend& backend, const PhysicalDevice& physical, const EngineOpt
       memory_(backend, device_),
       pipelines_(device_, recorder_.watch() ? recorder_.watch()->table() : 0),
       upload_(device_, recorder_, MemoryUse::upload, upload_bytes),
-      fault_(MemoryBlock::make(device_, MemoryUse::download, 256)),
+      index_faults_(device_),
       matmul_tuner_(std::make_unique<MatmulTuner>(*this)) {
-  if (!fault_) throw OutOfMemoryError("vulkan: no memory to start with");
-  std::memset(fault_->host(), 0, fault_->bytes());
   if (BoundsWatch* watch = recorder_.watch()) {
-    watch->allow({fault_->address(), fault_->address() + fault_->bytes()}, true);
+    watch->allow(index_faults_.range(), true);
     watch->allow(upload_.range(), false);
   }
 }
@@ -179,13 +169,7 @@ void Engine::refuse_while_preparing() const {
 
 void Engine::throw_fault() {
   if (BoundsWatch* watch = recorder_.watch()) watch->check();
-  Fault fault;
-  std::memcpy(&fault, fault_->host(), sizeof fault);
-  if (fault.kernel == 0) return;
-  std::memset(fault_->host(), 0, sizeof fault);
-  const size_t name = fault.kernel - 1;
-  throw IndexError(fmt::format("{}: index {} is outside [0, {})",
-                               name < std::size(fault_names) ? fault_names[name] : "kernel", fault.index, fault.size));
+  index_faults_.check();
 }
 
 AddressRange Engine::range_of(const View& view) const {

@@ -5,6 +5,7 @@
 #include <initializer_list>
 #include <optional>
 
+#include "fovea/backends/vulkan/index_faults.h"
 #include "fovea/backends/vulkan/memory.h"
 #include "fovea/backends/vulkan/pipelines.h"
 #include "fovea/backends/vulkan/recorder.h"
@@ -108,8 +109,8 @@ class Engine {
   /// The bytes that a view spans; notes that the open batch uses them.
   AddressRange read_range(const View& view);
   AddressRange write_range(const View& view);
-  /// Where a kernel notes an index that it was given and that does not exist; see fault.glsl.
-  uint64_t fault_address() const { return fault_->address(); }
+  /// Where a kernel of the call under way notes an index that does not exist; see index_faults.h.
+  uint64_t fault_address(const char* kernel) { return index_faults_.address(kernel); }
 
  private:
   void run(const Launch& launch, std::span<const std::byte> push);
@@ -126,7 +127,7 @@ class Engine {
   PipelineTable pipelines_;
   StagingRing upload_;
   std::unique_ptr<StagingRing> download_;
-  std::unique_ptr<MemoryBlock> fault_;
+  IndexFaults index_faults_;
   std::unique_ptr<MatmulTuner> matmul_tuner_;
   PreparedCommands* preparing_ = nullptr;
 };

@@ -28,13 +28,13 @@ struct Lanes {
   int32_t sizes[max_rank], aligned_strides[max_rank], index_strides[max_rank], indexed_strides[max_rank];
 };
 
-Lanes make_lanes(const Engine& engine, const char* kernel, const View& aligned, const View& indexed, const View& index,
+Lanes make_lanes(Engine& engine, const char* kernel, const View& aligned, const View& indexed, const View& index,
                  int axis) {
   Lanes lanes{};
   lanes.aligned = address_of(aligned);
   lanes.indexed = address_of(indexed);
   lanes.index = address_of(index);
-  lanes.fault = engine.fault_address();
+  lanes.fault = engine.fault_address(kernel);
   lanes.rank = static_cast<uint32_t>(index.rank());
   lanes.axis = static_cast<uint32_t>(axis);
   lanes.steps = word(index.shape[axis]);
@@ -70,7 +70,7 @@ void gather_rows(Engine& engine, const GatherCall& call) {
   struct {
     uint64_t source, index, out, fault;
     uint32_t width, count, bound, unused;
-  } push{address_of(call.source), index.address(), address_of(call.out), engine.fault_address(), 0, 0, 0, 0};
+  } push{address_of(call.source), index.address(), address_of(call.out), engine.fault_address("gather"), 0, 0, 0, 0};
   const auto width = static_cast<int64_t>(row_bytes / unit), count = width * call.index.numel();
   check_count("gather", count);
   push.width = word(width);
@@ -108,7 +108,7 @@ void scatter_rows(Engine& engine, const ScatterAddCall& call) {
          address_of(positions),
          address_of(call.source),
          address_of(call.out),
-         engine.fault_address(),
+         engine.fault_address("scatter_add"),
          word(width),
          word(count),
          static_cast<int32_t>(call.out.shape[0]),

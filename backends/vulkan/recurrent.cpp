@@ -98,7 +98,7 @@ class ForwardSteps {
            address_of(call_.c_last),
            address_of(call_.output),
            address_of(call_.reserve),
-           engine_.fault_address(),
+           fault_,
            word(layer_.batch),
            word(layer_.time),
            word(layer_.hidden),
@@ -122,6 +122,7 @@ class ForwardSteps {
   Engine& engine_;
   const RecurrentCall& call_;
   Layer layer_;
+  uint64_t fault_ = engine_.fault_address("recurrent");
   // The state goes to and fro between two buffers and ends in h_last.
   BufferRef memory_[2];
   View states_[2];
@@ -298,14 +299,23 @@ View pack_weights(Engine& engine, const RecurrentCall& call, const Layer& layer,
   return packed;
 }
 
+/// How both launches for whole sequences end what they push.
+struct SequencePart {
+  uint32_t batch, time, first, reverse;  // first: of this launch's workgroups
+  int32_t out_batch, out_time;           // strides
+};
+SequencePart sequence_part(const Layer& layer, int64_t first, bool reverse, const View& output) {
+  const auto stride = [&](int axis) { return static_cast<int32_t>(output.strides[axis]); };
+  return {word(layer.batch), word(layer.time), word(first), reverse, stride(0), stride(1)};
+}
+
 void forward_sequence(Engine& engine, const RecurrentCall& call, const SequencePlan& plan, const View& weight) {
   const Layer layer(engine, call);
   const double work = layer.work() * static_cast<double>(layer.time);
   launch_in_parts(engine, static_cast<int64_t>(plan.groups), work, [&](int64_t first, int64_t groups, double share) {
     struct {
       uint64_t projected, weight, bias, lengths, h0, h_last, c0, c_last, out, reserve, fault;
-      uint32_t batch, time, first, reverse;
-      int32_t out_batch, out_time;
+      SequencePart part;
     } push{address_of(call.projected),
            address_of(weight),
            address_of(call.bias_hh),
@@ -316,13 +326,8 @@ void forward_sequence(Engine& engine, const RecurrentCall& call, const SequenceP
            address_of(call.c_last),
            address_of(call.output),
            address_of(call.reserve),
-           engine.fault_address(),
-           word(layer.batch),
-           word(layer.time),
-           word(first),
-           call.reverse,
-           static_cast<int32_t>(call.output.strides[0]),
-           static_cast<int32_t>(call.output.strides[1])};
+           engine.fault_address("recurrent"),
+           sequence_part(layer, first, call.reverse, call.output)};
     engine.launch({.code = shaders::recurrent_sequence,
                    .constants = {plan.threads, 0, static_cast<uint32_t>(call.kind), plan.rows, word(layer.hidden)},
                    .name = "recurrent",
@@ -342,8 +347,7 @@ void backward_sequence(Engine& engine, const RecurrentBackwardCall& call, const 
   launch_in_parts(engine, static_cast<int64_t>(plan.groups), work, [&](int64_t first, int64_t groups, double share) {
     struct {
       uint64_t weight, lengths, reserve, du, dprojected, doutput, dh_last, dc_last, dh0, dc0;
-      uint32_t batch, time, first, reverse;
-      int32_t out_batch, out_time;
+      SequencePart part;
     } push{address_of(forward.weight_hh),
            address_of(forward.lengths),
            address_of(forward.reserve),
@@ -354,12 +358,7 @@ void backward_sequence(Engine& engine, const RecurrentBackwardCall& call, const 
            address_of(call.dc_last),
            address_of(call.dh0),
            address_of(call.dc0),
-           word(layer.batch),
-           word(layer.time),
-           word(first),
-           forward.reverse,
-           static_cast<int32_t>(call.doutput.strides[0]),
-           static_cast<int32_t>(call.doutput.strides[1])};
+           sequence_part(layer, first, forward.reverse, call.doutput)};
     engine.launch(
         {.code = shaders::recurrent_sequence_backward,
          .constants = {plan.backward_threads(layer, engine), 0, static_cast<uint32_t>(forward.kind), plan.rows,

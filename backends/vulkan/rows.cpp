@@ -152,7 +152,7 @@ void cross_entropy(Engine& engine, const CrossEntropyCall& call) {
          targets.address(),
          weight.address(),
          address_of(call.loss),
-         engine.fault_address(),
+         engine.fault_address("cross_entropy"),
          word(rows.count),
          word(rows.n),
          static_cast<int32_t>(call.ignore_index),

@@ -11,7 +11,6 @@ layout(push_constant, scalar) uniform Parameters {
   int count, rows;  // of indices, of the table
   uint mean;
 } p;
-const uint this_kernel = 4;
 
 void main() {
   const uint i = linear_thread();
@@ -21,11 +20,11 @@ void main() {
   const int begin = offsets.at[b], end = b + 1 < p.bags ? offsets.at[b + 1] : p.count;
   float sum = 0.0;
   // Where the offsets do not rise, the lower one is noted as outside.
-  if (check_index(p.fault, this_kernel, begin, p.count + 1) && check_index(p.fault, this_kernel, end, p.count + 1) &&
-      (begin <= end || check_index(p.fault, this_kernel, end - begin, p.count + 1))) {
+  if (check_index(p.fault, begin, p.count + 1) && check_index(p.fault, end, p.count + 1) &&
+      (begin <= end || check_index(p.fault, end - begin, p.count + 1))) {
     for (int j = begin; j < end; ++j) {
       const int row = index.at[j];
-      if (check_index(p.fault, this_kernel, row, p.rows)) sum += load(row_of(p.table, row, p.width), c);
+      if (check_index(p.fault, row, p.rows)) sum += load(row_of(p.table, row, p.width), c);
     }
     if (p.mean != 0 && end - begin > 1) sum *= 1.0 / float(end - begin);
   }

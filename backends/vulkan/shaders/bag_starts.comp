@@ -9,12 +9,11 @@ layout(push_constant, scalar) uniform Parameters {
   uint count;
   int skip;
 } p;
-const uint this_kernel = 4;
 
 void main() {
   const uint i = linear_thread();
   if (i >= p.count) return;
   const int row = Ints(p.sorted).at[i];
-  const bool valid = row != p.skip && check_index(p.fault, this_kernel, row, 0x7fffffff);
+  const bool valid = row != p.skip && check_index(p.fault, row, 0x7fffffff);
   Ints(p.starts).at[i] = valid && (i == 0 || Ints(p.sorted).at[i - 1] != row) ? 1 : 0;
 }

@@ -15,7 +15,6 @@ layout(push_constant, scalar) uniform Parameters {
   int ignore;
   float smoothing;
 } p;
-const uint this_kernel = 3;
 
 // -log p of the class of logit x, whose distance comes before the logarithm, or large logits lose its digits.
 float minus_log(float greatest, float log_sum, float x) {
@@ -43,7 +42,7 @@ void main() {
   if (lane() != 0 || n == 0) return;
   const int target = Ints(p.targets).at[row];
   float loss = 0.0;
-  if (target != p.ignore && check_index(p.fault, this_kernel, target, int(p.classes))) {
+  if (target != p.ignore && check_index(p.fault, target, int(p.classes))) {
     loss = (p.weight != 0 ? load(p.weight, target) : 1.0) * minus_log(greatest, log_sum, load(x, target));
     if (p.smoothing != 0.0) loss = (1.0 - p.smoothing) * loss + p.smoothing / float(p.classes) * spread;
   }

@@ -1,15 +1,18 @@
-// Where a kernel notes an index that does not exist; the first one stays until the host has reported it.
+// Where a kernel notes an index that does not exist; the first one stays until the host has reported it. `fault` is the
+// address of the number of the call's place, which is also how many words lie before it.
+layout(buffer_reference, scalar, buffer_reference_align = 4) buffer Place { uint number; };
 layout(buffer_reference, scalar, buffer_reference_align = 4) buffer Fault {
-  uint kernel;  // its place in engine.cpp's names and 1 more
+  uint place;
   int index;
   int size;
 };
 
 // Whether `index` is in [0, size).
-bool check_index(uint64_t fault, uint kernel, int index, int size) {
+bool check_index(uint64_t fault, int index, int size) {
   if (uint(index) < uint(size)) return true;
-  Fault note = Fault(fault);
-  if (atomicCompSwap(note.kernel, 0, kernel) == 0) {
+  const uint number = Place(fault).number;
+  Fault note = Fault(fault - uint64_t(number) * 4);
+  if (atomicCompSwap(note.place, 0, number) == 0) {
     note.index = index;
     note.size = size;
   }

@@ -6,7 +6,6 @@
 
 // aligned[.., i, ..] = indexed[.., index[.., i, ..], ..]: a thread moves one element of 1, 2 or 4 bytes (constant 2).
 layout(constant_id = 2) const uint unit = 4;
-const uint this_kernel = 1;
 
 void main() {
   uint position = linear_thread();
@@ -20,7 +19,7 @@ void main() {
     if (axis != int(p.at.axis)) indexed += i * p.at.indexed_strides[axis];
   }
   const int chosen = Ints(p.at.index + int64_t(index_at) * 4).at[0];
-  const bool there = check_index(p.at.fault, this_kernel, chosen, p.at.bound);
+  const bool there = check_index(p.at.fault, chosen, p.at.bound);
   const uint64_t from = p.at.indexed + (int64_t(indexed) + int64_t(chosen) * p.at.indexed_step) * unit;
   const uint64_t to = p.at.aligned + int64_t(aligned) * unit;
   if (unit == 4) {

@@ -11,14 +11,13 @@ layout(push_constant, scalar) uniform Parameters {
   uint64_t source, index, out_, fault;
   uint width, count, bound;
 } p;
-const uint this_kernel = 1;
 
 void main() {
   const uint i = linear_thread();
   if (i >= p.count) return;
   const uint j = i / p.width, c = i % p.width;
   const int row = Ints(p.index).at[j];
-  const bool there = check_index(p.fault, this_kernel, row, int(p.bound));
+  const bool there = check_index(p.fault, row, int(p.bound));
   const uint64_t from = p.source + (uint64_t(row) * p.width + c) * unit, to = p.out_ + uint64_t(i) * unit;
   if (unit == 16) {
     Quads(to).at[0] = there ? Quads(from).at[0] : uvec4(0);

@@ -2,8 +2,8 @@
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
 
-// The greatest (and its flat position, the first of equals; a NaN is the greatest) or the mean of every window of
-// planes of `size` elements. A thread takes one window.
+// The greatest (and its flat position, the first of equals; a NaN is the greatest, the last of several) or the mean of
+// every window of planes of `size` elements. A thread takes one window.
 layout(push_constant, scalar) uniform Parameters {
   uint64_t x, out_, index;  // index: 0 for the mean
   uvec2 size, positions;
@@ -25,7 +25,7 @@ void main() {
       const uint at = uint(r) * p.size.y + uint(s);
       const float value = load(x, at);
       sum += value;
-      if (value > greatest || (is_nan(value) && !is_nan(greatest))) {
+      if (value > greatest || is_nan(value)) {
         greatest = value;
         best = at;
       }

@@ -16,8 +16,6 @@ layout(push_constant, scalar) uniform Parameters {
   int out_batch, out_time;  // strides
 } p;
 
-const uint this_kernel = 5;
-
 shared float states[across * rows][slab + 1];
 shared float weights[gates * across][slab + 1];
 
@@ -64,7 +62,7 @@ void main() {
     bool over = false;
     if (p.lengths != 0) {
       const int length = Ints(p.lengths).at[member];
-      over = !check_index(p.fault, this_kernel, length, int(p.time) + 1) || p.t >= uint(length);
+      over = !check_index(p.fault, length, int(p.time) + 1) || p.t >= uint(length);
     }
     const uint64_t position = uint64_t(member) * p.time + p.t;
     Floats in_ = Floats(p.projected + position * gates * p.hidden * 4);

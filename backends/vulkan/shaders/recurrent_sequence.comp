@@ -19,8 +19,6 @@ layout(push_constant, scalar) uniform Parameters {
   int out_batch, out_time;                    // strides
 } p;
 
-const uint this_kernel = 5;
-
 shared vec4 states[rows * quads];
 shared float products[rows * inner];
 
@@ -38,7 +36,7 @@ void main() {
       const int given = Ints(p.lengths).at[first_member + r];
       its = uint(given);
       if (its > p.time) {
-        if (me == 0) check_index(p.fault, this_kernel, given, int(p.time) + 1);
+        if (me == 0) check_index(p.fault, given, int(p.time) + 1);
         its = 0;
       }
     }

@@ -6,7 +6,6 @@
 
 // indexed[.., index[.., i, ..], ..] += aligned[.., i, ..]: a thread takes all i of one position of the other axes, in
 // order, so that no two threads add to one element and sums are the same in every run.
-const uint this_kernel = 2;
 
 void main() {
   uint position = linear_thread();
@@ -24,7 +23,7 @@ void main() {
   const uint size = size_of(type);
   for (uint i = 0; i < p.at.steps; ++i) {
     const int chosen = Ints(p.at.index + (int64_t(index_at) + int64_t(i) * index_step) * 4).at[0];
-    if (!check_index(p.at.fault, this_kernel, chosen, p.at.bound)) continue;
+    if (!check_index(p.at.fault, chosen, p.at.bound)) continue;
     const uint64_t from = p.at.aligned + (int64_t(aligned) + int64_t(i) * aligned_step) * size;
     const uint64_t to = p.at.indexed + (int64_t(indexed) + int64_t(chosen) * p.at.indexed_step) * size;
     if (type == type_i32) {

@@ -11,7 +11,6 @@ layout(push_constant, scalar) uniform Parameters {
   int bound, skip;
   float scale;  // of floating numbers
 } p;
-const uint this_kernel = 2;
 
 void main() {
   const uint i = linear_thread();
@@ -20,7 +19,7 @@ void main() {
   Ints sorted = Ints(p.sorted), positions = Ints(p.positions);
   const int row = sorted.at[first];
   if (first > 0 && sorted.at[first - 1] == row) return;
-  if (row == p.skip || !check_index(p.fault, this_kernel, row, p.bound)) return;
+  if (row == p.skip || !check_index(p.fault, row, p.bound)) return;
   const uint64_t to = row_of(p.out_, row, p.width);
   if (type == type_i32) {
     int sum = Ints(to).at[c];
