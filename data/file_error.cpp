@@ -16,6 +16,17 @@ void fail_not_json(std::string_view path, std::string_view text, size_t byte) {
   fail_at(path, 1 + std::count(before.begin(), before.end(), '\n'), "not valid JSON");
 }
 
+void fail_beginning(std::string_view path, std::string_view kind, std::string_view beginning, std::string_view bytes) {
+  constexpr size_t most = 12;
+  std::string found;
+  for (const char c : bytes.substr(0, most)) {
+    const auto byte = static_cast<unsigned char>(c);
+    found += byte >= 0x20 && byte < 0x7f ? std::string(1, c) : fmt::format("\\x{:02x}", byte);
+  }
+  fail_at_byte(path, 0, "not {}, which begins with \"{}\": this one {}", kind, beginning,
+               found.empty() ? "is empty" : fmt::format("begins with \"{}\"", found));
+}
+
 std::string in_quotes(std::string_view text) {
   constexpr size_t longest = 60;
   std::string out = "\"";

@@ -38,6 +38,11 @@ template <class... Args>
 /// Throws DataError "path:line: not valid JSON"; the parser stopped at the `byte`-th byte of `text`, from 1.
 [[noreturn]] void fail_not_json(std::string_view path, std::string_view text, size_t byte);
 
+/// Throws DataError "path: byte 0: not a PNG file, which begins with "\x89PNG": this one begins with "GIF89a"" of the file's
+/// `bytes`; `kind` is "a PNG file" and `beginning` as the message shows it.
+[[noreturn]] void fail_beginning(std::string_view path, std::string_view kind, std::string_view beginning,
+                                 std::string_view bytes);
+
 /// `text` in double quotes for a message: control characters escaped, cut where it is long.
 std::string in_quotes(std::string_view text);
 

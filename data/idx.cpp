@@ -59,7 +59,7 @@ Tensor IdxArray::to_tensor() const {
 IdxArray parse_idx(std::string_view bytes, std::string_view name) {
   ByteCursor cursor(bytes, name);
   if (cursor.number<uint16_t>(std::endian::big, "header") != 0)
-    cursor.refuse(2, "not an IDX file, which begins with two zero bytes");
+    fail_beginning(name, "an IDX file", "\\x00\\x00", bytes);
   const auto type = cursor.number<uint8_t>(std::endian::big, "header");
   if (type != 0x08 && type != 0x09 && (type < 0x0b || type > 0x0e)) {
     cursor.refuse(1, "0x{:02x} is no type of elements that IDX has", type);

@@ -174,7 +174,7 @@ void write_values(FileWriter& out, const Tensor& tensor) {
 
 Tensor parse_npy(std::string_view bytes, std::string_view name) {
   ByteCursor cursor(bytes, name);
-  if (!bytes.starts_with(magic)) cursor.refuse(0, "not a npy file: it begins with \\x93NUMPY");
+  if (!bytes.starts_with(magic)) fail_beginning(name, "a npy file", "\\x93NUMPY", bytes);
   cursor.take(static_cast<int64_t>(magic.size()), "header");
   const auto version = cursor.number<uint8_t>(std::endian::little, "header");
   if (version < 1 || version > 3) cursor.refuse(1, "version {}; 1 to 3 can be read", version);

@@ -35,7 +35,7 @@ std::vector<uint8_t> transposed(const std::vector<uint8_t>& from, size_t rows, s
 void check_chunks(std::string_view bytes, const std::string& name) {
   constexpr std::string_view signature("\x89PNG\r\n\x1a\n", 8);
   ByteCursor cursor(bytes, name);
-  if (!bytes.starts_with(signature)) cursor.refuse(0, "not a PNG file: it begins with \\x89PNG");
+  if (!bytes.starts_with(signature)) fail_beginning(name, "a PNG file", "\\x89PNG", bytes);
   cursor.take(signature.size(), "signature");
   std::string_view kind;
   while (kind != "IEND") {

@@ -110,7 +110,7 @@ std::vector<float> read_samples(ByteCursor& cursor, int64_t length, const Format
 Audio parse_wav(std::string_view bytes, std::string_view name) {
   ByteCursor cursor(bytes, name);
   if (bytes.size() < 12 || bytes.substr(0, 4) != "RIFF" || bytes.substr(8, 4) != "WAVE") {
-    cursor.refuse(0, "not a WAVE file: it begins with RIFF....WAVE");
+    fail_beginning(name, "a WAVE file", "RIFF....WAVE", bytes);
   }
   cursor.take(12, "header");
   Format format;

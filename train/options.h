@@ -24,6 +24,13 @@ template <class... Args>
   throw UsageError(fmt::format(format, std::forward<Args>(args)...));
 }
 
+/// Throws UsageError where an option that is of no use has another value than by itself: "--patch is of no use to
+/// --encoder conv". Whether it was given does not tell: a configuration that was saved gives all.
+template <class T>
+void refuse_unused(bool used, std::string_view name, const T& value, const T& usual, std::string_view to) {
+  if (!used && value != usual) refuse("--{} is of no use to {}", name, to);
+}
+
 /// What an option's value may be, and how --help speaks of it.
 struct OptionRules {
   std::vector<std::string> choices = {};  // of a string; empty: any

@@ -76,6 +76,11 @@ void SpeechTask::declare_model(OptionTable& options) {
   options.add("time-width", &augment.time_width, "most that one hides, as a share", {.min = 0, .max = 1});
 }
 
+void SpeechTask::settle(const OptionTable&, TrainingOptions&) {
+  refuse_unused(speech_.features == "mfcc", "coefficients", speech_.form.mel.coefficients,
+                SpeechOptions().form.mel.coefficients, "--features " + speech_.features);
+}
+
 data::AudioForm SpeechTask::form() const {
   data::AudioForm form{.rate = speech_.form.mel.rate, .label = data::LabelPlace::any};
   for (const auto place : {data::LabelPlace::folder, data::LabelPlace::name}) {
@@ -102,14 +107,14 @@ void SpeechTask::adopt_form(const data::AudioDataset& train) {
 nn::Module& SpeechTask::build(Device device) {
   device_ = device;
   speech_.form.mfcc = speech_.features == "mfcc";
-  // Without them their number does not matter.
-  if (!speech_.form.mfcc)
-    speech_.form.mel.coefficients = std::min(speech_.form.mel.coefficients, speech_.form.mel.mels);
   if (speech_.form.mfcc && speech_.form.mel.coefficients > speech_.form.mel.mels) {
     refuse("--coefficients {} are more than --mels {}", speech_.form.mel.coefficients, speech_.form.mel.mels);
   }
+  data::SpeechFeatures form = speech_.form;
+  // Where they are not asked for, their number must only be one that there can be.
+  if (!form.mfcc) form.mel.coefficients = std::min(form.mel.coefficients, form.mel.mels);
   try {
-    batcher_.emplace(speech_.form);
+    batcher_.emplace(form);
   } catch (const ValueError& error) {
     refuse("--window {} and --hop {} do not fit {} samples a second", speech_.form.mel.window, speech_.form.mel.hop,
            speech_.form.mel.rate);

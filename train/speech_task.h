@@ -35,6 +35,8 @@ class SpeechTask : public DatasetTask<data::AudioDataset> {
  public:
   void declare_data(OptionTable& options) override;
   void declare_model(OptionTable& options) override;
+  /// For derived classes to call.
+  void settle(const OptionTable& options, TrainingOptions& training) override;
   std::string noun() const override { return "recordings"; }
   std::vector<std::string> media_types() const override {
     return {"audio/wav", "audio/wave", "audio/x-wav", "audio/vnd.wave"};

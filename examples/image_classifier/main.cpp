@@ -23,6 +23,7 @@ class ImageClassifier final : public train::ImageTask {
     training.dropout = 0.2;
   }
   void settle(const train::OptionTable& options, train::TrainingOptions& training) override {
+    model_.refuse_unused();
     if (model_.encoder == "transformer" && !options.given("lr")) training.lr = 2e-3;
     model_.dropout = training.dropout;
   }

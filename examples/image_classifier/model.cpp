@@ -129,6 +129,17 @@ void ModelOptions::declare(train::OptionTable& options) {
   options.add("heads", &heads, "heads of the transformer's attention", {.min = 1, .max = 1024});
 }
 
+void ModelOptions::refuse_unused() const {
+  const ModelOptions usual;
+  const bool conv = encoder == "conv", transformer = encoder == "transformer";
+  const std::string by_encoder = "--encoder " + encoder;
+  train::refuse_unused(conv, "attention", attention, usual.attention, by_encoder);
+  train::refuse_unused(conv, "stages", stages, usual.stages, by_encoder);
+  train::refuse_unused(transformer, "patch", patch, usual.patch, by_encoder);
+  train::refuse_unused(transformer, "layers", layers, usual.layers, by_encoder);
+  train::refuse_unused(transformer, "heads", heads, usual.heads, by_encoder);
+}
+
 ImageModel::ImageModel(const ModelOptions& options, const data::ImageForm& form, int64_t classes)
     : encoder_(make_encoder(options, form)),
       attention_(options.hidden),

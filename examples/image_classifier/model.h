@@ -17,6 +17,8 @@ struct ModelOptions {
   double dropout = 0.2;
 
   void declare(fovea::train::OptionTable& options);
+  /// Throws UsageError where the encoder would take no notice of an option.
+  void refuse_unused() const;
 };
 
 /// Turns pictures [batch, channels, height, width] into what is seen at each place: [batch, hidden, rows, columns].

@@ -16,6 +16,7 @@ class MultimodalClassifier final : public train::TableTask {
   }
 
   void settle(const train::OptionTable& options, train::TrainingOptions& training) override {
+    model_.refuse_unused();
     if (model_.dim % model_.heads != 0 || model_.dim % 2 != 0) {
       train::refuse("--dim {} is no even multiple of --heads {}", model_.dim, model_.heads);
     }

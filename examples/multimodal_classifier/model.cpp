@@ -14,6 +14,14 @@ void ModelOptions::declare(train::OptionTable& options) {
   options.add("column-dropout", &column_dropout, "share of the cells that a step hides", {.min = 0, .max = 0.95});
 }
 
+void ModelOptions::refuse_unused() const {
+  const ModelOptions usual;
+  const std::string by_use = "--use " + use;
+  train::refuse_unused(uses_columns(), "knots", knots, usual.knots, by_use);
+  train::refuse_unused(uses_columns(), "column-dropout", column_dropout, usual.column_dropout, by_use);
+  train::refuse_unused(uses_text(), "word-dropout", word_dropout, usual.word_dropout, by_use);
+}
+
 MultimodalModel::MultimodalModel(const ModelOptions& options, const train::TableShape& shape)
     : options_(options),
       words_(shape.tokens, options.dim, {.padding_index = data::Vocabulary::padding, .sparse = true}),

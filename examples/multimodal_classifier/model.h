@@ -16,6 +16,8 @@ struct ModelOptions {
   double column_dropout = 0.05;
 
   void declare(fovea::train::OptionTable& options);
+  /// Throws UsageError where the model would take no notice of an option.
+  void refuse_unused() const;
   bool uses_text() const { return use != "columns"; }
   bool uses_columns() const { return use != "text"; }
 };

@@ -24,7 +24,8 @@ class SpeechClassifier final : public train::SpeechTask {
     training.dropout = 0.2;
     training.patience = 0;
   }
-  void settle(const train::OptionTable&, train::TrainingOptions& training) override {
+  void settle(const train::OptionTable& options, train::TrainingOptions& training) override {
+    SpeechTask::settle(options, training);
     if (model_.kernel % 2 == 0) train::refuse("--kernel {} is not odd", model_.kernel);
     if (model_.encoder == "gru" && model_.hidden % 2 != 0) train::refuse("--hidden {} is not even", model_.hidden);
     model_.dropout = training.dropout;

@@ -80,30 +80,25 @@ void ModelOptions::settle(const train::OptionTable& options, train::TrainingOpti
 /// What the model would take no notice of.
 void ModelOptions::refuse_unused(const train::TextOptions& text) const {
   const ModelOptions usual;
-  const auto only_if = [](bool used, const char* name, const auto& value, const auto& expected,
-                          const std::string& reason) {
-    if (!used && value != expected) train::refuse("--{} is of no use to {}", name, reason);
-  };
   const std::string by_encoder = "--encoder " + encoder;
   const bool conv = encoder == "conv", transformer = encoder == "transformer";
-  only_if(!is_bag(), "attention", attention, usual.attention, by_encoder);
-  only_if(!is_bag(), "weights", weights, usual.weights, by_encoder);
-  only_if(!is_bag() && !is_hierarchical(), "gate", gate, usual.gate, by_encoder);
-  only_if(!is_bag(), "hidden", hidden, usual.hidden, by_encoder);
-  only_if(!is_bag() && !is_hierarchical() && !conv, "layers", layers, usual.layers, by_encoder);
-  only_if(transformer, "positions", positions, usual.positions, by_encoder);
-  only_if(conv, "kernels", kernels, usual.kernels, by_encoder);
+  train::refuse_unused(!is_bag(), "attention", attention, usual.attention, by_encoder);
+  train::refuse_unused(!is_bag(), "weights", weights, usual.weights, by_encoder);
+  train::refuse_unused(!is_bag() && !is_hierarchical(), "gate", gate, usual.gate, by_encoder);
+  train::refuse_unused(!is_bag(), "hidden", hidden, usual.hidden, by_encoder);
+  train::refuse_unused(!is_bag() && !is_hierarchical() && !conv, "layers", layers, usual.layers, by_encoder);
+  train::refuse_unused(transformer, "positions", positions, usual.positions, by_encoder);
+  train::refuse_unused(conv, "kernels", kernels, usual.kernels, by_encoder);
   if (is_hierarchical() && (attention == "none" || attention == "multi_head")) {
     train::refuse("--encoder hierarchical reads by an attention of one head, not by {}", attention);
   }
-  if (!is_hierarchical() && text.max_sentence != train::TextOptions().max_sentence) {
-    train::refuse("--max-sentence is of no use to {}", by_encoder);
-  }
+  train::refuse_unused(is_hierarchical(), "max-sentence", text.max_sentence, train::TextOptions().max_sentence,
+                       by_encoder);
   if (text.bigrams && !is_bag()) train::refuse("--bigrams goes with --encoder bag only");
-  only_if(is_bag() || attention != "none", "weights", weights, usual.weights, "--attention none");
-  only_if(is_bag() || attention != "none", "gate", gate, usual.gate, "--attention none");
-  only_if(transformer || attention == "multi_head", "heads", heads, usual.heads,
-          by_encoder + (is_bag() ? "" : " with --attention " + attention));
+  train::refuse_unused(is_bag() || attention != "none", "weights", weights, usual.weights, "--attention none");
+  train::refuse_unused(is_bag() || attention != "none", "gate", gate, usual.gate, "--attention none");
+  train::refuse_unused(transformer || attention == "multi_head", "heads", heads, usual.heads,
+                       by_encoder + (is_bag() ? "" : " with --attention " + attention));
 }
 
 void ModelOptions::check_sizes(const train::TextOptions& text) const {

@@ -69,7 +69,9 @@ TEST(AudioDataset, NamesWhatIsWrong) {
   EXPECT_EQ(error("d"), "d/a/2.wav: 16000 samples a second, but 8000 are expected");
   EXPECT_EQ(error("d", {.rate = 44100}), "d/a/1.wav: 8000 samples a second, but 44100 are expected");
   folder.write("d/a/2.wav", "no sound");
-  EXPECT_EQ(error("d"), "d/a/2.wav: byte 0: not a WAVE file: it begins with RIFF....WAVE");
+  EXPECT_EQ(
+      error("d"),
+      "d/a/2.wav: byte 0: not a WAVE file, which begins with \"RIFF....WAVE\": this one begins with \"no sound\"");
   EXPECT_EQ(error("d[a/1*]"), "");
   folder.write("d/a/2.wav", wav(10));
   folder.write("d/a/_.wav", wav(10));

@@ -48,7 +48,7 @@ TEST(Idx, NamesFileAndByteOfWhatIsWrong) {
   } cases[] = {
       {"", "a.idx: byte 0: the file ends early, within its header"},
       {bytes({0}), "a.idx: byte 1: the file ends early, within its header"},
-      {"PNG?", "a.idx: byte 0: not an IDX file, which begins with two zero bytes"},
+      {"PNG?", "a.idx: byte 0: not an IDX file, which begins with \"\\x00\\x00\": this one begins with \"PNG?\""},
       {bytes({0, 0, 10, 1}), "a.idx: byte 2: 0x0a is no type of elements that IDX has"},
       {bytes({0, 0, 8, 0}), "a.idx: byte 3: an array of 0 axes; 1 to 8 can be read"},
       {bytes({0, 0, 8, 9}), "a.idx: byte 3: an array of 9 axes; 1 to 8 can be read"},

@@ -68,8 +68,9 @@ TEST(Npy, NamesFileAndByteOfWhatIsWrong) {
     std::string content;
     const char* error;
   } cases[] = {
-      {"", "a.npy: byte 0: not a npy file: it begins with \\x93NUMPY"},
-      {"\x93NUMPZ", "a.npy: byte 0: not a npy file: it begins with \\x93NUMPY"},
+      {"", "a.npy: byte 0: not a npy file, which begins with \"\\x93NUMPY\": this one is empty"},
+      {"\x93NUMPZ",
+       "a.npy: byte 0: not a npy file, which begins with \"\\x93NUMPY\": this one begins with \"\\x93NUMPZ\""},
       {"\x93NUMPY", "a.npy: byte 6: the file ends early, within its header"},
       {npy(header("<f4", "(1,)"), "abcd", 9), "a.npy: byte 6: version 9; 1 to 3 can be read"},
       {npy(header("<f4", "(1,)"), "").substr(0, 30), "a.npy: byte 30: the file ends early, within its header"},

@@ -76,8 +76,10 @@ TEST(Wav, NamesFileAndByteOfWhatIsWrong) {
     std::string content;
     const char* error;
   } cases[] = {
-      {"", "a.wav: byte 0: not a WAVE file: it begins with RIFF....WAVE"},
-      {"RIFF\1\1\1\1AVI LIST", "a.wav: byte 0: not a WAVE file: it begins with RIFF....WAVE"},
+      {"", "a.wav: byte 0: not a WAVE file, which begins with \"RIFF....WAVE\": this one is empty"},
+      {"RIFF\1\1\1\1AVI LIST",
+       "a.wav: byte 0: not a WAVE file, which begins with \"RIFF....WAVE\": this one begins with "
+       "\"RIFF\\x01\\x01\\x01\\x01AVI \""},
       {riff(""), "a.wav: byte 12: the file has no format chunk"},
       {riff(format(1, 1, 16)), "a.wav: byte 36: the file has no data chunk"},
       {riff(sound), "a.wav: byte 12: the sound stands before its format"},

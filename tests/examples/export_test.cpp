@@ -77,7 +77,7 @@ std::vector<Trainer> exported_trainers() {
       all.back().small = all.back().small + flags;
     };
     if (trainer.name == "image") {
-      variant("_plain", {"--attention", "none", "--stages", "3"});
+      variant("_plain", {"--attention", "none", "--stages", "2"});
       variant("_patches", {"--encoder", "transformer", "--patch", "3", "--layers", "2", "--heads", "2"});
     } else if (trainer.name == "speech") {
       variant("_gru", {"--encoder", "gru", "--layers", "2"});

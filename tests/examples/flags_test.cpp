@@ -94,10 +94,10 @@ Uses uses_of(const std::string& trainer) {
   }
   if (trainer == "image") {
     return {.lines = {of_classifiers +
-                          " --encoder transformer --attention none --patch 3 --layers 1 --heads 2 --channels 3 "
+                          " --encoder transformer --patch 3 --layers 1 --heads 2 --channels 3 "
                           "--height 9 --width 12 --shift 0.1 --rotate 5 --scale 0.1 --crop 0.1 --flip --cutout 0.2 "
                           "--mixup 0.2 --hidden 8",
-                      folds + " --hidden 8 --stages 2", search + " --hidden 8 --stages 2", evaluate,
+                      folds + " --hidden 8 --stages 2 --attention none", search + " --hidden 8 --stages 2", evaluate,
                       predict + "{}/data[0:2]", exports},
             .elsewhere = {serve, demo("media_classifiers_test.cpp")}};
   }

@@ -180,7 +180,8 @@ TEST_F(MalformedFiles, Idx) {
       IMAGE_CLASSIFIER, train(),
       {
           {"images.idx", "", ": byte 0: the file ends early, within its header"},
-          {"images.idx", "PK" + good.substr(2), ": byte 0: not an IDX file, which begins with two zero bytes"},
+          {"images.idx", "PK" + good.substr(2),
+           ": byte 0: not an IDX file, which begins with \"\\x00\\x00\": this one begins with \"PK\\x"},
           {"images.idx", overwritten(good, 2, "\x07"), ": byte 2: 0x07 is no type of elements"},
           {"images.idx", overwritten(good, 3, bytes({0})), ": byte 3: an array of 0 axes"},
           {"images.idx", good.substr(0, 10), ": byte 10: the file ends early, within its header"},
@@ -214,7 +215,7 @@ TEST_F(MalformedFiles, Npy) {
   expect_refused(
       IMAGE_CLASSIFIER, train(),
       {
-          {"images.npy", "", ": byte 0: not a npy file: it begins with \\x93NUMPY"},
+          {"images.npy", "", ": byte 0: not a npy file, which begins with \"\\x93NUMPY\": this one is empty"},
           {"images.npy", "NUMPY", ": byte 0: not a npy file"},
           {"images.npy", overwritten(good, 6, "\x09"), ": byte 6: version 9; 1 to 3 can be read"},
           {"images.npy", good.substr(0, 20), ": byte 20: the file ends early, within its header"},
@@ -279,7 +280,7 @@ TEST_F(MalformedFiles, Wave) {
     const std::string path = folder.write("good/b/2.wav", content);
     test::expect_refused(SPEECH_CLASSIFIER, train()(folder / "good"), path + error, folder / "");
   };
-  refused("", ": byte 0: not a WAVE file: it begins with RIFF....WAVE");
+  refused("", ": byte 0: not a WAVE file, which begins with \"RIFF....WAVE\": this one is empty");
   refused(replaced(good, "WAVE", "AVI "), ": byte 0: not a WAVE file");
   refused(good.substr(0, 30), ": byte 30: the file ends early, within its format");
   refused(good.substr(0, 36), ": byte 36: the file has no data chunk");

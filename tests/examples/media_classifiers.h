@@ -68,7 +68,7 @@ inline Kind pictures() {
           .ending = ".png",
           .labels = {"left", "right"},
           .content = [](bool right, uint64_t seed) { return data::encode_png(side_picture(right, seed)); },
-          .small = {"--hidden", "8", "--stages", "2", "--batch-size", "8", "--threads", "1"},
+          .small = {"--hidden", "8", "--batch-size", "8", "--threads", "1"},
           .encoders = {"conv", "transformer"},
           .attention = "attention"};
 }
@@ -79,8 +79,7 @@ inline Kind recordings() {
           .ending = ".wav",
           .labels = {"high", "low"},
           .content = [](bool low, uint64_t seed) { return data::encode_wav(tone(!low, seed)); },
-          .small = {"--hidden", "8", "--layers", "1", "--mels", "12", "--coefficients", "6", "--batch-size", "8",
-                    "--threads", "1"},
+          .small = {"--hidden", "8", "--layers", "1", "--mels", "12", "--batch-size", "8", "--threads", "1"},
           .encoders = {"conv", "gru"},
           .attention = "frames"};
 }

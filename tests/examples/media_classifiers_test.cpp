@@ -163,7 +163,7 @@ TEST(ImageClassifier, TakesEveryFlagOfItsOwn) {
   const TempFolder folder;
   const std::string train = kind.write(folder, "train", 24, 1), valid = kind.write(folder, "valid", 8, 2);
   const Words flags = words_of(
-      "--encoder transformer --attention none --patch 3 --layers 1 --heads 2 --channels 3 --height 9 --width 12 "
+      "--encoder transformer --patch 3 --layers 1 --heads 2 --channels 3 --height 9 --width 12 "
       "--shift 0.1 --rotate 5 --scale 0.1 --crop 0.1 --flip --cutout 0.2 --mixup 0.2 --epochs 1");
   const Finished done = run(
       kind.program, Words{"train", "--train", train, "--valid", valid, "--out", folder / "model"} + kind.small + flags);
@@ -206,7 +206,8 @@ TEST(SpeechClassifier, TakesEveryFlagOfItsOwn) {
   const TempFolder folder;
   const std::string train = kind.write(folder, "train", 24, 1);
   const Words flags = words_of(
-      "--label folder --encoder gru --rate 4000 --max-seconds 0.12 --features mfcc --window 0.03 --hop 0.015 "
+      "--label folder --encoder gru --rate 4000 --max-seconds 0.12 --features mfcc --coefficients 6 --window 0.03 "
+      "--hop 0.015 "
       "--shift 0.01 --noise 0.1 --frequency-masks 1 --frequency-width 0.3 --time-masks 1 --time-width 0.3 --kernel 3 "
       "--epochs 1");
   const Finished done =

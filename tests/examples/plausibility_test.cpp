@@ -60,6 +60,19 @@ TEST_F(Plausibility, OptionsOfNoUseAreRefused) {
                  "--bigram-buckets is of no use without --bigrams");
   expect_useless("text", {"--valid", folder / "train.csv", "--hold-out", "0.2"},
                  "--hold-out is of no use with --valid");
+  for (const char* name : {"--patch", "--layers", "--heads"}) {
+    expect_useless("image", {name, "2"}, fmt::format("{} is of no use to --encoder conv", name));
+  }
+  expect_useless("image", {"--encoder", "transformer", "--stages", "2"},
+                 "--stages is of no use to --encoder transformer");
+  expect_useless("image", {"--encoder", "transformer", "--attention", "none"},
+                 "--attention is of no use to --encoder transformer");
+  expect_useless("speech", {"--coefficients", "5"}, "--coefficients is of no use to --features log_mel");
+  for (const char* name : {"--knots", "--column-dropout"}) {
+    expect_useless("multimodal", {"--use", "text", name, "0"}, fmt::format("{} is of no use to --use text", name));
+  }
+  expect_useless("multimodal", {"--use", "columns", "--word-dropout", "0"},
+                 "--word-dropout is of no use to --use columns");
   expect_useless("language", {"--valid", folder / "train.csv", "--hold-out", "0.2"},
                  "--hold-out is of no use with --valid");
 }
