@@ -1,13 +1,17 @@
 #include "fovea/data/files.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <cerrno>
+#include <charconv>
+#include <filesystem>
 #include <utility>
+#include <vector>
 
 #include "fovea/data/file_error.h"
 
@@ -72,13 +76,24 @@ void FileWriter::write_through(const char* bytes, size_t count) {
 
 namespace {
 
-/// A new file beside `path` with a name that no other process or thread takes; removed unless it was renamed.
+// Behind it stand the process and a number. A user's own files are not called so.
+constexpr std::string_view temporary_mark = ".fovea-tmp-";
+
+bool is_abandoned(const std::string& name) {
+  const size_t at = name.find(temporary_mark);
+  if (at == std::string::npos) return false;
+  pid_t process = 0;
+  const char* end = name.data() + name.size();
+  const auto [rest, error] = std::from_chars(name.data() + at + temporary_mark.size(), end, process);
+  return error == std::errc() && rest != end && *rest == '-' && kill(process, 0) != 0 && errno == ESRCH;
+}
+
+/// A new file beside `path`; removed unless it was renamed.
 class TemporaryFile {
  public:
   explicit TemporaryFile(const std::string& path) : target_(path) {
-    static std::atomic<unsigned> counter{0};
     do {
-      name_ = fmt::format("{}.tmp-{}-{}", path, getpid(), counter++);
+      name_ = temporary_name(path);
       file_ = FileDescriptor(::open(name_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
     } while (file_.get() < 0 && errno == EEXIST);
     if (file_.get() < 0) {
@@ -114,6 +129,20 @@ class TemporaryFile {
 };
 
 }  // namespace
+
+std::string temporary_name(const std::string& path) {
+  static std::atomic<unsigned> counter{0};
+  return fmt::format("{}{}{}-{}", path, temporary_mark, getpid(), counter++);
+}
+
+void remove_abandoned(const std::string& folder) {
+  std::error_code error;
+  std::vector<std::filesystem::path> abandoned;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
+    if (is_abandoned(entry.path().filename())) abandoned.push_back(entry.path());
+  }
+  for (const auto& path : abandoned) std::filesystem::remove_all(path, error);
+}
 
 void write_atomically(const std::string& path, const std::function<void(FileWriter&)>& content) {
   struct stat status;

@@ -53,6 +53,11 @@ class FileWriter {
 void write_atomically(const std::string& path, const std::function<void(FileWriter&)>& content);
 void write_atomically(const std::string& path, std::string_view content);
 
+/// A name beside `path` for what is to take its place once it is whole; no other process or thread is given it.
+std::string temporary_name(const std::string& path);
+/// Removes from a folder what stands there under such names of processes that are no more.
+void remove_abandoned(const std::string& folder);
+
 /// The whole of a small file. Throws DataError where it cannot be read or is longer than `limit` bytes.
 std::string read_file(const std::string& path, size_t limit = size_t{1} << 30);
 

@@ -105,7 +105,7 @@ void check_files(const std::string& folder, const ModelConfig& config) {
 }
 
 void save_model(const std::string& folder, ModelConfig config, const std::function<void(const std::string&)>& write) {
-  const std::string beside = fs::path(folder) / fmt::format("model.tmp-{}", getpid());
+  const std::string beside = data::temporary_name(fs::path(folder) / "model");
   std::error_code error;
   fs::remove_all(beside, error);
   if (!fs::create_directory(beside, error)) data::fail_system(folder, "cannot write", error.value());

@@ -1,15 +1,12 @@
 #include "fovea/train/run_identity.h"
 
 #include <fmt/format.h>
-#include <signal.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <array>
-#include <charconv>
 #include <nlohmann/json.hpp>
 
 #include "fovea/data/file_error.h"
+#include "fovea/data/files.h"
 #include "fovea/data/string_index.h"
 #include "fovea/train/json_text.h"
 #include "fovea/train/model_folder.h"
@@ -72,32 +69,6 @@ void check_same_run(const ModelConfig& finished, const RunIdentity& run, const s
          folder);
 }
 
-namespace {
-
-/// Whether a name is that of a temporary file of ours that no process writes any more: "config.json.tmp-PID-N".
-bool is_stale(const std::string& name) {
-  static constexpr std::array ours{"checkpoint.safetensors", "model.safetensors", "model",       "config.json",
-                                   "metrics.jsonl",          "report.html",       "folds.jsonl", "vocabulary.txt",
-                                   "tokenizer.json",         "columns.json",      "search.html", "search.jsonl"};
-  const size_t at = name.find(".tmp-");
-  if (at == std::string::npos || std::find(ours.begin(), ours.end(), name.substr(0, at)) == ours.end()) return false;
-  pid_t process = 0;
-  const char* end = name.data() + name.size();
-  const auto [rest, error] = std::from_chars(name.data() + at + 5, end, process);
-  return error == std::errc() && (rest == end || *rest == '-') && kill(process, 0) != 0 && errno == ESRCH;
-}
-
-void remove_stale(const std::string& folder) {
-  std::error_code error;
-  std::vector<fs::path> stale;
-  for (const auto& entry : fs::directory_iterator(folder, error)) {
-    if (is_stale(entry.path().filename())) stale.push_back(entry.path());
-  }
-  for (const fs::path& path : stale) fs::remove_all(path, error);
-}
-
-}  // namespace
-
 void prepare_folder(const std::string& folder) {
   if (folder.empty()) refuse("--out: \"\" is no folder");
   std::error_code error;
@@ -105,7 +76,7 @@ void prepare_folder(const std::string& folder) {
   if (error) data::fail_system(folder, "cannot make the folder", error.value());
   if (!fs::is_directory(folder, error)) data::fail(folder, "is no folder");
   if (access(folder.c_str(), W_OK) != 0) data::fail_system(folder, "cannot write into the folder", errno);
-  remove_stale(folder);
+  data::remove_abandoned(folder);
 }
 
 void forget_run(const std::string& folder) {

@@ -57,12 +57,9 @@ CooperativeFacts ask(const InstanceFunctions& vk, VkPhysicalDevice device, uint3
   facts.memory_model = chain.v12.vulkanMemoryModel;
 
   CooperativeStages stages;
-  VkPhysicalDeviceSubgroupSizeControlProperties sizes{};
-  sizes.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_PROPERTIES;
-  sizes.pNext = &stages;
-  VkPhysicalDeviceProperties2 properties{};
-  properties.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2;
-  properties.pNext = &sizes;
+  auto sizes = structure<VkPhysicalDeviceSubgroupSizeControlProperties>(
+      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_PROPERTIES, &stages);
+  auto properties = structure<VkPhysicalDeviceProperties2>(VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, &sizes);
   vk.GetPhysicalDeviceProperties2(device, &properties);
   facts.in_compute = stages.cooperativeMatrixSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT;
   facts.subgroup_control = chain.subgroup_control.subgroupSizeControl && chain.subgroup_control.computeFullSubgroups &&

@@ -9,6 +9,15 @@
 
 namespace fovea::vulkan {
 
+/// One of Vulkan's structures: all zero but for its type and the structure that it leads on to.
+template <class Structure>
+Structure structure(VkStructureType type, void* next = nullptr) {
+  Structure made{};
+  made.sType = type;
+  made.pNext = next;
+  return made;
+}
+
 /// Vulkan's entry points before an instance exists.
 struct LoaderFunctions {
   PFN_vkGetInstanceProcAddr GetInstanceProcAddr = nullptr;

@@ -201,6 +201,46 @@ Value ProgramValues::compute(const Instruction& instruction) {
   }
 }
 
+namespace {
+
+// Instructions that read alike for f32 and integers, given how to take operands as such; empty for all others.
+template <class A, class B, class C>
+Value compute_alike(Op op, const Value& condition, A a, B b, C c) {
+  const auto is = [](auto value) { return Value::of(value); };
+  switch (op) {
+    case Op::neg:
+      return is(-a());
+    case Op::square: {
+      const auto x = a();
+      return is(x * x);
+    }
+    case Op::add:
+      return is(a() + b());
+    case Op::sub:
+      return is(a() - b());
+    case Op::mul:
+      return is(a() * b());
+    case Op::eq:
+      return is(a() == b());
+    case Op::ne:
+      return is(a() != b());
+    case Op::lt:
+      return is(a() < b());
+    case Op::le:
+      return is(a() <= b());
+    case Op::gt:
+      return is(b() < a());
+    case Op::ge:
+      return is(b() <= a());
+    case Op::select:
+      return is(select(condition.truth(), b(), c()));
+    default:
+      return {};
+  }
+}
+
+}  // namespace
+
 Value ProgramValues::compute_float(const Instruction& instruction) {
   const Value* operands[3];
   for (int i = 0; i < 3; ++i) operands[i] = &values_[instruction.operands[i]];
@@ -209,17 +249,11 @@ Value ProgramValues::compute_float(const Instruction& instruction) {
   const auto b = [&] { return operands[1]->number(); };
   const auto c = [&] { return operands[2]->number(); };
   switch (instruction.op) {
-    case Op::neg:
-      return is(-a());
     case Op::abs:
       return is(abs(a()));
     case Op::sign: {
       const Float x = a();
       return is(select(x > 0.0f, 1.0f, select(x < 0.0f, -1.0f, x)));
-    }
-    case Op::square: {
-      const Float x = a();
-      return is(x * x);
     }
     case Op::sqrt:
       return is(call(Extended::sqrt, a()));
@@ -259,12 +293,6 @@ Value ProgramValues::compute_float(const Instruction& instruction) {
       return is(call(Extended::round_even, a()));
     case Op::isnan:
       return is(is_nan(a()));
-    case Op::add:
-      return is(a() + b());
-    case Op::sub:
-      return is(a() - b());
-    case Op::mul:
-      return is(a() * b());
     case Op::div:
       return is(a() / b());
     case Op::pow:
@@ -273,24 +301,10 @@ Value ProgramValues::compute_float(const Instruction& instruction) {
       return is(maximum(a(), b()));
     case Op::minimum:
       return is(minimum(a(), b()));
-    case Op::eq:
-      return is(a() == b());
-    case Op::ne:
-      return is(a() != b());
-    case Op::lt:
-      return is(a() < b());
-    case Op::le:
-      return is(a() <= b());
-    case Op::gt:
-      return is(b() < a());
-    case Op::ge:
-      return is(b() <= a());
-    case Op::select:
-      return is(select(operands[0]->truth(), b(), c()));
     case Op::fma:
       return is(fma(a(), b(), c()));
     default:
-      return {};
+      return compute_alike(instruction.op, *operands[0], a, b, c);
   }
 }
 
@@ -304,17 +318,11 @@ Value ProgramValues::compute_integer(const Instruction& instruction) {
   const auto c = [&] { return operands[2]->integer(); };
   const Int zero = arithmetic_.integer(0), one = arithmetic_.integer(1);
   switch (instruction.op) {
-    case Op::neg:
-      return is(-a());
     case Op::abs:
       return is(call(Extended::s_abs, a()));
     case Op::sign: {
       const Int x = a();
       return is(select(x > zero, one, select(x < zero, arithmetic_.integer(-1), zero)));
-    }
-    case Op::square: {
-      const Int x = a();
-      return is(x * x);
     }
     case Op::reciprocal:
       return is(divide(one, a()));
@@ -326,12 +334,6 @@ Value ProgramValues::compute_integer(const Instruction& instruction) {
       return is(a());
     case Op::isnan:
       return is(zero != zero);
-    case Op::add:
-      return is(a() + b());
-    case Op::sub:
-      return is(a() - b());
-    case Op::mul:
-      return is(a() * b());
     case Op::div:
       return is(divide(a(), b()));
     case Op::pow:
@@ -340,23 +342,10 @@ Value ProgramValues::compute_integer(const Instruction& instruction) {
       return is(call(Extended::s_max, a(), b()));
     case Op::minimum:
       return is(call(Extended::s_min, a(), b()));
-    case Op::eq:
-      return is(a() == b());
-    case Op::ne:
-      return is(a() != b());
-    case Op::lt:
-      return is(a() < b());
-    case Op::le:
-      return is(a() <= b());
-    case Op::gt:
-      return is(b() < a());
-    case Op::ge:
-      return is(b() <= a());
-    case Op::select:
-      return is(select(operands[0]->truth(), b(), c()));
     case Op::fma:
       return is(a() * b() + c());
     default:
+      if (const Value value = compute_alike(instruction.op, *operands[0], a, b, c); value.in) return value;
       return is(compute_float(instruction).integer());
   }
 }

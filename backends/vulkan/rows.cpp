@@ -45,6 +45,18 @@ View matrix(const View& view, int64_t rows, int64_t columns) {
 // A view of one value a row, whatever its rank, as a column.
 View column(const DenseView& dense, int64_t rows) { return matrix(*dense.get(), rows, 1); }
 
+// How cross entropy and its gradient end what they push.
+struct Classes {
+  uint32_t rows, classes;
+  int32_t ignore;
+  float smoothing;
+};
+template <class Call>
+Classes classes_of(const Call& call, const Rows& rows) {
+  return {word(rows.count), word(rows.n), static_cast<int32_t>(call.ignore_index),
+          static_cast<float>(call.label_smoothing)};
+}
+
 }  // namespace
 
 void softmax(Engine& engine, const SoftmaxCall& call) {
@@ -145,18 +157,13 @@ void cross_entropy(Engine& engine, const CrossEntropyCall& call) {
   const DenseView targets(engine, call.targets), weight(engine, call.class_weight);
   struct {
     uint64_t logits, targets, weight, loss, fault;
-    uint32_t rows, classes;
-    int32_t ignore;
-    float smoothing;
+    Classes classes;
   } push{address_of(call.logits),
          targets.address(),
          weight.address(),
          address_of(call.loss),
          engine.fault_address("cross_entropy"),
-         word(rows.count),
-         word(rows.n),
-         static_cast<int32_t>(call.ignore_index),
-         static_cast<float>(call.label_smoothing)};
+         classes_of(call, rows)};
   engine.launch({.code = shaders::cross_entropy,
                  .constants = {rows.threads, type_constant("cross_entropy", call.logits), rows.lanes,
                                type_constant("cross_entropy", call.loss)},
@@ -174,18 +181,9 @@ void cross_entropy_backward(Engine& engine, const CrossEntropyBackwardCall& call
   const DenseView targets(engine, call.targets), weight(engine, call.class_weight), dloss(engine, call.dloss);
   struct {
     uint64_t logits, targets, weight, dloss, dlogits;
-    uint32_t rows, classes;
-    int32_t ignore;
-    float smoothing;
-  } push{address_of(call.logits),
-         targets.address(),
-         weight.address(),
-         dloss.address(),
-         address_of(call.dlogits),
-         word(rows.count),
-         word(rows.n),
-         static_cast<int32_t>(call.ignore_index),
-         static_cast<float>(call.label_smoothing)};
+    Classes classes;
+  } push{address_of(call.logits), targets.address(),        weight.address(),
+         dloss.address(),         address_of(call.dlogits), classes_of(call, rows)};
   engine.launch({.code = shaders::cross_entropy_backward,
                  .constants = {rows.threads, type_constant("cross_entropy_backward", call.logits), rows.lanes,
                                type_constant("cross_entropy_backward", call.dloss)},

@@ -39,7 +39,7 @@ class Resumption : public EveryTrainer {
     EXPECT_EQ(std::count(failed.error.begin(), failed.error.end(), '\n'), 1) << failed.error;
     EXPECT_EQ(read_back(out + "/checkpoint.safetensors"), checkpoint);
     for (const auto& entry : fs::directory_iterator(out)) {
-      EXPECT_EQ(entry.path().string().find(".tmp-"), std::string::npos) << entry.path();
+      EXPECT_EQ(entry.path().string().find("-tmp-"), std::string::npos) << entry.path();
     }
   }
   void expect_end(const std::string& out) const {

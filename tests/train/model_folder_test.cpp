@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "data/temp_folder.h"
+#include "fovea/data/files.h"
 #include "fovea/nn/linear.h"
 #include "fovea/train/run_identity.h"
 
@@ -77,15 +78,19 @@ TEST(RunFolder, DoesNotOverwriteAForeignConfiguration) {
 TEST(PrepareFolder, RemovesWhatKilledRunsLeftUnfinished) {
   const TempFolder folder;
   const pid_t gone = fork();
-  if (gone == 0) _exit(0);
+  if (gone == 0) {
+    folder.write(data::temporary_name("checkpoint.safetensors"), "");
+    folder.write(data::temporary_name("what a later version writes"), "");
+    std::filesystem::create_directory(data::temporary_name(folder / "model"));
+    _exit(0);
+  }
   waitpid(gone, nullptr, 0);
-  const std::string mine = fmt::format("checkpoint.safetensors.tmp-{}-0", getpid());
-  folder.write(fmt::format("checkpoint.safetensors.tmp-{}-0", gone), "");
-  folder.write(fmt::format("notes.tmp-{}-0", gone), "");
+  EXPECT_EQ(folder.names().size(), 3u);
+  const std::string mine = data::temporary_name("checkpoint.safetensors"), notes = fmt::format("notes.tmp-{}-0", gone);
+  folder.write(notes, "");
   folder.write(mine, "");
-  std::filesystem::create_directory(folder / fmt::format("model.tmp-{}", gone));
   prepare_folder(folder / "");
-  EXPECT_THAT(folder.names(), ElementsAre(mine, fmt::format("notes.tmp-{}-0", gone)));
+  EXPECT_THAT(folder.names(), ElementsAre(mine, notes));
 }
 
 }  // namespace
