@@ -45,6 +45,7 @@ std::vector<std::string> add_all(AudioDataset& set, const ExampleSource& source)
     }
   } else {
     paths = files_below(source.path, ".wav");
+    check_class_folders(source.path, paths, ".wav");
   }
   if (paths.empty()) fail(source.path, "no .wav file stands in it");
   for (const size_t i : source.of(paths)) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
+#include <set>
 
 #include "fovea/data/file_error.h"
 #include "fovea/data/unicode.h"
@@ -116,6 +117,26 @@ std::vector<std::string> files_below(const std::string& folder, std::string_view
   if (error) fail(folder, "cannot be read: {}", error.message());
   std::sort(found.begin(), found.end());
   return found;
+}
+
+void check_class_folders(const std::string& folder, const std::vector<std::string>& files, std::string_view ending) {
+  constexpr std::string_view others[] = {".jpg", ".jpeg", ".gif", ".bmp",  ".tif", ".tiff", ".webp",
+                                         ".mp3", ".flac", ".ogg", ".opus", ".m4a", ".aac",  ".aiff"};
+  std::set<std::string> known;
+  for (const std::string& file : files) known.insert(first_folder(file));
+  std::error_code error;
+  for (fs::directory_iterator entry(folder, error); !error && entry != fs::directory_iterator();
+       entry.increment(error)) {
+    const std::string name = entry->path().filename().string();
+    std::error_code ignored;
+    if (known.contains(name) || is_hidden(name) || !entry->is_directory(ignored)) continue;
+    for (const std::string& file : files_below(entry->path().string(), "")) {
+      if (std::any_of(std::begin(others), std::end(others),
+                      [&](std::string_view other) { return ends_in(file, other); }))
+        fail(entry->path().string(), "no {} file stands in it, only such as {}, which cannot be read", ending,
+             in_quotes(file));
+    }
+  }
 }
 
 bool is_hidden(std::string_view path) {

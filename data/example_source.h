@@ -40,6 +40,10 @@ bool is_folder(const std::string& path);
 /// not a regular one.
 std::vector<std::string> files_below(const std::string& folder, std::string_view ending);
 
+/// Throws DataError for a folder right below `folder` in which none of its `files` stands, but pictures or recordings in
+/// a format that cannot be read: its class would be missing without a word.
+void check_class_folders(const std::string& folder, const std::vector<std::string>& files, std::string_view ending);
+
 /// Whether the name of a file or of a folder above it begins with a dot, or is of what macOS adds to archives: no data.
 bool is_hidden(std::string_view path);
 

@@ -55,6 +55,7 @@ void add_labelled_array(const ExampleSource& source, Collector& to) {
 
 void add_labelled_folder(const ExampleSource& source, Collector& to) {
   const std::vector<std::string> files = files_below(source.path, ".png");
+  check_class_folders(source.path, files, ".png");
   if (files.empty()) fail(source.path, "no .png file stands in it");
   for (const size_t i : source.of(files)) {
     const std::string path = fs::path(source.path) / files[i], label = first_folder(files[i]);

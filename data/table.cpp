@@ -33,8 +33,8 @@ size_t TableReader::column(std::string_view name_or_position) const {
   const char* end = name_or_position.data() + name_or_position.size();
   const auto [parsed, error] = std::from_chars(name_or_position.data(), end, position);
   if (error == std::errc() && parsed == end && position < columns_.size()) return position;
-  fail(path_, "no column {}; it has {}", in_quotes(name_or_position),
-       list_in_quotes(columns_.data(), columns_.data() + columns_.size()));
+  fail(path_, "no column {}; it has {}{}", in_quotes(name_or_position),
+       list_in_quotes(columns_.data(), columns_.data() + columns_.size()), delimiter_hint(columns_));
 }
 
 void TableReader::select(std::vector<size_t> columns, Caller caller) {
@@ -51,6 +51,14 @@ void TableReader::set_columns(std::vector<std::string> names) {
   columns_ = std::move(names);
   selected_.resize(columns_.size());
   std::iota(selected_.begin(), selected_.end(), size_t{0});
+}
+
+std::string delimiter_hint(const std::vector<std::string>& columns) {
+  if (columns.size() != 1) return {};
+  const size_t at = columns.front().find_first_of(";\t|");
+  if (at == std::string::npos) return {};
+  return fmt::format("; its columns seem to be separated by {}, those of .csv are by \",\" and those of .tsv by tabs",
+                     in_quotes(columns.front().substr(at, 1)));
 }
 
 std::string_view trimmed(std::string_view text) {

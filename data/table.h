@@ -72,6 +72,9 @@ class TableReader {
   std::vector<size_t> selected_;
 };
 
+/// "; ...": what may be wrong where columns are missing: a header of one name that holds other delimiters. Or "".
+std::string delimiter_hint(const std::vector<std::string>& columns);
+
 /// `text` without the blanks and tabs at its ends, which belong to no label and no cell.
 std::string_view trimmed(std::string_view text);
 

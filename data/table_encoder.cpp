@@ -64,18 +64,23 @@ TableEncoder TableEncoder::fit(const TabularDataset& dataset, std::span<const in
     column.numeric = !contains(options.categorical, column.name);
     if (forced && !column.numeric)
       fail(dataset.path, "{} is to be both numeric and categorical", in_quotes(column.name));
+    const bool open = column.numeric && !forced;
     std::vector<double> numbers;
     std::set<std::string> categories;
+    size_t cells = 0;
     for (const int64_t row : rows) {
       const std::string& cell = dataset.cell(row, c);
       if (encoder.is_missing(cell)) continue;
       categories.insert(cell);
-      if (!column.numeric) continue;
+      ++cells;
+      if (!open && !forced) continue;
       const std::optional<double> number = parse_number<double>(cell);
       if (!number && forced) not_a_number(dataset, row, c);
-      column.numeric = number.has_value();
+      if (!number && column.numeric) column.odd_row = row;
+      column.numeric = column.numeric && number;
       if (number) numbers.push_back(*number);
     }
+    if (10 * numbers.size() < 9 * cells) column.odd_row = -1;
     if (column.numeric) {
       column.scaler = Scaler::fit(numbers, options.scaling);
     } else {

@@ -37,6 +37,9 @@ class TableEncoder {
     Scaler scaler = {};                        // of a numeric one
     std::vector<std::string> categories = {};  // of a categorical one, sorted
     int32_t first_id = 0;  // of a categorical one: what is missing, or was never seen; then come the categories
+    // Of a categorical one that nobody called so, of those that were fitted: the row of its first cell that is no
+    // number, where nine in ten are.
+    int64_t odd_row = -1;
   };
 
   TableEncoder() = default;

@@ -52,8 +52,8 @@ TabularDataset load_tabular_dataset(const std::string& path, const TabularColumn
   if (contains(text, label)) fail(path, "{} is both a text and the label", in_quotes(table->columns()[label]));
   if (features.empty()) {
     const std::string* names = table->columns().data();
-    fail(path, "no column is left to learn from; it has only {}",
-         list_in_quotes(names, names + table->columns().size()));
+    fail(path, "no column is left to learn from; it has only {}{}",
+         list_in_quotes(names, names + table->columns().size()), delimiter_hint(table->columns()));
   }
 
   TabularDataset dataset{.path = path, .label = table->columns()[label]};

@@ -26,8 +26,8 @@ size_t default_column(const TableReader& table, std::string_view name, const std
     if (std::find(taken.begin(), taken.end(), i) == taken.end()) return i;
   }
   const std::string* names = table.columns().data();
-  fail(table.path(), "no column is left for the {}; it has only {}", name,
-       list_in_quotes(names, names + table.columns().size()));
+  fail(table.path(), "no column is left for the {}; it has only {}{}", name,
+       list_in_quotes(names, names + table.columns().size()), delimiter_hint(table.columns()));
 }
 
 }  // namespace

@@ -38,7 +38,16 @@ void check_names(const std::string& path, std::vector<std::string> names, const 
                  const data::TableOptions& options) {
   const auto table = data::open_table(path, options);
   names.push_back(label);
-  for (const std::string& name : names) static_cast<void>(table->column(name));
+  for (const std::string& name : names) {
+    std::vector<size_t> places;
+    for (size_t i = 0; i < table->columns().size(); ++i) {
+      if (table->columns()[i] == name) places.push_back(i);
+    }
+    if (places.size() < 2) continue;
+    data::fail(path, "{} columns are named {}, by which a model finds its columns: rename them{}", places.size(),
+               data::in_quotes(name),
+               name == label ? "" : fmt::format(" or leave them out by --drop {}", fmt::join(places, ",")));
+  }
 }
 
 /// A row of another dataset, appended.
@@ -161,6 +170,13 @@ void TableTask::fit(const data::TabularDataset& all, const std::vector<Part>& pa
        .numeric = table_.numeric,
        .categorical = table_.categorical,
        .missing = table_.missing});
+  for (size_t c = 0; c < columns_.columns().size(); ++c) {
+    const int64_t odd = columns_.columns()[c].odd_row;
+    if (odd < 0) continue;
+    columns_note_ += fmt::format("; {} holds categories, for {} in line {} is not a number (--numeric or --missing?)",
+                                 data::in_quotes(all.columns[c]), data::in_quotes(all.cell(odd, c)),
+                                 all.lines[static_cast<size_t>(odd)]);
+  }
   if (with_text_) make_text_encoder(std::nullopt);
 }
 

@@ -32,6 +32,11 @@ std::string note_of(const std::vector<std::string>& columns) {
   return fmt::format("label {}, text {}", data::in_quotes(*label), data::list_in_quotes(first, label));
 }
 
+/// `columns` is the note on those that were read.
+void check_tokens(const std::string& path, const std::string& columns, const data::TokenCounts& counts) {
+  if (counts.size() == 0) data::fail(path, "no text to learn from holds a token; the columns are {}", columns);
+}
+
 TextBatch of_padded(data::Batch padded) {
   return {std::move(padded.tokens),  {}, std::move(padded.lengths), std::move(padded.mask), std::move(padded.labels),
           std::move(padded.examples)};
@@ -117,6 +122,7 @@ void TextTask::load_training(const TrainingFiles& files) {
   const auto tokenizer = learn_tokenizer(texts);
   TokenSurvey survey(*tokenizer, text_.bigrams);
   for (const std::string& text : texts) survey.add(text);
+  check_tokens(files.train, columns_note_, survey.counts());
   make_encoder(tokenizer, survey);
   for (Examples& part : parts_) part.encoded = encode(part.texts);
 }
@@ -162,6 +168,7 @@ void TextTask::load_streamed(const TrainingFiles& files) {
   }
   if (valid.texts.empty()) refuse("--stream needs texts to check the model with: --valid FILE, or more to --hold-out");
   if (size(Part::train) == 0) data::fail(files.train, "no text is left to learn from");
+  check_tokens(files.train, columns_note_, survey.counts());
   make_encoder(tokenizer, survey);
   valid.encoded = encode(valid.texts);
 }

@@ -84,6 +84,11 @@ TEST(ImageDataset, NamesWhatIsWrong) {
             "pictures.idx: a file of images has \"images\" in its name, so that its labels are found beside it");
   std::filesystem::create_directories(folder / "p/cat");
   EXPECT_EQ(error("p"), "p: no .png file stands in it");
+  std::filesystem::create_directories(folder / "p/dog");
+  folder.write("p/dog/notes.txt", "");
+  folder.write("p/dog/1.JPG", "");
+  EXPECT_EQ(error("p"), "p/dog: no .png file stands in it, only such as \"1.JPG\", which cannot be read");
+  folder.write("p/dog/1.png", encode_png({1, 1, 1, {0}}));
   folder.write("p/cat/1.png", "no picture");
   EXPECT_THAT(error("p"), StartsWith("p/cat/1.png: byte 0: not a PNG file"));
   folder.write("p/cat/1.png", encode_png({1, 1, 1, {0}}));

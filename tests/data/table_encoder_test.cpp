@@ -50,6 +50,18 @@ TEST(TableEncoder, FindsOutWhatColumnsHold) {
   EXPECT_NEAR(encoded.numbers[6], std::sqrt(1.5), 1e-6);
 }
 
+TEST(TableEncoder, NotesTheCellThatMakesCategoriesOfNumbers) {
+  std::string content = "typo,codes,fine,told,kind\n";
+  for (int row = 0; row < 20; ++row) {
+    content += fmt::format("{},{},{},{},a\n", row == 7 ? "1e400" : "1", row % 2 ? "x" : "1", row, row == 7 ? "x" : "1");
+  }
+  const TabularDataset rows = rows_of(content.c_str());
+  const TableEncoder encoder = TableEncoder::fit(rows, all(rows), {.categorical = {"told"}});
+  std::vector<int64_t> odd;
+  for (const auto& column : encoder.columns()) odd.push_back(column.odd_row);
+  EXPECT_EQ(odd, (std::vector<int64_t>{7, -1, -1, -1}));
+}
+
 TEST(TableEncoder, ANumberTooSmallForADoubleIsZero) {
   const TabularDataset rows = rows_of("p,kind\n0.5,a\n1e-400,b\n1,a\n");
   const TableEncoder encoder = TableEncoder::fit(rows, all(rows), {.scaling = Scaling::standard});

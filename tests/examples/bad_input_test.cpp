@@ -37,6 +37,12 @@ TEST_F(BadInputTest, Files) {
   expect_file_refused("empty.jsonl", "", ": the file is empty");
   expect_file_refused("header.csv", "label,text\n", ": no rows below the header");
   expect_file_refused("one_column.csv", "text\na\nb\n", ": no column is left for the label; it has only \"text\"");
+  expect_file_refused("semicolons.csv", "label;text\na;b\n",
+                      ": no column is left for the text; it has only \"label;text\"; its columns seem to be separated "
+                      "by \";\", those of .csv are by \",\" and those of .tsv by tabs");
+  expect_file_refused("no_text.csv", "label,text\na,\nb,\n",
+                      ": no text to learn from holds a token; the columns are label \"label\", text \"text\"");
+  expect_file_refused("no_text.csv", "label,text\na,\nb,\n", ": no text to learn from holds a token", {"--stream"});
   expect_file_refused("ragged.csv", "label,text\na,one\nb\n", ":3: 1 column, expected 2");
   expect_file_refused("ragged_longer.csv", "label,text\na,one\nb,two,three\n", ":3: 3 columns, expected 2");
   expect_file_refused("ragged.tsv", "label\ttext\na\tone\nb\ttwo\tthree\n", ":3: 3 columns, expected 2");

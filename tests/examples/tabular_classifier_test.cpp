@@ -164,9 +164,12 @@ TEST_F(TabularClassifier, ABadInputIsOneLineAndLeavesNothingBehind) {
            {head + "1,2,a\n1,3,b\n",
             {"--threshold", "accuracy", "--hold-out", "0"},
             "tabular_classifier: --threshold accuracy needs examples that are held out"},
-           {"x,x,class\n1,2,a\n1,3,b\n", {}, "bad.csv: two columns are named \"x\""},
-           {"x,x,class\n1,2,a\n1,3,b\n", {"--drop", "0"}, "bad.csv: two columns are named \"x\""},
-           {"x,class,class\n1,2,a\n1,3,b\n", {"--drop", "1"}, "bad.csv: two columns are named \"class\""},
+           {"x,x,class\n1,2,a\n1,3,b\n",
+            {},
+            "bad.csv: 2 columns are named \"x\", by which a model finds its columns: rename them or leave them out by "
+            "--drop 0,1"},
+           {"x,x,class\n1,2,a\n1,3,b\n", {"--drop", "0"}, "bad.csv: 2 columns are named \"x\""},
+           {"x,class,class\n1,2,a\n1,3,b\n", {"--drop", "1"}, "bad.csv: 2 columns are named \"class\""},
            {head + "1,2,a\n1,3,b\n1,3,c\n",
             {"--threshold", "0.2"},
             "tabular_classifier: --threshold is for two classes"},
@@ -183,6 +186,18 @@ TEST_F(TabularClassifier, ABadInputIsOneLineAndLeavesNothingBehind) {
     EXPECT_EQ(std::count(done.error.begin(), done.error.end(), '\n'), 1) << done.error;
     EXPECT_FALSE(std::filesystem::exists(folder / "nothing")) << bad.error;
   }
+}
+
+TEST_F(TabularClassifier, SaysWhichCellMakesCategoriesOfNumbers) {
+  std::string content = "size,class\n";
+  for (int i = 0; i < 40; ++i) content += fmt::format("{},{}\n", i == 20 ? "1e400" : std::to_string(i), "ab"[i % 2]);
+  const std::string path = folder.write("typo.csv", content);
+  const Words train{"train", "--train", path, "--out", folder / "model", "--epochs", "1", "--hold-out", "0"};
+  const Finished done = classify_rows(with(train, small_table));
+  ASSERT_EQ(done.status, 0) << done.error;
+  EXPECT_THAT(done.out, HasSubstr("; \"size\" holds categories, for \"1e400\" in line 22 is not a number"));
+  EXPECT_THAT(classify_rows(with(train, small_table + Words{"--categorical", "size"})).out,
+              Not(HasSubstr("is not a number")));
 }
 
 TEST_F(TabularClassifier, AModelWithoutNumbersIsNotKept) {
