@@ -9,6 +9,7 @@
 #include "fovea/data/batch.h"
 #include "fovea/data/file_error.h"
 #include "fovea/data/loader.h"
+#include "fovea/data/parse_number.h"
 #include "fovea/data/string_index.h"
 #include "fovea/data/text_dataset.h"
 #include "fovea/onnx/operations.h"
@@ -44,9 +45,12 @@ void check_names(const std::string& path, std::vector<std::string> names, const 
       if (table->columns()[i] == name) places.push_back(i);
     }
     if (places.size() < 2) continue;
-    data::fail(path, "{} columns are named {}, by which a model finds its columns: rename them{}", places.size(),
+    const bool number = options.header && data::parse_number<double>(name);
+    data::fail(path, "{} columns are named {}, by which a model finds its columns: {}", places.size(),
                data::in_quotes(name),
-               name == label ? "" : fmt::format(" or leave them out by --drop {}", fmt::join(places, ",")));
+               number          ? "use --no-header where the first line holds no names"
+               : name == label ? "rename them"
+                               : fmt::format("rename them or leave them out by --drop {}", fmt::join(places, ",")));
   }
 }
 

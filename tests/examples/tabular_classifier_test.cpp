@@ -168,6 +168,10 @@ TEST_F(TabularClassifier, ABadInputIsOneLineAndLeavesNothingBehind) {
             {},
             "bad.csv: 2 columns are named \"x\", by which a model finds its columns: rename them or leave them out by "
             "--drop 0,1"},
+           {"1,1,a\n1,3,b\n",
+            {},
+            "bad.csv: 2 columns are named \"1\", by which a model finds its columns: use --no-header where the first "
+            "line holds no names"},
            {"x,x,class\n1,2,a\n1,3,b\n", {"--drop", "0"}, "bad.csv: 2 columns are named \"x\""},
            {"x,class,class\n1,2,a\n1,3,b\n", {"--drop", "1"}, "bad.csv: 2 columns are named \"class\""},
            {head + "1,2,a\n1,3,b\n1,3,c\n",
