@@ -215,9 +215,7 @@ void check(const char* name, const Tensor& q, const Tensor& k, const Tensor& v, 
     raise<ShapeError>(caller, "{}: queries {}, keys {} and values {} do not fit each other", name, a, b, c);
   }
   raw::check_alike(name, {&q, &k, &v, &o.bias}, caller);
-  if (!is_floating(q.dtype())) {
-    raise<DTypeError>(caller, "{}: needs a floating dtype, not {}; convert with .to(f32)", name, q.dtype());
-  }
+  raw::check_floating(name, q, caller);
   if (o.key_padding_keep.defined()) {
     const Tensor& keep = o.key_padding_keep;
     if (keep.shape() != Shape{b[0], b[2]}) {

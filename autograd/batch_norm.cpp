@@ -2,6 +2,7 @@
 
 #include "fovea/autograd/elementwise.h"
 #include "fovea/autograd/graph.h"
+#include "fovea/autograd/half.h"
 #include "fovea/autograd/normalize.h"
 #include "fovea/autograd/pointwise.h"
 #include "fovea/autograd/reductions.h"
@@ -10,9 +11,7 @@ namespace fovea {
 namespace {
 
 void check(const char* name, const Tensor& x, std::initializer_list<const Tensor*> per_channel, Caller caller) {
-  if (!is_floating(x.dtype())) {
-    raise<DTypeError>(caller, "{}: needs a floating dtype, not {}; convert with .to(f32)", name, x.dtype());
-  }
+  raw::check_floating(name, x, caller);
   if (x.rank() < 2) raise<ShapeError>(caller, "{}: input {} is not [batch, channels, ...]", name, x.shape());
   for (const Tensor* p : per_channel) {
     if (!p->defined()) continue;

@@ -81,9 +81,7 @@ Tensor weight_product(const ConvolutionForm& f, const Tensor& x, const Tensor& y
 void check(const char* name, const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& o,
            Caller caller) {
   raw::check_alike(name, {&x, &weight, &bias}, caller);
-  if (!is_floating(x.dtype())) {
-    raise<DTypeError>(caller, "{}: needs a floating dtype, not {}; convert with .to(f32)", name, x.dtype());
-  }
+  raw::check_floating(name, x, caller);
   if (o.stride.height < 1 || o.stride.width < 1 || o.dilation.height < 1 || o.dilation.width < 1 || o.groups < 1 ||
       o.padding.height < 0 || o.padding.width < 0) {
     raise<ValueError>(caller, "{}: stride, dilation and groups must be at least 1 and padding at least 0", name);

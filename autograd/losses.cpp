@@ -1,6 +1,7 @@
 #include "fovea/autograd/losses.h"
 
 #include "fovea/autograd/backward.h"
+#include "fovea/autograd/half.h"
 #include "fovea/autograd/indexing.h"
 #include "fovea/autograd/normalize.h"
 #include "fovea/autograd/pointwise.h"

@@ -33,9 +33,7 @@ Shape with_matrix(Shape leading, int64_t rows, int64_t columns) {
 
 void check_operands(const char* name, const Tensor& a, const Tensor& b, Caller caller) {
   raw::check_alike(name, {&a, &b}, caller);
-  if (!is_floating(a.dtype())) {
-    raise<DTypeError>(caller, "{}: needs a floating dtype, not {}; convert with .to(f32)", name, a.dtype());
-  }
+  raw::check_floating(name, a, caller);
 }
 
 /// Whether products of x are to be computed with copies of their operands in a smaller dtype.

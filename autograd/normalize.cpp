@@ -9,12 +9,6 @@
 namespace fovea {
 namespace {
 
-void need_floating(const Tensor& x, const char* name, Caller caller) {
-  if (!is_floating(x.dtype())) {
-    raise<DTypeError>(caller, "{}: needs a floating dtype, not {}; convert with .to(f32)", name, x.dtype());
-  }
-}
-
 /// Along the last axis of a contiguous x.
 Tensor softmax_rows(const Tensor& x, bool log, Caller caller) {
   Tensor out = raw::empty(x.shape(), x.options());
@@ -38,7 +32,7 @@ Tensor softmax_rows(const Tensor& x, bool log, Caller caller) {
 }
 
 Tensor softmax_along(const Tensor& x, int axis, bool log, const char* name, Caller caller) {
-  need_floating(x, name, caller);
+  raw::check_floating(name, x, caller);
   const int a = normalize_axis(axis, x.rank(), name, caller);
   if (x.rank() == 0) return softmax_rows(x.reshape({1}), log, caller).reshape({});
   if (a == x.rank() - 1) return softmax_rows(x.contiguous(caller), log, caller);
@@ -55,7 +49,7 @@ Tensor composed_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, 
 
 Tensor norm_rows(const Tensor& given, const Tensor& weight, const Tensor& bias, double eps, bool rms, const char* name,
                  Caller caller) {
-  need_floating(given, name, caller);
+  raw::check_floating(name, given, caller);
   if (given.rank() == 0) raise<ShapeError>(caller, "{}: a scalar has no axis to normalize over", name);
   for (const Tensor* p : {&weight, &bias}) {
     if (!p->defined()) continue;

@@ -65,6 +65,11 @@ void check_alike(const char* name, std::initializer_list<const Tensor*> tensors,
   }
 }
 
+void check_floating(const char* name, const Tensor& x, Caller caller) {
+  if (is_floating(x.dtype())) return;
+  raise<DTypeError>(caller, "{}: needs a floating dtype, not {}; convert with .to(f32)", name, x.dtype());
+}
+
 Tensor empty(const Shape& shape, TensorOptions options) {
   auto* impl = new TensorImpl;
   Tensor out(impl);

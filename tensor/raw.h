@@ -12,6 +12,8 @@ namespace fovea::raw {
 void check_shape(const Shape& shape, const char* name, Caller caller);
 /// Throws DTypeError or DeviceError where one that is defined has not the first one's dtype or device.
 void check_alike(const char* name, std::initializer_list<const Tensor*> tensors, Caller caller);
+/// Throws DTypeError where x has no floating dtype.
+void check_floating(const char* name, const Tensor& x, Caller caller);
 /// Contiguous, content undefined.
 Tensor empty(const Shape& shape, TensorOptions options);
 
