@@ -47,6 +47,7 @@ Tensor where(Operand condition, Operand a, Operand b);
 Tensor masked_fill(Operand x, Operand mask, double value);
 
 Tensor abs(Operand x);
+/// -1, 0 or 1; of NaN 0.
 Tensor sign(Operand x);
 Tensor square(Operand x);
 Tensor sqrt(Operand x);

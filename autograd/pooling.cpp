@@ -5,7 +5,6 @@
 #include "fovea/autograd/graph.h"
 #include "fovea/autograd/half.h"
 #include "fovea/autograd/indexing.h"
-#include "fovea/autograd/matmul.h"
 #include "fovea/autograd/pointwise.h"
 #include "fovea/autograd/reductions.h"
 #include "fovea/autograd/windows.h"
@@ -71,9 +70,7 @@ Tensor means(const char* name, const PoolForm& f, const Tensor& given, Caller ca
 /// Brings x to [batch, channels, h, w] and its dtype to one that kernels take, pools it, and brings the result back.
 Tensor pool(const char* name, const Tensor& given, int space, Extent kernel, Pool2dOptions o, bool greatest_of,
             Caller caller) {
-  if (!is_floating(given.dtype())) {
-    raise<DTypeError>(caller, "{}: needs a floating dtype, not {}; convert with .to(f32)", name, given.dtype());
-  }
+  raw::check_floating(name, given, caller);
   if (given.rank() != space + 1 && given.rank() != space + 2) {
     raise<ShapeError>(caller, "{}: input {} is not [batch, channels, {}]", name, given.shape(),
                       space == 1 ? "length" : "height, width");
@@ -111,16 +108,50 @@ Tensor pool(const char* name, const Tensor& given, int space, Extent kernel, Poo
 
 Pool2dOptions flat(const Pool1dOptions& o) { return {{1, o.stride}, {0, o.padding}}; }
 
-/// [parts, size]: row i is the mean over part i of an even division.
-Tensor part_means(int64_t size, int64_t parts, TensorOptions options) {
-  std::vector<double> rows(static_cast<size_t>(parts * size), 0.0);
-  for (int64_t i = 0; i < parts; ++i) {
-    const int64_t begin = i * size / parts, end = ((i + 1) * size + parts - 1) / parts;
-    for (int64_t j = begin; j < end; ++j) {
-      rows[static_cast<size_t>(i * size + j)] = 1.0 / static_cast<double>(end - begin);
+/// An axis of `size` elements divided into `count` parts, as adaptive_avg_pool2d says.
+struct Parts {
+  int axis;
+  int64_t size, count;
+
+  int64_t begin(int64_t i) const { return i * size / count; }
+  int64_t end(int64_t i) const { return ((i + 1) * size + count - 1) / count; }
+};
+
+Tensor spread_parts(const Parts& parts, const Tensor& g);
+
+/// The mean of each part, one by one: a product with a matrix of means would multiply what lies outside a part by 0, of
+/// which infinities make NaN.
+Tensor part_means(const Parts& parts, const Tensor& x, Caller caller = {}) {
+  Shape shape = x.shape();
+  shape[parts.axis] = parts.count;
+  Tensor out = raw::empty(shape, x.options());
+  {
+    const NoGrad off;
+    for (int64_t i = 0; i < parts.count; ++i) {
+      const Tensor part = x.slice(parts.axis, parts.begin(i), parts.end(i));
+      raw::copy(mean(part, parts.axis, true), out.slice(parts.axis, i, i + 1));
     }
   }
-  return from_vector(rows, {parts, size}).to(options.dtype).to(options.device);
+  return record(
+      "adaptive_avg_pool2d", std::move(out), {x},
+      [parts](const Tensor& g) { return Gradients{spread_parts(parts, g)}; }, caller);
+}
+
+/// g in equal shares to each part: the adjoint of part_means.
+Tensor spread_parts(const Parts& parts, const Tensor& g) {
+  Shape shape = g.shape();
+  shape[parts.axis] = parts.size;
+  Tensor dx = zeros(shape, g.options());
+  {
+    const NoGrad off;
+    for (int64_t i = 0; i < parts.count; ++i) {
+      const Tensor part = dx.slice(parts.axis, parts.begin(i), parts.end(i));
+      const Tensor share = g.slice(parts.axis, i, i + 1) * (1 / static_cast<double>(parts.end(i) - parts.begin(i)));
+      raw::accumulate(part, raw::expand(share, part.shape()));
+    }
+  }
+  return record("adaptive_avg_pool2d_backward", std::move(dx), {g},
+                [parts](const Tensor& gg) { return Gradients{part_means(parts, gg)}; });
 }
 
 void need_image(const char* name, const Tensor& x, Caller caller) {
@@ -149,14 +180,22 @@ Tensor avg_pool2d(const Tensor& x, Extent kernel, Pool2dOptions options, Caller 
 
 Tensor adaptive_avg_pool2d(const Tensor& x, Extent output, Caller caller) {
   need_image("adaptive_avg_pool2d", x, caller);
+  raw::check_floating("adaptive_avg_pool2d", x, caller);
   if (output.height < 1 || output.width < 1) {
     raise<ValueError>(caller, "adaptive_avg_pool2d: {} x {} parts; there must be at least 1", output.height,
                       output.width);
   }
   if (output == Extent(1)) return mean(x, {-2, -1}, true, caller);
-  const Tensor rows = part_means(x.shape()[x.rank() - 2], output.height, x.options());
-  const Tensor columns = part_means(x.shape().back(), output.width, x.options());
-  return matmul(matmul(rows, x, caller), columns.mT(), caller);
+  const int64_t height = x.size(-2, caller), width = x.size(-1, caller);
+  if (height == 0 || width == 0) {
+    raise<ShapeError>(caller, "adaptive_avg_pool2d: there is nothing in an image of {}", x.shape());
+  }
+  if (height % output.height == 0 && width % output.width == 0) {
+    const Extent part{height / output.height, width / output.width};
+    return pool("adaptive_avg_pool2d", x, 2, part, {}, false, caller);
+  }
+  const Tensor rows = part_means({x.rank() - 2, height, output.height}, x, caller);
+  return part_means({x.rank() - 1, width, output.width}, rows, caller);
 }
 
 Tensor upsample_nearest(const Tensor& x, Extent factor, Caller caller) {

@@ -15,7 +15,8 @@ struct Pool2dOptions {
   Extent padding = 0;
 };
 
-/// The greatest of each window; the first of equals takes the gradient. Throws ShapeError, ValueError.
+/// The greatest of each window; the first of equals takes the gradient. A NaN is the greatest, of several the last.
+/// Throws ShapeError, ValueError.
 Tensor max_pool1d(const Tensor& x, int64_t kernel, Pool1dOptions options = {}, Caller caller = {});
 Tensor max_pool2d(const Tensor& x, Extent kernel, Pool2dOptions options = {}, Caller caller = {});
 

@@ -4,13 +4,21 @@
 #include <cmath>
 
 #include "fovea/autograd/graph.h"
+#include "fovea/autograd/half.h"
 #include "fovea/autograd/indexing.h"
 #include "fovea/autograd/pointwise.h"
 #include "fovea/autograd/shape_ops.h"
+#include "fovea/backends/recording.h"
 #include "fovea/tensor/creation.h"
 
 namespace fovea {
 namespace {
+
+/// sqrt(s), whose gradient at 0 is 0.
+constexpr auto flat_root = [](Expr s) {
+  const Expr zero = s == 0;
+  return where(zero, 0.0, sqrt(where(zero, 1.0, s)));
+};
 
 /// x's shape with the reduced axes of size 1.
 Shape kept_shape(const Tensor& x, const Axes& axes, const char* name, Caller caller) {
@@ -45,12 +53,6 @@ double reduced_count(const Tensor& x, const Axes& axes, const char* name, Caller
     if (kept[axis] != x.shape()[axis] || kept[axis] == 1) count *= static_cast<double>(x.shape()[axis]);
   }
   return count;
-}
-
-void need_floating(const Tensor& x, const char* name, Caller caller) {
-  if (!is_floating(x.dtype())) {
-    raise<DTypeError>(caller, "{}: needs a floating dtype, not {}; convert with .to(f32)", name, x.dtype());
-  }
 }
 
 /// amax or amin with the reduced axes kept.
@@ -129,7 +131,7 @@ Tensor sum(const Tensor& x, const Axes& axes, bool keepdim, Caller caller) {
 
 Tensor mean(const Tensor& x, const Axes& axes, bool keepdim, Caller caller) {
   static const Elementwise f{"mean", [](Expr x, Scalar scale) { return x * scale; }};
-  need_floating(x, "mean", caller);
+  raw::check_floating("mean", x, caller);
   const double count = reduced_count(x, axes, "mean", caller);
   if (count == 0) return sum(x, axes, keepdim, caller) + NAN;
   return f.sum(axes, keepdim, {{x, caller}, {1 / count, caller}});
@@ -150,7 +152,7 @@ Tensor logsumexp(const Tensor& x, const Axes& axes, bool keepdim, Caller caller)
                                     return where(nothing, -INFINITY, log(where(nothing, 1.0, total)) + shift);
                                   }};
   static const Elementwise finite{"logsumexp", [](Expr m) { return where(abs(m) < INFINITY, m, 0.0); }};
-  need_floating(x, "logsumexp", caller);
+  raw::check_floating("logsumexp", x, caller);
   // Any shift gives the same value, so none of its gradient is needed; an infinite one would make inf - inf.
   const Tensor shift = finite({amax(x.detach(), axes, true, caller), caller});
   const Tensor total = shifted.sum(axes, true, {{x, caller}, {shift, caller}});
@@ -159,23 +161,49 @@ Tensor logsumexp(const Tensor& x, const Axes& axes, bool keepdim, Caller caller)
 
 Tensor norm(const Tensor& x, const Axes& axes, bool keepdim, Caller caller) {
   static const Elementwise squares{"norm", [](Expr x) { return square(x); }};
-  static const Elementwise root{"norm", [](Expr s) {
-                                  const Expr zero = s == 0;
-                                  return where(zero, 0.0, sqrt(where(zero, 1.0, s)));
-                                }};
-  need_floating(x, "norm", caller);
+  static const Elementwise root{"norm", flat_root};
+  raw::check_floating("norm", x, caller);
   if (is_half(x)) return norm(widened(x), axes, keepdim, caller).to(x.dtype());  // squares may be too large for it
   return root({squares.sum(axes, keepdim, {{x, caller}}), caller});
 }
 
-Tensor var(const Tensor& x, const Axes& axes, double correction, bool keepdim, Caller caller) {
+namespace {
+
+/// var with n - correction = `degrees` that are 0 or negative. As PyTorch's: inf, NaN where all elements are equal, and a
+/// gradient that is divided by the degrees as they are.
+Tensor var_of_few(const Tensor& x, const Axes& axes, double degrees) {
+  Tensor out = [&] {
+    const NoGrad off;
+    return sum(square(x - mean(x, axes, true)), axes, true) * INFINITY;
+  }();
+  return record("var", std::move(out), {x}, [x = Saved(x), axes, degrees](const Tensor& g) {
+    return Gradients{(*x - mean(*x, axes, true)) * (g * (2 / degrees))};
+  });
+}
+
+/// var of what is no half, for the operation `name`.
+Tensor variance(const Tensor& x, const Axes& axes, double correction, bool keepdim, const char* name, Caller caller) {
   static const Elementwise f{"var", [](Expr x, Expr m, Scalar scale) { return square(x - m) * scale; }};
-  need_floating(x, "var", caller);
-  if (is_half(x)) return var(widened(x), axes, correction, keepdim, caller).to(x.dtype());
-  const double count = reduced_count(x, axes, "var", caller);
+  const double count = reduced_count(x, axes, name, caller);
   if (count == 0) return sum(x, axes, keepdim, caller) + NAN;
+  if (count <= correction) {
+    return drop(var_of_few(x, axes, count - correction), x, axes, keepdim, name, caller);
+  }
   const Tensor m = mean(x, axes, true, caller);
-  return f.sum(axes, keepdim, {{x, caller}, {m, caller}, {1 / std::max(count - correction, 0.0), caller}});
+  return f.sum(axes, keepdim, {{x, caller}, {m, caller}, {1 / (count - correction), caller}});
+}
+
+}  // namespace
+
+Tensor var(const Tensor& x, const Axes& axes, double correction, bool keepdim, Caller caller) {
+  raw::check_floating("var", x, caller);
+  return variance(widened(x), axes, correction, keepdim, "var", caller).to(x.dtype());
+}
+
+Tensor stddev(const Tensor& x, const Axes& axes, double correction, bool keepdim, Caller caller) {
+  static const Elementwise root{"stddev", flat_root};
+  raw::check_floating("stddev", x, caller);
+  return root({variance(widened(x), axes, correction, keepdim, "stddev", caller), caller}).to(x.dtype());
 }
 
 Tensor prod(const Tensor& x, const Axes& axes, bool keepdim, Caller caller) {
@@ -211,6 +239,22 @@ Tensor any(const Tensor& x, const Axes& axes, bool keepdim, Caller caller) {
 
 Tensor all(const Tensor& x, const Axes& axes, bool keepdim, Caller caller) {
   return logical_not({any(logical_not({x, caller}), axes, keepdim, caller), caller});
+}
+
+bool allclose(const Tensor& a, const Tensor& b, double rtol, double atol, bool equal_nan, Caller caller) {
+  static const Elementwise f{"allclose", [](Expr a, Expr b, Scalar rtol, Scalar atol, Scalar equal_nan) {
+                               const Expr gap = abs(a - b);
+                               return a == b || (gap < INFINITY && gap <= atol + rtol * abs(b)) ||
+                                      (equal_nan != 0.0 && isnan(a) && isnan(b));
+                             }};
+  refuse_while_recording("allclose", caller);
+  if (!(rtol >= 0) || !(atol >= 0)) raise<ValueError>(caller, "allclose: rtol {} or atol {} is negative", rtol, atol);
+  raw::check_alike("allclose", {&a, &b}, caller);
+  const NoGrad off;
+  // Integers are compared as such numbers as hold them all, which not every device has.
+  const auto floating = [](const Tensor& x) { return is_floating(x.dtype()) ? x : x.to(Device::cpu()).to(f64); };
+  const Tensor x = floating(a), y = floating(b);
+  return all(f.all({{x, caller}, {y, caller}, rtol, atol, equal_nan ? 1.0 : 0.0})[0]).item<bool>(caller);
 }
 
 Tensor argmax(const Tensor& x, int axis, bool keepdim, Caller caller) {

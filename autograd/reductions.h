@@ -14,13 +14,19 @@ Tensor amin(const Tensor& x, const Axes& axes = {}, bool keepdim = false, Caller
 Tensor logsumexp(const Tensor& x, const Axes& axes = {}, bool keepdim = false, Caller caller = {});
 /// sqrt(sum(x^2)), the L2 norm; gradient 0 where it is 0.
 Tensor norm(const Tensor& x, const Axes& axes = {}, bool keepdim = false, Caller caller = {});
-/// sum((x - mean)^2) / (n - correction).
+/// sum((x - mean)^2) / (n - correction), or over 0 where that is negative.
 Tensor var(const Tensor& x, const Axes& axes = {}, double correction = 1, bool keepdim = false, Caller caller = {});
+/// sqrt(var), the standard deviation (PyTorch's std); gradient 0 where it is 0.
+Tensor stddev(const Tensor& x, const Axes& axes = {}, double correction = 1, bool keepdim = false, Caller caller = {});
 Tensor prod(const Tensor& x, const Axes& axes = {}, bool keepdim = false, Caller caller = {});
 
 /// Whether any (all) of the elements hold: true, or a number other than 0.
 Tensor any(const Tensor& x, const Axes& axes = {}, bool keepdim = false, Caller caller = {});
 Tensor all(const Tensor& x, const Axes& axes = {}, bool keepdim = false, Caller caller = {});
+/// Whether |a - b| <= atol + rtol |b| everywhere, broadcast; infinities only where equal, NaN only beside NaN and only
+/// where `equal_nan`. Read by the host.
+bool allclose(const Tensor& a, const Tensor& b, double rtol = 1e-5, double atol = 1e-8, bool equal_nan = false,
+              Caller caller = {});
 
 /// The position (i32) of the greatest along an axis, the first of equals.
 Tensor argmax(const Tensor& x, int axis = -1, bool keepdim = false, Caller caller = {});

@@ -129,7 +129,10 @@ void convolve_by_windows(ConvolutionCall::Product product, const ConvolutionForm
 Tensor greatest_by_windows(const PoolForm& f, const Tensor& x) {
   const NoGrad off;
   const Tensor taps = raw::contiguous(windows(f, frame(x, f.steps, -std::numeric_limits<double>::infinity())));
-  const Tensor winner = argmax(taps.reshape({f.x[0], f.x[1], f.y[2], f.y[3], f.kernel[0] * f.kernel[1]}), -1, true);
+  const int64_t count = f.kernel[0] * f.kernel[1];
+  const Tensor flat = taps.reshape({f.x[0], f.x[1], f.y[2], f.y[3], count});
+  const Tensor last = static_cast<double>(count - 1) - argmax(flat.flip(-1), -1, true);
+  const Tensor winner = where(any(isnan(flat), -1, true), last, argmax(flat, -1, true));  // of several NaN the last
   const Tensor table = tap_positions(f, x.device());
   return gather(table.expand({f.x[0], f.x[1], f.y[2], f.y[3], table.shape().back()}), 4, winner).squeeze(4);
 }

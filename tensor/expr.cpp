@@ -130,7 +130,7 @@ Expr operator&&(Expr a, Expr b) { return binary(Op::logical_and, a, b); }
 Expr operator||(Expr a, Expr b) { return binary(Op::logical_or, a, b); }
 Expr operator!(Expr x) { return unary(Op::logical_not, x); }
 Expr abs(Expr x) { return unary(Op::abs, x); }
-Expr sign(Expr x) { return unary(Op::sign, x); }
+Expr sign(Expr x) { return where(isnan(x), 0.0, unary(Op::sign, x)); }
 Expr square(Expr x) { return unary(Op::square, x); }
 Expr sqrt(Expr x) { return unary(Op::sqrt, x); }
 Expr rsqrt(Expr x) { return unary(Op::rsqrt, x); }

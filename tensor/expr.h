@@ -49,6 +49,7 @@ Expr operator&&(Expr a, Expr b);
 Expr operator||(Expr a, Expr b);
 Expr operator!(Expr x);
 Expr abs(Expr x);
+/// -1, 0 or 1; of NaN 0.
 Expr sign(Expr x);
 Expr square(Expr x);
 Expr sqrt(Expr x);

@@ -36,8 +36,8 @@ namespace fovea::cpu::HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
-// The greatest of each window and its place in the image. NaN is the greatest; the first of equals wins, and the window's
-// first place within the image where all are -infinity.
+// The greatest of each window and its place in the image. NaN is the greatest, the last where there are several; of other
+// equals the first wins, and the window's first place within the image where all are -infinity.
 template <int Stride>
 void greatest_of(const Windows& w, int64_t results, float* out, int32_t* index) {
   const hn::ScalableTag<float> d;
@@ -57,7 +57,7 @@ void greatest_of(const Windows& w, int64_t results, float* out, int32_t* index) 
           hn::Vec<decltype(d)> between;
           hn::LoadInterleaved2(d, x + q, value, between);
         }
-        const auto wins = hn::Or(hn::Gt(value, greatest), hn::AndNot(hn::IsNaN(greatest), hn::IsNaN(value)));
+        const auto wins = hn::Or(hn::Gt(value, greatest), hn::IsNaN(value));
         greatest = hn::IfThenElse(wins, value, greatest);
         place = hn::IfThenElse(hn::RebindMask(di, wins), here, place);
         here = hn::Add(here, hn::Set(di, 1));
@@ -124,9 +124,9 @@ void greatest_of_row(const PoolCall& call, const T* __restrict x, int64_t row, T
     visit_stride(call.steps.stride[1], [&](auto stride) {
       for (int64_t j = first; j < last; ++j) {
         const int64_t at = start + j * stride;
-        const T value = x[at], greatest = out[j];
-        const bool wins = (value > greatest) | ((value != value) & (greatest == greatest));
-        out[j] = wins ? value : greatest;
+        const T value = x[at];
+        const bool wins = (value > out[j]) | (value != value);
+        out[j] = wins ? value : out[j];
         index[j] = wins ? static_cast<int32_t>(at) : index[j];
       }
     });

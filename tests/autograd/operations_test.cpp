@@ -167,6 +167,9 @@ Table basic_operations() {
       {"var", list({one({any_number({5})}, [](auto& x) { return var(x[0]); }),
                     one({any_number({2, 3, 2})}, [](auto& x) { return var(x[0], {0, 2}, 0, true); }),
                     one({any_number({2, 3})}, [](auto& x) { return var(x[0], -1); })})},
+      {"stddev", list({one({any_number({5})}, [](auto& x) { return stddev(x[0]); }),
+                       one({any_number({2, 3, 2})}, [](auto& x) { return stddev(x[0], {0, 2}, 0, true); }),
+                       one({any_number({2, 3})}, [](auto& x) { return stddev(x[0], -1); })})},
       {"prod", [] {
          Checks checks = reduction([](auto& x, auto& axes, bool keep) { return prod(x, axes, keep); });
          checks.push_back(one({tensor({2, 0, 3}, {f64})}, [](auto& x) { return prod(x[0]); }));

@@ -3,6 +3,8 @@
 #include <cmath>
 #include <limits>
 
+#include "fovea/autograd/pointwise.h"
+#include "fovea/autograd/reductions.h"
 #include "fovea/autograd/windows.h"
 #include "fovea/tensor/creation.h"
 #include "support/device.h"
@@ -77,7 +79,8 @@ TEST_P(OnEveryDevice, PoolsFollowTheirDefinition) {
 TEST(Pooling, WindowsGiveWhatTheKernelsGive) {
   for (const PoolingCase& c : pooling_cases()) {
     if (c.x.numel() == 0) continue;
-    const Tensor x = random(c.x, {f64, {}});
+    Tensor x = random(c.x, {f64, {}});
+    x = where(gt(x, 1.0), NAN, x);
     const Extent stride{c.options.stride.height ? c.options.stride.height : c.kernel.height,
                         c.options.stride.width ? c.options.stride.width : c.kernel.width};
     PoolForm f{c.x,
@@ -138,6 +141,33 @@ TEST(Pooling, TheFirstOfEqualsTakesTheGradientAndNaNWins) {
   EXPECT_EQ(equal.grad().to_vector<float>(), (std::vector<float>{1, 0, 0, 0}));
 }
 
+TEST_P(OnEveryDevice, TheLastOfSeveralNaNTakesTheGradient) {
+  const std::vector<float> values{NAN, 1, 2, 3, 4, NAN, 6, 7, 1, 2, NAN, NAN, 3, 4, NAN, 1};
+  for (const Pool2dOptions& pool : {Pool2dOptions{}, Pool2dOptions{.stride = 1, .padding = 1}}) {
+    const bool apart = pool.padding.height == 0;
+    Tensor x = from_vector(values, {1, 1, 4, 4}, device()).set_requires_grad();
+    const Tensor y = max_pool2d(x, apart ? 2 : 3, pool);
+    sum(y).backward();
+    // As PyTorch 2.15.
+    EXPECT_EQ(x.grad().to_vector<float>(), apart
+                                               ? (std::vector<float>{0, 0, 0, 0, 0, 1, 0, 1, 0, 0, 0, 0, 0, 1, 1, 0})
+                                               : (std::vector<float>{0, 0, 0, 0, 0, 5, 0, 1, 0, 0, 1, 2, 0, 1, 6, 0}));
+  }
+}
+
+TEST_P(OnEveryDevice, AdaptiveAveragesKeepInfinitiesInTheirParts) {
+  const float inf = std::numeric_limits<float>::infinity();
+  Tensor x = from_vector(std::vector<float>{1, 2, 3, inf, 5, 6, 7, 8, 9}, {1, 3, 3}, device()).set_requires_grad();
+  const Tensor y = adaptive_avg_pool2d(x, 2);
+  EXPECT_CLOSE(y, {inf, 4, inf, 7});
+  sum(y).backward();
+  EXPECT_CLOSE(x.grad(), {0.25, 0.5, 0.25, 0.5, 1, 0.5, 0.25, 0.5, 0.25});
+  const Tensor even = from_vector(std::vector<float>{inf, 2, 3, 4, 5, 6, 7, NAN}, {1, 2, 4}, device());
+  EXPECT_CLOSE(adaptive_avg_pool2d(even, {1, 4}), {inf, 4, 5, NAN});
+  EXPECT_CLOSE(adaptive_avg_pool2d(even, {2, 3}), {inf, 2.5, 3.5, 5.5, 6.5, NAN});
+  EXPECT_CLOSE(adaptive_avg_pool2d(even, {4, 4}).select(1, 3), {5, 6, 7, NAN});
+}
+
 TEST(Pooling, OneDimension) {
   const Tensor x = random({2, 3, 9});
   EXPECT_CLOSE(max_pool1d(x, 3, {.stride = 2, .padding = 1}),
@@ -188,6 +218,9 @@ TEST(Pooling, ErrorsNameShapesAndCaller) {
   EXPECT_ERROR(max_pool2d(zeros({1, 1, 2, 2}), 3),
                "max_pool2d: a window of 3 is larger than the padded input [1, 1, 2, 2] (pooling_test.cpp:");
   EXPECT_ERROR(avg_pool2d(zeros({1, 1, 8, 8}), 2, {.padding = 2}), "avg_pool2d: kernel and stride must be");
+  EXPECT_ERROR(adaptive_avg_pool2d(zeros({1, 4, 4}, {i32, {}}), 2), "adaptive_avg_pool2d: needs a floating dtype");
+  EXPECT_ERROR(adaptive_avg_pool2d(zeros({1, 0, 4}), 2),
+               "adaptive_avg_pool2d: there is nothing in an image of [1, 0, 4] (pooling_test.cpp:");
   EXPECT_ERROR(max_pool2d(zeros({1, 1, 8, 8}, {i32, {}}), 2), "max_pool2d: needs a floating dtype, not i32");
 }
 

@@ -1,0 +1,119 @@
+#include "fovea/autograd/reductions.h"
+
+#include <cmath>
+
+#include "fovea/autograd/pointwise.h"
+#include "fovea/tensor/creation.h"
+#include "support/device.h"
+#include "support/expect.h"
+#include "support/layouts.h"
+#include "support/naive.h"
+
+namespace fovea::test {
+namespace {
+
+constexpr double inf = INFINITY;
+
+TEST_P(OnEveryDevice, StandardDeviationFollowsItsDefinition) {
+  for (const Shape& shape : {Shape{5}, Shape{3, 1, 7}, Shape{2, 3, 2}, Shape{1, 2}, Shape{33, 65}}) {
+    const Tensor x = random(shape, options());
+    for (const Axes& axes : {Axes{}, Axes{-1}, Axes{0, -1}}) {
+      for (const double correction : {0.0, 1.0, 0.5}) {
+        const auto deviation = [&](const std::vector<double>& v) {
+          double mean = 0, squares = 0;
+          for (double value : v) mean += value / static_cast<double>(v.size());
+          for (double value : v) squares += (value - mean) * (value - mean);
+          return std::sqrt(squares / std::max(static_cast<double>(v.size()) - correction, 0.0));
+        };
+        EXPECT_CLOSE(stddev(x, axes, correction, true), naive_reduce(x, axes, true, deviation).to(f32).to(device()));
+        EXPECT_CLOSE(stddev(x, axes, correction), naive_reduce(x, axes, false, deviation).to(f32).to(device()));
+      }
+    }
+  }
+  EXPECT_CLOSE(stddev(tensor({300, -300}, options()).to(f16), {}, 0), full({}, 300, options(f16)));
+}
+
+/// The value of `f` at x and the gradient of its sum.
+std::pair<Tensor, Tensor> with_gradient(const std::function<Tensor(const Tensor&)>& f, const Tensor& given) {
+  Tensor x = given.clone().set_requires_grad();
+  const Tensor y = f(x);
+  sum(y).backward();
+  return {y.detach(), x.grad()};
+}
+
+// What PyTorch 2.15 gives.
+TEST_P(OnEveryDevice, VarianceOfTooFewIsInfiniteOrNaN) {
+  const Tensor x = tensor({1, 2, 4, 3, 3, 3}, options()).reshape({2, 3});
+  const auto check = [&](double correction, bool deviation, const std::vector<double>& gradient) {
+    const auto [y, g] =
+        with_gradient([&](const Tensor& x) { return deviation ? stddev(x, 1, correction) : var(x, 1, correction); }, x);
+    EXPECT_CLOSE(y, {inf, NAN}) << correction;
+    EXPECT_CLOSE(g, gradient, 1e-4, 1e-6) << correction << deviation;
+  };
+  check(3, false, {-inf, -inf, inf, NAN, NAN, NAN});
+  check(4, false, {8.0 / 3, 2.0 / 3, -10.0 / 3, 0, 0, 0});
+  check(5, false, {4.0 / 3, 1.0 / 3, -5.0 / 3, 0, 0, 0});
+  check(3, true, {NAN, NAN, NAN, NAN, NAN, NAN});
+  check(4, true, {0, 0, 0, NAN, NAN, NAN});
+  // An element at the mean itself makes no NaN of the value.
+  EXPECT_CLOSE(var(tensor({1, 2, 3}, options()), {}, 3), scalar(inf, options()));
+  for (const Tensor& one : {scalar(3, options()), ones({1}, options())}) {
+    const auto [y, g] = with_gradient([](const Tensor& x) { return var(x); }, one);
+    EXPECT_TRUE(std::isnan(y.item()));
+    EXPECT_TRUE(std::isnan(g.item()));
+  }
+  const auto [y, g] = with_gradient([](const Tensor& x) { return stddev(x, 1, 1, true); }, zeros({2, 0}, options()));
+  EXPECT_CLOSE(y, full({2, 1}, NAN, options()));
+  EXPECT_EQ(g.shape(), (Shape{2, 0}));
+}
+
+TEST_P(OnEveryDevice, StandardDeviationHasTheGradientZeroAtZero) {
+  EXPECT_CLOSE(with_gradient([](const Tensor& x) { return stddev(x); }, full({4}, 2, options())).second,
+               zeros({4}, options()));
+}
+
+// What PyTorch 2.15 gives.
+TEST_P(OnEveryDevice, TheSignOfNaNIsZeroAndSoIsTheGradientOfItsAbsoluteValue) {
+  const Tensor x = tensor({NAN, -2, 0, 3, -inf}, options());
+  EXPECT_CLOSE(sign(x), {0, -1, 0, 1, -1});
+  const auto [y, g] = with_gradient([](const Tensor& x) { return abs(x); }, x);
+  EXPECT_CLOSE(y, {NAN, 2, 0, 3, inf});
+  EXPECT_CLOSE(g, {0, -1, 0, 1, -1});
+  EXPECT_CLOSE(sign(tensor({-3, 0, 5}, options(i32))), tensor({-1, 0, 1}, options(i32)));
+}
+
+TEST_P(OnEveryDevice, AllcloseTakesTolerancesAndBroadcasts) {
+  const auto of = [&](std::initializer_list<double> values) { return tensor(values, options()); };
+  EXPECT_TRUE(allclose(of({1, 2}), of({1, 2})));
+  EXPECT_TRUE(allclose(of({1, 100}), of({1, 100.0009})));
+  EXPECT_FALSE(allclose(of({1, 100}), of({1, 100.002})));
+  EXPECT_TRUE(allclose(of({0}), of({0.5}), 0, 0.5));
+  EXPECT_TRUE(allclose(of({1}), of({2}), 0.5)) << "relative to b";
+  EXPECT_FALSE(allclose(of({2}), of({1}), 0.5));
+  EXPECT_TRUE(allclose(of({inf, -inf}), of({inf, -inf}), 0, 0));
+  EXPECT_FALSE(allclose(of({inf}), of({-inf}), inf, inf));
+  EXPECT_FALSE(allclose(of({1}), of({inf})));
+  EXPECT_FALSE(allclose(of({NAN}), of({NAN})));
+  EXPECT_TRUE(allclose(of({NAN, 1}), of({NAN, 1}), 1e-5, 1e-8, true));
+  EXPECT_FALSE(allclose(of({NAN}), of({1}), 1e-5, 1e-8, true));
+  EXPECT_TRUE(allclose(ones({2, 3}, options()), of({1})));
+  EXPECT_TRUE(allclose(zeros({0}, options()), of({1})));
+  const Tensor large = full({2}, 16777217, options(i32));
+  EXPECT_FALSE(allclose(large, full({2}, 16777216, options(i32)), 0, 0)) << "f32 cannot tell these two";
+  EXPECT_TRUE(allclose(large, full({2}, 16777216, options(i32)), 0, 1));
+  EXPECT_TRUE(allclose(gt(large, 0.0), gt(large, 1.0)));
+  EXPECT_TRUE(allclose(of({1, 2}).to(f16), of({1, 2}).to(f16)));
+  EXPECT_TRUE(allclose(of({1}).set_requires_grad(), of({1})));
+}
+
+TEST(Allclose, NamesWhatDoesNotFit) {
+  const Tensor x = zeros({2});
+  EXPECT_ERROR(allclose(x, zeros({3})), "allclose: shapes do not broadcast: [2] and [3] (reductions_test.cpp:");
+  EXPECT_ERROR(allclose(x, x.to(f64)), "allclose: dtypes differ: f32 and f64; convert one with .to() (reductions_");
+  EXPECT_ERROR(allclose(x, x, -1), "allclose: rtol -1 or atol 1e-08 is negative (reductions_test.cpp:");
+  EXPECT_ERROR(stddev(zeros({2}, {i32})), "stddev: needs a floating dtype, not i32; convert with .to(f32) (reduc");
+  EXPECT_ERROR(stddev(x, 1), "stddev: axis 1 is not among the 1 of the tensor (reductions_test.cpp:");
+}
+
+}  // namespace
+}  // namespace fovea::test
