@@ -1,7 +1,6 @@
 #include "fovea/autograd/shape_ops.h"
 
 #include <algorithm>
-#include <array>
 
 #include "fovea/autograd/graph.h"
 #include "fovea/autograd/pointwise.h"
@@ -10,292 +9,6 @@
 #include "fovea/tensor/raw.h"
 
 namespace fovea {
-namespace {
-
-/// Axis -> where it came from: permute(inverse) undoes permute(axes).
-Shape inverse_permutation(const Shape& axes) {
-  Shape inverse = axes;
-  for (int i = 0; i < axes.rank(); ++i) inverse[static_cast<int>(axes[i])] = i;
-  return inverse;
-}
-
-Tensor record_reshape(const char* name, const Tensor& x, Tensor out, Caller caller) {
-  return record(
-      name, std::move(out), {x}, [shape = x.shape()](const Tensor& g) { return Gradients{g.reshape(shape)}; }, caller);
-}
-
-/// `shape` with its -1 worked out. Throws ShapeError where the elements do not fit.
-Shape complete(const Shape& shape, const Tensor& x, const char* name, Caller caller) {
-  Shape out = shape;
-  int unknown = -1;
-  for (int axis = 0; axis < shape.rank(); ++axis) {
-    if (shape[axis] == -1 && unknown < 0) {
-      unknown = axis;
-      out[axis] = 1;
-    } else if (shape[axis] < 0) {
-      raise<ShapeError>(caller, "{}: {} has more than one unknown or a negative size", name, shape);
-    }
-  }
-  raw::check_shape(out, name, caller);
-  const int64_t known = out.numel();
-  if (unknown >= 0 && known != 0 && x.numel() % known == 0) out[unknown] = x.numel() / known;
-  if (out.numel() != x.numel() || (unknown >= 0 && known == 0)) {
-    raise<ShapeError>(caller, "{}: {} elements of {} do not fill {}", name, x.numel(), x.shape(), shape);
-  }
-  return out;
-}
-
-}  // namespace
-
-Tensor Tensor::reshape(const Shape& shape, Caller caller) const {
-  const Shape full = complete(shape, *this, "reshape", caller);
-  Tensor out = raw::try_reshape(*this, full);
-  if (!out.defined()) out = raw::try_reshape(raw::contiguous(*this), full);
-  return record_reshape("reshape", *this, std::move(out), caller);
-}
-
-Tensor Tensor::view(const Shape& shape, Caller caller) const {
-  const Shape full = complete(shape, *this, "view", caller);
-  Tensor out = raw::try_reshape(*this, full);
-  if (!out.defined()) {
-    raise<ShapeError>(caller, "view: {} with strides {} cannot be seen as {} without a copy; use reshape",
-                      this->shape(), strides(), full);
-  }
-  return record_reshape("view", *this, std::move(out), caller);
-}
-
-Tensor Tensor::permute(const Shape& axes, Caller caller) const {
-  if (axes.rank() != rank()) raise<ShapeError>(caller, "permute: axes {} for a tensor of shape {}", axes, shape());
-  Shape order = axes, sizes = axes;
-  Strides steps = axes;
-  std::array<bool, max_rank> seen{};
-  for (int i = 0; i < rank(); ++i) {
-    const int axis = normalize_axis(axes[i], rank(), "permute", caller);
-    if (seen[static_cast<size_t>(axis)]) raise<ValueError>(caller, "permute: axis {} stands twice in {}", axis, axes);
-    seen[static_cast<size_t>(axis)] = true;
-    order[i] = axis;
-    sizes[i] = shape()[axis];
-    steps[i] = strides()[axis];
-  }
-  return record(
-      "permute", raw::window(*this, sizes, steps, view().offset), {*this},
-      [inverse = inverse_permutation(order)](const Tensor& g) { return Gradients{g.permute(inverse)}; }, caller);
-}
-
-Tensor Tensor::transpose(int axis0, int axis1, Caller caller) const {
-  const int a = normalize_axis(axis0, rank(), "transpose", caller);
-  const int b = normalize_axis(axis1, rank(), "transpose", caller);
-  Shape sizes = shape();
-  Strides steps = strides();
-  if (rank() > 0) {
-    std::swap(sizes[a], sizes[b]);
-    std::swap(steps[a], steps[b]);
-  }
-  return record(
-      "transpose", raw::window(*this, sizes, steps, view().offset), {*this},
-      [a, b](const Tensor& g) { return Gradients{g.transpose(a, b)}; }, caller);
-}
-
-Tensor Tensor::slice(int axis, int64_t start, int64_t end, int64_t step, Caller caller) const {
-  const int a = normalize_axis(axis, rank(), "slice", caller);
-  if (rank() == 0) raise<IndexError>(caller, "slice: a scalar has no axis {}", axis);
-  if (step < 1) raise<ValueError>(caller, "slice: step {} is not positive", step);
-  const int64_t size = shape()[a];
-  const auto bound = [size](int64_t i) { return std::clamp<int64_t>(i < 0 ? i + size : i, 0, size); };
-  const int64_t first = bound(start);
-  const int64_t last = std::max(first, bound(end));
-  Shape sizes = shape();
-  Strides steps = strides();
-  sizes[a] = last > first ? (last - first - 1) / step + 1 : 0;
-  if (sizes[a] > 1) steps[a] *= step;  // or it may be any number
-  const int64_t offset = view().offset + (sizes[a] > 0 ? first * strides()[a] : 0);
-  return record(
-      "slice", raw::window(*this, sizes, steps, offset), {*this},
-      [shape = shape(), a, first, step](const Tensor& g) { return Gradients{slice_scatter(g, shape, a, first, step)}; },
-      caller);
-}
-
-Tensor slice_scatter(const Tensor& x, const Shape& shape, int axis, int64_t start, int64_t step, Caller caller) {
-  axis = normalize_axis(axis, shape.rank(), "slice_scatter", caller);
-  const int64_t count = x.rank() == shape.rank() && axis < x.rank() ? x.shape()[axis] : 0;
-  Shape covered = shape;
-  if (covered.rank() > 0) covered[axis] = count;
-  if (x.shape() != covered || start < 0 || step < 1 ||
-      (count > 0 && (start >= shape[axis] || (count - 1) > (shape[axis] - 1 - start) / step))) {
-    raise<ShapeError>(caller, "slice_scatter: {} does not fit axis {} of {} from {} on in steps of {}", x.shape(), axis,
-                      shape, start, step);
-  }
-  Tensor out = zeros(shape, x.options());
-  Strides steps = out.strides();
-  const int64_t offset = count > 0 ? start * steps[axis] : 0;
-  if (count > 1) steps[axis] *= step;
-  raw::copy(x, raw::window(out, x.shape(), steps, offset));
-  const int64_t end = count > 0 ? start + (count - 1) * step + 1 : start;
-  return record(
-      "slice_scatter", std::move(out), {x},
-      [axis, start, end, step](const Tensor& g) { return Gradients{g.slice(axis, start, end, step)}; }, caller);
-}
-
-Tensor Tensor::select(int axis, int64_t index, Caller caller) const {
-  const int a = normalize_axis(axis, rank(), "select", caller);
-  if (rank() == 0) raise<IndexError>(caller, "select: a scalar has no axis {}", axis);
-  const int64_t size = shape()[a];
-  if (index < -size || index >= size) {
-    raise<IndexError>(caller, "select: index {} is outside axis {} of {}", index, axis, shape());
-  }
-  const int64_t i = index < 0 ? index + size : index;
-  return slice(a, i, i + 1, 1, caller).squeeze(a, caller);
-}
-
-Tensor Tensor::expand(const Shape& shape, Caller caller) const {
-  Shape full = shape;
-  const int offset = shape.rank() - rank();
-  bool fits = offset >= 0;
-  for (int axis = 0; fits && axis < shape.rank(); ++axis) {
-    const int64_t own = axis >= offset ? this->shape()[axis - offset] : 1;
-    if (shape[axis] == -1 && axis >= offset) full[axis] = own;
-    fits = full[axis] >= 0 && (own == full[axis] || own == 1);
-  }
-  if (!fits) raise<ShapeError>(caller, "expand: {} cannot be repeated to {}", this->shape(), shape);
-  raw::check_shape(full, "expand", caller);
-  return record(
-      "expand", raw::expand(*this, full), {*this},
-      [own = this->shape()](const Tensor& g) { return Gradients{sum_to(g, own)}; }, caller);
-}
-
-Tensor Tensor::squeeze(Caller caller) const {
-  Shape sizes;
-  for (int64_t size : shape()) {
-    if (size != 1) sizes.push_back(size);
-  }
-  return record_reshape("squeeze", *this, raw::try_reshape(*this, sizes), caller);
-}
-
-Tensor Tensor::squeeze(int axis, Caller caller) const {
-  const int a = normalize_axis(axis, rank(), "squeeze", caller);
-  if (rank() == 0 || shape()[a] != 1) return *this;
-  Shape sizes = shape();
-  Strides steps = strides();
-  sizes.erase(a);
-  steps.erase(a);
-  return record_reshape("squeeze", *this, raw::window(*this, sizes, steps, view().offset), caller);
-}
-
-Tensor Tensor::unsqueeze(int axis, Caller caller) const {
-  if (rank() == max_rank) raise<ShapeError>(caller, "unsqueeze: {} has {} axes already", shape(), max_rank);
-  const int a = normalize_axis(axis, rank() + 1, "unsqueeze", caller);
-  Shape sizes = shape();
-  Strides steps = strides();
-  steps.insert(a, a < rank() ? sizes[a] * steps[a] : 1);
-  sizes.insert(a, 1);
-  return record_reshape("unsqueeze", *this, raw::window(*this, sizes, steps, view().offset), caller);
-}
-
-Tensor Tensor::flatten(int first, int last, Caller caller) const {
-  if (rank() == 0) return reshape({1}, caller);
-  const int a = normalize_axis(first, rank(), "flatten", caller);
-  const int b = normalize_axis(last, rank(), "flatten", caller);
-  if (a > b) raise<ValueError>(caller, "flatten: axis {} comes after axis {}", first, last);
-  Shape sizes;
-  for (int axis = 0; axis < rank(); ++axis) {
-    if (axis > a && axis <= b) {
-      sizes[sizes.rank() - 1] *= shape()[axis];
-    } else {
-      sizes.push_back(shape()[axis]);
-    }
-  }
-  return reshape(sizes, caller);
-}
-
-std::vector<Tensor> Tensor::split(int64_t size, int axis, Caller caller) const {
-  if (size < 1) raise<ValueError>(caller, "split: size {} is not positive", size);
-  const int64_t whole = this->size(axis, caller);
-  std::vector<Tensor> pieces;
-  for (int64_t start = 0; start < whole || pieces.empty(); start += size) {
-    pieces.push_back(slice(axis, start, std::min(start + size, whole), 1, caller));
-  }
-  return pieces;
-}
-
-Tensor Tensor::flip(Axes axes, Caller caller) const {
-  Strides steps = strides();
-  int64_t offset = view().offset;
-  std::array<bool, max_rank> seen{};
-  for (int64_t given : axes.list) {
-    const int axis = normalize_axis(given, rank(), "flip", caller);
-    if (std::exchange(seen[static_cast<size_t>(axis)], true)) {
-      raise<ValueError>(caller, "flip: axis {} is named twice", given);
-    }
-    if (rank() == 0 || shape()[axis] < 2) continue;
-    offset += (shape()[axis] - 1) * steps[axis];
-    steps[axis] = -steps[axis];
-  }
-  return record(
-      "flip", raw::window(*this, shape(), steps, offset), {*this},
-      [axes](const Tensor& g) { return Gradients{g.flip(axes)}; }, caller);
-}
-
-Tensor Tensor::contiguous(Caller caller) const { return is_contiguous() ? *this : clone(caller); }
-
-Tensor Tensor::clone(Caller caller) const {
-  Tensor out = raw::empty(shape(), options());
-  raw::copy(*this, out);
-  return record(
-      "clone", std::move(out), {*this}, [](const Tensor& g) { return Gradients{g}; }, caller);
-}
-
-Tensor Tensor::to(DType dtype, Caller caller) const {
-  if (dtype == this->dtype()) return *this;
-  Tensor out = raw::convert(*this, dtype);
-  if (!is_floating(dtype)) return out;
-  return record(
-      "to", std::move(out), {*this}, [own = this->dtype()](const Tensor& g) { return Gradients{g.to(own)}; }, caller);
-}
-
-Tensor Tensor::to(Device device, Caller caller) const {
-  if (device == this->device()) return *this;
-  fovea::backend(device, caller);  // a device that is absent is the caller's error
-  return record(
-      "to", raw::to_device(*this, device), {*this},
-      [own = this->device()](const Tensor& g) { return Gradients{g.to(own)}; }, caller);
-}
-
-Tensor& Tensor::fill_(double value, Caller caller) {
-  autograd::check_in_place(*this, "fill_", caller);
-  static const Program fill = [] {
-    Program p;
-    p.name = "fill";
-    p.code = {{Op::scalar}};
-    p.outputs = {{0}};
-    p.scalars = 1;
-    return p;
-  }();
-  ++buffer()->version;
-  raw::map(fill, raw::compute_dtype(dtype()), shape(), {}, {this}, {{value}});
-  return *this;
-}
-
-Tensor& Tensor::copy_(const Tensor& source, Caller caller) {
-  autograd::check_in_place(*this, "copy_", caller);
-  if (broadcast_shapes(shape(), source.shape(), "copy_", caller) != shape()) {
-    raise<ShapeError>(caller, "copy_: {} does not fit into {}", source.shape(), shape());
-  }
-  ++buffer()->version;
-  raw::copy(source.device() == device() ? raw::unaliased(source, *this) : raw::to_device(source, device()), *this);
-  return *this;
-}
-
-Tensor& Tensor::add_(const Tensor& other, double scale, Caller caller) {
-  static const Elementwise f{"add_", [](Expr a, Expr b, Scalar scale) { return a + scale * b; }};
-  f.into({this}, {{*this, caller}, {other, caller}, {scale, caller}});
-  return *this;
-}
-
-Tensor& Tensor::mul_(double factor, Caller caller) {
-  static const Elementwise f{"mul_", [](Expr a, Scalar factor) { return a * factor; }};
-  f.into({this}, {{*this, caller}, {factor, caller}});
-  return *this;
-}
 
 Tensor sum_to(const Tensor& x, const Shape& shape, Caller caller) {
   if (x.shape() == shape) return x;
@@ -397,6 +110,45 @@ Tensor repeat(const Tensor& x, const Shape& repeats, Caller caller) {
   return y;
 }
 
+namespace {
+
+/// x with the last `shift` elements of an axis in front, which is from 0 to the axis' size.
+Tensor rolled(const Tensor& x, int64_t shift, int axis, Caller caller) {
+  const int64_t size = x.shape()[axis];
+  Tensor out = raw::empty(x.shape(), x.options());
+  const auto move = [&](int64_t from, int64_t to, int64_t count) {
+    Shape sizes = x.shape();
+    sizes[axis] = count;
+    raw::copy(raw::window(x, sizes, x.strides(), x.view().offset + from * x.strides()[axis]),
+              raw::window(out, sizes, out.strides(), to * out.strides()[axis]));
+  };
+  if (shift > 0) move(size - shift, 0, shift);
+  if (shift < size) move(0, shift, size - shift);
+  return record(
+      "roll", std::move(out), {x},
+      [back = size - shift, axis](const Tensor& g) { return Gradients{rolled(g, back, axis, {})}; }, caller);
+}
+
+}  // namespace
+
+Tensor roll(const Tensor& x, const Shape& shifts, const Axes& axes, Caller caller) {
+  if (axes.all()) {
+    if (shifts.rank() != 1) raise<ValueError>(caller, "roll: {} shifts and no axes", shifts.rank());
+    return roll(x.reshape({-1}, caller), shifts, 0, caller).reshape(x.shape(), caller);
+  }
+  if (shifts.rank() != axes.list.rank()) {
+    raise<ValueError>(caller, "roll: {} shifts for {} axes", shifts.rank(), axes.list.rank());
+  }
+  if (x.rank() == 0) raise<IndexError>(caller, "roll: a scalar has no axis {}", axes.list[0]);
+  Tensor out = x;
+  for (int i = 0; i < shifts.rank(); ++i) {
+    const int axis = normalize_axis(axes.list[i], x.rank(), "roll", caller);
+    const int64_t size = std::max<int64_t>(x.shape()[axis], 1), shift = shifts[i] % size;
+    out = rolled(out, shift < 0 ? shift + size : shift, axis, caller);
+  }
+  return out;
+}
+
 Tensor pad(const Tensor& x, std::initializer_list<int64_t> sizes, double value, Caller caller) {
   return pad(x, std::vector<int64_t>(sizes), value, caller);
 }
@@ -459,6 +211,40 @@ Tensor tril(const Tensor& x, int64_t diagonal, Caller caller) {
 Tensor triu(const Tensor& x, int64_t diagonal, Caller caller) {
   if (x.dtype() == boolean) return logical_and(x, band(x, diagonal, false, "triu", caller));
   return where(band(x, diagonal, false, "triu", caller), x, 0.0);
+}
+
+Tensor slice_scatter(const Tensor& x, const Shape& shape, int axis, int64_t start, int64_t step, Caller caller) {
+  axis = normalize_axis(axis, shape.rank(), "slice_scatter", caller);
+  const int64_t count = x.rank() == shape.rank() && axis < x.rank() ? x.shape()[axis] : 0;
+  Shape covered = shape;
+  if (covered.rank() > 0) covered[axis] = count;
+  if (x.shape() != covered || start < 0 || step < 1 ||
+      (count > 0 && (start >= shape[axis] || (count - 1) > (shape[axis] - 1 - start) / step))) {
+    raise<ShapeError>(caller, "slice_scatter: {} does not fit axis {} of {} from {} on in steps of {}", x.shape(), axis,
+                      shape, start, step);
+  }
+  Tensor out = zeros(shape, x.options());
+  Strides steps = out.strides();
+  const int64_t offset = count > 0 ? start * steps[axis] : 0;
+  if (count > 1) steps[axis] *= step;
+  raw::copy(x, raw::window(out, x.shape(), steps, offset));
+  const int64_t end = count > 0 ? start + (count - 1) * step + 1 : start;
+  return record(
+      "slice_scatter", std::move(out), {x},
+      [axis, start, end, step](const Tensor& g) { return Gradients{g.slice(axis, start, end, step)}; }, caller);
+}
+
+Tensor diagonal_scatter(const Tensor& x, const Shape& shape, int64_t offset, int axis0, int axis1, Caller caller) {
+  Tensor out = zeros(shape, x.options());
+  const Tensor written = out.diagonal(offset, axis0, axis1, caller);
+  if (x.shape() != written.shape()) {
+    raise<ShapeError>(caller, "diagonal_scatter: {} does not fit diagonal {} of axes {} and {} of {}", x.shape(),
+                      offset, axis0, axis1, shape);
+  }
+  raw::copy(x, written);
+  return record(
+      "diagonal_scatter", std::move(out), {x},
+      [offset, axis0, axis1](const Tensor& g) { return Gradients{g.diagonal(offset, axis0, axis1)}; }, caller);
 }
 
 }  // namespace fovea

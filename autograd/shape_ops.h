@@ -16,6 +16,9 @@ Tensor concat(const std::vector<Tensor>& tensors, int axis = 0, Caller caller = 
 Tensor stack(const std::vector<Tensor>& tensors, int axis = 0, Caller caller = {});
 /// Copies of x side by side, `repeats` of them along each axis (new axes in front).
 Tensor repeat(const Tensor& x, const Shape& repeats, Caller caller = {});
+/// Elements moved by `shifts` along `axes`, one for each; what leaves an axis at its end comes in at its start. Without
+/// axes x is moved as the vector of its elements.
+Tensor roll(const Tensor& x, const Shape& shifts, const Axes& axes = {}, Caller caller = {});
 /// x framed by `value`: `sizes` holds pairs (before, after) from the last axis on, PyTorch's order; a negative one
 /// crops.
 Tensor pad(const Tensor& x, std::initializer_list<int64_t> sizes, double value = 0, Caller caller = {});
@@ -26,5 +29,7 @@ Tensor triu(const Tensor& x, int64_t diagonal = 0, Caller caller = {});
 
 /// Zeros of `shape` with x written into the window start, start + step, ... of one axis: the adjoint of slice.
 Tensor slice_scatter(const Tensor& x, const Shape& shape, int axis, int64_t start, int64_t step, Caller caller = {});
+/// Zeros of `shape` with x written into a diagonal: the adjoint of Tensor::diagonal.
+Tensor diagonal_scatter(const Tensor& x, const Shape& shape, int64_t offset, int axis0, int axis1, Caller caller = {});
 
 }  // namespace fovea

@@ -118,7 +118,14 @@ class Tensor {
   Tensor flatten(int first = 0, int last = -1, Caller caller = {}) const;
   /// Pieces of `size` along an axis, the last one smaller where it does not divide.
   std::vector<Tensor> split(int64_t size, int axis = 0, Caller caller = {}) const;
+  /// At most n pieces along an axis, all of one size but the last, which may be smaller.
+  std::vector<Tensor> chunk(int64_t n, int axis = 0, Caller caller = {}) const;
+  /// Every element of an axis, which goes.
+  std::vector<Tensor> unbind(int axis = 0, Caller caller = {}) const;
   Tensor flip(Axes axes, Caller caller = {}) const;
+  /// The elements [.., i, .., i + offset, ..] of two axes (from [-offset, 0] on where it is negative) as the last axis,
+  /// in place of those two.
+  Tensor diagonal(int64_t offset = 0, int axis0 = 0, int axis1 = 1, Caller caller = {}) const;
 
   /// Itself where row-major without gaps, else a copy that is.
   Tensor contiguous(Caller caller = {}) const;

@@ -7,6 +7,7 @@
 #include "fovea/autograd/capture.h"
 #include "fovea/autograd/convolution.h"
 #include "fovea/autograd/ctc.h"
+#include "fovea/autograd/einsum.h"
 #include "fovea/autograd/elementwise.h"
 #include "fovea/autograd/gradcheck.h"
 #include "fovea/autograd/graph.h"

@@ -3,6 +3,7 @@
 #include <set>
 
 #include "autograd/operations.h"
+#include "fovea/autograd/einsum.h"
 #include "fovea/autograd/indexing.h"
 #include "fovea/autograd/losses.h"
 #include "fovea/autograd/matmul.h"
@@ -133,6 +134,21 @@ Table basic_operations() {
       {"slice_scatter", list({one({any_number({2, 2})},
                                   [](auto& x) { return square(slice_scatter(x[0], {2, 5}, 1, 1, 3)); })})},
 
+      {"roll", list({one({any_number({2, 5})}, [](auto& x) { return square(roll(x[0], {2, -1}, {1, 0})); }),
+                     one({any_number({2, 3})}, [](auto& x) { return square(roll(x[0], {-4})); }),
+                     one({any_number({2, 0})}, [](auto& x) { return square(roll(x[0], {1}, 1)); })})},
+      {"diagonal_scatter", list({one({any_number({2, 3})},
+                                     [](auto& x) { return square(diagonal_scatter(x[0], {4, 2, 3}, -1, 0, 2)); })})},
+
+      // einsum.h
+      {"einsum", list({one({any_number({2, 3, 4}), any_number({2, 5, 4})}, [](auto& x) { return einsum("bqd,bkd->bqk", x); }),
+                       one({any_number({3, 2, 3})}, [](auto& x) { return square(einsum("iji->ji", x)); }),
+                       one({any_number({2, 3}), any_number({3, 1}), any_number({2})},
+                           [](auto& x) { return einsum("ij,jk,i", x); }),
+                       one({any_number({2, 1, 3}), any_number({4, 3})}, [](auto& x) { return einsum("a...,...->...", x); }),
+                       one({any_number({2, 3}), any_number({2, 3})}, [](auto& x) { return einsum("bi,bi->b", x); }),
+                       one({any_number({2, 0}), any_number({0, 3})}, [](auto& x) { return einsum("ij,jk", x); })})},
+
       // members of Tensor
       {"reshape", list({one({any_number({2, 3, 2})}, [](auto& x) { return square(x[0].reshape({4, -1})); }),
                         one({any_number({2, 3})}, [](auto& x) { return square(x[0].mT().reshape({6})); })})},
@@ -152,6 +168,13 @@ Table basic_operations() {
       {"unsqueeze", list({one({any_number({2, 3})}, [](auto& x) { return square(x[0].unsqueeze(1)); })})},
       {"flatten", list({one({any_number({2, 3, 2})}, [](auto& x) { return square(x[0].flatten(1)); })})},
       {"split", list({{{any_number({5, 2})}, [](auto& x) { return square(x[0]).split(2); }}})},
+      {"chunk", list({{{any_number({5, 2})}, [](auto& x) { return square(x[0]).chunk(3); }},
+                      one({any_number({2, 5})}, [](auto& x) { return square(x[0]).chunk(2, 1)[1]; })})},
+      {"unbind", list({{{any_number({3, 2})}, [](auto& x) { return square(x[0]).unbind(-1); }},
+                       one({any_number({3, 2})}, [](auto& x) { return square(x[0]).unbind()[1]; })})},
+      {"diagonal", list({one({any_number({3, 4})}, [](auto& x) { return square(x[0].diagonal(1)); }),
+                         one({any_number({3, 2, 4})}, [](auto& x) { return square(x[0].diagonal(-1, 2, 0)); }),
+                         one({any_number({2, 2})}, [](auto& x) { return square(x[0].diagonal(2)); })})},
       {"flip", list({one({any_number({2, 3})}, [](auto& x) { return square(x[0].flip({0, -1})); })})},
       {"contiguous", list({one({any_number({2, 3})}, [](auto& x) { return square(x[0].mT().contiguous()); })})},
       {"clone", list({one({any_number({2, 3})}, [](auto& x) { return square(x[0].clone()); })})},
@@ -231,7 +254,11 @@ Table basic_operations() {
       {"index_select", list({one({any_number({3, 2}), integers({2, 0, 2, 2}, {4})},
                                  [](auto& x) { return square(index_select(x[0], 0, x[1])); }),
                              one({any_number({2, 3}), integers({1, 1}, {2})},
-                                 [](auto& x) { return square(index_select(x[0], -1, x[1])); })})},
+                                 [](auto& x) { return square(index_select(x[0], -1, x[1])); }),
+                             one({any_number({2, 3, 2}), integers({2, 0, 2}, {3})},
+                                 [](auto& x) { return square(index_select(x[0], 1, x[1])); }),
+                             one({any_number({2, 16, 2}), integers({9}, {1})},
+                                 [](auto& x) { return square(index_select(x[0], 1, x[1])); })})},
       {"gather", list({one({any_number({2, 3}), integers({2, 0, 0, 1}, {2, 2})},
                            [](auto& x) { return square(gather(x[0], 1, x[1])); }),
                        one({any_number({3, 2}), integers({2}, {1, 1})},

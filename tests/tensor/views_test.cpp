@@ -3,6 +3,8 @@
 #include <random>
 
 #include "fovea/autograd/graph.h"
+#include "fovea/autograd/pointwise.h"
+#include "fovea/autograd/reductions.h"
 #include "fovea/tensor/creation.h"
 #include "support/device.h"
 #include "support/expect.h"
@@ -261,6 +263,54 @@ TEST_P(OnEveryDevice, ComposesRandomViews) {
   }
 }
 
+TEST(Views, DiagonalHoldsWhatItsAxesShare) {
+  const Tensor x = arange(0, 24).reshape({2, 3, 4});
+  EXPECT_CLOSE(x.diagonal(), tensor({0, 16, 1, 17, 2, 18, 3, 19}).reshape({4, 2}));
+  EXPECT_CLOSE(x.diagonal(1, 1, 2), tensor({1, 6, 11, 13, 18, 23}).reshape({2, 3}));
+  EXPECT_CLOSE(x.diagonal(-1, -2, -1), tensor({4, 9, 16, 21}).reshape({2, 2}));
+  EXPECT_CLOSE(x.diagonal(1, 2, 1), x.diagonal(-1, 1, 2));
+  EXPECT_CLOSE(x.flip({1, 2}).diagonal(0, 1, 2).flip(1).select(0, 0), {1, 6, 11});
+  for (const int64_t far : {int64_t{4}, int64_t{-3}, INT64_MAX, INT64_MIN}) {
+    EXPECT_EQ(x.diagonal(far, 1, 2).shape(), (Shape{2, 0})) << far;
+  }
+  EXPECT_EQ(zeros({0, 3}).diagonal().shape(), Shape{0});
+  EXPECT_EQ(zeros({1, 5}).diagonal(4).shape(), Shape{1});
+  Tensor y = zeros({2, 3});
+  y.diagonal(1).fill_(7);
+  EXPECT_CLOSE(y, {0, 7, 0, 0, 0, 7});
+}
+
+TEST(Views, ChunkAndUnbindAreViewsOfTheirParts) {
+  Tensor x = arange(0, 10).reshape({5, 2});
+  const auto sizes = [](const std::vector<Tensor>& pieces) {
+    std::vector<int64_t> all;
+    for (const Tensor& piece : pieces) all.push_back(piece.size(0));
+    return all;
+  };
+  EXPECT_EQ(sizes(x.chunk(2)), (std::vector<int64_t>{3, 2}));
+  EXPECT_EQ(sizes(x.chunk(4)), (std::vector<int64_t>{2, 2, 1}));
+  EXPECT_EQ(sizes(x.chunk(9)), (std::vector<int64_t>{1, 1, 1, 1, 1}));
+  EXPECT_EQ(sizes(zeros({0, 2}).chunk(3)), (std::vector<int64_t>{0}));
+  EXPECT_CLOSE(x.chunk(2, -1)[1], x.slice(1, 1));
+  const std::vector<Tensor> columns = x.unbind(-1);
+  ASSERT_EQ(columns.size(), 2u);
+  EXPECT_CLOSE(columns[1], {1, 3, 5, 7, 9});
+  x.unbind()[2].fill_(-1);
+  EXPECT_CLOSE(x.slice(0, 2, 3), tensor({-1, -1}).reshape({1, 2}));
+  EXPECT_TRUE(zeros({0, 2}).unbind().empty());
+  EXPECT_EQ(zeros({3, 0}).unbind()[2].shape(), Shape{0});
+}
+
+TEST(Views, PiecesThatNothingUsesHaveTheGradientZero) {
+  Tensor x = ones({5, 2}).set_requires_grad();
+  sum(x.split(2)[1] * 3.0).backward();
+  EXPECT_CLOSE(x.grad(), {0, 0, 0, 0, 3, 3, 3, 3, 0, 0});
+  x.zero_grad();
+  const std::vector<Tensor> rows = x.unbind();
+  sum(rows[4] * rows[0] * 2.0).backward();
+  EXPECT_CLOSE(x.grad(), {2, 2, 0, 0, 0, 0, 0, 0, 2, 2});
+}
+
 TEST(Views, WriteThroughToTheBase) {
   Tensor x = zeros({3, 4});
   x.select(0, 1).fill_(5);
@@ -294,6 +344,12 @@ TEST(Views, NameTheCallerInErrors) {
   EXPECT_ERROR(x.unsqueeze(5), "unsqueeze: axis 5 is not among the 4 of the tensor (views_test.cpp:");
   EXPECT_ERROR(x.flatten(2, 1), "flatten: axis 2 comes after axis 1 (views_test.cpp:");
   EXPECT_ERROR(x.split(0), "split: size 0 is not positive (views_test.cpp:");
+  EXPECT_ERROR(x.chunk(0), "chunk: 0 pieces; there must be at least 1 (views_test.cpp:");
+  EXPECT_ERROR(x.unbind(3), "unbind: axis 3 is not among the 3 of the tensor (views_test.cpp:");
+  EXPECT_ERROR(scalar(1).unbind(), "unbind: a scalar has no axis 0 (views_test.cpp:");
+  EXPECT_ERROR(zeros({3}).diagonal(), "diagonal: needs a matrix, not [3] (views_test.cpp:");
+  EXPECT_ERROR(x.diagonal(0, 1, -2), "diagonal: axes 1 and -2 are the same (views_test.cpp:");
+  EXPECT_ERROR(x.diagonal(0, 0, 3), "diagonal: axis 3 is not among the 3 of the tensor (views_test.cpp:");
   EXPECT_ERROR(x.flip(7), "flip: axis 7 is not among the 3 of the tensor (views_test.cpp:");
   EXPECT_ERROR(x.flip({1, -2}), "flip: axis -2 is named twice (views_test.cpp:");
   EXPECT_ERROR(x.size(3), "size: axis 3 is not among the 3 of the tensor (views_test.cpp:");
