@@ -1,5 +1,7 @@
 #include "fovea/autograd/indexing.h"
 
+#include <cstdint>
+
 #include "fovea/autograd/graph.h"
 #include "fovea/autograd/pointwise.h"
 #include "fovea/autograd/shape_ops.h"
@@ -78,6 +80,14 @@ Tensor index_select(const Tensor& x, int axis, const Tensor& index, Caller calle
     raise<ShapeError>(caller, "index_select: index {} into {}; the index must have one axis", index.shape(), x.shape());
   }
   if (a == 0) return gather_rows(x, index, -1, "index_select", caller);
+  // Rows are whole only where the axis comes first, which takes a copy of x: too much for few of them, or for single
+  // elements, which are gathered one by one.
+  if (a == x.rank() - 1 || index.numel() * 16 <= x.shape()[a]) {
+    Shape along, wide = x.shape();
+    for (int i = 0; i < x.rank(); ++i) along.push_back(i == a ? index.numel() : 1);
+    wide[a] = index.numel();
+    return gather(x, a, index.reshape(along).expand(wide), caller);
+  }
   return gather_rows(x.transpose(0, a, caller), index, -1, "index_select", caller).transpose(0, a, caller);
 }
 
@@ -147,6 +157,44 @@ Tensor scatter_add(const Tensor& x, int axis, const Tensor& index, const Tensor&
         return gradients;
       },
       caller);
+}
+
+namespace {
+
+/// The flat positions at which x, in row-major order, is not 0.
+std::vector<int32_t> flat_positions(const Tensor& x, const char* name, Caller caller) {
+  refuse_while_recording(name, caller);
+  if (x.numel() > INT32_MAX) raise<ShapeError>(caller, "{}: {} has more than 2^31 elements", name, x.shape());
+  const NoGrad off;
+  std::vector<int32_t> found;
+  int32_t position = 0;
+  for (const uint8_t holds : (x.dtype() == boolean ? x : ne(x, 0.0)).to_vector<uint8_t>(caller)) {
+    if (holds) found.push_back(position);
+    ++position;
+  }
+  return found;
+}
+
+}  // namespace
+
+Tensor nonzero(const Tensor& x, Caller caller) {
+  const std::vector<int32_t> found = flat_positions(x, "nonzero", caller);
+  std::vector<int32_t> positions;
+  positions.reserve(found.size() * static_cast<size_t>(x.rank()));
+  const Strides steps = contiguous_strides(x.shape());
+  for (const int32_t flat : found) {
+    for (int axis = 0; axis < x.rank(); ++axis) {
+      positions.push_back(static_cast<int32_t>(flat / steps[axis] % x.shape()[axis]));
+    }
+  }
+  return from_vector(positions, {static_cast<int64_t>(found.size()), x.rank()}, x.device());
+}
+
+Tensor masked_select(const Tensor& x, const Tensor& mask, Caller caller) {
+  if (mask.dtype() != boolean) raise<DTypeError>(caller, "masked_select: the mask must be bool, not {}", mask.dtype());
+  const Shape shape = broadcast_shapes(x.shape(), mask.shape(), "masked_select", caller);
+  const std::vector<int32_t> found = flat_positions(mask.expand(shape), "masked_select", caller);
+  return index_select(x.expand(shape, caller).reshape({-1}), 0, from_vector(found, x.device()), caller);
 }
 
 namespace {

@@ -12,6 +12,11 @@ Tensor gather(const Tensor& x, int axis, const Tensor& index, Caller caller = {}
 /// x with `source` added at `index`: the adjoint of gather.
 Tensor scatter_add(const Tensor& x, int axis, const Tensor& index, const Tensor& source, Caller caller = {});
 
+/// Where x is not 0: i32 [count, rank], the positions in row-major order. Read by the host.
+Tensor nonzero(const Tensor& x, Caller caller = {});
+/// The elements of x where `mask` (bool) holds, both broadcast, in row-major order: [count]. The mask is read by the host.
+Tensor masked_select(const Tensor& x, const Tensor& mask, Caller caller = {});
+
 struct EmbeddingOptions {
   int64_t padding_index = -1;  // this row gets no gradient, and embedding_bag leaves it out; -1: none
   bool sparse = false;         // the gradient arrives as weight.sparse_grad(), by rows; weight must be a leaf

@@ -9,6 +9,7 @@
 #include "fovea/autograd/ctc.h"
 #include "fovea/autograd/einsum.h"
 #include "fovea/autograd/elementwise.h"
+#include "fovea/autograd/functional.h"
 #include "fovea/autograd/gradcheck.h"
 #include "fovea/autograd/graph.h"
 #include "fovea/autograd/indexing.h"

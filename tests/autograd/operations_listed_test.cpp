@@ -5,6 +5,7 @@
 #include <set>
 
 #include "autograd/operations.h"
+#include "fovea/autograd/indexing.h"
 #include "fovea/autograd/pointwise.h"
 #include "fovea/autograd/reductions.h"
 #include "support/expect.h"
@@ -15,12 +16,13 @@ namespace {
 // What gives no gradient, whatever it is given.
 const std::set<std::string> without_derivative{"operator<", "operator<=", "operator>", "operator>=", "eq", "ne", "lt",
                                                "le", "gt", "ge", "logical_and", "logical_or", "logical_not", "isnan",
-                                               "any", "all", "argmax", "argmin", "one_hot",
+                                               "any", "all", "argmax", "argmin", "one_hot", "nonzero",
                                                // Made of no tensor.
                                                "sinusoidal_positions", "alibi_bias"};
 // Functions of tensors that are no operations.
 const std::set<std::string> no_operations{"record",     "gradcheck",     "gradgradcheck",  "grad",
-                                          "checkpoint", "differentiate", "clip_grad_norm", "grad_norm"};
+                                          "checkpoint", "differentiate", "clip_grad_norm", "grad_norm",
+                                          "vjp",        "jvp",           "jacobian",       "hessian"};
 // Headers of helpers outside the graph.
 const std::set<std::string> internal_headers{"windows.h", "sparse_rows.h", "int8.h"};
 
@@ -35,6 +37,7 @@ TEST(Operations, WithoutDerivativeRecordNothing) {
   }
   EXPECT_FALSE(argmax(x).requires_grad());
   EXPECT_FALSE(argmin(x).requires_grad());
+  EXPECT_FALSE(nonzero(x).requires_grad());
   EXPECT_FALSE(sort(x).indices.requires_grad());
 }
 

@@ -1,0 +1,90 @@
+#include "fovea/autograd/indexing.h"
+
+#include <cmath>
+
+#include "fovea/autograd/capture.h"
+#include "fovea/autograd/pointwise.h"
+#include "fovea/autograd/reductions.h"
+#include "fovea/tensor/creation.h"
+#include "support/device.h"
+#include "support/expect.h"
+#include "support/layouts.h"
+#include "support/naive.h"
+
+namespace fovea::test {
+namespace {
+
+TEST_P(OnEveryDevice, NonzeroGivesPositionsInOrder) {
+  const Tensor x = tensor({0, 3, 0, NAN, -0.0, 0.5}, options()).reshape({2, 3});
+  EXPECT_CLOSE(nonzero(x), tensor({0, 1, 1, 0, 1, 2}, options(i32)).reshape({3, 2}));
+  EXPECT_CLOSE(nonzero(x.mT()), tensor({0, 1, 1, 0, 2, 1}, options(i32)).reshape({3, 2}));
+  EXPECT_CLOSE(nonzero(ne(x, 0.0)), nonzero(x));
+  EXPECT_CLOSE(nonzero(tensor({0, -2}, options(i32))), tensor({1}, options(i32)).reshape({1, 1}));
+  EXPECT_EQ(nonzero(zeros({2, 3}, options())).shape(), (Shape{0, 2}));
+  EXPECT_EQ(nonzero(zeros({0, 3}, options())).shape(), (Shape{0, 2}));
+  EXPECT_EQ(nonzero(scalar(2, options())).shape(), (Shape{1, 0}));
+  EXPECT_EQ(nonzero(scalar(0, options())).shape(), (Shape{0, 0}));
+}
+
+TEST_P(OnEveryDevice, MaskedSelectBroadcastsBoth) {
+  const Tensor x = arange(0, 6, 1, options()).reshape({2, 3});
+  EXPECT_CLOSE(masked_select(x, ge(x, 2.0)), {2, 3, 4, 5});
+  EXPECT_CLOSE(masked_select(x.mT(), ge(x.mT(), 2.0)), {3, 4, 2, 5});
+  EXPECT_CLOSE(masked_select(x, tensor({1, 0, 1}, options(boolean))), {0, 2, 3, 5});
+  EXPECT_CLOSE(masked_select(tensor({7, 8}, options()), ge(x.reshape({3, 2}), 3.0)), {8, 7, 8});
+  EXPECT_EQ(masked_select(x, zeros({3}, options(boolean))).shape(), Shape{0});
+  EXPECT_CLOSE(masked_select(scalar(4, options()), ones({}, options(boolean))), {4});
+  Tensor leaf = x.clone().set_requires_grad();
+  masked_select(leaf, ge(x, 3.0)).backward(tensor({10, 20, 30}, options()));
+  EXPECT_CLOSE(leaf.grad(), {0, 0, 0, 10, 20, 30});
+}
+
+TEST_P(OnEveryDevice, IndexSelectReadsAlongAnyAxis) {
+  // Few of an axis and many, the last axis and others: they take different ways.
+  for (const Shape& shape : {Shape{40, 3}, Shape{3, 40}, Shape{2, 40, 3}, Shape{5}, Shape{2, 3, 40, 1}, Shape{0, 4}}) {
+    for (int axis = 0; axis < shape.rank(); ++axis) {
+      for (const int64_t count : {0, 1, 2, 50}) {
+        if (shape[axis] == 0 && count > 0) continue;
+        const Tensor index = randint(0, std::max<int64_t>(shape[axis], 1), {count}).to(device());
+        Shape along, wide = shape;
+        for (int i = 0; i < shape.rank(); ++i) along.push_back(i == axis ? count : 1);
+        wide[axis] = count;
+        for (const LaidOut& layout : layouts_of(random(shape, options()))) {
+          const Tensor& x = layout.tensor;
+          EXPECT_CLOSE(index_select(x, axis, index),
+                       naive_gather(x, axis, index.reshape(along).expand(wide)).to(f32).to(device()), 0, 0)
+              << to_string(shape) << axis << ' ' << count << ' ' << layout.name;
+        }
+      }
+    }
+  }
+}
+
+TEST(IndexSelect, NamesAnIndexOutsideItsAxis) {
+  const Tensor x = zeros({2, 3});
+  EXPECT_ERROR(index_select(x, 1, tensor({0, 3}, {i32})), "gather: index 3 at position 1 is outside [0, 3) (indexing");
+  EXPECT_ERROR(index_select(x, 1, tensor({-1}, {i32})), "gather: index -1 at position 0 is outside [0, 3) (indexing");
+  EXPECT_ERROR(index_select(zeros({2, 32, 2}), 1, tensor({32}, {i32})), "gather: index 32 at position 0 is outside");
+}
+
+TEST(MaskedSelect, NamesWhatDoesNotFit) {
+  const Tensor x = zeros({2, 3});
+  EXPECT_ERROR(masked_select(x, x), "masked_select: the mask must be bool, not f32 (indexing_test.cpp:");
+  EXPECT_ERROR(masked_select(x, zeros({2}, {boolean})),
+               "masked_select: shapes do not broadcast: [2, 3] and [2] (indexing_test.cpp:");
+}
+
+TEST_P(OnEveryDevice, WhatTheHostReadsIsNoPartOfACapturedStep) {
+  const Tensor x = ones({3}, options());
+  const auto refused = [&](const std::function<Tensor(const Tensor&)>& f, const std::string& name) {
+    auto step = capture([&](const Tensor& x) { return f(x); });
+    EXPECT_ERROR((step(x), step(x), step(x)),
+                 name + ": a captured step cannot give values to the host; read them behind it (indexing_test.cpp:");
+  };
+  refused([](const Tensor& x) { return nonzero(x); }, "nonzero");
+  refused([](const Tensor& x) { return masked_select(x, gt(x, 0.0)); }, "masked_select");
+  refused([](const Tensor& x) { return allclose(x, x) ? x * 2.0 : x; }, "allclose");
+}
+
+}  // namespace
+}  // namespace fovea::test
