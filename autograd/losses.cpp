@@ -1,5 +1,7 @@
 #include "fovea/autograd/losses.h"
 
+#include <cmath>
+
 #include "fovea/autograd/backward.h"
 #include "fovea/autograd/half.h"
 #include "fovea/autograd/indexing.h"
