@@ -86,7 +86,9 @@ std::vector<size_t> ExampleSource::of(const std::vector<std::string>& names) con
   for (size_t i = 0; i < names.size(); ++i) {
     if ((fnmatch(pattern.c_str(), names[i].c_str(), 0) == 0) != others) chosen.push_back(i);
   }
-  if (chosen.empty()) fail(text(), "none of {} names is meant", names.size());
+  if (chosen.empty())
+    fail(text(), "none of {} names is meant{}", names.size(),
+         names.empty() ? "" : ", the first of which is " + in_quotes(names.front()));
   return chosen;
 }
 

@@ -51,7 +51,10 @@ TEST(ExampleSource, ChoosesByName) {
   EXPECT_THAT((ExampleSource{"a", "*_[0-4].wav"}.of(names)), ElementsAre(0, 2));
   EXPECT_THAT((ExampleSource{"a", "!*_[0-4].wav"}.of(names)), ElementsAre(1, 3));
   EXPECT_THAT((ExampleSource{"a", "x/*"}.of(names)), ElementsAre(3));
-  EXPECT_EQ(error_of([] { (ExampleSource{"a", "z*"}.of(names)); }), "a[z*]: none of 4 names is meant");
+  EXPECT_EQ(error_of([] {
+              (ExampleSource{"a", "z*"}.of(names));
+            }),
+            "a[z*]: none of 4 names is meant, the first of which is \"0_a_0.wav\"");
 }
 
 TEST(IsFolder, SaysWhyItCannotBeTold) {
