@@ -257,9 +257,9 @@ struct ConvolutionCall {
   bool bf16_operands = false;
 };
 
-/// Greatest (with its flat position in the plane, i32, the first of equals; a NaN is the greatest) or mean of every
-/// window of x [batch, channels, h, w] -> out [batch, channels, oh, ow]. Padding never wins the one and counts as 0 in
-/// the other. Contiguous.
+/// Greatest (with its flat position in the plane, i32, the first of equals; a NaN is the greatest, of several the last)
+/// or mean of every window of x [batch, channels, h, w] -> out [batch, channels, oh, ow]. Padding never wins the one and
+/// counts as 0 in the other. Contiguous.
 struct PoolCall {
   const View& x;
   const View& out;
