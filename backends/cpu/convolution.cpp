@@ -1,26 +1,15 @@
 #include <algorithm>
-#include <cstring>
 
 #include "fovea/backends/cpu/bf16_product.h"
+#include "fovea/backends/cpu/direct_convolution.h"
 #include "fovea/backends/cpu/elements.h"
 #include "fovea/backends/cpu/kernels.h"
 #include "fovea/backends/cpu/scratch.h"
+#include "fovea/backends/cpu/short_row.h"
 #include "fovea/backends/cpu/threads.h"
 
 namespace fovea::cpu {
 namespace {
-
-// Rows of an image are too short to call memcpy for.
-template <class T>
-void copy_row(const T* from, int64_t n, T* to) {
-  constexpr int64_t step = 16 / sizeof(T);
-  if (n < step) {
-    for (int64_t j = 0; j < n; ++j) to[j] = from[j];
-    return;
-  }
-  for (int64_t j = 0; j + step <= n; j += step) std::memcpy(to + j, from + j, 16);
-  std::memcpy(to + n - step, from + n - step, 16);
-}
 
 // Convolution by columns: what each tap of the kernel reads at each output position, so that the rest is a matrix
 // product. Columns are made for a few rows of one image at a time, small enough to stay in the cache.
@@ -201,7 +190,7 @@ class Convolution {
             std::fill_n(to + end, out_width_ - end, T(0));
             const T* from = image + row * width_ + source_column(0, q);
             if (stride == 1) {
-              copy_row(from + begin, end - begin, to + begin);
+              copy_short_row(from + begin, end - begin, to + begin);
             } else {
               for (int64_t j = begin; j < end; ++j) to[j] = from[j * stride];
             }
@@ -321,6 +310,7 @@ void run(const ConvolutionCall& call) {
 }  // namespace
 
 void convolution(const ConvolutionCall& call) {
+  if (takes_direct_convolution(call)) return direct_convolution(call);
   if (call.x.dtype == DType::f64) {
     run<double>(call);
   } else if (call.x.dtype == DType::f32) {

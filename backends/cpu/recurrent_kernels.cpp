@@ -72,8 +72,9 @@ void forward(const RecurrentForward<T>& pass, const RecurrentRows& rows) {
     const int64_t stride = S::vectors * lanes;
     for (int64_t column = 0; column < hidden; column += S::units * lanes) {
       each_tile<S::rows>(running, [&]<int R>(std::integral_constant<int, R>, int64_t first) HWY_ATTR {
-        multiply_tile<R, S::vectors>(d, StridedRows<R, T>(now + first * width, width), panel, hidden, bias, 0,
-                                     sums.data() + first * stride, stride);
+        multiply_tile<R, S::vectors>(d, StridedRows<R, T>(now + first * width, width),
+                                     PackedPanel<S::vectors, T>(panel), hidden, bias, 0, sums.data() + first * stride,
+                                     stride);
       });
       for (int64_t u = 0; u < S::units; ++u) {
         const int64_t j = column + u * lanes;
@@ -146,8 +147,8 @@ void backward(const RecurrentBackward<T>& pass, const RecurrentRows& rows, T* db
     for (int64_t column = 0; column < hidden; column += back_vectors * lanes) {
       each_tile<back_rows>(running, [&]<int R>(std::integral_constant<int, R>, int64_t first) HWY_ATTR {
         T* to = dh + first * width + column;
-        multiply_tile<R, back_vectors>(d, StridedRows<R, T>(gradients.data() + first * depth, depth), panel, depth, to,
-                                       width, to, width);
+        multiply_tile<R, back_vectors>(d, StridedRows<R, T>(gradients.data() + first * depth, depth),
+                                       PackedPanel<back_vectors, T>(panel), depth, to, width, to, width);
       });
       panel += back_vectors * lanes * depth;
     }

@@ -22,17 +22,7 @@ namespace fovea::cpu::HWY_NAMESPACE {
 #if HWY_TARGET <= HWY_AVX2
 namespace {
 
-using Floats = hn::ScalableTag<float>;
-constexpr auto lanes = static_cast<int64_t>(hn::MaxLanes(Floats()));
-// A tile's sums fill the registers but for a row of the panel and one number of the left operand.
-constexpr int most_rows = many_registers ? 8 : 6, most_vectors = many_registers ? 3 : 2;
 constexpr int64_t group_rows = 12 * most_rows;
-
-// How many vectors wide the next panel of so many columns is: never one where there are more.
-int64_t panel_vectors(int64_t columns) {
-  const int64_t vectors = (columns + lanes - 1) / lanes;
-  return vectors == most_vectors + 1 ? (vectors + 1) / 2 : std::min<int64_t>(vectors, most_vectors);
-}
 
 // to [depth, R] = the transpose of from [R, depth].
 template <int R>
@@ -71,41 +61,41 @@ void pack_tiles(int64_t rows, int64_t depth, Matrix<float> from, float* to) {
 
 }  // namespace
 
-// Panels [depth, panel_vectors * lanes] one behind the other; zeros stand behind the last column.
+// Panels [depth, tile_vectors * float_lanes] one behind the other; zeros stand behind the last column.
 void pack_panels(int64_t depth, int64_t columns, Matrix<float> from, float* to) {
   const Floats d;
   int64_t first = 0;
   if (from.column == 1) {
     // In the order of memory as far as panels are equally wide.
-    constexpr int64_t width = most_vectors * lanes;
+    constexpr int64_t width = most_vectors * float_lanes;
     int64_t full = 0;
-    while (columns - full >= width && panel_vectors(columns - full) == most_vectors) full += width;
+    while (columns - full >= width && tile_vectors(columns - full) == most_vectors) full += width;
     for (int64_t k = 0; k < depth; ++k) {
       const float* x = from.data + k * from.row;
       for (int64_t j = 0; j < full; j += width) {
         for (int v = 0; v < most_vectors; ++v) {
-          hwy::Prefetch(x + j + v * lanes + 2 * from.row);
-          hn::StoreU(hn::LoadU(d, x + j + v * lanes), d, to + j * depth + k * width + v * lanes);
+          hwy::Prefetch(x + j + v * float_lanes + 2 * from.row);
+          hn::StoreU(hn::LoadU(d, x + j + v * float_lanes), d, to + j * depth + k * width + v * float_lanes);
         }
       }
     }
     first = full;
   }
-  for (int64_t vectors; first < columns; first += vectors * lanes) {
-    vectors = panel_vectors(columns - first);
-    const int64_t width = vectors * lanes;
+  for (int64_t vectors; first < columns; first += vectors * float_lanes) {
+    vectors = tile_vectors(columns - first);
+    const int64_t width = vectors * float_lanes;
     float* panel = to + first * depth;
-    for (int64_t j = 0; j < width; j += lanes) {
+    for (int64_t j = 0; j < width; j += float_lanes) {
       const float* x = from.at(0, first + j).data;
-      const int64_t here = std::min(lanes, columns - first - j);
+      const int64_t here = std::min(float_lanes, columns - first - j);
       int64_t k = 0;
-      if (here == lanes && from.column == 1) {
+      if (here == float_lanes && from.column == 1) {
         for (; k < depth; ++k) hn::StoreU(hn::LoadU(d, x + k * from.row), d, panel + k * width + j);
-      } else if (here == lanes && from.row == 1) {
+      } else if (here == float_lanes && from.row == 1) {
         for (; k + 4 <= depth; k += 4) TransposeFourColumns(d, x + k, from.column, panel + k * width + j, width);
       }
       for (; k < depth; ++k) {
-        for (int64_t i = 0; i < lanes; ++i)
+        for (int64_t i = 0; i < float_lanes; ++i)
           panel[k * width + j + i] = i < here ? x[k * from.row + i * from.column] : 0.0f;
       }
     }
@@ -129,33 +119,24 @@ HWY_INLINE void multiply_panel(Rows rows, const float* panel, int64_t depth, int
   for (int r = 0; r < R; ++r) {
     for (int64_t j = 0; j < columns; j += 16) hwy::Prefetch(c + r * stride + j);
   }
-  if (HWY_LIKELY(columns == V * lanes)) {
-    multiply_tile<R, V>(d, rows, panel, depth, accumulate ? c : nullptr, stride, c, stride);
+  if (HWY_LIKELY(columns == V * float_lanes)) {
+    multiply_tile<R, V>(d, rows, PackedPanel<V, float>(panel), depth, accumulate ? c : nullptr, stride, c, stride);
     return;
   }
-  for (int r = 0; r < R && accumulate; ++r) std::copy_n(c + r * stride, columns, edge + r * V * lanes);
-  multiply_tile<R, V>(d, rows, panel, depth, accumulate ? edge : nullptr, V * lanes, edge, V * lanes);
-  for (int r = 0; r < R; ++r) std::copy_n(edge + r * V * lanes, columns, c + r * stride);
+  for (int r = 0; r < R && accumulate; ++r) std::copy_n(c + r * stride, columns, edge + r * V * float_lanes);
+  multiply_tile<R, V>(d, rows, PackedPanel<V, float>(panel), depth, accumulate ? edge : nullptr, V * float_lanes, edge,
+                      V * float_lanes);
+  for (int r = 0; r < R; ++r) std::copy_n(edge + r * V * float_lanes, columns, c + r * stride);
 }
 
 // R rows of c against all panels of a block.
 template <int R, class Rows>
 HWY_NOINLINE void multiply_rows(Rows rows, const float* panels, int64_t depth, int64_t columns, float* c,
                                 int64_t stride, bool accumulate, float* edge) {
-  for (int64_t j = 0, vectors; j < columns; j += vectors * lanes) {
-    vectors = panel_vectors(columns - j);
-    const auto panel = [&]<int V>(std::integral_constant<int, V>) HWY_ATTR {
-      multiply_panel<R, V>(rows, panels + j * depth, depth, std::min(V * lanes, columns - j), c + j, stride, accumulate,
-                           edge);
-    };
-    if (HWY_LIKELY(vectors == most_vectors)) {
-      panel(std::integral_constant<int, most_vectors>{});
-    } else if (vectors == 2) {
-      panel(std::integral_constant<int, 2>{});
-    } else {
-      panel(std::integral_constant<int, 1>{});
-    }
-  }
+  each_column_tile(columns, [&]<int V>(std::integral_constant<int, V>, int64_t j) HWY_ATTR {
+    multiply_panel<R, V>(rows, panels + j * depth, depth, std::min(V * float_lanes, columns - j), c + j, stride,
+                         accumulate, edge);
+  });
 }
 
 }  // namespace
@@ -165,7 +146,7 @@ HWY_NOINLINE void multiply_rows(Rows rows, const float* panels, int64_t depth, i
 void multiply_block(int64_t m, int64_t columns, int64_t depth, Matrix<float> a, float* rows, bool are_packed,
                     const float* panels, float* c, int64_t stride, bool adds) {
   const bool direct = !rows && is_readable_as_it_lies(a, columns);
-  constexpr int64_t edge_size = most_rows * most_vectors * lanes;
+  constexpr int64_t edge_size = most_rows * most_vectors * float_lanes;
   float* edge = thread_room(edge_size + (direct || rows ? 0 : depth * std::min(m, group_rows)));
   for (int64_t group = 0; group < m; group += group_rows) {
     const Matrix<float> left = a.at(group, 0);
@@ -188,7 +169,7 @@ void multiply_block(int64_t m, int64_t columns, int64_t depth, Matrix<float> a, 
     });
   }
 }
-int64_t lanes_of_vector() { return lanes; }
+int64_t lanes_of_vector() { return float_lanes; }
 #else
 void pack_panels(int64_t, int64_t, Matrix<float>, float*) {}
 void multiply_block(int64_t, int64_t, int64_t, Matrix<float>, float*, bool, const float*, float*, int64_t, bool) {}

@@ -6,6 +6,7 @@
 #define FOVEA_BACKENDS_CPU_TILES_INL_H_
 #endif
 
+#include <algorithm>
 #include <cstdint>
 #include <type_traits>
 
@@ -18,6 +19,34 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 /// Registers to spare decide how many rows share one load of the right operand.
 constexpr bool many_registers = HWY_TARGET <= HWY_AVX3 || HWY_ARCH_ARM_A64;
+
+#if HWY_TARGET <= HWY_AVX2
+using Floats = hn::ScalableTag<float>;
+constexpr auto float_lanes = static_cast<int64_t>(hn::MaxLanes(Floats()));
+/// A tile's sums fill the registers but for a row of the right operand and one number of the left one.
+constexpr int most_rows = many_registers ? 8 : 6, most_vectors = many_registers ? 3 : 2;
+
+/// How many vectors wide the next tile of so many columns is: never one where there are more.
+inline int64_t tile_vectors(int64_t columns) {
+  const int64_t vectors = (columns + float_lanes - 1) / float_lanes;
+  return vectors == most_vectors + 1 ? (vectors + 1) / 2 : std::min<int64_t>(vectors, most_vectors);
+}
+
+/// Calls tile(integral_constant<V>, first) for tiles of V vectors that cover `columns`.
+template <class F>
+HWY_INLINE void each_column_tile(int64_t columns, F tile) {
+  for (int64_t j = 0, vectors; j < columns; j += vectors * float_lanes) {
+    vectors = tile_vectors(columns - j);
+    if (HWY_LIKELY(vectors == most_vectors)) {
+      tile(std::integral_constant<int, most_vectors>{}, j);
+    } else if (vectors == 2) {
+      tile(std::integral_constant<int, 2>{}, j);
+    } else {
+      tile(std::integral_constant<int, 1>{}, j);
+    }
+  }
+}
+#endif
 
 /// R rows of a left operand that lie `stride` apart, each dense along the depth.
 template <int R, class T>
@@ -52,21 +81,78 @@ class PackedRows {
   const T* x_;
 };
 
-/// out[r][v] = sum over k of rows[r][k] * panel[k][v] for R rows by V vectors, plus addend[r][v] where that is not null.
-template <int R, int V, class D, class Rows, class T = hn::TFromD<D>>
-HWY_INLINE void multiply_tile(D d, Rows rows, const T* HWY_RESTRICT panel, int64_t depth, const T* addend,
-                              int64_t addend_stride, T* out, int64_t out_stride) {
-  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-  hn::Vec<D> sums[R][V];
+/// R rows of a left operand that lie `shifts` behind x. Each consists of pieces of `width` elements, `pitch` apart.
+template <int R, class T>
+class ShiftedRows {
+ public:
+  ShiftedRows(const T* x, const int64_t* shifts, int64_t width, int64_t pitch) : width_(width), gap_(pitch - width) {
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r) starts_[r] = x + shifts[r];
+  }
+  HWY_INLINE T operator[](int r) const { return starts_[r][k_]; }
+  HWY_INLINE void next() {
+    ++k_;
+    if (HWY_UNLIKELY(++column_ == width_)) {
+      k_ += gap_;
+      column_ = 0;
+    }
+  }
+
+ private:
+  const T* starts_[R];
+  int64_t width_, gap_, k_ = 0, column_ = 0;
+};
+
+/// A right operand whose rows of V vectors lie one behind the other.
+template <int V, class T>
+class PackedPanel {
+ public:
+  explicit PackedPanel(const T* x) : x_(x) {}
+  template <class D>
+  HWY_INLINE hn::Vec<D> load(D d, int v) const {
+    return hn::LoadU(d, x_ + v * static_cast<int64_t>(hn::Lanes(d)));
+  }
+  template <class D>
+  HWY_INLINE void next(D d) {
+    x_ += V * static_cast<int64_t>(hn::Lanes(d));
+  }
+
+ private:
+  const T* x_;
+};
+
+/// A right operand whose row k lies shifts[k] behind x.
+template <class T>
+class ShiftedPanel {
+ public:
+  ShiftedPanel(const T* x, const int64_t* shifts) : x_(x), shift_(shifts) {}
+  template <class D>
+  HWY_INLINE hn::Vec<D> load(D d, int v) const {
+    return hn::LoadU(d, x_ + *shift_ + v * static_cast<int64_t>(hn::Lanes(d)));
+  }
+  template <class D>
+  HWY_INLINE void next(D) {
+    ++shift_;
+  }
+
+ private:
+  const T* x_;
+  const int64_t* shift_;
+};
+
+/// sums[r][v] = sum over k of rows[r][k] * panel[k][v] for R rows by V vectors.
+template <int R, int V, class D, class Rows, class Panel>
+HWY_INLINE void sum_tile(D d, Rows rows, Panel panel, int64_t depth, hn::Vec<D> (&sums)[R][V]) {
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 8
     for (int v = 0; v < V; ++v) sums[r][v] = hn::Zero(d);
   }
-  for (int64_t k = 0; k < depth; ++k, panel += V * lanes) {
+  for (int64_t k = 0; k < depth; ++k) {
     hn::Vec<D> right[V];
 #pragma GCC unroll 8
-    for (int v = 0; v < V; ++v) right[v] = hn::LoadU(d, panel + v * lanes);
+    for (int v = 0; v < V; ++v) right[v] = panel.load(d, v);
+    panel.next(d);
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r) {
       const auto left = hn::Set(d, rows[r]);
@@ -75,6 +161,15 @@ HWY_INLINE void multiply_tile(D d, Rows rows, const T* HWY_RESTRICT panel, int64
     }
     rows.next();
   }
+}
+
+/// out[r][v] = sum over k of rows[r][k] * panel[k][v] for R rows by V vectors, plus addend[r][v] where that is not null.
+template <int R, int V, class D, class Rows, class Panel, class T = hn::TFromD<D>>
+HWY_INLINE void multiply_tile(D d, Rows rows, Panel panel, int64_t depth, const T* addend, int64_t addend_stride,
+                              T* out, int64_t out_stride) {
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  hn::Vec<D> sums[R][V];
+  sum_tile(d, rows, panel, depth, sums);
   if (addend) {
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r) {

@@ -1,0 +1,54 @@
+#pragma once
+
+#include <cstdint>
+
+namespace fovea::cpu {
+
+/// Rows of a picture, or of several side by side, `pitch` floats apart, in planes of channels. Of a row the first `width` are
+/// elements; those behind them belong to no position.
+struct PictureRows {
+  float* const* rows;  // where each begins, in channel 0
+  int64_t channel;     // floats between the planes of two channels
+  int64_t count, width, pitch;
+
+  /// Where the last element stands, and one on, when rows are laid out `pitch` apart.
+  int64_t positions() const { return (count - 1) * pitch + width; }
+};
+
+/// Behind a picture that is read by shifts: whole vectors are read.
+inline constexpr int64_t shifted_slack = 64;
+
+/// y[o][t] = bias[o] + sum over k < depth of weight[o][k] picture[t + shifts[k]] for every position t of `y`, whose m channels
+/// are written. An element's terms are added in the order of k.
+struct ShiftedProduct {
+  const float* picture;
+  const int64_t* shifts;
+  int64_t depth, m;
+  const float* weight;  // [m, depth], rows `weight_row` apart
+  int64_t weight_row;
+  const float* bias;  // null: none
+  PictureRows y;
+};
+void multiply_shifted(const ShiftedProduct& product);
+
+/// What add_shifted_products() reads of y [channels, positions]: panels of as many channels as a tile has columns, by position.
+/// packed_picture() floats.
+void pack_picture(const PictureRows& y, int64_t channels, float* panels);
+int64_t packed_picture(int64_t channels, int64_t positions);
+/// `channels` in whole vectors.
+int64_t whole_vectors(int64_t channels);
+
+/// sums[k][o] = sum over the positions t of picture[t + shifts[k]] y[o][t] (+ sums with `adds`), of m k and `channels` o, rows
+/// whole_vectors(channels) long. Positions come in rows of `width`, which are `pitch` apart in the picture.
+struct ShiftedSums {
+  const float* picture;
+  const int64_t* shifts;
+  int64_t m;
+  const float* panels;
+  int64_t channels, positions, width, pitch;
+  float* sums;
+  bool adds;
+};
+void add_shifted_products(const ShiftedSums& product);
+
+}  // namespace fovea::cpu
