@@ -5,6 +5,7 @@
 #include "fovea/backends/cpu/elements.h"
 #include "fovea/backends/cpu/kernels.h"
 #include "fovea/backends/cpu/scratch.h"
+#include "fovea/backends/cpu/short_row.h"
 #include "fovea/backends/cpu/simd_targets.h"
 #include "fovea/backends/cpu/threads.h"
 
@@ -13,20 +14,26 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
+#include "fovea/backends/cpu/math_lanes-inl.h"
+
 #ifndef FOVEA_BACKENDS_CPU_POOL_WINDOWS
 #define FOVEA_BACKENDS_CPU_POOL_WINDOWS
 namespace fovea::cpu {
 
-/// Windows of one row of results: `height` rows of `width` elements, each window `stride` further on, in rows `pitch` apart.
+/// The windows of a plane of f32: `x` holds rows of `columns` elements, padding included.
 struct Windows {
   const float* x;
-  int64_t pitch, height, width, stride;
-  int32_t first, row;  // places in the image of x's first element, and how far apart those of two rows are
-  int32_t least;       // of the places that a row has
+  int64_t columns, width, height;  // the image has `height` rows of `width`
+  const PoolCall& call;
 };
 
-/// The columns behind a row's last that greatest_of_windows may read, and results that it may write.
-constexpr int64_t most_lanes = 64;
+/// A plane that windows of two columns, side by side and without padding, were taken of.
+struct PairGradient {
+  const float* dout;
+  const int32_t* index;
+  float* dx;
+  const PoolBackwardCall& call;
+};
 
 }  // namespace fovea::cpu
 #endif
@@ -36,41 +43,108 @@ namespace fovea::cpu::HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
+using Floats = hn::ScalableTag<float>;
+using Places = hn::RebindToSigned<Floats>;
+constexpr auto most_lanes = static_cast<int64_t>(hn::MaxLanes(Floats()));
+
+// The first n elements, those with an even and those with an odd number; zeros behind them.
+HWY_INLINE void load_pairs(const float* x, int64_t n, hn::Vec<Floats>& even, hn::Vec<Floats>& odd) {
+  const Floats d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  if (n >= 2 * lanes) return hn::LoadInterleaved2(d, x, even, odd);
+  const auto low = LoadFirst(d, x, std::min(n, lanes)), high = LoadFirst(d, x + lanes, std::max<int64_t>(n - lanes, 0));
+#if HWY_TARGET == HWY_SCALAR
+  even = low;
+  odd = high;
+#else
+  even = hn::ConcatEven(d, high, low);
+  odd = hn::ConcatOdd(d, high, low);
+#endif
+}
+
+HWY_INLINE void store_pairs(hn::Vec<Floats> even, hn::Vec<Floats> odd, float* to, int64_t n) {
+  const Floats d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  if (n >= 2 * lanes) return hn::StoreInterleaved2(even, odd, d, to);
+  HWY_ALIGN float pairs[2 * most_lanes];
+  hn::StoreInterleaved2(even, odd, d, pairs);
+  StoreFirst(d, hn::Load(d, pairs), to, std::min(n, lanes));
+  if (n > lanes) StoreFirst(d, hn::Load(d, pairs + lanes), to + lanes, n - lanes);
+}
+
 // The greatest of each window and its place in the image. NaN is the greatest, the last where there are several; of other
 // equals the first wins, and the window's first place within the image where all are -infinity.
 template <int Stride>
-void greatest_of(const Windows& w, int64_t results, float* out, int32_t* index) {
-  const hn::ScalableTag<float> d;
-  const hn::RebindToSigned<decltype(d)> di;
+void greatest_of_windows(const Windows& w, float* out, int32_t* index) {
+  const Floats d;
+  const Places di;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-  for (int64_t j = 0; j < results; j += lanes) {
-    const auto start =
-        hn::Add(hn::Set(di, w.first + static_cast<int32_t>(j * Stride)), hn::Mul(hn::Iota(di, 0), hn::Set(di, Stride)));
-    auto greatest = hn::Set(d, -std::numeric_limits<float>::infinity());
-    auto place = hn::Max(start, hn::Set(di, w.least));
-    for (int64_t p = 0; p < w.height; ++p) {
-      const float* x = w.x + p * w.pitch + j * Stride;
-      auto here = hn::Add(start, hn::Set(di, static_cast<int32_t>(p) * w.row));
-      for (int64_t q = 0; q < w.width; ++q) {
-        auto value = hn::LoadU(d, x + q);
-        if constexpr (Stride == 2) {
-          hn::Vec<decltype(d)> between;
-          hn::LoadInterleaved2(d, x + q, value, between);
-        }
+  const WindowSteps& steps = w.call.steps;
+  const int64_t rows = w.call.out.shape[2], results = w.call.out.shape[3], kernel = w.call.kernel[1];
+  const auto step = hn::Mul(hn::Iota(di, 0), hn::Set(di, Stride));
+  for (int64_t row = 0; row < rows; ++row, out += results, index += results) {
+    const int64_t first = row * steps.stride[0] - steps.padding[0];
+    const int64_t top = std::max<int64_t>(first, 0), bottom = std::min(first + w.call.kernel[0], w.height);
+    for (int64_t j = 0; j < results; j += lanes) {
+      const auto start =
+          hn::Add(hn::Set(di, static_cast<int32_t>(top * w.width - steps.padding[1] + j * Stride)), step);
+      auto greatest = hn::Set(d, -std::numeric_limits<float>::infinity());
+      auto place = hn::Max(start, hn::Set(di, static_cast<int32_t>(top * w.width)));
+      const auto read = [&](hn::Vec<Floats> value, int64_t p, int64_t q) HWY_ATTR {
+        const auto here = hn::Add(start, hn::Set(di, static_cast<int32_t>((p - top) * w.width + q)));
         const auto wins = hn::Or(hn::Gt(value, greatest), hn::IsNaN(value));
         greatest = hn::IfThenElse(wins, value, greatest);
         place = hn::IfThenElse(hn::RebindMask(di, wins), here, place);
-        here = hn::Add(here, hn::Set(di, 1));
+      };
+      for (int64_t p = top; p < bottom; ++p) {
+        const float* x = w.x + p * w.columns + j * Stride;
+        const int64_t left = w.columns - j * Stride;
+        for (int64_t q = 0; q < kernel; q += Stride) {
+          if constexpr (Stride == 2) {
+            hn::Vec<Floats> even, odd;
+            load_pairs(x + q, left - q, even, odd);
+            read(even, p, q);
+            if (q + 1 < kernel) read(odd, p, q + 1);
+          } else {
+            read(LoadFirst(d, x + q, std::min(lanes, left - q)), p, q);
+          }
+        }
       }
+      const int64_t here = std::min(lanes, results - j);
+      StoreFirst(d, greatest, out + j, here);
+      StoreFirst(di, place, index + j, here);
     }
-    hn::StoreU(greatest, d, out + j);
-    hn::StoreU(place, di, index + j);
   }
 }
 
-void greatest_of_windows(const Windows& w, int64_t results, float* out, int32_t* index) {
-  if (w.stride == 1) return greatest_of<1>(w, results, out, index);
-  greatest_of<2>(w, results, out, index);
+void greatest_of_plane(const Windows& w, float* out, int32_t* index) {
+  if (w.call.steps.stride[1] == 1) return greatest_of_windows<1>(w, out, index);
+  greatest_of_windows<2>(w, out, index);
+}
+
+void spread_pairs(const PairGradient& g) {
+  const Floats d;
+  const Places di;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  const int64_t rows = g.call.dout.shape[2], results = g.call.dout.shape[3], kernel = g.call.kernel[0];
+  const int64_t height = g.call.dx.shape[2], width = g.call.dx.shape[3];
+  const auto step = hn::Mul(hn::Iota(di, 0), hn::Set(di, 2)), one = hn::Set(di, 1);
+  for (int64_t row = 0; row < rows; ++row) {
+    for (int64_t r = row * kernel; r < (row + 1) * kernel; ++r) {
+      float* to = g.dx + r * width;
+      for (int64_t j = 0; j < results; j += lanes) {
+        const int64_t here = std::min(lanes, results - j);
+        const auto dout = LoadFirst(d, g.dout + row * results + j, here);
+        const auto index = LoadFirst(di, g.index + row * results + j, here);
+        const auto place = hn::Add(hn::Set(di, static_cast<int32_t>(r * width + 2 * j)), step);
+        const auto even = hn::IfThenElseZero(hn::RebindMask(d, hn::Eq(index, place)), dout);
+        const auto odd = hn::IfThenElseZero(hn::RebindMask(d, hn::Eq(index, hn::Add(place, one))), dout);
+        store_pairs(even, odd, to + 2 * j, 2 * here);
+      }
+      std::fill(to + 2 * results, to + width, 0.0f);
+    }
+  }
+  std::fill(g.dx + rows * kernel * width, g.dx + height * width, 0.0f);
 }
 
 }  // namespace fovea::cpu::HWY_NAMESPACE
@@ -81,7 +155,8 @@ HWY_AFTER_NAMESPACE();
 
 namespace fovea::cpu {
 
-FOVEA_VERSIONS(greatest_of_windows);
+FOVEA_VERSIONS(greatest_of_plane);
+FOVEA_VERSIONS(spread_pairs);
 
 namespace {
 
@@ -146,8 +221,7 @@ void mean_of_row(const PoolCall& call, const T* __restrict x, int64_t row, T* __
   for (int64_t j = 0; j < results; ++j) out[j] *= share;
 }
 
-/// Max pooling of f32 whose windows move by one or two columns: their rows are copied between columns of -infinity, so that
-/// every window is whole.
+/// Max pooling of f32 whose windows move by one or two columns. Padding is filled with -infinity, so that every window is whole.
 class VectorPool {
  public:
   static bool takes(const PoolCall& call) {
@@ -155,41 +229,24 @@ class VectorPool {
   }
 
   explicit VectorPool(const PoolCall& call)
-      : call_(call),
-        padding_(call.steps.padding[1]),
-        pitch_(call.x.shape[3] + 2 * padding_ + 2 * most_lanes),
-        rows_(call.kernel[0] * pitch_),
-        out_(call.out.shape[3] + most_lanes),
-        index_(call.out.shape[3] + most_lanes) {
-    std::fill_n(rows_.data(), call.kernel[0] * pitch_, -std::numeric_limits<float>::infinity());
+      : call_(call), padding_(call.steps.padding[1]), columns_(call.x.shape[3] + 2 * padding_) {
+    if (padding_ == 0) return;
+    padded_ = Scratch<float>(call.x.shape[2] * columns_);
+    std::fill_n(padded_.data(), call.x.shape[2] * columns_, -std::numeric_limits<float>::infinity());
   }
 
   void plane(const float* x, float* out, int32_t* index) {
-    const int64_t height = call_.x.shape[2], width = call_.x.shape[3], results = call_.out.shape[3];
-    for (int64_t row = 0; row < call_.out.shape[2]; ++row, out += results, index += results) {
-      const int64_t first = row * call_.steps.stride[0] - call_.steps.padding[0];
-      const int64_t top = std::max<int64_t>(first, 0), bottom = std::min(first + call_.kernel[0], height);
-      for (int64_t i = top; i < bottom; ++i)
-        std::copy_n(x + i * width, width, rows_.data() + (i - top) * pitch_ + padding_);
-      const Windows windows{.x = rows_.data(),
-                            .pitch = pitch_,
-                            .height = bottom - top,
-                            .width = call_.kernel[1],
-                            .stride = call_.steps.stride[1],
-                            .first = static_cast<int32_t>(top * width - padding_),
-                            .row = static_cast<int32_t>(width),
-                            .least = static_cast<int32_t>(top * width)};
-      FOVEA_DISPATCH(greatest_of_windows)(windows, results, out_.data(), index_.data());
-      std::copy_n(out_.data(), results, out);
-      std::copy_n(index_.data(), results, index);
-    }
+    const int64_t height = call_.x.shape[2], width = call_.x.shape[3];
+    for (int64_t i = 0; i < height && padding_ > 0; ++i)
+      copy_short_row(x + i * width, width, padded_.data() + i * columns_ + padding_);
+    FOVEA_DISPATCH(greatest_of_plane)
+    ({padding_ > 0 ? padded_.data() : x, columns_, width, height, call_}, out, index);
   }
 
  private:
   const PoolCall& call_;
-  int64_t padding_, pitch_;
-  Scratch<float> rows_, out_;
-  Scratch<int32_t> index_;
+  int64_t padding_, columns_;
+  Scratch<float> padded_;
 };
 
 template <class T>
@@ -218,6 +275,13 @@ void spread_plane(const PoolBackwardCall& call, const T* dout, const int32_t* in
       for (int64_t j = first; j < last; ++j) dx[start + j * call.steps.stride[1]] += dout[j] * share;
     });
   }
+}
+
+// Windows of two columns side by side.
+bool are_pairs(const PoolBackwardCall& call) {
+  const WindowSteps& steps = call.steps;
+  return call.index && call.dx.dtype == DType::f32 && call.kernel[1] == 2 && steps.stride[1] == 2 &&
+         steps.stride[0] == call.kernel[0] && steps.padding[0] == 0 && steps.padding[1] == 0;
 }
 
 template <class F>
@@ -253,6 +317,13 @@ void pool(const PoolCall& call) {
 void pool_backward(const PoolBackwardCall& call) {
   const int64_t planes = call.dx.shape[0] * call.dx.shape[1];
   const int64_t size = call.dx.shape[2] * call.dx.shape[3], positions = call.dout.shape[2] * call.dout.shape[3];
+  if (are_pairs(call)) {
+    return parallel_for(planes, rows_per_chunk(size), [&](int64_t begin, int64_t end) {
+      for (int64_t plane = begin; plane < end; ++plane) FOVEA_DISPATCH(spread_pairs)
+      ({call.dout.data<float>() + plane * positions, call.index->data<int32_t>() + plane * positions,
+        call.dx.data<float>() + plane * size, call});
+    });
+  }
   visit("pool_backward", call.dx.dtype, [&]<class T>(T) {
     parallel_for(planes, rows_per_chunk(size), [&](int64_t begin, int64_t end) {
       for (int64_t plane = begin; plane < end; ++plane) {
