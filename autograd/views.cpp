@@ -292,6 +292,7 @@ Tensor Tensor::clone(Caller caller) const {
 
 Tensor Tensor::to(DType dtype, Caller caller) const {
   if (dtype == this->dtype()) return *this;
+  raw::check_dtype({dtype, device()}, "to", caller);
   Tensor out = raw::convert(*this, dtype);
   if (!is_floating(dtype)) return out;
   return record(
@@ -301,6 +302,7 @@ Tensor Tensor::to(DType dtype, Caller caller) const {
 Tensor Tensor::to(Device device, Caller caller) const {
   if (device == this->device()) return *this;
   fovea::backend(device, caller);  // a device that is absent is the caller's error
+  raw::check_dtype({dtype(), device}, "to", caller);
   return record(
       "to", raw::to_device(*this, device), {*this},
       [own = this->device()](const Tensor& g) { return Gradients{g.to(own)}; }, caller);
@@ -327,7 +329,12 @@ Tensor& Tensor::copy_(const Tensor& source, Caller caller) {
     raise<ShapeError>(caller, "copy_: {} does not fit into {}", source.shape(), shape());
   }
   ++buffer()->version;
-  raw::copy(source.device() == device() ? raw::unaliased(source, *this) : raw::to_device(source, device()), *this);
+  if (source.device() == device()) {
+    raw::copy(raw::unaliased(source, *this), *this);
+  } else {
+    // Converted on the CPU where only it has the source's dtype.
+    raw::copy(raw::to_device(source.dtype() == f64 ? raw::convert(source, dtype()) : source, device()), *this);
+  }
   return *this;
 }
 

@@ -11,6 +11,7 @@ namespace {
 
 Tensor filled(const Shape& shape, double value, TensorOptions options, const char* name, Caller caller) {
   raw::check_shape(shape, name, caller);
+  raw::check_dtype(options, name, caller);
   Tensor out = raw::empty(shape, options);
   out.fill_(value);
   return out;
@@ -19,13 +20,16 @@ Tensor filled(const Shape& shape, double value, TensorOptions options, const cha
 Tensor random(const Shape& shape, TensorOptions options, RandomCall::Kind kind, Generator& generator, const char* name,
               Caller caller) {
   raw::check_shape(shape, name, caller);
+  raw::check_dtype(options, name, caller);
   Tensor out = raw::empty(shape, options);
   out.backend().random({out.view(), kind, generator.seed, generator.advance(out.numel())});
   return out;
 }
 
 /// Values made on the host, in f64, as a tensor of any dtype.
-Tensor from_host(const std::vector<double>& values, const Shape& shape, TensorOptions options) {
+Tensor from_host(const std::vector<double>& values, const Shape& shape, TensorOptions options, const char* name,
+                 Caller caller) {
+  raw::check_dtype(options, name, caller);
   Tensor host = from_vector(values, shape);
   if (options.dtype != f64) host = raw::convert(host, options.dtype);
   return options.device == host.device() ? host : raw::to_device(host, options.device);
@@ -42,6 +46,7 @@ void manual_seed(uint64_t seed) { default_generator() = {seed, 0}; }
 
 Tensor empty(const Shape& shape, TensorOptions options, Caller caller) {
   raw::check_shape(shape, "empty", caller);
+  raw::check_dtype(options, "empty", caller);
   return raw::empty(shape, options);
 }
 Tensor zeros(const Shape& shape, TensorOptions options, Caller caller) {
@@ -63,7 +68,7 @@ Tensor arange(double start, double end, double step, TensorOptions options, Call
   if (!std::isfinite(count)) raise<ValueError>(caller, "arange: from {} to {} by {} never ends", start, end, step);
   std::vector<double> values(static_cast<size_t>(std::max(count, 0.0)));
   for (size_t i = 0; i < values.size(); ++i) values[i] = start + static_cast<double>(i) * step;
-  return from_host(values, {static_cast<int64_t>(values.size())}, options);
+  return from_host(values, {static_cast<int64_t>(values.size())}, options, "arange", caller);
 }
 
 Tensor linspace(double start, double end, int64_t count, TensorOptions options, Caller caller) {
@@ -75,7 +80,7 @@ Tensor linspace(double start, double end, int64_t count, TensorOptions options, 
     values[static_cast<size_t>(i)] =
         2 * i < count ? start + step * static_cast<double>(i) : end - step * static_cast<double>(count - 1 - i);
   }
-  return from_host(values, {count}, options);
+  return from_host(values, {count}, options, "linspace", caller);
 }
 
 Tensor eye(int64_t n, int64_t m, TensorOptions options, Caller caller) {
@@ -84,7 +89,7 @@ Tensor eye(int64_t n, int64_t m, TensorOptions options, Caller caller) {
   raw::check_shape({n, m}, "eye", caller);
   std::vector<double> values(static_cast<size_t>(n * m), 0.0);
   for (int64_t i = 0; i < std::min(n, m); ++i) values[static_cast<size_t>(i * m + i)] = 1;
-  return from_host(values, {n, m}, options);
+  return from_host(values, {n, m}, options, "eye", caller);
 }
 
 Tensor rand(const Shape& shape, TensorOptions options, Generator& generator, Caller caller) {
@@ -109,7 +114,7 @@ Tensor randint(int64_t low, int64_t high, const Shape& shape, TensorOptions opti
     values.push_back(static_cast<double>(low) +
                      static_cast<double>(static_cast<uint64_t>(static_cast<uint32_t>(word)) * range >> 32));
   }
-  return from_host(values, shape, options);
+  return from_host(values, shape, options, "randint", caller);
 }
 
 Tensor randperm(int64_t n, Device device, Generator& generator, Caller caller) {
@@ -128,6 +133,7 @@ Tensor randperm(int64_t n, Device device, Generator& generator, Caller caller) {
 template <class T>
 Tensor from_span(std::span<const T> values, const Shape& shape, Device device, Caller caller) {
   raw::check_shape(shape, "from_span", caller);
+  raw::check_dtype({dtype_of<T>, device}, "from_span", caller);
   if (static_cast<int64_t>(values.size()) != shape.numel()) {
     raise<ShapeError>(caller, "from_span: {} values do not fill {}", values.size(), shape);
   }
@@ -150,7 +156,7 @@ Tensor from_vector(const std::vector<bool>& values, const Shape& shape, Device d
 }
 
 Tensor tensor(std::initializer_list<double> values, TensorOptions options) {
-  return from_host(values, {static_cast<int64_t>(values.size())}, options);
+  return from_host(values, {static_cast<int64_t>(values.size())}, options, "tensor", {});
 }
 
 Tensor scalar(double value, TensorOptions options) { return full({}, value, options); }

@@ -50,6 +50,11 @@ void check_shape(const Shape& shape, const char* name, Caller caller) {
   if (!fits) raise<ShapeError>(caller, "{}: {} has too many elements", name, shape);
 }
 
+void check_dtype(TensorOptions options, const char* name, Caller caller) {
+  if (options.dtype != f64 || options.device.kind == Device::Kind::cpu) return;
+  raise<DTypeError>(caller, "{}: {} has no f64, which is for the CPU; convert with .to(f32)", name, options.device);
+}
+
 void check_alike(const char* name, std::initializer_list<const Tensor*> tensors, Caller caller) {
   const Tensor& first = **tensors.begin();
   for (const Tensor* x : tensors) {

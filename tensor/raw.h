@@ -10,6 +10,8 @@ namespace fovea::raw {
 /// Throws ShapeError where a size is negative, or where no 64 bits count the bytes of such a tensor; `name` is the
 /// operation's.
 void check_shape(const Shape& shape, const char* name, Caller caller);
+/// Throws DTypeError for a dtype that the device computes nothing in: f64 is for the CPU.
+void check_dtype(TensorOptions options, const char* name, Caller caller);
 /// Throws DTypeError or DeviceError where one that is defined has not the first one's dtype or device.
 void check_alike(const char* name, std::initializer_list<const Tensor*> tensors, Caller caller);
 /// Throws DTypeError where x has no floating dtype.

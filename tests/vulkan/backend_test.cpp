@@ -11,13 +11,6 @@ namespace {
 
 using BackendTest = VulkanTest;
 
-void run(Backend& device, const Program& program, const Shape& space, std::initializer_list<const View*> inputs,
-         const View& output) {
-  const std::vector<const View*> in(inputs);
-  const View* out = &output;
-  device.map({program, f32, space, in, {&out, 1}, {}});
-}
-
 vulkan::VulkanBackend make_backend(const vulkan::EngineOptions& options) {
   return {0, vulkan::instance().devices().front(), options};
 }
@@ -59,11 +52,11 @@ TEST_F(BackendTest, WritesPartsWhileTheBufferIsInUse) {
   const Program negate = unary(Op::neg);
   const Array zeros = make({256});
   const Mirror x(zeros), y(zeros);
-  run(gpu(), negate, {256}, {&x}, y);
+  run_program(gpu(), negate, {256}, {&x}, y);
   const float part[3] = {1, 2, 3};
   gpu().write(*x.buffer, 40, part, sizeof part);  // after the kernel, which still sees zeros
   const Array before = y.pull();
-  run(gpu(), negate, {256}, {&x}, y);
+  run_program(gpu(), negate, {256}, {&x}, y);
   gpu().write(*x.buffer, 40, part, 4);
   const Array after = y.pull();
   EXPECT_EQ(before.get(10), 0);
@@ -84,7 +77,7 @@ TEST_F(BackendTest, FiveHundredDependentOperationsAreOneSubmitAndOneRoundTrip) {
       const BufferRef out = gpu().allocate(256);
       View y = x;
       y.buffer = out.get();
-      run(gpu(), negate, {64}, {&x}, y);
+      run_program(gpu(), negate, {64}, {&x}, y);
       x = y;
       keep = out;
     }
@@ -135,12 +128,12 @@ TEST_F(GpuTest, KernelsWaitForCopiesOnlyWhereThereWereSome) {
     device.write(*to.buffer, 0, values.data(), sizeof(float) * 64);
   };
   send(x, 3);
-  run(device, negate, {64}, {&x}, y);  // reads what was copied
-  run(device, negate, {64}, {&y}, z);
-  run(device, negate, {64}, {&z}, y);
+  run_program(device, negate, {64}, {&x}, y);  // reads what was copied
+  run_program(device, negate, {64}, {&y}, z);
+  run_program(device, negate, {64}, {&z}, y);
   send(x, 4);  // which a kernel has read, long before the last barrier
   send(z, 5);
-  run(device, negate, {64}, {&x}, z);
+  run_program(device, negate, {64}, {&x}, z);
   EXPECT_EQ(of_copies_, (std::vector<bool>{true, false, false, true, true}));
   EXPECT_EQ(y.pull().get(0), -3);
   EXPECT_EQ(z.pull().get(0), -4);
@@ -155,7 +148,7 @@ TEST_F(GpuTest, ADeviceThatHasNothingToDoIsGivenWorkEarly) {
   const uint64_t before = device.counters().submits;
   for (int i = 0; i < 64; ++i) {
     EXPECT_EQ(device.counters().submits, before);
-    run(device, negate, {64}, {&x}, y);
+    run_program(device, negate, {64}, {&x}, y);
   }
   EXPECT_EQ(device.counters().submits, before + 1);
 }
@@ -169,9 +162,9 @@ TEST_F(BackendTest, IndependentOperationsHaveNoBarriersBetweenThem) {
   }
   gpu().synchronize();
   const uint64_t before = vulkan_counters().barriers;
-  for (size_t i = 0; i < 10; ++i) run(gpu(), negate, {64}, {&from[i]}, to[i]);
+  for (size_t i = 0; i < 10; ++i) run_program(gpu(), negate, {64}, {&from[i]}, to[i]);
   EXPECT_EQ(vulkan_counters().barriers - before, 0u);
-  run(gpu(), negate, {64}, {&to[3]}, from[3]);
+  run_program(gpu(), negate, {64}, {&to[3]}, from[3]);
   EXPECT_EQ(vulkan_counters().barriers - before, 1u);
   EXPECT_EQ(from[3].pull().get(5), 3);
 }
@@ -220,7 +213,7 @@ TEST_F(BackendTest, AViewBeyondItsBufferIsRefused) {
   const Mirror x(make({64})), y(make({64}));
   View beyond = x.view;
   beyond.offset = 1;
-  EXPECT_THROW(run(gpu(), negate, {64}, {&beyond}, y), ShapeError);
+  EXPECT_THROW(run_program(gpu(), negate, {64}, {&beyond}, y), ShapeError);
 }
 
 TEST_F(BackendTest, ThreadsMayShareADevice) {
@@ -230,7 +223,7 @@ TEST_F(BackendTest, ThreadsMayShareADevice) {
   for (size_t t = 0; t < got.size(); ++t) {
     threads.emplace_back([&, t] {
       const Mirror one(full({100}, static_cast<double>(t))), sum(make({100}));
-      for (int i = 0; i < 50; ++i) run(gpu(), add, {100}, {&sum, &one}, sum);
+      for (int i = 0; i < 50; ++i) run_program(gpu(), add, {100}, {&sum, &one}, sum);
       got[t] = sum.pull().get(99);
     });
   }

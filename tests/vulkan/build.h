@@ -1,8 +1,10 @@
 #pragma once
 
+#include <initializer_list>
 #include <string>
+#include <vector>
 
-#include "fovea/backends/program.h"
+#include "fovea/backends/backend.h"
 
 namespace fovea::test {
 
@@ -39,6 +41,14 @@ inline Program binary(Op op) {
   const uint16_t x = b.input(), y = b.input();
   b.output(b.op(op, x, y));
   return b.program;
+}
+
+/// Runs a program on tensors of f32.
+inline void run_program(Backend& device, const Program& program, const Shape& space,
+                        std::initializer_list<const View*> inputs, const View& output) {
+  const std::vector<const View*> in(inputs);
+  const View* out = &output;
+  device.map({program, f32, space, in, {&out, 1}, {}});
 }
 
 }  // namespace fovea::test

@@ -32,18 +32,18 @@ class PreparedTest : public VulkanTest {
 TEST_F(PreparedTest, GroupsRunInAnyOrderAmongOtherKernels) {
   const Mirror one(full({5}, 1), device()), x(full({5}, 0), device()), y(full({5}, 0), device());
   const auto prepared = prepare({[&] {
-                                   run(device(), more_, {5}, {&x, &one}, x);
+                                   run_program(device(), more_, {5}, {&x, &one}, x);
                                  },
                                  [&] {
-                                   run(device(), more_, {5}, {&y, &x}, y);
+                                   run_program(device(), more_, {5}, {&y, &x}, y);
                                  }});
   ASSERT_TRUE(prepared);
   EXPECT_EQ(y.pull().get(0), 1) << "preparing runs nothing";
-  prepared->run(1);                              // y = 1 + 1
-  run(device(), more_, {5}, {&x, &x}, x);        // x = 2
-  for (int i = 0; i < 3; ++i) prepared->run(0);  // x = 5
-  prepared->run(1);                              // y = 7
-  run(device(), more_, {5}, {&y, &one}, y);
+  prepared->run(1);                                // y = 1 + 1
+  run_program(device(), more_, {5}, {&x, &x}, x);  // x = 2
+  for (int i = 0; i < 3; ++i) prepared->run(0);    // x = 5
+  prepared->run(1);                                // y = 7
+  run_program(device(), more_, {5}, {&y, &one}, y);
   EXPECT_EQ(x.pull().get(4), 5);
   EXPECT_EQ(y.pull().get(4), 8);
 }
@@ -52,7 +52,7 @@ TEST_F(PreparedTest, OfManyCommandsTheHostRecordsFew) {
   const Mirror one(full({5}, 1), device()), x(full({5}, 0), device());
   constexpr int commands = 20000;  // more than a batch takes
   const auto prepared = prepare({[&] {
-    for (int i = 0; i < commands; ++i) run(device(), more_, {5}, {&x, &one}, x);
+    for (int i = 0; i < commands; ++i) run_program(device(), more_, {5}, {&x, &one}, x);
   }});
   ASSERT_TRUE(prepared);
   const VulkanCounters before = device().counters();
@@ -72,7 +72,7 @@ TEST_F(PreparedTest, MemoryOfTheKernelsIsTheirsAlone) {
   const Mirror indices(make({3, 3000}, i32), device());
   const auto kernels = [&] {
     device().sort({x, values, indices});
-    run(device(), more_, {3, 3000}, {&x, &values}, sums);
+    run_program(device(), more_, {3, 3000}, {&x, &values}, sums);
   };
   const auto prepared = prepare({kernels, kernels});
   ASSERT_TRUE(prepared);
@@ -107,7 +107,7 @@ TEST_F(PreparedTest, ParametersOutliveWhatIsUploadedLater) {
     kernel();  // takes places in the ring of what travels to the device
     device().synchronize();
   }
-  run(device(), more_, {3, 1, 2}, {&out, &out}, out);
+  run_program(device(), more_, {3, 1, 2}, {&out, &out}, out);
   prepared->run(0);
   EXPECT_EQ(out.pull().get(5), 91);
 }
@@ -115,7 +115,7 @@ TEST_F(PreparedTest, ParametersOutliveWhatIsUploadedLater) {
 TEST_F(PreparedTest, TheDeviceMayStillRunWhatIsThrownAway) {
   const Mirror one(full({5}, 1), device()), x(full({5}, 0), device());
   auto prepared = prepare({[&] {
-    for (int i = 0; i < 3000; ++i) run(device(), more_, {5}, {&x, &one}, x);
+    for (int i = 0; i < 3000; ++i) run_program(device(), more_, {5}, {&x, &one}, x);
   }});
   prepared->run(0);
   prepared.reset();
