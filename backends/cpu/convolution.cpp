@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "fovea/backends/cpu/bf16_product.h"
+#include "fovea/backends/cpu/convolution_products.h"
 #include "fovea/backends/cpu/direct_convolution.h"
 #include "fovea/backends/cpu/elements.h"
 #include "fovea/backends/cpu/kernels.h"
@@ -37,21 +38,22 @@ class Convolution {
   void output() const {
     if (is_depthwise()) return depthwise_output();
     const int64_t rows = rows_per_block(depth()), blocks = (out_height_ + rows - 1) / rows;
-    parallel_for(
-        batch_ * groups_ * blocks, per_chunk(out_ * depth() * rows * out_width_), [&](int64_t begin, int64_t end) {
-          const Scratch<T> scratch(is_plain() ? 0 : depth() * rows * out_width_);
-          for (int64_t item = begin; item < end; ++item) {
-            const int64_t image = item / blocks, group = image % groups_;
-            const int64_t first = item % blocks * rows, last = std::min(out_height_, first + rows);
-            const int64_t columns = (last - first) * out_width_;
-            T* y = y_plane(image * out_) + first * out_width_;
-            for (int64_t o = 0; o < out_ && bias_; ++o) {
-              std::fill_n(y + o * positions(), columns, bias_[group * out_ + o]);
-            }
-            multiply(out_, columns, depth(), weight_of(group),
-                     columns_of(image * in_, in_, first, last, scratch.data()), y, positions(), bias_ != nullptr);
-          }
-        });
+    parallel_for(batch_ * groups_ * blocks, convolutions_per_chunk(out_ * depth() * rows * out_width_),
+                 [&](int64_t begin, int64_t end) {
+                   const Scratch<T> scratch(is_plain() ? 0 : depth() * rows * out_width_);
+                   for (int64_t item = begin; item < end; ++item) {
+                     const int64_t image = item / blocks, group = image % groups_;
+                     const int64_t first = item % blocks * rows, last = std::min(out_height_, first + rows);
+                     const int64_t columns = (last - first) * out_width_;
+                     T* y = y_plane(image * out_) + first * out_width_;
+                     for (int64_t o = 0; o < out_ && bias_; ++o) {
+                       std::fill_n(y + o * positions(), columns, bias_[group * out_ + o]);
+                     }
+                     multiply(out_, columns, depth(), weight_of(group),
+                              columns_of(image * in_, in_, first, last, scratch.data()), y, positions(),
+                              bias_ != nullptr);
+                   }
+                 });
   }
 
   void input() const {
@@ -64,7 +66,7 @@ class Convolution {
     const int64_t channels = channels_per_block(), blocks = (in_ + channels - 1) / channels;
     const int64_t rows = rows_per_block(channels * taps());
     const int64_t work = out_ * channels * taps() * positions();
-    parallel_for(batch_ * groups_ * blocks, per_chunk(work), [&](int64_t begin, int64_t end) {
+    parallel_for(batch_ * groups_ * blocks, convolutions_per_chunk(work), [&](int64_t begin, int64_t end) {
       const Scratch<T> scratch(is_plain() ? 0 : channels * taps() * rows * out_width_);
       for (int64_t item = begin; item < end; ++item) {
         const int64_t image = item / blocks, group = image % groups_, channel = item % blocks * channels;
@@ -97,7 +99,7 @@ class Convolution {
     const int64_t size = groups_ * out_ * depth(), rows = rows_per_block(channels * taps());
     const Scratch<T> partial(segments > 1 ? segments * size : 0);
     const int64_t work = out_ * channels * taps() * positions() * images;
-    parallel_for(groups_ * blocks * segments, per_chunk(work), [&](int64_t begin, int64_t end) {
+    parallel_for(groups_ * blocks * segments, convolutions_per_chunk(work), [&](int64_t begin, int64_t end) {
       const Scratch<T> scratch(is_plain() ? 0 : channels * taps() * rows * out_width_);
       for (int64_t item = begin; item < end; ++item) {
         const int64_t group = item % groups_, channel = item / groups_ % blocks * channels;
@@ -128,9 +130,6 @@ class Convolution {
 
  private:
   static constexpr int64_t cached = int64_t{1} << 16;  // elements of columns at a time
-
-  // How many items of so many multiply-adds make a chunk that is worth a thread.
-  static int64_t per_chunk(int64_t work) { return 1 + (int64_t{1} << 18) / std::max<int64_t>(work, 1); }
 
   int64_t taps() const { return kernel_height_ * kernel_width_; }
   int64_t depth() const { return in_ * taps(); }
@@ -243,48 +242,53 @@ class Convolution {
 
   void depthwise_output() const {
     const int64_t stride = steps_.stride[1];
-    parallel_for(batch_ * groups_, per_chunk(out_ * positions() * taps()), [&](int64_t begin_image, int64_t end_image) {
-      for (int64_t image = begin_image; image < end_image; ++image) {
-        for (int64_t o = 0; o < out_; ++o) {
-          std::fill_n(y_plane(image * out_ + o), positions(), bias_ ? bias_[image % groups_ * out_ + o] : T(0));
-          each_row(image, o, [stride](T weight, const T* x, T* y, int64_t begin, int64_t end) {
-            for (int64_t j = begin; j < end; ++j) y[j] += weight * x[j * stride];
-          });
-        }
-      }
-    });
+    parallel_for(batch_ * groups_, convolutions_per_chunk(out_ * positions() * taps()),
+                 [&](int64_t begin_image, int64_t end_image) {
+                   for (int64_t image = begin_image; image < end_image; ++image) {
+                     for (int64_t o = 0; o < out_; ++o) {
+                       std::fill_n(y_plane(image * out_ + o), positions(),
+                                   bias_ ? bias_[image % groups_ * out_ + o] : T(0));
+                       each_row(image, o, [stride](T weight, const T* x, T* y, int64_t begin, int64_t end) {
+                         for (int64_t j = begin; j < end; ++j) y[j] += weight * x[j * stride];
+                       });
+                     }
+                   }
+                 });
   }
 
   void depthwise_input() const {
     const int64_t stride = steps_.stride[1];
-    parallel_for(batch_ * groups_, per_chunk(out_ * positions() * taps()), [&](int64_t begin_image, int64_t end_image) {
-      for (int64_t image = begin_image; image < end_image; ++image) {
-        std::fill_n(x_plane(image), height_ * width_, T(0));
-        for (int64_t o = 0; o < out_; ++o) {
-          each_row(image, o, [stride](T weight, T* x, const T* y, int64_t begin, int64_t end) {
-            for (int64_t j = begin; j < end; ++j) x[j * stride] += weight * y[j];
-          });
-        }
-      }
-    });
+    parallel_for(batch_ * groups_, convolutions_per_chunk(out_ * positions() * taps()),
+                 [&](int64_t begin_image, int64_t end_image) {
+                   for (int64_t image = begin_image; image < end_image; ++image) {
+                     std::fill_n(x_plane(image), height_ * width_, T(0));
+                     for (int64_t o = 0; o < out_; ++o) {
+                       each_row(image, o, [stride](T weight, T* x, const T* y, int64_t begin, int64_t end) {
+                         for (int64_t j = begin; j < end; ++j) x[j * stride] += weight * y[j];
+                       });
+                     }
+                   }
+                 });
   }
 
   void depthwise_weight() const {
     const int64_t stride = steps_.stride[1];
-    parallel_for(groups_, per_chunk(batch_ * out_ * positions() * taps()), [&](int64_t begin_group, int64_t end_group) {
-      std::fill_n(weight_ + begin_group * out_ * taps(), (end_group - begin_group) * out_ * taps(), T(0));
-      for (int64_t group = begin_group; group < end_group; ++group) {
-        for (int64_t b = 0; b < batch_; ++b) {
-          for (int64_t o = 0; o < out_; ++o) {
-            each_row(b * groups_ + group, o, [stride](T& weight, const T* x, const T* y, int64_t begin, int64_t end) {
-              T sum = 0;
-              for (int64_t j = begin; j < end; ++j) sum += x[j * stride] * y[j];
-              weight += sum;
-            });
-          }
-        }
-      }
-    });
+    parallel_for(groups_, convolutions_per_chunk(batch_ * out_ * positions() * taps()),
+                 [&](int64_t begin_group, int64_t end_group) {
+                   std::fill_n(weight_ + begin_group * out_ * taps(), (end_group - begin_group) * out_ * taps(), T(0));
+                   for (int64_t group = begin_group; group < end_group; ++group) {
+                     for (int64_t b = 0; b < batch_; ++b) {
+                       for (int64_t o = 0; o < out_; ++o) {
+                         each_row(b * groups_ + group, o,
+                                  [stride](T& weight, const T* x, const T* y, int64_t begin, int64_t end) {
+                                    T sum = 0;
+                                    for (int64_t j = begin; j < end; ++j) sum += x[j * stride] * y[j];
+                                    weight += sum;
+                                  });
+                       }
+                     }
+                   }
+                 });
   }
 
   WindowSteps steps_;
@@ -294,27 +298,14 @@ class Convolution {
   bool bf16_operands_;
 };
 
-template <class T>
-void run(const ConvolutionCall& call) {
-  const Convolution<T> convolution(call);
-  switch (call.product) {
-    case ConvolutionCall::Product::y:
-      return convolution.output();
-    case ConvolutionCall::Product::x:
-      return convolution.input();
-    case ConvolutionCall::Product::weight:
-      return convolution.weight();
-  }
-}
-
 }  // namespace
 
 void convolution(const ConvolutionCall& call) {
   if (takes_direct_convolution(call)) return direct_convolution(call);
   if (call.x.dtype == DType::f64) {
-    run<double>(call);
+    compute_product(call, Convolution<double>(call));
   } else if (call.x.dtype == DType::f32) {
-    run<float>(call);
+    compute_product(call, Convolution<float>(call));
   } else {
     raise<DTypeError>({}, "convolution: runs in f32 or f64, not {}", call.x.dtype);
   }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "fovea/backends/cpu/convolution_products.h"
 #include "fovea/backends/cpu/direct_convolution_kernels.h"
 #include "fovea/backends/cpu/scratch.h"
 #include "fovea/backends/cpu/short_row.h"
@@ -12,9 +13,6 @@ namespace fovea::cpu {
 namespace {
 
 constexpr int64_t cached = int64_t{1} << 16;  // floats of a picture at a time
-
-// How many items of so many multiply-adds make a chunk that is worth a thread.
-int64_t per_chunk(int64_t work) { return 1 + (int64_t{1} << 18) / std::max<int64_t>(work, 1); }
 
 int64_t divide_up(int64_t n, int64_t by) { return (n + by - 1) / by; }
 
@@ -137,7 +135,7 @@ class DirectConvolution {
     const Layout layout(kernel_, steps_.dilation, padding, y_.width, x_.width);
     const int64_t taps = layout.taps(), depth = out_ * taps, stride = depth % 1024 == 0 ? depth + 16 : depth;
     const Scratch<float> turned(groups_ * in_ * stride);
-    parallel_for(groups_ * in_, per_chunk(depth), [&](int64_t begin, int64_t end) {
+    parallel_for(groups_ * in_, convolutions_per_chunk(depth), [&](int64_t begin, int64_t end) {
       for (int64_t item = begin; item < end; ++item) {
         float* to = turned.data() + item * stride;
         const float* from = weight_ + (item / in_ * out_ * in_ + item % in_) * taps;
@@ -161,7 +159,7 @@ class DirectConvolution {
     const int64_t size = groups_ * depth * width;
     const Scratch<float> sums(segments * size);
     const int64_t work = out_ * channels * layout.taps() * rows * y_.width * per_segment;
-    parallel_for(groups_ * blocks * segments, per_chunk(work), [&](int64_t begin, int64_t end) {
+    parallel_for(groups_ * blocks * segments, convolutions_per_chunk(work), [&](int64_t begin, int64_t end) {
       LaidOut picture(layout, channels, rows);
       const Scratch<float> panels(packed_picture(out_, rows * y_.width));
       const Scratch<float*> y_rows(rows);
@@ -218,7 +216,7 @@ class DirectConvolution {
     const int64_t wanted = std::clamp<int64_t>(divide_up(16, pictures), 1, divide_up(m, 16));
     const int64_t channels = divide_up(m, wanted * 8) * 8, parts = divide_up(m, channels);
     const int64_t work = channels * depth * rows * to.width;
-    parallel_for(pictures * parts, per_chunk(work), [&](int64_t begin, int64_t end) {
+    parallel_for(pictures * parts, convolutions_per_chunk(work), [&](int64_t begin, int64_t end) {
       LaidOut picture(layout, n, rows);
       const Scratch<float*> to_rows(rows);
       for (int64_t item = begin; item < end; ++item) {
@@ -242,19 +240,20 @@ class DirectConvolution {
   void add_and_turn(float* sums, int64_t segments, int64_t depth, int64_t width) const {
     constexpr int64_t chunk = 64;
     const int64_t size = groups_ * depth * width, chunks = divide_up(depth, chunk);
-    parallel_for(groups_ * chunks, per_chunk(segments * chunk * width * 4), [&](int64_t begin, int64_t end) {
-      for (int64_t item = begin; item < end; ++item) {
-        const int64_t group = item / chunks, first = item % chunks * chunk, last = std::min(depth, first + chunk);
-        float* sum = sums + (group * depth + first) * width;
-        for (int64_t segment = 1; segment < segments; ++segment) {
-          for (int64_t i = 0; i < (last - first) * width; ++i) sum[i] += sum[segment * size + i];
-        }
-        for (int64_t o = 0; o < out_; ++o) {
-          float* to = weight_ + (group * out_ + o) * depth;
-          for (int64_t k = first; k < last; ++k) to[k] = sum[(k - first) * width + o];
-        }
-      }
-    });
+    parallel_for(
+        groups_ * chunks, convolutions_per_chunk(segments * chunk * width * 4), [&](int64_t begin, int64_t end) {
+          for (int64_t item = begin; item < end; ++item) {
+            const int64_t group = item / chunks, first = item % chunks * chunk, last = std::min(depth, first + chunk);
+            float* sum = sums + (group * depth + first) * width;
+            for (int64_t segment = 1; segment < segments; ++segment) {
+              for (int64_t i = 0; i < (last - first) * width; ++i) sum[i] += sum[segment * size + i];
+            }
+            for (int64_t o = 0; o < out_; ++o) {
+              float* to = weight_ + (group * out_ + o) * depth;
+              for (int64_t k = first; k < last; ++k) to[k] = sum[(k - first) * width + o];
+            }
+          }
+        });
   }
 
   WindowSteps steps_;
@@ -282,16 +281,6 @@ bool takes_direct_convolution(const ConvolutionCall& call) {
   return call.product == Product::y || (out >= 8 && y[0] * y[2] * y[3] >= 256);
 }
 
-void direct_convolution(const ConvolutionCall& call) {
-  const DirectConvolution convolution(call);
-  switch (call.product) {
-    case ConvolutionCall::Product::y:
-      return convolution.output();
-    case ConvolutionCall::Product::x:
-      return convolution.input();
-    case ConvolutionCall::Product::weight:
-      return convolution.weight();
-  }
-}
+void direct_convolution(const ConvolutionCall& call) { compute_product(call, DirectConvolution(call)); }
 
 }  // namespace fovea::cpu
