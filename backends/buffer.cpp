@@ -1,6 +1,7 @@
 #include "fovea/backends/buffer.h"
 
 #include <charconv>
+#include <ostream>
 
 namespace fovea {
 
@@ -21,6 +22,7 @@ Device Device::parse(std::string_view text, Caller caller) {
 std::string to_string(Device device) {
   return device.kind == Device::Kind::cpu ? "cpu" : fmt::format("vulkan:{}", device.index);
 }
+std::ostream& operator<<(std::ostream& stream, Device device) { return stream << to_string(device); }
 
 bool View::is_contiguous() const {
   int64_t expected = 1;

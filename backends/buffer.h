@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <iosfwd>
 #include <string>
 #include <utility>
 
@@ -31,6 +32,7 @@ struct Device {
 };
 
 std::string to_string(Device device);
+std::ostream& operator<<(std::ostream& stream, Device device);
 
 /// A block of device memory, shared by reference counting; made by Backend::allocate.
 class Buffer {

@@ -3,6 +3,7 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <ostream>
 #include <string_view>
 
 namespace fovea {
@@ -49,6 +50,7 @@ constexpr std::string_view name(DType dtype) {
   }
   return "?";
 }
+inline std::ostream& operator<<(std::ostream& stream, DType dtype) { return stream << name(dtype); }
 
 /// IEEE 754 binary16, as bits; converts by rounding to nearest even.
 struct Half {

@@ -1,5 +1,7 @@
 #include "fovea/backends/shape.h"
 
+#include <ostream>
+
 #include "fovea/backends/error.h"
 
 namespace fovea {
@@ -17,5 +19,6 @@ Strides contiguous_strides(const Shape& shape) {
 }
 
 std::string to_string(const Shape& shape) { return fmt::format("[{}]", fmt::join(shape.begin(), shape.end(), ", ")); }
+std::ostream& operator<<(std::ostream& stream, const Shape& shape) { return stream << to_string(shape); }
 
 }  // namespace fovea

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 #include <initializer_list>
+#include <iosfwd>
 #include <span>
 #include <string>
 
@@ -88,6 +89,7 @@ Strides contiguous_strides(const Shape& shape);
 
 /// "[32, 128]".
 std::string to_string(const Shape& shape);
+std::ostream& operator<<(std::ostream& stream, const Shape& shape);
 
 }  // namespace fovea
 

@@ -3,17 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <functional>
-#include <ostream>
 #include <vector>
 
 #include "fovea/tensor/tensor.h"
-
-namespace fovea {
-
-/// How a test's name shows one.
-inline void PrintTo(const Device& device, std::ostream* stream) { *stream << fmt::format("{}", device); }
-
-}  // namespace fovea
 
 namespace fovea::test {
 

@@ -51,6 +51,9 @@ TEST(Print, WorksInStreamsAndFormats) {
   std::ostringstream stream;
   stream << scalar(1, {i32});
   EXPECT_EQ(stream.str(), "1\ni32 []");
+  stream.str("");
+  stream << zeros({2, 3}).shape() << ' ' << bf16 << ' ' << Device::vulkan(1);
+  EXPECT_EQ(stream.str(), "[2, 3] bf16 vulkan:1");
   EXPECT_EQ(fmt::format("<{}>", scalar(1, {i32})), "<1\ni32 []>");
 }
 

@@ -27,6 +27,11 @@ TEST_F(IndexFaultsTest, NameTheLineOfTheCallThatWasWrong) {
   EXPECT_ERROR(z.item(), fmt::format("cross_entropy: index 3 is outside [0, 3) (index_faults_test.cpp:{})", line + 3));
 }
 
+TEST_F(IndexFaultsTest, FindAClassThatOneHotHasNotGot) {
+  const Tensor x = one_hot(on_device({0, 3}), 3, {f32, Device::vulkan()});
+  EXPECT_ERROR(x.to(Device::cpu()), "gather: index 3 is outside [0, 3) (index_faults_test.cpp:");
+}
+
 TEST_F(IndexFaultsTest, NameTheModuleAlsoInCapturedSteps) {
   Words words;
   words.to(Device::vulkan());
