@@ -237,7 +237,9 @@ void pack(const ProductBlock& block, Matrix<T> b, uint32_t* to) {
 /// panels(block): where a block of the right operand is packed.
 template <class T, class Panels>
 void multiply_in_tiles(int64_t m, int64_t n, int64_t k, Matrix<T> a, float* c, int64_t stride, bool accumulate,
-                       Panels panels) {
+                       const float* bias, Panels panels) {
+  for (int64_t i = 0; i < m && bias; ++i) std::copy_n(bias, n, c + i * stride);
+  accumulate |= bias != nullptr;
   for (int64_t i = 0; i < m && k == 0 && !accumulate; ++i) std::fill_n(c + i * stride, n, 0.0f);
   float* edge = thread_room<3>(4 * tile_words + 2 * packed_words(side, block_depth(k)));
   auto* rows = reinterpret_cast<uint32_t*>(edge + 4 * tile_words);
@@ -272,11 +274,11 @@ Bf16Unit bf16_unit() { return unit(); }
 void limit_bf16_unit(Bf16Unit most) { unit() = std::min(unit(), most); }
 
 template <class T>
-void bf16_product(int64_t m, int64_t n, int64_t k, Matrix<T> a, Matrix<T> b, float* c, int64_t stride,
-                  bool accumulate) {
+void bf16_product(int64_t m, int64_t n, int64_t k, Matrix<T> a, Matrix<T> b, float* c, int64_t stride, bool accumulate,
+                  const float* bias) {
   auto* panels =
       reinterpret_cast<uint32_t*>(thread_room<5>(packed_words(std::min(n, most_columns_bf16), block_depth(k))));
-  multiply_in_tiles(m, n, k, a, c, stride, accumulate, [&](const ProductBlock& block) {
+  multiply_in_tiles(m, n, k, a, c, stride, accumulate, bias, [&](const ProductBlock& block) {
     pack(block, b, panels);
     return panels;
   });
@@ -284,9 +286,9 @@ void bf16_product(int64_t m, int64_t n, int64_t k, Matrix<T> a, Matrix<T> b, flo
 
 template <class T>
 void bf16_product(int64_t m, int64_t n, int64_t k, Matrix<T> a, const float* packed, float* c, int64_t stride,
-                  bool accumulate) {
+                  bool accumulate, const float* bias) {
   const auto* words = reinterpret_cast<const uint32_t*>(packed);
-  multiply_in_tiles(m, n, k, a, c, stride, accumulate,
+  multiply_in_tiles(m, n, k, a, c, stride, accumulate, bias,
                     [&](const ProductBlock& block) { return words + place_of(block, k); });
 }
 
@@ -303,17 +305,17 @@ void pack_for_bf16_product(int64_t n, int64_t k, Matrix<T> b, float* packed) {
 Bf16Unit bf16_unit() { return Bf16Unit::none; }
 void limit_bf16_unit(Bf16Unit) {}
 template <class T>
-void bf16_product(int64_t, int64_t, int64_t, Matrix<T>, Matrix<T>, float*, int64_t, bool) {}
+void bf16_product(int64_t, int64_t, int64_t, Matrix<T>, Matrix<T>, float*, int64_t, bool, const float*) {}
 template <class T>
-void bf16_product(int64_t, int64_t, int64_t, Matrix<T>, const float*, float*, int64_t, bool) {}
+void bf16_product(int64_t, int64_t, int64_t, Matrix<T>, const float*, float*, int64_t, bool, const float*) {}
 int64_t packed_for_bf16_product(int64_t, int64_t) { return 0; }
 template <class T>
 void pack_for_bf16_product(int64_t, int64_t, Matrix<T>, float*) {}
 #endif
 
-#define FOVEA_OPERANDS_OF(T)                                                                             \
-  template void bf16_product(int64_t, int64_t, int64_t, Matrix<T>, Matrix<T>, float*, int64_t, bool);    \
-  template void bf16_product(int64_t, int64_t, int64_t, Matrix<T>, const float*, float*, int64_t, bool); \
+#define FOVEA_OPERANDS_OF(T)                                                                                           \
+  template void bf16_product(int64_t, int64_t, int64_t, Matrix<T>, Matrix<T>, float*, int64_t, bool, const float*);    \
+  template void bf16_product(int64_t, int64_t, int64_t, Matrix<T>, const float*, float*, int64_t, bool, const float*); \
   template void pack_for_bf16_product(int64_t, int64_t, Matrix<T>, float*)
 FOVEA_OPERANDS_OF(float);
 FOVEA_OPERANDS_OF(BFloat16);

@@ -17,16 +17,23 @@ bool is_skinny(int64_t rows, int64_t columns, int64_t depth) {
 }
 
 template <class T>
-void multiply(int64_t m, int64_t n, int64_t k, Matrix<T> a, Matrix<T> b, T* c, int64_t stride, bool accumulate) {
+void multiply(int64_t m, int64_t n, int64_t k, Matrix<T> a, Matrix<T> b, T* c, int64_t stride, bool accumulate,
+              const T* bias = nullptr) {
   if (m == 0 || n == 0) return;
+  const bool few_rows = is_skinny(m, n, k), few_columns = is_skinny(n, m, k);
+  if constexpr (sizeof(T) == 4) {
+    if (k > 0 && !few_rows && !few_columns && has_tile_product())
+      return tile_product(m, n, k, a, b, c, stride, accumulate, bias);
+  }
+  for (int64_t i = 0; i < m && bias; ++i) std::copy_n(bias, n, c + i * stride);
+  accumulate |= bias != nullptr;
   if (k == 0) {
     for (int64_t i = 0; i < m && !accumulate; ++i) std::fill_n(c + i * stride, n, T(0));
     return;
   }
   if constexpr (sizeof(T) == 4) {
-    if (is_skinny(m, n, k)) return skinny_product(m, n, k, a, b, c, stride, 1, accumulate);
-    if (is_skinny(n, m, k)) return skinny_product(n, m, k, b.transposed(), a.transposed(), c, 1, stride, accumulate);
-    if (has_tile_product()) return tile_product(m, n, k, a, b, c, stride, accumulate);
+    if (few_rows) return skinny_product(m, n, k, a, b, c, stride, 1, accumulate);
+    if (few_columns) return skinny_product(n, m, k, b.transposed(), a.transposed(), c, 1, stride, accumulate);
   }
   // Lengths that overflow OpenBLAS's 32-bit sizes go in parts.
   constexpr int64_t most = int64_t{1} << 30;
@@ -96,13 +103,13 @@ bool is_blas_layout(int64_t rows, int64_t columns, int64_t row, int64_t column) 
   return is_dense(rows, columns, row, column) || is_dense(columns, rows, column, row);
 }
 
-void gemm(int64_t m, int64_t n, int64_t k, Matrix<float> a, Matrix<float> b, float* c, int64_t stride,
-          bool accumulate) {
-  multiply(m, n, k, a, b, c, stride, accumulate);
+void gemm(int64_t m, int64_t n, int64_t k, Matrix<float> a, Matrix<float> b, float* c, int64_t stride, bool accumulate,
+          const float* bias) {
+  multiply(m, n, k, a, b, c, stride, accumulate, bias);
 }
 void gemm(int64_t m, int64_t n, int64_t k, Matrix<double> a, Matrix<double> b, double* c, int64_t stride,
-          bool accumulate) {
-  multiply(m, n, k, a, b, c, stride, accumulate);
+          bool accumulate, const double* bias) {
+  multiply(m, n, k, a, b, c, stride, accumulate, bias);
 }
 
 void parallel_gemm(int64_t m, int64_t n, int64_t k, Matrix<float> a, Matrix<float> b, float* c, int64_t stride,

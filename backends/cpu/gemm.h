@@ -23,10 +23,12 @@ bool is_dense(int64_t rows, int64_t columns, int64_t row, int64_t column);
 /// Whether gemm() takes such strides: rows or columns are dense.
 bool is_blas_layout(int64_t rows, int64_t columns, int64_t row, int64_t column);
 
-/// c [m, n], rows `stride` apart, = a [m, k] b [k, n] (+ c with `accumulate`), on the calling thread alone.
-void gemm(int64_t m, int64_t n, int64_t k, Matrix<float> a, Matrix<float> b, float* c, int64_t stride, bool accumulate);
+/// c [m, n], rows `stride` apart, = a [m, k] b [k, n] (+ c with `accumulate`, or + bias [n] where given instead), on the
+/// calling thread alone.
+void gemm(int64_t m, int64_t n, int64_t k, Matrix<float> a, Matrix<float> b, float* c, int64_t stride, bool accumulate,
+          const float* bias = nullptr);
 void gemm(int64_t m, int64_t n, int64_t k, Matrix<double> a, Matrix<double> b, double* c, int64_t stride,
-          bool accumulate);
+          bool accumulate, const double* bias = nullptr);
 
 /// The size of the blocks that a product of f32 or f64 is cut into, such that its result does not depend on the number of
 /// threads.

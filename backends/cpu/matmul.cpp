@@ -129,26 +129,18 @@ void multiply(const MatmulCall& call) {
     }
   }
   const T* bias = call.bias ? call.bias->data<T>() : nullptr;
-  const int64_t bias_stride = call.bias ? call.bias->strides[0] : 0;
-  // The bias goes in first: the product then adds to it as cheaply as it would overwrite.
-  const auto put_bias = [&](T* c, int64_t rows, int64_t column, int64_t columns) {
-    for (int64_t i = 0; i < rows && bias; ++i) {
-      T* to = c + i * stride;
-      const T* from = bias + column * bias_stride;
-      if (call.accumulate) {
-        for (int64_t j = 0; j < columns; ++j) to[j] += from[j * bias_stride];
-      } else if (bias_stride == 1) {
-        std::copy_n(from, columns, to);
-      } else {
-        for (int64_t j = 0; j < columns; ++j) to[j] = from[j * bias_stride];
-      }
+  // What a block's first product is added to beside what is there already.
+  const auto bias_of = [&](T* c, int64_t rows, int64_t column, int64_t columns) -> const T* {
+    if (!bias || !call.accumulate) return bias ? bias + column : nullptr;
+    for (int64_t i = 0; i < rows; ++i) {
+      for (int64_t j = 0; j < columns; ++j) c[i * stride + j] += bias[column + j];
     }
+    return nullptr;
   };
   const auto activate_rows = [&](T* c, int64_t rows, int64_t columns) {
     if (call.activation == Activation::none) return;
     for (int64_t i = 0; i < rows; ++i) activate(call.activation, c + i * stride, columns);
   };
-  const bool adds = call.accumulate || bias;
   const bool bf16 = call.bf16_operands || std::is_same_v<In, BFloat16>;
   const auto turns = std::is_same_v<T, double> ? std::nullopt : take_turns(p.batch.numel(), p.m, p.n, p.k, bf16);
   if (turns) {
@@ -162,8 +154,8 @@ void multiply(const MatmulCall& call) {
         thread_local RightOperand<In> kept;
         kept.take(name, columns, depth, right.at(first, column), call.bf16_operands);
         T* c = out.data<T>() + row * stride + column;
-        if (first == 0) put_bias(c, rows, column, columns);
-        kept.multiply(rows, left.at(row, first), c, stride, adds || first > 0);
+        const T* added = first == 0 ? bias_of(c, rows, column, columns) : nullptr;
+        kept.multiply(rows, left.at(row, first), c, stride, call.accumulate || first > 0, added);
         if (first + depth == p.k) activate_rows(c, rows, columns);
       });
     }
@@ -189,11 +181,11 @@ void multiply(const MatmulCall& call) {
       x.data += a_offset;
       y.data += b_offset;
       T* c = out.data<T>() + out_offset + row * stride + column;
-      put_bias(c, rows, column, columns);
+      const T* added = bias_of(c, rows, column, columns);
       if constexpr (std::is_same_v<In, BFloat16>) {
-        bf16_product(rows, columns, p.k, x, y, c, stride, adds);
+        bf16_product(rows, columns, p.k, x, y, c, stride, call.accumulate, added);
       } else {
-        gemm_or_bf16(call.bf16_operands, rows, columns, p.k, x, y, c, stride, adds);
+        gemm_or_bf16(call.bf16_operands, rows, columns, p.k, x, y, c, stride, call.accumulate, added);
       }
       activate_rows(c, rows, columns);
     }
@@ -223,12 +215,14 @@ bool is_taken(const View& x, const MatmulCall& call, DType compute) {
   return both_bf16 || (call.bf16_operands && x.dtype == DType::f32) || fits(x, compute);
 }
 
+bool is_taken(const View& bias, DType compute) { return bias.dtype == compute && bias.is_contiguous(); }
+
 // Operands that OpenBLAS cannot take as they lie, or of a short type, are packed first; so is an output.
 void multiply_packed(const MatmulCall& call, DType compute) {
   Packed a, b, bias, out;
   if (!is_taken(call.a, call, compute)) a = pack(call.a, compute);
   if (!is_taken(call.b, call, compute)) b = pack(call.b, compute);
-  if (call.bias && call.bias->dtype != compute) bias = pack(*call.bias, compute);
+  if (call.bias && !is_taken(*call.bias, compute)) bias = pack(*call.bias, compute);
   const bool direct = call.out.dtype == compute && is_plain_output(call.out);
   if (!direct) {
     const Shape& shape = call.out.shape;
@@ -255,7 +249,7 @@ void matmul(const MatmulCall& call) {
   if (call.out.numel() == 0) return;
   const DType compute = call.out.dtype == DType::f64 ? DType::f64 : DType::f32;
   const bool ready = is_taken(call.a, call, compute) && is_taken(call.b, call, compute) && call.out.dtype == compute &&
-                     is_plain_output(call.out) && (!call.bias || call.bias->dtype == compute);
+                     is_plain_output(call.out) && (!call.bias || is_taken(*call.bias, compute));
   if (ready) return multiply(call, compute);
   multiply_packed(call, compute);
 }

@@ -29,14 +29,15 @@ void RightOperand<T>::take(uint64_t name, int64_t n, int64_t k, Matrix<T> b, boo
 }
 
 template <class T>
-void RightOperand<T>::multiply(int64_t m, Matrix<T> a, Result* c, int64_t stride, bool accumulate) const {
+void RightOperand<T>::multiply(int64_t m, Matrix<T> a, Result* c, int64_t stride, bool accumulate,
+                               const Result* bias) const {
   if constexpr (!std::is_same_v<T, double>) {
-    if (way_ == Way::bf16) return bf16_product(m, n_, k_, a, room_.data(), c, stride, accumulate);
+    if (way_ == Way::bf16) return bf16_product(m, n_, k_, a, room_.data(), c, stride, accumulate, bias);
   }
   if constexpr (std::is_same_v<T, float>) {
-    if (way_ == Way::tiles) return tile_product(m, n_, k_, a, room_.data(), c, stride, accumulate);
+    if (way_ == Way::tiles) return tile_product(m, n_, k_, a, room_.data(), c, stride, accumulate, bias);
   }
-  if constexpr (!std::is_same_v<T, BFloat16>) gemm(m, n_, k_, a, b_, c, stride, accumulate);
+  if constexpr (!std::is_same_v<T, BFloat16>) gemm(m, n_, k_, a, b_, c, stride, accumulate, bias);
 }
 
 uint64_t name_operands() {

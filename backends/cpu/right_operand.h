@@ -16,9 +16,9 @@ class RightOperand {
 
   /// Takes b, unless that is what was taken under this name before. What a name stands for must not change.
   void take(uint64_t name, int64_t n, int64_t k, Matrix<T> b, bool bf16_operands);
-  /// c [m, n], rows `stride` apart, = a [m, k] times this (+ c with `accumulate`), on the calling thread. An element's terms
-  /// are added in an order that k alone decides, however few the rows are.
-  void multiply(int64_t m, Matrix<T> a, Result* c, int64_t stride, bool accumulate) const;
+  /// c [m, n], rows `stride` apart, = a [m, k] times this (+ c with `accumulate`, or + bias [n] where given instead), on the
+  /// calling thread. An element's terms are added in an order that k alone decides, however few the rows are.
+  void multiply(int64_t m, Matrix<T> a, Result* c, int64_t stride, bool accumulate, const Result* bias = nullptr) const;
 
  private:
   enum class Way : uint8_t { as_it_lies, tiles, bf16 };

@@ -7,6 +7,21 @@
 #include "fovea/backends/cpu/scratch.h"
 #include "fovea/backends/cpu/simd_targets.h"
 
+#ifndef FOVEA_BACKENDS_CPU_TILE_PRODUCT_ADDEND
+#define FOVEA_BACKENDS_CPU_TILE_PRODUCT_ADDEND
+namespace fovea::cpu {
+
+/// What is added to a product, rows `row` apart; null: nothing.
+struct Addend {
+  const float* data;
+  int64_t row;
+
+  Addend at(int64_t i, int64_t j) const { return {data ? data + i * row + j : nullptr, row}; }
+};
+
+}  // namespace fovea::cpu
+#endif
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "fovea/backends/cpu/tile_product.cpp"
 #include <hwy/cache_control.h>
@@ -113,18 +128,19 @@ bool is_readable_as_it_lies(Matrix<float> a, int64_t columns) {
 // R rows of c against one panel; columns that no whole vector covers go by way of `edge`, added up in the same order.
 template <int R, int V, class Rows>
 HWY_INLINE void multiply_panel(Rows rows, const float* panel, int64_t depth, int64_t columns, float* c, int64_t stride,
-                               bool accumulate, float* edge) {
+                               Addend addend, float* edge) {
   const Floats d;
   // So that the results are in the cache by the time that the sums are made.
   for (int r = 0; r < R; ++r) {
     for (int64_t j = 0; j < columns; j += 16) hwy::Prefetch(c + r * stride + j);
   }
   if (HWY_LIKELY(columns == V * float_lanes)) {
-    multiply_tile<R, V>(d, rows, PackedPanel<V, float>(panel), depth, accumulate ? c : nullptr, stride, c, stride);
+    multiply_tile<R, V>(d, rows, PackedPanel<V, float>(panel), depth, addend.data, addend.row, c, stride);
     return;
   }
-  for (int r = 0; r < R && accumulate; ++r) std::copy_n(c + r * stride, columns, edge + r * V * float_lanes);
-  multiply_tile<R, V>(d, rows, PackedPanel<V, float>(panel), depth, accumulate ? edge : nullptr, V * float_lanes, edge,
+  for (int r = 0; r < R && addend.data; ++r)
+    std::copy_n(addend.data + r * addend.row, columns, edge + r * V * float_lanes);
+  multiply_tile<R, V>(d, rows, PackedPanel<V, float>(panel), depth, addend.data ? edge : nullptr, V * float_lanes, edge,
                       V * float_lanes);
   for (int r = 0; r < R; ++r) std::copy_n(edge + r * V * float_lanes, columns, c + r * stride);
 }
@@ -132,19 +148,19 @@ HWY_INLINE void multiply_panel(Rows rows, const float* panel, int64_t depth, int
 // R rows of c against all panels of a block.
 template <int R, class Rows>
 HWY_NOINLINE void multiply_rows(Rows rows, const float* panels, int64_t depth, int64_t columns, float* c,
-                                int64_t stride, bool accumulate, float* edge) {
+                                int64_t stride, Addend addend, float* edge) {
   each_column_tile(columns, [&]<int V>(std::integral_constant<int, V>, int64_t j) HWY_ATTR {
     multiply_panel<R, V>(rows, panels + j * depth, depth, std::min(V * float_lanes, columns - j), c + j, stride,
-                         accumulate, edge);
+                         addend.at(0, j), edge);
   });
 }
 
 }  // namespace
 
-// c [m, columns] = a [m, depth] times a block of panels (+ c with `adds`). Where `rows` is not null, a is packed there, or was
+// c [m, columns] = a [m, depth] times a block of panels (+ addend). Where `rows` is not null, a is packed there, or was
 // with `are_packed`.
 void multiply_block(int64_t m, int64_t columns, int64_t depth, Matrix<float> a, float* rows, bool are_packed,
-                    const float* panels, float* c, int64_t stride, bool adds) {
+                    const float* panels, float* c, int64_t stride, Addend addend) {
   const bool direct = !rows && is_readable_as_it_lies(a, columns);
   constexpr int64_t edge_size = most_rows * most_vectors * float_lanes;
   float* edge = thread_room(edge_size + (direct || rows ? 0 : depth * std::min(m, group_rows)));
@@ -158,13 +174,13 @@ void multiply_block(int64_t m, int64_t columns, int64_t depth, Matrix<float> a, 
       float* to = c + (group + row) * stride;
       if (direct) {
         const StridedRows<R, float> from(left.data + row * left.row, left.row);
-        multiply_rows<R>(from, panels, depth, columns, to, stride, adds, edge);
+        multiply_rows<R>(from, panels, depth, columns, to, stride, addend.at(group + row, 0), edge);
       } else {
         const bool is_packed = are_packed || row < side_by_side;
         float* tile = packed + (rows || is_packed ? row * depth : 0);
         if (!is_packed) pack_tile<R>(depth, left.at(row, 0), tile);
         const PackedRows<R, float> from(tile);
-        multiply_rows<R>(from, panels, depth, columns, to, stride, adds, edge);
+        multiply_rows<R>(from, panels, depth, columns, to, stride, addend.at(group + row, 0), edge);
       }
     });
   }
@@ -172,7 +188,7 @@ void multiply_block(int64_t m, int64_t columns, int64_t depth, Matrix<float> a, 
 int64_t lanes_of_vector() { return float_lanes; }
 #else
 void pack_panels(int64_t, int64_t, Matrix<float>, float*) {}
-void multiply_block(int64_t, int64_t, int64_t, Matrix<float>, float*, bool, const float*, float*, int64_t, bool) {}
+void multiply_block(int64_t, int64_t, int64_t, Matrix<float>, float*, bool, const float*, float*, int64_t, Addend) {}
 int64_t lanes_of_vector() { return 1; }
 #endif
 
@@ -214,13 +230,13 @@ Matrix<float> with_dense_axis(Matrix<float> x, int64_t rows, int64_t columns) {
 // panels(block): where a block of the right operand is packed.
 template <class Panels>
 void multiply_blocks(int64_t m, int64_t n, int64_t k, Matrix<float> a, float* c, int64_t stride, bool accumulate,
-                     Panels panels) {
+                     const float* bias, Panels panels) {
   a = with_dense_axis(a, m, k);
   float* rows = room_for_rows(m, n, k);
   each_block(n, k, most_columns_f32, block_depth(k), [&](const ProductBlock& block) {
     FOVEA_DISPATCH(multiply_block)
     (m, block.columns, block.depth, a.at(0, block.p), rows, rows && block.column > 0, panels(block), c + block.column,
-     stride, accumulate || block.p > 0);
+     stride, (accumulate || block.p > 0 ? Addend{c, stride} : Addend{bias, 0}).at(0, block.column));
   });
 }
 
@@ -239,17 +255,17 @@ int64_t place_of(const ProductBlock& block, int64_t n, int64_t k) {
 bool has_tile_product() { return vector_lanes() > 1; }
 
 void tile_product(int64_t m, int64_t n, int64_t k, Matrix<float> a, Matrix<float> b, float* c, int64_t stride,
-                  bool accumulate) {
+                  bool accumulate, const float* bias) {
   float* panels = thread_room<1>(block_depth(k) * width_of_block(n));
-  multiply_blocks(m, n, k, a, c, stride, accumulate, [&](const ProductBlock& block) {
+  multiply_blocks(m, n, k, a, c, stride, accumulate, bias, [&](const ProductBlock& block) {
     pack(block, b, panels);
     return panels;
   });
 }
 
 void tile_product(int64_t m, int64_t n, int64_t k, Matrix<float> a, const float* packed, float* c, int64_t stride,
-                  bool accumulate) {
-  multiply_blocks(m, n, k, a, c, stride, accumulate,
+                  bool accumulate, const float* bias) {
+  multiply_blocks(m, n, k, a, c, stride, accumulate, bias,
                   [&](const ProductBlock& block) { return packed + place_of(block, n, k); });
 }
 

@@ -7,15 +7,15 @@ namespace fovea::cpu {
 /// Whether this machine's vectors are wide enough for tile_product() to beat OpenBLAS.
 bool has_tile_product();
 
-/// c [m, n], rows `stride` apart, = a [m, k] b [k, n] (+ c with `accumulate`) in tiles of registers, on the calling
-/// thread; one axis of each operand is dense. Only where has_tile_product(). An element's terms are added in an order
+/// c [m, n], rows `stride` apart, = a [m, k] b [k, n] (+ c with `accumulate`, or + bias [n] where given instead) in tiles of
+/// registers, on the calling thread; one axis of each operand is dense. Only where has_tile_product(). An element's terms are added in an order
 /// that k alone decides, so a product may be cut anywhere along m and n.
 void tile_product(int64_t m, int64_t n, int64_t k, Matrix<float> a, Matrix<float> b, float* c, int64_t stride,
-                  bool accumulate);
+                  bool accumulate, const float* bias = nullptr);
 
 /// tile_product() with a right operand that was packed whole before: packed_for_tile_product() floats.
 void tile_product(int64_t m, int64_t n, int64_t k, Matrix<float> a, const float* packed, float* c, int64_t stride,
-                  bool accumulate);
+                  bool accumulate, const float* bias = nullptr);
 int64_t packed_for_tile_product(int64_t n, int64_t k);
 void pack_for_tile_product(int64_t n, int64_t k, Matrix<float> b, float* packed);
 
