@@ -1,5 +1,7 @@
 #include "fovea/backends/shape.h"
 
+#include <fmt/format.h>
+
 #include <ostream>
 
 #include "fovea/backends/error.h"

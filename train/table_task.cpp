@@ -1,5 +1,7 @@
 #include "fovea/train/table_task.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <bit>
 #include <filesystem>

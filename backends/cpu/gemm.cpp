@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "fovea/backends/backend.h"
 #include "fovea/backends/cpu/blas.h"
 #include "fovea/backends/cpu/skinny.h"
 #include "fovea/backends/cpu/threads.h"
