@@ -4,6 +4,7 @@
 
 #include "fovea/backends/cpu/convolution_products.h"
 #include "fovea/backends/cpu/direct_convolution_kernels.h"
+#include "fovea/backends/cpu/round_up.h"
 #include "fovea/backends/cpu/scratch.h"
 #include "fovea/backends/cpu/short_row.h"
 #include "fovea/backends/cpu/threads.h"
@@ -118,13 +119,11 @@ class DirectConvolution {
 
   void output() const {
     const Layout layout(kernel_, steps_.dilation, steps_.padding, x_.width, y_.width);
-    // Rows of weights a page apart would share a few places of the first-level cache.
-    const int64_t depth = in_ * layout.taps();
-    if (depth % 1024 != 0) return correlate(layout, x_, in_, y_, out_, weight_, depth, bias_);
-    const Scratch<float> weight(groups_ * out_ * (depth + 16));
-    for (int64_t o = 0; o < groups_ * out_; ++o)
-      std::copy_n(weight_ + o * depth, depth, weight.data() + o * (depth + 16));
-    correlate(layout, x_, in_, y_, out_, weight.data(), depth + 16, bias_);
+    const int64_t depth = in_ * layout.taps(), stride = weight_row(depth);
+    if (stride == depth) return correlate(layout, x_, in_, y_, out_, weight_, stride, bias_);
+    const Scratch<float> weight(groups_ * out_ * stride);
+    for (int64_t o = 0; o < groups_ * out_; ++o) std::copy_n(weight_ + o * depth, depth, weight.data() + o * stride);
+    correlate(layout, x_, in_, y_, out_, weight.data(), stride, bias_);
   }
 
   // The same of y, with the kernel turned around.
@@ -133,7 +132,7 @@ class DirectConvolution {
     for (int axis = 0; axis < 2; ++axis)
       padding[axis] = (kernel_[axis] - 1) * steps_.dilation[axis] - steps_.padding[axis];
     const Layout layout(kernel_, steps_.dilation, padding, y_.width, x_.width);
-    const int64_t taps = layout.taps(), depth = out_ * taps, stride = depth % 1024 == 0 ? depth + 16 : depth;
+    const int64_t taps = layout.taps(), depth = out_ * taps, stride = weight_row(depth);
     const Scratch<float> turned(groups_ * in_ * stride);
     parallel_for(groups_ * in_, convolutions_per_chunk(depth), [&](int64_t begin, int64_t end) {
       for (int64_t item = begin; item < end; ++item) {
@@ -151,7 +150,7 @@ class DirectConvolution {
     const Layout layout(kernel_, steps_.dilation, steps_.padding, x_.width, y_.width);
     // Channels in blocks and, where these are few, rows of results in segments, whose sums are added in order.
     const int64_t channels = std::clamp<int64_t>(288 / layout.taps(), 1, in_), blocks = divide_up(in_, channels);
-    const int64_t width = whole_vectors(out_), depth = in_ * layout.taps();
+    const int64_t width = round_up(out_, vector_lanes()), depth = in_ * layout.taps();
     const int64_t rows = rows_of_block(std::max(channels, width) * layout.pitch, layout.pitch, y_.rows);
     const int64_t row_blocks = divide_up(y_.rows, rows), all_rows = x_.count * row_blocks;
     const int64_t wanted = std::clamp<int64_t>(divide_up(16, groups_ * blocks), 1, all_rows);
@@ -161,7 +160,7 @@ class DirectConvolution {
     const int64_t work = out_ * channels * layout.taps() * rows * y_.width * per_segment;
     parallel_for(groups_ * blocks * segments, convolutions_per_chunk(work), [&](int64_t begin, int64_t end) {
       LaidOut picture(layout, channels, rows);
-      const Scratch<float> panels(packed_picture(out_, rows * y_.width));
+      const Scratch<float> panels(width * rows * y_.width);
       const Scratch<float*> y_rows(rows);
       for (int64_t item = begin; item < end; ++item) {
         const int64_t group = item % groups_, channel = item / groups_ % blocks * channels;
@@ -180,6 +179,7 @@ class DirectConvolution {
                                 .width = y_.width,
                                 .pitch = layout.pitch,
                                 .sums = sum,
+                                .sums_row = width,
                                 .adds = i > segment * per_segment});
         }
       }
@@ -188,6 +188,9 @@ class DirectConvolution {
   }
 
  private:
+  // How far apart rows of weights are to lie: a multiple of a page apart they would share a few places of the first-level cache.
+  static int64_t weight_row(int64_t depth) { return depth % 1024 == 0 ? depth + 16 : depth; }
+
   Pictures pictures(const View& view) const {
     const int64_t images = view.shape[0], height = view.shape[2];
     return {view.data<float>(), view.shape[1],         height,

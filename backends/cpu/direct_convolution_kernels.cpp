@@ -57,11 +57,10 @@ HWY_NOINLINE void multiply_positions(const ShiftedProduct& p, int64_t channel, i
 template <int R, int V>
 HWY_NOINLINE void add_products(const ShiftedSums& p, int64_t row, int64_t column) {
   const Floats d;
-  const int64_t stride = (p.channels + float_lanes - 1) / float_lanes * float_lanes;
-  float* to = p.sums + row * stride + column;
+  float* to = p.sums + row * p.sums_row + column;
   multiply_tile<R, V>(d, ShiftedRows<R, float>(p.picture, p.shifts + row, p.width, p.pitch),
                       PackedPanel<V, float>(p.panels + column * p.positions), p.positions, p.adds ? to : nullptr,
-                      stride, to, stride);
+                      p.sums_row, to, p.sums_row);
 }
 
 }  // namespace
@@ -108,13 +107,10 @@ void pack_picture(const PictureRows& y, int64_t channels, float* panels) {
     }
   });
 }
-
-int64_t whole_vectors(int64_t channels) { return (channels + float_lanes - 1) / float_lanes * float_lanes; }
 #else
 void multiply_shifted(const ShiftedProduct&) {}
 void add_shifted_products(const ShiftedSums&) {}
 void pack_picture(const PictureRows&, int64_t, float*) {}
-int64_t whole_vectors(int64_t channels) { return channels; }
 #endif
 
 }  // namespace fovea::cpu::HWY_NAMESPACE
@@ -128,15 +124,12 @@ namespace fovea::cpu {
 FOVEA_VERSIONS(multiply_shifted);
 FOVEA_VERSIONS(add_shifted_products);
 FOVEA_VERSIONS(pack_picture);
-FOVEA_VERSIONS(whole_vectors);
 
 void multiply_shifted(const ShiftedProduct& product) { FOVEA_DISPATCH(multiply_shifted)(product); }
 void add_shifted_products(const ShiftedSums& product) { FOVEA_DISPATCH(add_shifted_products)(product); }
 void pack_picture(const PictureRows& y, int64_t channels, float* panels) {
   FOVEA_DISPATCH(pack_picture)(y, channels, panels);
 }
-int64_t whole_vectors(int64_t channels) { return FOVEA_DISPATCH(whole_vectors)(channels); }
-int64_t packed_picture(int64_t channels, int64_t positions) { return whole_vectors(channels) * positions; }
 
 }  // namespace fovea::cpu
 #endif

@@ -32,14 +32,11 @@ struct ShiftedProduct {
 void multiply_shifted(const ShiftedProduct& product);
 
 /// What add_shifted_products() reads of y [channels, positions]: panels of as many channels as a tile has columns, by position.
-/// packed_picture() floats.
+/// Channels fill whole vectors.
 void pack_picture(const PictureRows& y, int64_t channels, float* panels);
-int64_t packed_picture(int64_t channels, int64_t positions);
-/// `channels` in whole vectors.
-int64_t whole_vectors(int64_t channels);
 
-/// sums[k][o] = sum over the positions t of picture[t + shifts[k]] y[o][t] (+ sums with `adds`), of m k and `channels` o, rows
-/// whole_vectors(channels) long. Positions come in rows of `width`, which are `pitch` apart in the picture.
+/// sums[k][o] = sum over the positions t of picture[t + shifts[k]] y[o][t] (+ sums with `adds`), of m k and `channels` o; rows of
+/// sums are `sums_row` long, which is `channels` in whole vectors. Positions come in rows of `width`, which are `pitch` apart in the picture.
 struct ShiftedSums {
   const float* picture;
   const int64_t* shifts;
@@ -47,6 +44,7 @@ struct ShiftedSums {
   const float* panels;
   int64_t channels, positions, width, pitch;
   float* sums;
+  int64_t sums_row;
   bool adds;
 };
 void add_shifted_products(const ShiftedSums& product);

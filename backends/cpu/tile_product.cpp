@@ -204,12 +204,12 @@ FOVEA_VERSIONS(pack_panels);
 FOVEA_VERSIONS(multiply_block);
 FOVEA_VERSIONS(lanes_of_vector);
 
-namespace {
-
 int64_t vector_lanes() {
   static const int64_t lanes = FOVEA_DISPATCH(lanes_of_vector)();
   return lanes;
 }
+
+namespace {
 
 int64_t block_depth(int64_t k) { return depth_of_block(k, false); }
 int64_t width_of_block(int64_t n) { return round_up(std::min(n, most_columns_f32), vector_lanes()); }
@@ -251,8 +251,6 @@ int64_t place_of(const ProductBlock& block, int64_t n, int64_t k) {
 }
 
 }  // namespace
-
-bool has_tile_product() { return vector_lanes() > 1; }
 
 void tile_product(int64_t m, int64_t n, int64_t k, Matrix<float> a, Matrix<float> b, float* c, int64_t stride,
                   bool accumulate, const float* bias) {

@@ -4,8 +4,9 @@
 
 namespace fovea::cpu {
 
-/// Whether this machine's vectors are wide enough for tile_product() to beat OpenBLAS.
-bool has_tile_product();
+/// How many floats this machine's vectors hold; 1 where they are too short for tile_product() to beat OpenBLAS.
+int64_t vector_lanes();
+inline bool has_tile_product() { return vector_lanes() > 1; }
 
 /// c [m, n], rows `stride` apart, = a [m, k] b [k, n] (+ c with `accumulate`, or + bias [n] where given instead) in tiles of
 /// registers, on the calling thread; one axis of each operand is dense. Only where has_tile_product(). An element's terms are added in an order
