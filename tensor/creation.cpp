@@ -9,16 +9,30 @@
 namespace fovea {
 namespace {
 
+/// Throws ValueError where the dtype is i32 and the value is none: a cast would change it without a word.
+void check_value(double value, DType dtype, const char* name, Caller caller) {
+  if (dtype != i32 || (value == std::trunc(value) && value >= INT32_MIN && value <= INT32_MAX)) return;
+  raise<ValueError>(caller, "{}: {} is no i32 number", name, value);
+}
+
 Tensor filled(const Shape& shape, double value, TensorOptions options, const char* name, Caller caller) {
+  const ErrorScope scope(caller);  // of what the device may refuse
   raw::check_shape(shape, name, caller);
   raw::check_dtype(options, name, caller);
+  check_value(value, options.dtype, name, caller);
   Tensor out = raw::empty(shape, options);
-  out.fill_(value);
+  out.fill_(options.dtype == boolean ? value != 0 : value);
   return out;
+}
+
+Tensor like(const Tensor& x, double value, const char* name, Caller caller) {
+  raw::check_defined(name, x, caller);
+  return filled(x.shape(), value, x.options(), name, caller);
 }
 
 Tensor random(const Shape& shape, TensorOptions options, RandomCall::Kind kind, Generator& generator, const char* name,
               Caller caller) {
+  const ErrorScope scope(caller);
   raw::check_shape(shape, name, caller);
   raw::check_dtype(options, name, caller);
   Tensor out = raw::empty(shape, options);
@@ -29,7 +43,9 @@ Tensor random(const Shape& shape, TensorOptions options, RandomCall::Kind kind, 
 /// Values made on the host, in f64, as a tensor of any dtype.
 Tensor from_host(const std::vector<double>& values, const Shape& shape, TensorOptions options, const char* name,
                  Caller caller) {
+  const ErrorScope scope(caller);
   raw::check_dtype(options, name, caller);
+  for (const double value : values) check_value(value, options.dtype, name, caller);
   Tensor host = from_vector(values, shape);
   if (options.dtype != f64) host = raw::convert(host, options.dtype);
   return options.device == host.device() ? host : raw::to_device(host, options.device);
@@ -45,6 +61,7 @@ Generator& default_generator() {
 void manual_seed(uint64_t seed) { default_generator() = {seed, 0}; }
 
 Tensor empty(const Shape& shape, TensorOptions options, Caller caller) {
+  const ErrorScope scope(caller);
   raw::check_shape(shape, "empty", caller);
   raw::check_dtype(options, "empty", caller);
   return raw::empty(shape, options);
@@ -59,9 +76,9 @@ Tensor full(const Shape& shape, double value, TensorOptions options, Caller call
   return filled(shape, value, options, "full", caller);
 }
 
-Tensor zeros_like(const Tensor& x) { return full(x.shape(), 0, x.options()); }
-Tensor ones_like(const Tensor& x) { return full(x.shape(), 1, x.options()); }
-Tensor full_like(const Tensor& x, double value) { return full(x.shape(), value, x.options()); }
+Tensor zeros_like(const Tensor& x, Caller caller) { return like(x, 0, "zeros_like", caller); }
+Tensor ones_like(const Tensor& x, Caller caller) { return like(x, 1, "ones_like", caller); }
+Tensor full_like(const Tensor& x, double value, Caller caller) { return like(x, value, "full_like", caller); }
 
 Tensor arange(double start, double end, double step, TensorOptions options, Caller caller) {
   const double count = std::ceil((end - start) / step);
@@ -130,16 +147,27 @@ Tensor randperm(int64_t n, Device device, Generator& generator, Caller caller) {
   return from_vector(order, device);
 }
 
-template <class T>
+template <HostValue T>
 Tensor from_span(std::span<const T> values, const Shape& shape, Device device, Caller caller) {
-  raw::check_shape(shape, "from_span", caller);
-  raw::check_dtype({dtype_of<T>, device}, "from_span", caller);
-  if (static_cast<int64_t>(values.size()) != shape.numel()) {
-    raise<ShapeError>(caller, "from_span: {} values do not fill {}", values.size(), shape);
+  if constexpr (std::same_as<T, int64_t>) {
+    std::vector<int32_t> narrow;
+    narrow.reserve(values.size());
+    for (const int64_t value : values) {
+      if (value < INT32_MIN || value > INT32_MAX) raise<ValueError>(caller, "from_span: {} does not fit i32", value);
+      narrow.push_back(static_cast<int32_t>(value));
+    }
+    return from_span(std::span<const int32_t>(narrow), shape, device, caller);
+  } else {
+    const ErrorScope scope(caller);
+    raw::check_shape(shape, "from_span", caller);
+    raw::check_dtype({dtype_of<T>, device}, "from_span", caller);
+    if (static_cast<int64_t>(values.size()) != shape.numel()) {
+      raise<ShapeError>(caller, "from_span: {} values do not fill {}", values.size(), shape);
+    }
+    Tensor out = raw::empty(shape, {dtype_of<T>, device});
+    if (!values.empty()) out.backend().write(*out.buffer(), 0, values.data(), values.size_bytes());
+    return out;
   }
-  Tensor out = raw::empty(shape, {dtype_of<T>, device});
-  if (!values.empty()) out.backend().write(*out.buffer(), 0, values.data(), values.size_bytes());
-  return out;
 }
 
 template Tensor from_span(std::span<const float>, const Shape&, Device, Caller);
@@ -147,6 +175,7 @@ template Tensor from_span(std::span<const double>, const Shape&, Device, Caller)
 template Tensor from_span(std::span<const Half>, const Shape&, Device, Caller);
 template Tensor from_span(std::span<const BFloat16>, const Shape&, Device, Caller);
 template Tensor from_span(std::span<const int32_t>, const Shape&, Device, Caller);
+template Tensor from_span(std::span<const int64_t>, const Shape&, Device, Caller);
 template Tensor from_span(std::span<const bool>, const Shape&, Device, Caller);
 
 Tensor from_vector(const std::vector<bool>& values, const Shape& shape, Device device, Caller caller) {
@@ -155,10 +184,12 @@ Tensor from_vector(const std::vector<bool>& values, const Shape& shape, Device d
   return from_span(std::span<const bool>(bytes.get(), values.size()), shape, device, caller);
 }
 
-Tensor tensor(std::initializer_list<double> values, TensorOptions options) {
-  return from_host(values, {static_cast<int64_t>(values.size())}, options, "tensor", {});
+Tensor tensor(std::initializer_list<double> values, TensorOptions options, Caller caller) {
+  return from_host(values, {static_cast<int64_t>(values.size())}, options, "tensor", caller);
 }
 
-Tensor scalar(double value, TensorOptions options) { return full({}, value, options); }
+Tensor scalar(double value, TensorOptions options, Caller caller) {
+  return filled({}, value, options, "scalar", caller);
+}
 
 }  // namespace fovea

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <concepts>
 #include <span>
 #include <vector>
 
@@ -26,16 +27,17 @@ Generator& default_generator();
 /// Restarts the calling thread's generator.
 void manual_seed(uint64_t seed);
 
-// Shapes with a negative size, or more elements than can be counted, throw ShapeError.
+// Shapes with a negative size, or more elements than can be counted, throw ShapeError; a value that is no i32 number,
+// where i32 is asked for, ValueError.
 
 /// Content undefined.
 Tensor empty(const Shape& shape, TensorOptions options = {}, Caller caller = {});
 Tensor zeros(const Shape& shape, TensorOptions options = {}, Caller caller = {});
 Tensor ones(const Shape& shape, TensorOptions options = {}, Caller caller = {});
 Tensor full(const Shape& shape, double value, TensorOptions options = {}, Caller caller = {});
-Tensor zeros_like(const Tensor& x);
-Tensor ones_like(const Tensor& x);
-Tensor full_like(const Tensor& x, double value);
+Tensor zeros_like(const Tensor& x, Caller caller = {});
+Tensor ones_like(const Tensor& x, Caller caller = {});
+Tensor full_like(const Tensor& x, double value, Caller caller = {});
 
 /// start, start + step, ... before end.
 Tensor arange(double start, double end, double step = 1, TensorOptions options = {}, Caller caller = {});
@@ -56,22 +58,28 @@ Tensor randint(int64_t low, int64_t high, const Shape& shape, TensorOptions opti
 /// The integers from 0 to n - 1 in random order, i32.
 Tensor randperm(int64_t n, Device device = {}, Generator& generator = default_generator(), Caller caller = {});
 
-/// The values in row-major order as a tensor of `shape` and T's dtype. Throws ShapeError where their number differs.
+/// What host values may be: the elements of some dtype, or int64_t, which becomes i32.
 template <class T>
+concept HostValue = std::same_as<T, float> || std::same_as<T, double> || std::same_as<T, Half> ||
+    std::same_as<T, BFloat16> || std::same_as<T, int32_t> || std::same_as<T, int64_t> || std::same_as<T, bool>;
+
+/// The values in row-major order as a tensor of `shape` and T's dtype. Throws ShapeError where their number differs,
+/// ValueError where one does not fit i32.
+template <HostValue T>
 Tensor from_span(std::span<const T> values, const Shape& shape, Device device = {}, Caller caller = {});
-template <class T>
+template <HostValue T>
 Tensor from_vector(const std::vector<T>& values, const Shape& shape, Device device = {}, Caller caller = {}) {
   return from_span(std::span<const T>(values), shape, device, caller);
 }
 /// A vector as a tensor of rank 1.
-template <class T>
+template <HostValue T>
 Tensor from_vector(const std::vector<T>& values, Device device = {}, Caller caller = {}) {
   return from_span(std::span<const T>(values), {static_cast<int64_t>(values.size())}, device, caller);
 }
 Tensor from_vector(const std::vector<bool>& values, const Shape& shape, Device device = {}, Caller caller = {});
 /// `tensor({1, 2, 3})`: f32 of rank 1.
-Tensor tensor(std::initializer_list<double> values, TensorOptions options = {});
+Tensor tensor(std::initializer_list<double> values, TensorOptions options = {}, Caller caller = {});
 /// A scalar (rank 0).
-Tensor scalar(double value, TensorOptions options = {});
+Tensor scalar(double value, TensorOptions options = {}, Caller caller = {});
 
 }  // namespace fovea

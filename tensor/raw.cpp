@@ -55,8 +55,13 @@ void check_dtype(TensorOptions options, const char* name, Caller caller) {
   raise<DTypeError>(caller, "{}: {} has no f64, which is for the CPU; convert with .to(f32)", name, options.device);
 }
 
+void check_defined(const char* name, const Tensor& x, Caller caller) {
+  if (!x.defined()) raise<ValueError>(caller, "{}: an undefined tensor is used", name);
+}
+
 void check_alike(const char* name, std::initializer_list<const Tensor*> tensors, Caller caller) {
   const Tensor& first = **tensors.begin();
+  check_defined(name, first, caller);
   for (const Tensor* x : tensors) {
     if (!x->defined()) continue;
     if (x->dtype() != first.dtype()) {
@@ -71,6 +76,7 @@ void check_alike(const char* name, std::initializer_list<const Tensor*> tensors,
 }
 
 void check_floating(const char* name, const Tensor& x, Caller caller) {
+  check_defined(name, x, caller);
   if (is_floating(x.dtype())) return;
   raise<DTypeError>(caller, "{}: needs a floating dtype, not {}; convert with .to(f32)", name, x.dtype());
 }

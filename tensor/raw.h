@@ -12,9 +12,12 @@ namespace fovea::raw {
 void check_shape(const Shape& shape, const char* name, Caller caller);
 /// Throws DTypeError for a dtype that the device computes nothing in: f64 is for the CPU.
 void check_dtype(TensorOptions options, const char* name, Caller caller);
-/// Throws DTypeError or DeviceError where one that is defined has not the first one's dtype or device.
+/// Throws ValueError where x is undefined, as one that was moved from is.
+void check_defined(const char* name, const Tensor& x, Caller caller);
+/// Throws DTypeError or DeviceError where one that is defined has not the first one's dtype or device, and ValueError
+/// where the first is undefined.
 void check_alike(const char* name, std::initializer_list<const Tensor*> tensors, Caller caller);
-/// Throws DTypeError where x has no floating dtype.
+/// Throws DTypeError where x has no floating dtype, ValueError where it is undefined.
 void check_floating(const char* name, const Tensor& x, Caller caller);
 /// Contiguous, content undefined.
 Tensor empty(const Shape& shape, TensorOptions options);

@@ -6,7 +6,10 @@
 namespace fovea {
 
 void detail::undefined_tensor() {
-  throw ValueError(fmt::format("tensor: an undefined tensor is used{}", ErrorScope::path()));
+  const Caller unknown("", 0);
+  const Caller caller = ErrorScope::caller(unknown);
+  const std::string place = caller.line == unknown.line ? "" : fmt::format(" ({})", to_string(caller));
+  throw ValueError(fmt::format("tensor: an undefined tensor is used{}{}", ErrorScope::path(), place));
 }
 
 int normalize_axis(int64_t axis, int rank, const char* operation, Caller caller) {
@@ -19,6 +22,7 @@ int normalize_axis(int64_t axis, int rank, const char* operation, Caller caller)
 }
 
 int64_t Tensor::size(int axis, Caller caller) const {
+  raw::check_defined("size", *this, caller);
   if (rank() == 0) raise<IndexError>(caller, "size: a scalar has no axis {}", axis);
   return shape()[normalize_axis(axis, rank(), "size", caller)];
 }
@@ -75,6 +79,7 @@ std::vector<T> converted_values(const Tensor& x) {
 
 template <class T>
 std::vector<T> Tensor::to_vector(Caller caller) const {
+  raw::check_defined("to_vector", *this, caller);
   refuse_while_recording("to_vector", caller);
   switch (dtype()) {
     case DType::f32:
@@ -95,6 +100,7 @@ std::vector<T> Tensor::to_vector(Caller caller) const {
 
 template <class T>
 T Tensor::item(Caller caller) const {
+  raw::check_defined("item", *this, caller);
   refuse_while_recording("item", caller);
   if (numel() != 1) raise<ShapeError>(caller, "item: the tensor has {} elements, not one: {}", numel(), shape());
   return to_vector<T>(caller)[0];

@@ -136,10 +136,11 @@ class Tensor {
 
   // Values on the host.
 
-  /// The only element. Throws ShapeError where there is not exactly one.
+  /// The only element, as one of float, double, int32_t, int64_t and bool. Throws ShapeError where there is not exactly
+  /// one.
   template <class T = double>
   T item(Caller caller = {}) const;
-  /// All elements in row-major order, converted to T (float, double, int32_t, int64_t, bool).
+  /// All elements in row-major order, converted to one of float, double, int32_t, int64_t, uint8_t and bool.
   template <class T>
   std::vector<T> to_vector(Caller caller = {}) const;
 

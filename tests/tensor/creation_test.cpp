@@ -70,6 +70,35 @@ TEST(Creation, TakesTheElementTypeOfAVector) {
   EXPECT_CLOSE(from_vector(std::vector<int32_t>{1, 2, 3, 4, 5, 6}, {2, 3}).select(0, 1), {4, 5, 6});
 }
 
+TEST(Creation, TakesWideIntegersThatFit) {
+  const Tensor x = from_vector(std::vector<int64_t>{INT32_MIN, 0, INT32_MAX}, {3, 1});
+  EXPECT_EQ(x.dtype(), i32);
+  EXPECT_EQ(x.to_vector<int64_t>(), (std::vector<int64_t>{INT32_MIN, 0, INT32_MAX}));
+  EXPECT_ERROR(from_vector(std::vector<int64_t>{1, 1LL << 31}),
+               "from_span: 2147483648 does not fit i32 (creation_test.cpp:");
+  static_assert(!HostValue<uint64_t> && !HostValue<char>, "no link error for what it does not take");
+}
+
+TEST(Creation, RefusesWhatIsNoWholeNumberOfItsDtype) {
+  EXPECT_ERROR(full({2}, 2.5, {.dtype = i32}), "full: 2.5 is no i32 number (creation_test.cpp:");
+  EXPECT_ERROR(full_like(zeros({2}, {.dtype = i32}), 3e9),
+               "full_like: 3000000000 is no i32 number (creation_test.cpp:");
+  EXPECT_ERROR(tensor({1, 1.5}, {.dtype = i32}), "tensor: 1.5 is no i32 number (creation_test.cpp:");
+  EXPECT_ERROR(scalar(NAN, {.dtype = i32}), "scalar: nan is no i32 number (creation_test.cpp:");
+  EXPECT_ERROR(arange(0, 1, 0.25, {.dtype = i32}), "arange: 0.25 is no i32 number (creation_test.cpp:");
+  EXPECT_CLOSE(full({1}, INT32_MIN, {.dtype = i32}), {INT32_MIN});
+  EXPECT_CLOSE(full({2}, 0.5, {.dtype = boolean}), {1, 1});
+}
+
+TEST(Creation, NamesTheCallerWhereThereIsNoMemory) {
+  try {
+    zeros({1LL << 30, 1LL << 28});
+    ADD_FAILURE() << "there is memory for an exabyte";
+  } catch (const OutOfMemoryError& error) {
+    EXPECT_NE(std::string(error.what()).find(" in use) (creation_test.cpp:"), std::string::npos) << error.what();
+  }
+}
+
 TEST(Creation, MakesScalarsAndLists) {
   EXPECT_EQ(scalar(2.5).shape(), Shape{});
   EXPECT_EQ(scalar(2.5).item(), 2.5);

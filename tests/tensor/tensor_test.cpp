@@ -44,9 +44,20 @@ TEST(Tensor, IsNothingUntilDefined) {
   EXPECT_FALSE(x.requires_grad());
   EXPECT_TRUE(x.is_leaf());
   EXPECT_ERROR(x.shape(), "tensor: an undefined tensor is used");
-  EXPECT_ERROR(x.item(), "tensor: an undefined tensor is used");
   EXPECT_ERROR(x.grad(), "tensor: an undefined tensor is used");
   EXPECT_ERROR(x + 1.0, "tensor: an undefined tensor is used");
+}
+
+TEST(Tensor, NamesWhereAnUndefinedOneIsUsed) {
+  const Tensor x, y = ones({2, 2});
+  EXPECT_ERROR(x.size(0), "size: an undefined tensor is used (tensor_test.cpp:");
+  EXPECT_ERROR(x.item(), "item: an undefined tensor is used (tensor_test.cpp:");
+  EXPECT_ERROR(x.to_vector<float>(), "to_vector: an undefined tensor is used (tensor_test.cpp:");
+  EXPECT_ERROR(zeros_like(x), "zeros_like: an undefined tensor is used (tensor_test.cpp:");
+  EXPECT_ERROR(matmul(x, y), "matmul: an undefined tensor is used (tensor_test.cpp:");
+  EXPECT_ERROR(softmax(x, -1), "softmax: an undefined tensor is used (tensor_test.cpp:");
+  const ErrorScope scope(Caller("user.cpp", 7));  // as a layer's forward has one
+  EXPECT_ERROR(x.shape(), "tensor: an undefined tensor is used (user.cpp:7)");
 }
 
 TEST(Tensor, BroadcastsShapes) {
