@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "fovea/backends/error.h"
@@ -70,11 +71,12 @@ std::string to_jsonl(const std::vector<EpochRecord>& history) {
 }
 
 std::string epoch_line(const EpochRecord& record, int64_t epochs) {
-  std::string out =
-      fmt::format("epoch {}/{}  loss {:.4f}  accuracy {:.4f}", record.epoch, epochs, record.loss, record.accuracy);
-  if (record.valid_loss && record.valid_accuracy) {
-    out += fmt::format("  valid loss {:.4f}  accuracy {:.4f}{}", *record.valid_loss, *record.valid_accuracy,
-                       record.best ? " *" : "  ");
+  std::string out = fmt::format("epoch {}/{}  loss {:.4f}", record.epoch, epochs, record.loss);
+  if (!std::isnan(record.accuracy)) out += fmt::format("  accuracy {:.4f}", record.accuracy);
+  if (record.valid_loss) {
+    out += fmt::format("  valid loss {:.4f}", *record.valid_loss);
+    if (record.valid_accuracy) out += fmt::format("  accuracy {:.4f}", *record.valid_accuracy);
+    out += record.best ? " *" : "  ";
   }
   return out + fmt::format("  {:.1f} s", record.seconds);
 }

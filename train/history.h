@@ -10,11 +10,11 @@ namespace fovea::train {
 
 /// What one epoch brought: one line of metrics.jsonl.
 struct EpochRecord {
-  int64_t epoch = 0;  // from 1
-  int64_t step = 0;   // steps since the start of training
-  double lr = 0;      // at the epoch's last step
-  double loss = 0;    // means over the epoch, as the model changed
-  double accuracy = 0;
+  int64_t epoch = 0;    // from 1
+  int64_t step = 0;     // steps since the start of training
+  double lr = 0;        // at the epoch's last step
+  double loss = 0;      // means over the epoch, as the model changed
+  double accuracy = 0;  // NaN where nothing is classified
   std::optional<double> valid_loss = std::nullopt;
   std::optional<double> valid_accuracy = std::nullopt;
   std::optional<double> valid_macro_f1 = std::nullopt;

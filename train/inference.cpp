@@ -88,4 +88,22 @@ Score score(nn::Module& model, BatchStream& data, ProcessGroup* group, Caller ca
   return {static_cast<int64_t>(sums[0]), sums[1] / sums[0], sums[2] / sums[0]};
 }
 
+double mean_loss(nn::Module& model, BatchStream& data,
+                 const std::function<Tensor(const Tensor& logits, const Tensor& targets)>& loss, ProcessGroup* group,
+                 Caller caller) {
+  const Inference inference(model);
+  std::array<double, 2> sums{};  // of labels, of losses
+  data.seek(0, 0);
+  while (const std::optional<Outcome> outcome = data.next()) {
+    if (!outcome->labels.defined()) raise<ValueError>(caller, "mean_loss: the examples have no labels");
+    if (outcome->stand_in) continue;
+    const auto labels = static_cast<double>(outcome->labels.numel());
+    sums[0] += labels;
+    sums[1] += loss(outcome->logits, outcome->targets.defined() ? outcome->targets : outcome->labels).item() * labels;
+  }
+  if (group) group->all_reduce(sums);
+  if (sums[0] == 0) raise<ValueError>(caller, "mean_loss: there are no examples");
+  return sums[1] / sums[0];
+}
+
 }  // namespace fovea::train

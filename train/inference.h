@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -58,5 +59,11 @@ struct Score {
 };
 /// What evaluate() tells of them, where classes are too many, as a language model's, to tell of each. Throws as it does.
 Score score(nn::Module& model, BatchStream& data, ProcessGroup* group = nullptr, Caller caller = {});
+
+/// The mean over all labels of a loss that gives the mean over a batch's, from logits and labels (or an outcome's
+/// targets). Throws ValueError where there are no examples or no labels.
+double mean_loss(nn::Module& model, BatchStream& data,
+                 const std::function<Tensor(const Tensor& logits, const Tensor& targets)>& loss,
+                 ProcessGroup* group = nullptr, Caller caller = {});
 
 }  // namespace fovea::train

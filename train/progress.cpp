@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 
 #include "fovea/train/terminal.h"
 
@@ -30,10 +31,11 @@ std::string progress_line(const ProgressState& state, int width, bool utf8) {
     std::string text;
     int rank;  // the highest goes first where room is short
   };
+  const std::string accuracy = std::isnan(state.accuracy) ? "" : fmt::format("accuracy {:.1f} %", 100 * state.accuracy);
   std::array<Part, 6> parts{{{fmt::format("epoch {}/{}", state.epoch, state.epochs), 0},
                              {fmt::format("step {}/{}", state.step, state.steps), 3},
                              {fmt::format("loss {:.4f}", state.loss), 1},
-                             {fmt::format("accuracy {:.1f} %", 100 * state.accuracy), 2},
+                             {accuracy, 2},
                              {fmt::format("{}/s", short_count(state.examples_per_second)), 5},
                              {state.seconds_left < 0 ? "" : duration_text(state.seconds_left) + " left", 4}}};
   const auto used = [&] {
@@ -76,8 +78,9 @@ void Progress::update(const ProgressState& state) {
     drawn_ = true;
     next_ = now + bar_interval;
   } else {
-    fmt::print(out_, "epoch {}/{}  step {}/{}  loss {:.4f}  accuracy {:.4f}  {}/s{}\n", state.epoch, state.epochs,
-               state.step, state.steps, state.loss, state.accuracy, short_count(state.examples_per_second),
+    const std::string accuracy = std::isnan(state.accuracy) ? "" : fmt::format("  accuracy {:.4f}", state.accuracy);
+    fmt::print(out_, "epoch {}/{}  step {}/{}  loss {:.4f}{}  {}/s{}\n", state.epoch, state.epochs, state.step,
+               state.steps, state.loss, accuracy, short_count(state.examples_per_second),
                state.seconds_left < 0 ? "" : fmt::format("  {} left", duration_text(state.seconds_left)));
     next_ = now + line_interval;
   }

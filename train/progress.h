@@ -14,8 +14,8 @@ struct ProgressState {
   int64_t epochs = 1;
   int64_t step = 0;  // steps done in this epoch
   int64_t steps = 1;
-  double loss = 0;  // means over the epoch so far
-  double accuracy = 0;
+  double loss = 0;      // means over the epoch so far
+  double accuracy = 0;  // NaN where nothing is classified
   double examples_per_second = 0;
   double seconds_left = -1;  // to the end of the last epoch; negative where not known
 };

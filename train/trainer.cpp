@@ -51,6 +51,7 @@ Trainer::Trainer(nn::Module& model, nn::Optimizer& optimizer, TrainerOptions opt
     : model_(model),
       optimizer_(optimizer),
       options_(std::move(options)),
+      caller_(caller),
       parameters_(model.parameters()),
       epoch_start_(Clock::now()) {
   if (options_.epochs < 1 || options_.patience < 0 || options_.save_every < 0 || options_.clip < 0 ||
@@ -60,6 +61,7 @@ Trainer::Trainer(nn::Module& model, nn::Optimizer& optimizer, TrainerOptions opt
         options_.epochs, options_.patience, options_.save_every, options_.clip, options_.max_minutes,
         options_.accumulate, options_.parts);
   }
+  if (options_.regression && !options_.loss) raise<ValueError>(caller, "Trainer: regression without a loss");
   options_.accumulate *= options_.parts;
   const Autocast checked(options_.precision, caller);
   if (options_.precision == f16) scaler_.emplace();
@@ -179,7 +181,14 @@ bool Trainer::train_step(BatchStream& train, int64_t batches, const nn::schedule
 
 std::optional<Outcome> Trainer::next(BatchStream& train) const {
   const Autocast precision(options_.precision);
-  return train.next();
+  std::optional<Outcome> outcome = train.next();
+  if (!outcome) return outcome;
+  if (!outcome->labels.defined()) raise<ValueError>(caller_, "Trainer: the examples have no labels");
+  if (!options_.regression && outcome->labels.dtype() != i32) {
+    raise<DTypeError>(caller_, "Trainer: labels {} {} are no classes, which are i32; see TrainerOptions::regression",
+                      outcome->labels.dtype(), outcome->labels.shape());
+  }
+  return outcome;
 }
 
 /// Adds the gradients of `weight` times the batch's loss.
@@ -189,8 +198,9 @@ void Trainer::backward(const Outcome& outcome, double weight) {
   (scaler_ ? scaler_->scale(weighted) : weighted).backward();
   ++batch_;
   if (outcome.stand_in) return;
-  const Tensor right = eq(argmax(outcome.logits.detach(), -1), outcome.labels);
-  unread_.push_back({loss.detach(), sum(right.to(i32)), outcome.labels.numel()});
+  Tensor correct;
+  if (!options_.regression) correct = sum(eq(argmax(outcome.logits.detach(), -1), outcome.labels).to(i32));
+  unread_.push_back({loss.detach(), correct, outcome.labels.numel()});
 }
 
 /// Lets the optimizer make a step with the gradients that were added, divided by `weight`.
@@ -209,7 +219,7 @@ void Trainer::update(double weight) {
 void Trainer::read_losses() {
   for (const Unread& unread : unread_) {
     const auto examples = static_cast<double>(unread.examples);
-    count(unread.loss.item() * examples, unread.correct.item(), examples);
+    count(unread.loss.item() * examples, unread.correct.defined() ? unread.correct.item() : 0, examples);
   }
   unread_.clear();
 }
@@ -221,16 +231,24 @@ void Trainer::count(double loss_sum, double correct, double examples) {
   examples_ += static_cast<int64_t>(examples);
 }
 
+/// Over the epoch so far.
+double Trainer::accuracy() const {
+  if (options_.regression) return NAN;
+  return static_cast<double>(correct_) / static_cast<double>(std::max<int64_t>(examples_, 1));
+}
+
 void Trainer::end_epoch(BatchStream* valid, const TrainerEvents& events) {
   const double seconds = seconds_of_epoch(), examples = static_cast<double>(std::max<int64_t>(examples_, 1));
   EpochRecord record{.epoch = epoch_ + 1,
                      .step = step_,
                      .lr = optimizer_.lr(),
                      .loss = loss_sum_ / examples,
-                     .accuracy = static_cast<double>(correct_) / examples,
+                     .accuracy = accuracy(),
                      .seconds = seconds,
                      .examples_per_second = seconds > 0 ? examples / seconds : 0};
-  if (valid && !options_.by_class) {
+  if (valid && options_.regression) {
+    record.valid_loss = mean_loss(model_, *valid, options_.loss, options_.group);
+  } else if (valid && !options_.by_class) {
     const Score found = score(model_, *valid, options_.group);
     record.valid_loss = found.loss;
     record.valid_accuracy = found.accuracy;
@@ -267,6 +285,7 @@ bool Trainer::is_better(const EpochRecord& record) const {
   const EpochRecord& best = history_[static_cast<size_t>(best_epoch_ - 1)];
   const auto key = [this](const EpochRecord& r) {
     const double loss = -r.valid_loss.value_or(0);
+    if (options_.regression) return std::pair(loss, 0.0);
     switch (options_.monitor) {
       case Monitor::accuracy:
         return std::pair(r.valid_accuracy.value_or(0), loss);
@@ -291,7 +310,7 @@ ProgressState Trainer::progress(int64_t batches) const {
           .step = batch_ / parts,
           .steps = batches / parts,
           .loss = loss_sum_ / examples,
-          .accuracy = static_cast<double>(correct_) / examples,
+          .accuracy = accuracy(),
           .examples_per_second = seconds > 0 ? examples / seconds : 0,
           .seconds_left = batch_ > 0 ? seconds / static_cast<double>(batch_) * static_cast<double>(left) : -1};
 }

@@ -43,6 +43,9 @@ struct TrainerOptions {
   DType precision = f32;
   double label_smoothing = 0;  // of the default loss
   Tensor class_weights = {};   // of the default loss: [classes], how much each counts; undefined: all alike
+  /// The labels are numbers to learn (regression), not classes: `loss` must be given, epochs are told of and told apart
+  /// by it alone, and accuracies are NaN.
+  bool regression = false;
   /// Mean loss of a batch from logits and labels (or an outcome's targets); cross entropy where not given.
   std::function<Tensor(const Tensor& logits, const Tensor& targets)> loss = {};
   /// The curve of the learning rates of a run of so many steps; they stay as they are where not given.
@@ -68,7 +71,7 @@ struct TrainerEvents {
 /// How a run ended.
 enum class Ending : uint8_t { complete, stopped_early, out_of_time, interrupted };
 
-/// Trains a classifier and can go on where it was interrupted, to the very bytes that it would have had: model,
+/// Trains a classifier, or a model of numbers (TrainerOptions::regression), and can go on where it was interrupted, to the very bytes that it would have had: model,
 /// optimizer, random numbers, place in the epoch and the best weights so far stand in its checkpoint.
 ///
 ///     auto forward = [&](const Batch& batch) { return model.forward(batch.tokens, batch.mask); };
@@ -81,15 +84,16 @@ enum class Ending : uint8_t { complete, stopped_early, out_of_time, interrupted 
 class Trainer {
  public:
   /// Model and optimizer must outlive it. The optimizer's learning rates are those that the schedule starts from.
-  /// Throws ValueError where an option is out of its range.
+  /// Throws ValueError where an option is out of its range, or regression has no loss.
   Trainer(nn::Module& model, nn::Optimizer& optimizer, TrainerOptions options = {}, Caller caller = {});
 
   /// Continues a run: the next fit goes on behind it. Throws DataError where the checkpoint is not of this model.
   void resume(const Checkpoint& checkpoint);
 
   /// Trains from where it stands to the end. Without `valid` the last epoch counts as the best. Ctrl-C finishes the
-  /// step and saves. Throws UsageError where the loss is no longer a number, and RanksLostError where another rank is
-  /// gone, once the last whole step is saved.
+  /// step and saves. Throws ValueError where there are no labels, DTypeError where they are neither classes (i32) nor those
+  /// of a regression, UsageError where the loss is no longer a number, and RanksLostError where another rank is gone, once
+  /// the last whole step is saved.
   Ending fit(BatchStream& train, BatchStream* valid = nullptr, const TrainerEvents& events = {});
 
   Evaluation evaluate(BatchStream& data, Caller caller = {}) { return train::evaluate(model_, data, caller); }
@@ -113,7 +117,7 @@ class Trainer {
   /// A step whose result has not been looked at: reading it would make a device wait.
   struct Unread {
     Tensor loss;
-    Tensor correct;  // how many were called rightly
+    Tensor correct;  // how many were called rightly; undefined where that is not asked
     int64_t examples;
   };
 
@@ -121,6 +125,7 @@ class Trainer {
   double weight_of(const Outcome& outcome) const;
   bool train_step(BatchStream& train, int64_t batches, const nn::schedule::Curve& curve);
   std::optional<Outcome> next(BatchStream& train) const;
+  double accuracy() const;
   void backward(const Outcome& outcome, double weight);
   void update(double weight);
   void read_losses();
@@ -144,6 +149,7 @@ class Trainer {
   nn::Module& model_;
   nn::Optimizer& optimizer_;
   TrainerOptions options_;
+  Caller caller_;
   std::vector<double> rates_;       // of the optimizer's groups, before the schedule
   std::vector<Tensor> parameters_;  // what is clipped
   std::vector<double> weights_;     // of the classes, where the default loss has some

@@ -34,7 +34,7 @@ double Trainer::share(double weight) {
   for (const Unread& unread : unread_) {
     const auto count = static_cast<double>(unread.examples);
     loss += unread.loss.item() * count;
-    correct += unread.correct.item();
+    if (unread.correct.defined()) correct += unread.correct.item();
     examples += count;
   }
   unread_.clear();

@@ -52,6 +52,13 @@ TEST(History, RefusesWhatIsNoRecord) {
   EXPECT_THROW(epoch_record_from_json(R"({"epoch": "three"})"), DataError);
 }
 
+TEST(History, TellsNoAccuracyWhereNothingIsClassified) {
+  EpochRecord numbers = record;
+  numbers.accuracy = NAN;
+  numbers.valid_accuracy = std::nullopt;
+  EXPECT_EQ(epoch_line(numbers, 20), "epoch 3/20  loss 0.3000  valid loss 0.5000 *  1.2 s");
+}
+
 TEST(History, TellsPeopleWhichEpochIsBest) {
   EXPECT_EQ(epoch_line(record, 20),
             "epoch 3/20  loss 0.3000  accuracy 0.9000  valid loss 0.5000  accuracy 0.8400 *  1.2 s");

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <functional>
 
 #include "fovea/train/terminal.h"
@@ -53,6 +54,12 @@ TEST(ProgressLine, LeavesOutTheLeastImportantFirst) {
   EXPECT_THAT(line, HasSubstr("loss 0.4123"));
   EXPECT_THAT(line, Not(HasSubstr("/s")));
   EXPECT_THAT(line, Not(HasSubstr("left")));
+}
+
+TEST(ProgressLine, DoesNotSayAnAccuracyWhereNothingIsClassified) {
+  ProgressState numbers = state;
+  numbers.accuracy = NAN;
+  EXPECT_THAT(progress_line(numbers, 120, false), HasSubstr("loss 0.4123  5.2k/s"));
 }
 
 TEST(ProgressLine, DoesNotSayATimeThatItDoesNotKnow) {

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "fovea/autograd/losses.h"
 #include "fovea/autograd/reductions.h"
 #include "fovea/nn/linear.h"
@@ -154,6 +156,70 @@ TEST_F(TrainerTest, TellsLessWhereNotByClass) {
   EXPECT_EQ(record.valid_loss, found.loss);
   EXPECT_EQ(record.valid_accuracy, found.accuracy);
   EXPECT_FALSE(record.valid_macro_f1 || record.valid_roc_auc || record.valid_brier);
+}
+
+/// Points whose labels are numbers: a linear function of x.
+Points with_numbers(Points points) {
+  points.labels = sum(points.x, -1, true) * 0.5 + 1.0;
+  return points;
+}
+
+const auto squares = [](const Tensor& y, const Tensor& labels) { return mse_loss(y, labels); };
+
+TEST_F(TrainerTest, LearnsNumbersByTheirLossAlone) {
+  nn::Linear model(3, 1);
+  nn::SGD optimizer(model, {.lr = 0.2});
+  PointStream stream(model, with_numbers(points), 8);
+  Trainer trainer(model, optimizer, {.epochs = 20, .regression = true, .loss = squares});
+  double told = 0;
+  trainer.fit(stream, &stream, {.epoch = [&](const EpochRecord& record) {
+                told = record.accuracy;
+                EXPECT_EQ(epoch_line(record, 20).find("accuracy"), std::string::npos);
+              }});
+  EXPECT_TRUE(std::isnan(told));
+  const std::vector<EpochRecord>& history = trainer.history();
+  const EpochRecord& best = history.at(static_cast<size_t>(trainer.best_epoch() - 1));
+  EXPECT_FALSE(best.valid_accuracy || best.valid_macro_f1);
+  EXPECT_LT(best.valid_loss.value(), 1e-3 * history[0].loss);
+  for (const EpochRecord& each : history) EXPECT_GE(each.valid_loss.value(), best.valid_loss.value());
+  // Over all points: the last batch, of 6, weighs no more than the others.
+  EXPECT_NEAR(best.valid_loss.value(), mse_loss(model.forward(points.x), with_numbers(points).labels).item(), 1e-9);
+}
+
+TEST_F(TrainerTest, ARegressionResumesToTheSameBytes) {
+  const auto weights_after = [&](bool interrupted) {
+    manual_seed(5);
+    nn::Linear model(3, 1);
+    nn::Adam optimizer(model, {.lr = 0.05});
+    PointStream stream(model, with_numbers(points), 8);
+    const auto options = [](int64_t epochs) {
+      return TrainerOptions{.epochs = epochs, .regression = true, .loss = squares};
+    };
+    Trainer trainer(model, optimizer, options(interrupted ? 2 : 4));
+    trainer.fit(stream, &stream);
+    if (!interrupted) return model.weight.to_vector<float>();
+    const Checkpoint checkpoint = trainer.checkpoint();
+    nn::Linear fresh(3, 1);
+    nn::Adam other(fresh, {.lr = 0.05});
+    PointStream again(fresh, with_numbers(points), 8);
+    Trainer resumed(fresh, other, options(4));
+    resumed.resume(checkpoint);
+    resumed.fit(again, &again);
+    return fresh.weight.to_vector<float>();
+  };
+  EXPECT_EQ(weights_after(true), weights_after(false));
+}
+
+TEST_F(TrainerTest, SaysWhatLabelsItCannotTakeAndWhere) {
+  nn::Linear model(3, 1);
+  nn::SGD optimizer(model, {.lr = 0.2});
+  EXPECT_ERROR(Trainer(model, optimizer, {.regression = true}),
+               "Trainer: regression without a loss (trainer_test.cpp:");
+  Trainer trainer(model, optimizer, {.epochs = 1, .loss = squares});
+  PointStream numbers(model, with_numbers(points), 8);
+  EXPECT_ERROR(trainer.fit(numbers),
+               "Trainer: labels f32 [8, 1] are no classes, which are i32; see TrainerOptions::regression "
+               "(trainer_test.cpp:");
 }
 
 }  // namespace
