@@ -106,35 +106,57 @@ Value emit(const nn::HierarchicalAttention& layer, const Value& x, const Value& 
   return emit(layer.sentence_pool, context, before(there, sentences)).read;
 }
 
+namespace {
+
+/// Which keys a query may read, broadcast to [batch, heads, queries, keys]; none where all of them.
+Value readable(const Value& q, const Value& k, int64_t window, const AttendOptions& options) {
+  Value allowed = options.keep.defined() ? unsqueeze(options.keep, {1, 2}) : Value();
+  const auto also = [&](const Value& more) { allowed = allowed.defined() ? logical_and(allowed, more) : more; };
+  const Value position = unsqueeze(range(size(q, 2)), {-1}), key = range(size(k, 2));
+  if (options.causal) also(key < position + 1);
+  if (window > 0) also(key > position - static_cast<double>(window));
+  if (window > 0 && !options.causal) also(key < position + static_cast<double>(window));
+  return allowed;
+}
+
+}  // namespace
+
 Value emit(const nn::MultiheadAttention& layer, const Value& query, const Value& key, const Value& value,
-           const Value& keep, Caller caller) {
+           const AttendOptions& options, Caller caller) {
   Graph& graph = query.graph(caller);
   const Graph::Scope scope(graph, layer, caller);
   const nn::MultiheadAttentionOptions& o = layer.options();
-  const int64_t heads = layer.heads(), dim = layer.out_proj->weight.size(0), d = dim / heads;
-  const char* beyond = o.key_heads != heads ? "shared key heads"
-                       : o.window > 0       ? "a window"
-                       : o.alibi            ? "ALiBi"
-                                            : nullptr;
-  if (beyond) raise<ValueError>(caller, "onnx: MultiheadAttention with {} cannot be exported", beyond);
-  const auto projected = [&](const Value& x, const char* name, const Tensor& own, int64_t part) {
-    const Tensor weight = own.defined() ? own : layer.in_proj_weight.slice(0, part * dim, (part + 1) * dim);
+  const int64_t heads = layer.heads(), key_heads = o.key_heads, dim = layer.out_proj->weight.size(0), d = dim / heads;
+  if (o.alibi && !options.causal) raise<ValueError>(caller, "onnx: MultiheadAttention with ALiBi is causal");
+  const auto projected = [&](const Value& x, const char* name, const Tensor& own, int64_t row, int64_t own_heads) {
+    const int64_t end = row + own_heads * d;
+    const Tensor weight = own.defined() ? own : layer.in_proj_weight.slice(0, row, end);
     Value y = matmul(x, graph.constant(weight.mT(), fmt::format("{}_proj_weight_t", name)));
     if (layer.in_proj_bias.defined()) {
-      y = y +
-          graph.constant(layer.in_proj_bias.slice(0, part * dim, (part + 1) * dim), fmt::format("{}_proj_bias", name));
+      y = y + graph.constant(layer.in_proj_bias.slice(0, row, end), fmt::format("{}_proj_bias", name));
     }
-    return permute(reshape(y, {0, 0, heads, d}), {0, 2, 1, 3});  // [batch, heads, time, d]
+    return permute(reshape(y, {0, 0, own_heads, d}), {0, 2, 1, 3});  // [batch, heads, time, d]
   };
-  Value q = projected(query, "q", layer.q_proj_weight, 0), k = projected(key, "k", layer.k_proj_weight, 1);
-  const Value v = projected(value, "v", layer.v_proj_weight, 2);
+  /// Neighbouring heads share one.
+  const auto shared = [&](const Value& x) {
+    if (key_heads == heads) return x;
+    const std::vector<Value> copies(static_cast<size_t>(heads / key_heads), unsqueeze(x, {2}));
+    return reshape(concat(copies, 2), {0, heads, -1, d});
+  };
+  Value q = projected(query, "q", layer.q_proj_weight, 0, heads);
+  Value k = projected(key, "k", layer.k_proj_weight, dim, key_heads);
+  const Value v = shared(projected(value, "v", layer.v_proj_weight, dim + key_heads * d, key_heads));
   if (o.rotary) {
     q = rotary(q, d, o.rotary_base);
     k = rotary(k, d, o.rotary_base);
   }
-  const Value scores = matmul(q * (1 / std::sqrt(static_cast<double>(d))), permute(k, {0, 1, 3, 2}));
-  const Value weights =
-      attention_weights(scores, keep.defined() ? unsqueeze(keep, {1, 2}) : keep, nn::Weights::softmax);
+  k = shared(k);
+  Value scores = matmul(q * (1 / std::sqrt(static_cast<double>(d))), permute(k, {0, 1, 3, 2}));
+  if (o.alibi) {
+    const Tensor slopes = nn::alibi_bias(heads, 2).slice(-1, 1);  // the bias of key 1
+    scores = scores + graph.constant(slopes, "slopes") * range(size(k, 2));
+  }
+  const Value weights = attention_weights(scores, readable(q, k, o.window, options), nn::Weights::softmax);
   const Value read = reshape(permute(matmul(weights, v), {0, 2, 1, 3}), {0, 0, dim});
   return emit(*layer.out_proj, read);
 }
@@ -157,10 +179,10 @@ Value activate(nn::FeedForward activation, const Value& x, int64_t half) {
   return {};
 }
 
-Value encoder_layer(const nn::TransformerEncoderLayer& layer, const Value& x, const Value& keep) {
+Value encoder_layer(const nn::TransformerEncoderLayer& layer, const Value& x, const AttendOptions& options) {
   const nn::TransformerOptions& o = layer.options();
   const Graph::Scope scope(x.graph(), layer);
-  const auto attend = [&](const Value& y) { return emit(layer.self_attn, y, y, y, keep); };
+  const auto attend = [&](const Value& y) { return emit(layer.self_attn, y, y, y, options); };
   const auto feed_forward = [&](const Value& y) {
     return emit(layer.linear2, activate(o.activation, emit(layer.linear1, y), o.feedforward));
   };
@@ -174,11 +196,25 @@ Value encoder_layer(const nn::TransformerEncoderLayer& layer, const Value& x, co
 
 }  // namespace
 
-Value emit(const nn::TransformerEncoder& layer, const Value& x, const Value& keep, Caller caller) {
+Value emit(const nn::TransformerEncoder& layer, const Value& x, const AttendOptions& options, Caller caller) {
   const Graph::Scope scope(x.graph(caller), layer, caller);
   Value y = x;
-  for (const nn::TransformerEncoderLayer& each : layer.layers) y = encoder_layer(each, y, keep);
+  for (const nn::TransformerEncoderLayer& each : layer.layers) y = encoder_layer(each, y, options);
   return layer.norm ? emit(*layer.norm, y) : y;
+}
+
+Value emit(const nn::CausalLM& layer, const Value& tokens, Caller caller) {
+  Graph& graph = tokens.graph(caller);
+  const Graph::Scope scope(graph, layer, caller);
+  const nn::CausalLMOptions& o = layer.options();
+  Value x = emit(layer.embedding, tokens);
+  if (layer.positions) x = emit(*layer.positions, x);
+  if (o.positions == nn::Positions::sinusoidal) {
+    x = x * std::sqrt(static_cast<double>(o.dim)) + sinusoidal_positions(size(tokens, 1), o.dim);
+  }
+  const Value read = emit(layer.encoder, x, {.causal = true});
+  if (layer.head) return emit(*layer.head, read);
+  return matmul(read, graph.constant(layer.embedding.weight.mT(), "embedding_t"));
 }
 
 }  // namespace fovea::onnx

@@ -2,6 +2,7 @@
 
 #include "fovea/nn/attention_pool.h"
 #include "fovea/nn/batch_norm.h"
+#include "fovea/nn/causal_lm.h"
 #include "fovea/nn/conv.h"
 #include "fovea/nn/conv_attention.h"
 #include "fovea/nn/embedding.h"
@@ -55,9 +56,16 @@ Value emit(const nn::MultiheadPool& layer, const Value& x, const Value& keep = {
 /// lengths [batch, sentences].
 Value emit(const nn::HierarchicalAttention& layer, const Value& x, const Value& lengths, Caller caller = {});
 
+/// What nn::AttendOptions say, which hold for a call and not for a layer: they must be said again.
+struct AttendOptions {
+  bool causal = false;
+  Value keep = {};  // bool [batch, keys]
+};
 Value emit(const nn::MultiheadAttention& layer, const Value& query, const Value& key, const Value& value,
-           const Value& keep = {}, Caller caller = {});
-Value emit(const nn::TransformerEncoder& layer, const Value& x, const Value& keep = {}, Caller caller = {});
+           const AttendOptions& options = {}, Caller caller = {});
+Value emit(const nn::TransformerEncoder& layer, const Value& x, const AttendOptions& options = {}, Caller caller = {});
+/// tokens i64 [batch, time], time at most the context -> logits [batch, time, vocabulary].
+Value emit(const nn::CausalLM& layer, const Value& tokens, Caller caller = {});
 
 Value emit(const nn::ChannelAttention& layer, const Value& x, Caller caller = {});
 Value emit(const nn::SpatialAttention& layer, const Value& x, Caller caller = {});

@@ -30,6 +30,7 @@ Value operator*(const Argument& a, double b) { return a * number(a, b); }
 Value operator/(const Argument& a, double b) { return a / number(a, b); }
 Value operator<(const Argument& a, const Argument& b) { return binary("Less", a, b); }
 Value operator>(const Argument& a, const Argument& b) { return binary("Greater", a, b); }
+Value logical_and(const Argument& a, const Argument& b) { return binary("And", a, b); }
 Value maximum(const Argument& a, double b) { return binary("Max", a, number(a, b)); }
 Value where(const Argument& condition, const Argument& a, const Argument& b) {
   for (const Argument* each : {&a, &b}) each->graph();

@@ -17,6 +17,7 @@ Value operator*(const Argument& a, double b);
 Value operator/(const Argument& a, double b);
 Value operator<(const Argument& a, const Argument& b);
 Value operator>(const Argument& a, const Argument& b);
+Value logical_and(const Argument& a, const Argument& b);
 Value maximum(const Argument& a, double b);
 Value where(const Argument& condition, const Argument& a, const Argument& b);
 Value where(const Argument& condition, const Argument& a, double b);

@@ -131,7 +131,7 @@ onnx::Value MultimodalModel::emit(const train::TableInputs& inputs) const {
   if (options_.uses_columns()) table = concat(cells, 1);
   if (options_.uses_text()) words = onnx::emit(reader_, onnx::emit(words_, inputs.tokens), inputs.lengths).output;
   if (options_.use == "both") {
-    const onnx::Value from_words = onnx::emit(columns_read_text_, table, words, words, inputs.mask);
+    const onnx::Value from_words = onnx::emit(columns_read_text_, table, words, words, {.keep = inputs.mask});
     const onnx::Value from_table = onnx::emit(text_reads_columns_, words, table, table);
     table = onnx::emit(column_norm_, table + from_words);
     words = onnx::emit(text_norm_, words + from_table);

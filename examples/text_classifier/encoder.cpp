@@ -104,7 +104,7 @@ class Transformer final : public Encoder {
     onnx::Value x = embedded;
     if (positions_) x = onnx::emit(*positions_, x);
     if (sinusoidal_) x = x + onnx::sinusoidal_positions(size(x, 1), width_) * 0.1;
-    const onnx::Value states = onnx::emit(layers_, x, inputs.mask);
+    const onnx::Value states = onnx::emit(layers_, x, {.keep = inputs.mask});
     if (!summary) return {states, {}};
     const onnx::Value count = unsqueeze(cast(inputs.lengths, onnx::Element::f32), {-1});
     return {states, sum(where(unsqueeze(inputs.mask, {-1}), states, 0), {1}) / count};
