@@ -153,7 +153,9 @@ void ReduceOnPlateau::step(double metric) {
   bad_ = 0;
   cooling_ = options_.cooldown;
   for (size_t g = 0; g < optimizer_.groups(); ++g) {
-    optimizer_.set_lr(g, std::max(optimizer_.lr(g) * options_.factor, options_.min_lr));
+    const double lr = optimizer_.lr(g);
+    // A group may lie below min_lr from the start: it stays there.
+    optimizer_.set_lr(g, std::min(lr, std::max(lr * options_.factor, options_.min_lr)));
   }
 }
 

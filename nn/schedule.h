@@ -75,7 +75,7 @@ struct ReduceOnPlateauOptions {
   double threshold = 1e-4;  // what counts as improvement: relative to the best
   bool absolute = false;    // ... or in the metric's own units
   int64_t cooldown = 0;     // calls after a reduction that do not count
-  double min_lr = 0;
+  double min_lr = 0;        // below which no rate is reduced
 };
 
 /// Reduces the rates when a metric stops improving: call step(metric) once an epoch.

@@ -98,6 +98,16 @@ TEST(ReduceOnPlateau, WaitsThenReduces) {
   EXPECT_EQ(optimizer.lr(), 0.2);
 }
 
+TEST(ReduceOnPlateau, NeverRaisesARate) {
+  Tensor a = ones({1}).set_requires_grad(), b = ones({1}).set_requires_grad();
+  const std::vector<nn::NamedTensor> fast{{"a", a}}, slow{{"b", b}};
+  nn::SGD optimizer({{fast, {.lr = 1}}, {slow, {.lr = 0.01}}});
+  ReduceOnPlateau plateau(optimizer, {.factor = 0.5, .patience = 0, .min_lr = 0.1});
+  for (int i = 0; i < 9; ++i) plateau.step(1);
+  EXPECT_EQ(optimizer.lr(0), 0.1);
+  EXPECT_EQ(optimizer.lr(1), 0.01);
+}
+
 TEST(ReduceOnPlateau, MaximizesWithAThresholdAndResumes) {
   Tensor p = ones({1}).set_requires_grad();
   nn::SGD optimizer(std::vector<Tensor>{p}, {.lr = 1});
