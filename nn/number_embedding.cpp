@@ -34,7 +34,9 @@ Tensor NumberEmbedding::forward(const Tensor& x, const Tensor& missing, Caller c
   if (missing.defined() && missing.shape() != x.shape()) {
     raise<ShapeError>(caller, "NumberEmbedding: missing {} for an input of {}", missing.shape(), x.shape());
   }
-  Tensor features = x.unsqueeze(-1);
+  // Whatever stands in the place of a missing number, NaN too, must not reach the weights' gradient.
+  const Tensor known = missing.defined() ? masked_fill(x, missing, 0) : x;
+  Tensor features = known.unsqueeze(-1);
   if (options_.knots > 1) {
     const int64_t segments = options_.knots - 1;
     const double width = 2 * options_.range / static_cast<double>(segments);

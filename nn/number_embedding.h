@@ -12,7 +12,7 @@ struct NumberEmbeddingOptions {
 /// The numbers of a table's columns as vectors: a piecewise linear function of the number for each column (Gorishniy et
 /// al. 2022), and a learned vector where it is missing.
 ///   x        [batch, columns], of about unit variance
-///   missing  bool [batch, columns], or undefined: none is
+///   missing  bool [batch, columns], or undefined: none is; what x holds there is not read
 ///   weight   [columns, 1 + segments, dim], uniform in +-1/sqrt(dim): of x itself and of its part within each segment
 ///            between neighbouring knots, from 0 to 1
 ///   bias     [columns, dim], the same

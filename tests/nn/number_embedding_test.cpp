@@ -60,6 +60,18 @@ TEST(NumberEmbedding, HasTheseParametersAndGradients) {
       layer, {x}, [&](const std::vector<Tensor>& inputs) { return layer.forward(inputs[0], missing); }));
 }
 
+TEST(NumberEmbedding, DoesNotReadWhatIsMissing) {
+  const Tensor missing = from_vector(std::vector<bool>{0, 1, 1, 0}, {2, 2});
+  const auto gradient = [&](float gone) {
+    manual_seed(4);
+    NumberEmbedding layer(2, 3, {.knots = 3});
+    const Tensor x = from_vector(std::vector<float>{0.5f, gone, gone, -1.5f}, {2, 2});
+    sum(square(layer.forward(x, missing))).backward();
+    return layer.weight.grad().to_vector<double>();
+  };
+  EXPECT_EQ(gradient(NAN), gradient(0));
+}
+
 TEST(NumberEmbedding, RefusesOtherShapes) {
   EXPECT_THROW(NumberEmbedding(0, 3), ValueError);
   EXPECT_THROW(NumberEmbedding(2, 3, {.knots = 1}), ValueError);
