@@ -164,37 +164,37 @@ Tensor attention_scores(const Tensor& query, const Tensor& keys, Score score, co
 }
 
 Tensor attention_weights(const Tensor& given, const Tensor& keep, Weights weights, double temperature, Caller caller) {
-  static const Elementwise positive{"attention_sum",
-                                    [](Expr s, Expr keep) { return where(keep, softplus(s), Expr(0.0)); }};
+  // log(softplus(s)), which is s where softplus itself would vanish.
+  static const Elementwise log_positive{"attention_sum", [](Expr s) {
+                                          const Expr small = s < -40;
+                                          return where(small, s, log(softplus(where(small, -40.0, s))));
+                                        }};
+  // The inner choice keeps an infinity at a masked key out of the gradient.
   static const Elementwise exponential{"attention_exp",
-                                       [](Expr s, Expr keep) { return where(keep, exp(s), Expr(0.0)); }};
-  static const Elementwise share{
-      "attention_share", [](Expr part, Expr total) { return part / where(total == Expr(0.0), Expr(1.0), total); }};
+                                       [](Expr s, Expr keep) { return where(keep, exp(where(keep, s, 0.0)), 0.0); }};
   const ErrorScope scope(caller);
   if (!(temperature > 0)) raise<ValueError>(caller, "attention: temperature {} is not positive", temperature);
   if (keep.defined() && keep.dtype() != boolean) {
     raise<DTypeError>(caller, "attention: keep must be bool, not {}", keep.dtype());
   }
   const Tensor scores = temperature == 1 ? given : given * (1 / temperature);
-  const Operand kept = keep.defined() ? Operand(keep) : Operand(1.0);
   // What is masked scores less than anything; a row without any key, where that is all there is, is emptied after.
-  const auto masked = [&](Tensor (*normalized)(const Tensor&, Caller)) {
-    if (!keep.defined()) return normalized(scores, caller);
-    return where(keep, normalized(where(keep, scores, lowest(scores.dtype())), caller), 0.0);
+  const auto masked = [&](const Tensor& s, Tensor (*normalized)(const Tensor&, Caller)) {
+    if (!keep.defined()) return normalized(s, caller);
+    return where(keep, normalized(where(keep, s, lowest(s.dtype())), caller), 0.0);
   };
+  const auto softmax_of_last = [](const Tensor& s, Caller c) { return softmax(s, -1, c); };
   switch (weights) {
     case Weights::softmax:
-      return masked([](const Tensor& s, Caller c) { return softmax(s, -1, c); });
+      return masked(scores, softmax_of_last);
+    case Weights::sum:
+      return masked(log_positive(scores), softmax_of_last);
     case Weights::sparsemax:
-      return masked([](const Tensor& s, Caller c) { return sparsemax(s, c); });
+      return masked(scores, sparsemax);
     case Weights::entmax15:
-      return masked([](const Tensor& s, Caller c) { return entmax15(s, c); });
-    case Weights::sum: {
-      const Tensor parts = positive(scores, kept);
-      return share(parts, sum(parts, -1, true));
-    }
+      return masked(scores, entmax15);
     case Weights::exp:
-      return exponential(scores, kept);
+      return exponential(scores, keep.defined() ? Operand(keep) : Operand(1.0));
   }
   return {};
 }

@@ -125,6 +125,25 @@ const std::vector<Score> scores{Score::dot,      Score::scaled_dot, Score::cosin
 const std::vector<Weights> weightings{Weights::softmax, Weights::sum, Weights::exp, Weights::sparsemax,
                                       Weights::entmax15};
 
+TEST(AttentionWeights, SumHoldsWhereEveryScoreIsFarBelowZero) {
+  Tensor scores = tensor({-200, -201}).set_requires_grad();
+  const Tensor weights = nn::attention_weights(scores, {}, Weights::sum);
+  const double first = 1 / (1 + std::exp(-1.0));  // softplus(s) is e^s there
+  EXPECT_CLOSE(weights.detach(), tensor({first, 1 - first}));
+  weights.select(0, 0).backward();
+  EXPECT_CLOSE(scores.grad(), tensor({first * (1 - first), -first * (1 - first)}));
+}
+
+TEST(AttentionWeights, AMaskedScoreLeavesNoNaN) {
+  const Tensor keep = from_vector(std::vector<bool>{1, 0}, {2});
+  for (const Weights weights : weightings) {
+    SCOPED_TRACE(nn::name(weights));
+    Tensor scores = tensor({1, 1000}).set_requires_grad();
+    sum(nn::attention_weights(scores, keep, weights)).backward();
+    EXPECT_CLOSE(scores.grad(), tensor({weights == Weights::exp ? std::exp(1.0) : 0, 0}));
+  }
+}
+
 TEST(AttentionPoolFunction, EqualsADirectComputation) {
   const Tensor query = test::random({B, D}, {.dtype = f64}, 1), keys = test::random({B, T, D}, {.dtype = f64}, 2),
                values = test::random({B, T, Dv}, {.dtype = f64}, 3), keep = kept_values();
@@ -231,7 +250,7 @@ TEST(AttentionWeights, OverflowNowhere) {
   EXPECT_CLOSE(nn::attention_weights(greatest, last), {0, 0, 1});
   EXPECT_CLOSE(nn::attention_weights(huge, keep, Weights::entmax15), {0, 0, 0, 1});
   EXPECT_CLOSE(nn::attention_weights(greatest, last, Weights::entmax15), {0, 0, 1});
-  EXPECT_CLOSE(nn::attention_weights(huge.slice(1, 1, 2), {}, Weights::sum), zeros({1, 1}));
+  EXPECT_CLOSE(nn::attention_weights(huge.slice(1, 1, 2), {}, Weights::sum), ones({1, 1}));
 }
 
 TEST(Sparsemax, IsTheProjectionOntoTheSimplex) {
