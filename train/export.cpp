@@ -40,7 +40,8 @@ std::vector<File> test_data(TrainedModel& trained, const std::string& folder) {
   return files;
 }
 
-/// A model's own files, by whatever name, are not to be overwritten.
+}  // namespace
+
 void refuse_own_files(const std::string& folder, const std::string& path) {
   std::error_code error;
   if (!fs::exists(path, error)) return;
@@ -50,8 +51,6 @@ void refuse_own_files(const std::string& folder, const std::string& path) {
     }
   }
 }
-
-}  // namespace
 
 Exported export_onnx(const std::string& folder, const std::string& program, TrainedModel& trained,
                      const std::string& path, const std::string& data) {

@@ -14,6 +14,9 @@ struct Exported {
   size_t bytes;                    // of the model or its weights
 };
 
+/// Throws UsageError where `path`, which --onnx names, is one of the files of a model's folder.
+void refuse_own_files(const std::string& folder, const std::string& path);
+
 /// Writes the model of a folder as an ONNX file: from its inputs to `probabilities` [batch, classes], with program,
 /// classes, decision and options among the metadata. Where `data` names labelled examples, also what the inputs hold for
 /// the first of them, a batch, and the probabilities that the model gives: the folder FILE.test_data_set_0 with a tensor

@@ -6,6 +6,7 @@
 
 #include "fovea/data/file_error.h"
 #include "fovea/train/command_line.h"
+#include "fovea/train/export.h"
 #include "model_options.h"
 
 using namespace fovea;
@@ -123,4 +124,46 @@ train::Command evaluate_command() {
     return train::ExitStatus::success;
   };
   return {.name = "evaluate", .description = "Tests a model on a text", .declare = declare, .run = run};
+}
+
+train::Command export_command() {
+  struct State {
+    std::string model, onnx;
+    train::RunOptions run;
+  };
+  auto state = std::make_shared<State>();
+  const auto declare = [state](train::OptionTable& options) {
+    options.group("Files");
+    options.add("model", &state->model, "folder that train wrote",
+                {.placeholder = "DIR", .required = true, .configuration = false});
+    options.add("onnx", &state->onnx, "file to write, for other programs",
+                {.placeholder = "FILE", .required = true, .configuration = false});
+    state->run.declare(options);
+  };
+  const auto run = [state](train::OptionTable&) {
+    const LanguageModel loaded = LanguageModel::load(state->model, state->run.apply());
+    train::refuse_own_files(state->model, state->onnx);
+    std::vector<std::string> characters;
+    for (int32_t id = 0; id < loaded.model->embedding.weight.size(0); ++id) {
+      characters.emplace_back(loaded.characters.text(id));
+    }
+    onnx::Graph graph(program_name);
+    const onnx::Value tokens = graph.input("tokens", onnx::Element::i64, {"batch", "time"}, "ids of characters");
+    graph.output("logits", onnx::emit(*loaded.model, tokens), onnx::Element::f32,
+                 {"batch", "time", static_cast<int64_t>(characters.size())}, "of the character behind each");
+    onnx::ModelText text{.description = "A language model of characters, trained with Fovea."};
+    text.metadata = {{"program", program_name},
+                     {"characters", nlohmann::json(characters).dump()},
+                     {"context", std::to_string(loaded.model->options().context)}};
+    const std::string bytes = graph.to_bytes(text);
+    data::write_atomically(state->onnx, bytes);
+    if (!state->run.quiet) {
+      fmt::print("{}: {:.2f} MB, {}\n", state->onnx, static_cast<double>(bytes.size()) / 1e6, graph.signature());
+    }
+    if (state->run.json) {
+      fmt::print("{}\n", nlohmann::ordered_json{{"onnx", state->onnx}, {"bytes", bytes.size()}}.dump());
+    }
+    return train::ExitStatus::success;
+  };
+  return {.name = "export", .description = "Writes a model as an ONNX file", .declare = declare, .run = run};
 }

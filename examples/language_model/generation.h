@@ -10,6 +10,7 @@
 std::string continue_text(fovea::nn::CausalLM& model, const Characters& characters, const std::string& prompt,
                           const fovea::nn::GenerateOptions& options);
 
-/// The `generate` and `evaluate` commands.
+/// The `generate`, `evaluate` and `export` commands.
 fovea::train::Command generate_command();
 fovea::train::Command evaluate_command();
+fovea::train::Command export_command();

@@ -42,6 +42,7 @@ int run(const std::vector<std::string>& arguments) {
   line.add(train_command());
   line.add(evaluate_command());
   line.add(generate_command());
+  line.add(export_command());
   line.add(demo_command());
   std::vector<const char*> argv{program_name};
   for (const std::string& argument : arguments) argv.push_back(argument.c_str());

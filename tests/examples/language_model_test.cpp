@@ -1,5 +1,6 @@
 #include <gmock/gmock.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -105,6 +106,28 @@ TEST_F(LanguageModel, WritesTheSameForTheSameSeed) {
   EXPECT_EQ(plain.status, 0) << plain.error;
   EXPECT_THAT(plain.out, StartsWith("an eye"));
   EXPECT_EQ(plain.out.back(), '\n');
+}
+
+TEST_F(LanguageModel, WritesTheSameInOtherRuntimes) {
+  for (const char* positions : {"rotary", "learned", "alibi"}) {
+    std::filesystem::remove_all(model);
+    ASSERT_EQ(train_small({"--positions", positions}).status, 0);
+    const std::string onnx = model + ".onnx";
+    const Finished exported = write_with({"export", "--model", model, "--onnx", onnx});
+    ASSERT_EQ(exported.status, 0) << exported.error;
+    EXPECT_THAT(exported.out, HasSubstr(" MB, tokens [batch, time] -> logits [batch, time, "));
+    const Finished refused = write_with({"export", "--model", model, "--onnx", model + "/model.safetensors"});
+    EXPECT_EQ(refused.status, 2);
+    EXPECT_THAT(refused.error, HasSubstr(" would overwrite what the model consists of\n"));
+    const char* given = std::getenv("FOVEA_PYTHON");
+    const Finished elsewhere = run("/usr/bin/env", {given ? given : FOVEA_PYTHON,
+                                                    FOVEA_SOURCE_DIR "/tests/onnx/continue.py", onnx, "my naïve", "8"});
+    if (elsewhere.status == 127 || elsewhere.out.starts_with("skipped: ")) {
+      GTEST_SKIP() << "skipped: no Python with the package onnxruntime; FOVEA_PYTHON may name one";
+    }
+    ASSERT_EQ(elsewhere.status, 0) << elsewhere.error;
+    EXPECT_EQ(elsewhere.out, generate({"--prompt", "my naïve", "--length", "8", "--temperature", "0"}));
+  }
 }
 
 TEST_F(LanguageModel, GoesOnToTheSameBytes) {
