@@ -34,8 +34,17 @@ void check_pair(const Tensor& x, const Tensor& y, const char* name, Caller calle
   raise<ShapeError>(caller, "{}: targets {} for predictions {}", name, y.shape(), x.shape());
 }
 
+/// How many losses x and y have. One of them may be repeated to the other's shape; that both are, as [n, 1] and [n] to
+/// [n, n], is a mistake.
 double pair_count(const Tensor& x, const Tensor& y, const char* name, Caller caller) {
-  return static_cast<double>(broadcast_shapes(x.shape(), y.shape(), name, caller).numel());
+  const Shape all = broadcast_shapes(x.shape(), y.shape(), name, caller);
+  if (all != x.shape() && all != y.shape()) check_pair(x, y, name, caller);
+  return static_cast<double>(all.numel());
+}
+
+void check_smoothing(const CrossEntropyOptions& options, const char* name, Caller caller) {
+  if (options.label_smoothing >= 0 && options.label_smoothing <= 1) return;
+  raise<ValueError>(caller, "{}: label_smoothing {} is not from 0 to 1", name, options.label_smoothing);
 }
 
 void check_class_weight(const Tensor& logits, const Tensor& weight, const char* name, Caller caller) {
@@ -117,15 +126,13 @@ Tensor reduce_rows(const Tensor& loss, const Tensor& targets, const CrossEntropy
 }  // namespace
 
 Tensor cross_entropy(const Tensor& logits, const Tensor& targets, const CrossEntropyOptions& options, Caller caller) {
-  if (options.label_smoothing < 0 || options.label_smoothing > 1) {
-    raise<ValueError>(caller, "cross_entropy: label_smoothing {} is not from 0 to 1", options.label_smoothing);
-  }
+  check_smoothing(options, "cross_entropy", caller);
   if (logits.rank() > 0 && targets.rank() == logits.rank() && is_floating(targets.dtype())) {
     return shared_cross_entropy(logits, targets, options, caller);
   }
   check_targets(logits, targets, options, "cross_entropy", caller);
   const int64_t classes = logits.shape().back();
-  const Tensor x = logits.reshape({-1, classes}, caller);
+  const Tensor x = logits.reshape({targets.numel(), classes}, caller);
   const Tensor dense = raw::contiguous(x);
   const Tensor t = raw::contiguous(targets.reshape({-1}));
   const Saved w = options.weight.defined() ? raw::contiguous(options.weight) : Tensor();
@@ -158,6 +165,7 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& targets, const CrossEnt
 
 Tensor nll_loss(const Tensor& log_probabilities, const Tensor& targets, const CrossEntropyOptions& options,
                 Caller caller) {
+  check_smoothing(options, "nll_loss", caller);
   check_targets(log_probabilities, targets, options, "nll_loss", caller);
   return reduce_rows(rows_from_log(log_probabilities, targets, options, caller), targets, options);
 }
@@ -182,7 +190,7 @@ Tensor huber_loss(const Tensor& x, const Tensor& y, double delta, Reduction redu
 }
 
 Tensor smooth_l1_loss(const Tensor& x, const Tensor& y, double beta, Reduction reduction, Caller caller) {
-  if (beta < 0) raise<ValueError>(caller, "smooth_l1_loss: beta {} is negative", beta);
+  if (!(beta >= 0)) raise<ValueError>(caller, "smooth_l1_loss: beta {} is negative", beta);
   if (beta == 0) return l1_loss(x, y, reduction, caller);
   return huber_loss(x, y, beta, reduction, caller) * (1 / beta);
 }

@@ -21,6 +21,9 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& targets, const CrossEnt
 Tensor nll_loss(const Tensor& log_probabilities, const Tensor& targets, const CrossEntropyOptions& options = {},
                 Caller caller = {});
 
+// In the losses of pairs x or y may broadcast to the other, but not both; those from probabilities or logits take equal
+// shapes.
+
 /// (x - y)^2.
 Tensor mse_loss(const Tensor& x, const Tensor& y, Reduction reduction = Reduction::mean, Caller caller = {});
 /// |x - y|.

@@ -47,5 +47,21 @@ TEST(CrossEntropyOfShares, RefusesWhatDoesNotFit) {
                "cross_entropy: shares f64 [2, 3] do not fit logits f32 [2, 3] (");
 }
 
+TEST(CrossEntropy, RefusesASmoothingThatIsNone) {
+  const Tensor targets = zeros({2}, {.dtype = i32});
+  for (const double bad : {-0.1, 1.1, std::nan("")}) {
+    EXPECT_THROW(cross_entropy(zeros({2, 3}), targets, {.label_smoothing = bad}), ValueError);
+    EXPECT_THROW(nll_loss(zeros({2, 3}), targets, {.label_smoothing = bad}), ValueError);
+  }
+}
+
+TEST_P(OnEveryDevice, CrossEntropyOfNoRows) {
+  for (const int64_t classes : {0, 3}) {
+    const Tensor logits = zeros({0, classes}, options()), targets = zeros({0}, {i32, device()});
+    EXPECT_EQ(cross_entropy(logits, targets, {.reduction = Reduction::sum}).item(), 0);
+    EXPECT_TRUE(std::isnan(cross_entropy(logits, targets).item()));
+  }
+}
+
 }  // namespace
 }  // namespace fovea::test

@@ -25,6 +25,7 @@ TEST(ShapeErrors, NameTheShapes) {
   EXPECT_ERROR(cross_entropy(a, zeros({3}, {i32})),
                "cross_entropy: targets [3] do not fit logits [2, 3] (errors_test.cpp:");
   EXPECT_ERROR(mse_loss(a, b), "mse_loss: shapes do not broadcast: [2, 3] and [4, 5] (errors_test.cpp:");
+  EXPECT_ERROR(mse_loss(zeros({2, 1}), zeros({2})), "mse_loss: targets [2] for predictions [2, 1] (errors_test.cpp:");
   EXPECT_ERROR(layer_norm(a, zeros({4}), zeros({4})),
                "layer_norm: input [2, 3] does not fit a weight or bias of shape [4] (errors_test.cpp:");
   EXPECT_ERROR(gather(a, 1, zeros({4, 2}, {i32})), "gather: index [4, 2] does not fit [2, 3] (errors_test.cpp:");
