@@ -131,7 +131,7 @@ Attended SelfAttention2d::attend(const Tensor& x, bool weights, Caller caller) c
   } else {
     read.output = scaled_dot_product_attention(q, k, v, {.scale = 1}, caller);
   }
-  const Tensor image = read.output.mT().reshape({x.shape()[0], -1, x.shape()[2], x.shape()[3]});
+  const Tensor image = read.output.mT().reshape({x.shape()[0], v.shape()[2], x.shape()[2], x.shape()[3]});
   return {x + gamma * out.forward(image, caller), read.weights};
 }
 

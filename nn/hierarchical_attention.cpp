@@ -37,7 +37,7 @@ Document HierarchicalAttention::forward_with_weights(const Tensor& x, const Tens
   const Tensor each = lengths.reshape({batch * sentences});
   const Tensor states = word_encoder.forward(x.flatten(0, 1), each, {}, caller).output;
   const Attended read = word_pool.forward_with_weights(states, before(each, words), caller);
-  const Tensor vectors = read.read.reshape({batch, sentences, -1});
+  const Tensor vectors = read.read.reshape({batch, sentences, read.read.shape()[1]});
   const Tensor there = sum(gt(lengths, 0.0).to(i32), 1);
   const Tensor context = sentence_encoder.forward(vectors, there, {}, caller).output;
   const Attended document = sentence_pool.forward_with_weights(context, before(there, sentences), caller);

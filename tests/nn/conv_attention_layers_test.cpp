@@ -193,6 +193,10 @@ TEST(SelfAttention2d, ChangesNothingAtFirst) {
   EXPECT_CLOSE(nn::SelfAttention2d(8).forward(x).detach(), x, 0, 0);
 }
 
+TEST(SelfAttention2d, TakesAnEmptyBatch) {
+  EXPECT_EQ(nn::SelfAttention2d(8).forward(ones({0, 8, 3, 2})).shape(), (Shape{0, 8, 3, 2}));
+}
+
 TEST(ConvAttention, NamesMisuse) {
   EXPECT_ERROR(nn::SqueezeExcitation(4, 8), "SqueezeExcitation: 4 channels cannot be reduced by 8 (conv_attention_");
   EXPECT_ERROR(nn::SpatialAttention(4), "SpatialAttention: a kernel of 4 is not odd (conv_attention_layers_test.cpp:");

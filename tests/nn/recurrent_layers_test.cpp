@@ -144,5 +144,11 @@ std::vector<LayerRow> recurrent_rows() {
 
 INSTANTIATE_TEST_SUITE_P(Recurrent, Layer, ::testing::ValuesIn(recurrent_rows()), row_name);
 
+TEST(HierarchicalAttention, TakesAnEmptyBatch) {
+  const nn::HierarchicalAttention layer(2, {.hidden = 3});
+  EXPECT_EQ(layer.forward(ones({0, 4, 5, 2}), zeros({0, 4}, {.dtype = i32})).shape(), (Shape{0, 6}));
+  EXPECT_EQ(layer.forward(ones({2, 0, 5, 2}), zeros({2, 0}, {.dtype = i32})).shape(), (Shape{2, 6}));
+}
+
 }  // namespace
 }  // namespace fovea::test
