@@ -8,8 +8,8 @@
 namespace fovea::nn {
 
 GradScaler::GradScaler(GradScalerOptions options, Caller caller) : options_(options), scale_(options.init_scale) {
-  if (!(options.init_scale > 0) || !(options.growth_factor >= 1) || !(options.backoff_factor > 0) ||
-      !(options.backoff_factor < 1) || options.growth_interval < 1) {
+  if (!(options.init_scale > 0) || !std::isfinite(options.init_scale) || !(options.growth_factor >= 1) ||
+      !(options.backoff_factor > 0) || !(options.backoff_factor < 1) || options.growth_interval < 1) {
     raise<ValueError>(caller, "GradScaler: init_scale {}, growth_factor {}, backoff_factor {}, growth_interval {}",
                       options.init_scale, options.growth_factor, options.backoff_factor, options.growth_interval);
   }

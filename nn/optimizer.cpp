@@ -164,6 +164,7 @@ void Optimizer::load_state_dict(const StateDict& state, Caller caller) {
     slot.state.clear();
     const Tensor* steps = find(slot.name + ".step", {});
     slot.steps = steps ? steps->item<int64_t>() : 0;
+    if (slot.steps < 0) faults.push_back(fmt::format("{}.step is {}", slot.name, slot.steps));
     if (slot.steps == 0) continue;
     for (const char* name : state_names(slot)) {
       const Tensor* tensor = find(fmt::format("{}.{}", slot.name, name), slot.parameter.shape());
@@ -177,6 +178,7 @@ void Optimizer::load_state_dict(const StateDict& state, Caller caller) {
   for (size_t g = 0; g < rates.size(); ++g) {
     if (const Tensor* rate = find(fmt::format("group.{}.lr", g), {})) {
       rates[g] = rate->item();
+      if (!(rates[g] >= 0 && std::isfinite(rates[g]))) faults.push_back(fmt::format("group.{}.lr is {}", g, rates[g]));
     } else {
       faults.push_back(fmt::format("group.{}.lr is missing", g));
     }

@@ -96,18 +96,25 @@ Tensor number(double value) { return scalar(value, {.dtype = f64}); }
 
 }  // namespace
 
-Schedule::Schedule(Optimizer& optimizer, schedule::Curve curve) : optimizer_(optimizer), curve_(std::move(curve)) {
+Schedule::Schedule(Optimizer& optimizer, schedule::Curve curve, Caller caller)
+    : optimizer_(optimizer), curve_(std::move(curve)) {
   for (size_t g = 0; g < optimizer.groups(); ++g) base_.push_back(optimizer.lr(g));
-  apply();
+  apply(base_, 0, caller);
 }
 
-void Schedule::apply() {
-  for (size_t g = 0; g < base_.size(); ++g) optimizer_.set_lr(g, curve_(base_[g], steps_));
+void Schedule::apply(const std::vector<double>& base, int64_t steps, Caller caller) {
+  std::vector<double> rates;
+  for (double rate : base) rates.push_back(curve_(rate, steps));
+  for (double rate : rates) {
+    if (rate >= 0 && std::isfinite(rate)) continue;
+    raise<ValueError>(caller, "schedule: lr = {} of step {} is outside [0, inf)", rate, steps);
+  }
+  for (size_t g = 0; g < rates.size(); ++g) optimizer_.set_lr(g, rates[g], caller);
 }
 
-void Schedule::step() {
+void Schedule::step(Caller caller) {
+  apply(base_, steps_ + 1, caller);
   ++steps_;
-  apply();
 }
 
 StateDict Schedule::state_dict() const {
@@ -117,14 +124,15 @@ StateDict Schedule::state_dict() const {
 }
 
 void Schedule::load_state_dict(const StateDict& state, Caller caller) {
-  const auto steps = static_cast<int64_t>(number(state, "steps", "schedule", caller));
+  const double steps = number(state, "steps", "schedule", caller);
+  if (!(steps >= 0 && steps < 1e15)) raise<ValueError>(caller, "load_state_dict: a schedule of {} steps", steps);
   std::vector<double> base;
   for (size_t g = 0; g < base_.size(); ++g) {
     base.push_back(number(state, fmt::format("base_lr.{}", g), "schedule", caller));
   }
-  steps_ = steps;
+  apply(base, static_cast<int64_t>(steps), caller);
+  steps_ = static_cast<int64_t>(steps);
   base_ = std::move(base);
-  apply();
 }
 
 ReduceOnPlateau::ReduceOnPlateau(Optimizer& optimizer, ReduceOnPlateauOptions options, Caller caller)
@@ -132,9 +140,13 @@ ReduceOnPlateau::ReduceOnPlateau(Optimizer& optimizer, ReduceOnPlateauOptions op
   if (!(options.factor > 0 && options.factor < 1)) {
     raise<ValueError>(caller, "ReduceOnPlateau: factor {} is not between 0 and 1", options.factor);
   }
+  if (options.patience < 0 || options.cooldown < 0 || !(options.threshold >= 0) || !(options.min_lr >= 0)) {
+    raise<ValueError>(caller, "ReduceOnPlateau: patience {}, threshold {}, cooldown {} and min_lr {} must be 0 or more",
+                      options.patience, options.threshold, options.cooldown, options.min_lr);
+  }
 }
 
-void ReduceOnPlateau::step(double metric) {
+void ReduceOnPlateau::step(double metric, Caller caller) {
   const double sign = options_.maximize ? -1 : 1;
   const double margin = options_.absolute   ? options_.threshold
                         : std::isinf(best_) ? 0
@@ -155,7 +167,7 @@ void ReduceOnPlateau::step(double metric) {
   for (size_t g = 0; g < optimizer_.groups(); ++g) {
     const double lr = optimizer_.lr(g);
     // A group may lie below min_lr from the start: it stays there.
-    optimizer_.set_lr(g, std::min(lr, std::max(lr * options_.factor, options_.min_lr)));
+    optimizer_.set_lr(g, std::min(lr, std::max(lr * options_.factor, options_.min_lr)), caller);
   }
 }
 

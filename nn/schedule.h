@@ -48,19 +48,20 @@ Curve one_cycle(OneCycleOptions options, Caller caller = {});
 ///     for (...) { ...; optimizer.step(); rates.step(); }
 class Schedule {
  public:
-  /// Sets the rates of step 0. The optimizer must outlive the schedule.
-  Schedule(Optimizer& optimizer, schedule::Curve curve);
+  /// Sets the rates of step 0. The optimizer must outlive the schedule. Throws ValueError, as step() does, where the curve
+  /// gives a rate that is negative or not finite.
+  Schedule(Optimizer& optimizer, schedule::Curve curve, Caller caller = {});
 
-  void step();
+  void step(Caller caller = {});
   int64_t steps() const { return steps_; }
 
   /// The count of steps and the base rates.
   StateDict state_dict() const;
-  /// Goes on from there. Throws ValueError where it is no such state.
+  /// Goes on from there. Throws ValueError where it is no such state, and changes nothing then.
   void load_state_dict(const StateDict& state, Caller caller = {});
 
  private:
-  void apply();
+  void apply(const std::vector<double>& base, int64_t steps, Caller caller);
 
   Optimizer& optimizer_;
   schedule::Curve curve_;
@@ -81,9 +82,10 @@ struct ReduceOnPlateauOptions {
 /// Reduces the rates when a metric stops improving: call step(metric) once an epoch.
 class ReduceOnPlateau {
  public:
+  /// Throws ValueError where an option is out of its range.
   ReduceOnPlateau(Optimizer& optimizer, ReduceOnPlateauOptions options = {}, Caller caller = {});
 
-  void step(double metric);
+  void step(double metric, Caller caller = {});
   double best() const { return best_; }
 
   StateDict state_dict() const;

@@ -68,6 +68,7 @@ TEST(GradScaler, GrowsAfterStepsWithoutAnOverflow) {
 
 TEST(GradScaler, RefusesOptionsOutOfTheirRange) {
   EXPECT_THROW(nn::GradScaler({.init_scale = 0}), ValueError);
+  EXPECT_THROW(nn::GradScaler({.init_scale = HUGE_VAL}), ValueError);
   EXPECT_THROW(nn::GradScaler({.backoff_factor = 1}), ValueError);
   EXPECT_THROW(nn::GradScaler().restore(-1, 0), ValueError);
 }

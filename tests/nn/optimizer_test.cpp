@@ -268,6 +268,15 @@ TEST(Optimizer, RefusesAForeignStateAndChangesNothing) {
     EXPECT_THAT(error.what(), HasSubstr("second.bias.exp_avg_sq is missing"));
     EXPECT_THAT(error.what(), HasSubstr("(optimizer_test.cpp:"));
   }
+  state = test::copy_of(optimizer.state_dict());
+  state["group.0.lr"] = scalar(std::nan(""), {.dtype = f64});
+  EXPECT_ERROR(optimizer.load_state_dict(state),
+               "load_state_dict: the state does not fit the optimizer: group.0.lr is nan (optimizer_test.cpp:");
+  state["group.0.lr"] = scalar(1, {.dtype = f64});
+  state["second.weight.step"] = scalar(-4, {.dtype = f64});
+  EXPECT_ERROR(optimizer.load_state_dict(state),
+               "load_state_dict: the state does not fit the optimizer: second.weight.step is -4");
+  EXPECT_EQ(optimizer.lr(), 1e-3);
   EXPECT_EQ(optimizer.state_dict().at("first.weight.step").item(), 2);
 }
 

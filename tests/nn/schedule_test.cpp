@@ -131,6 +131,23 @@ TEST(Schedule, NamesMisuse) {
   nn::SGD optimizer(std::vector<Tensor>{p});
   EXPECT_ERROR(ReduceOnPlateau(optimizer, {.factor = 1}),
                "ReduceOnPlateau: factor 1 is not between 0 and 1 (schedule_");
+  EXPECT_ERROR(ReduceOnPlateau(optimizer, {.patience = -1}),
+               "ReduceOnPlateau: patience -1, threshold 0.0001, cooldown 0 and min_lr 0 must be 0 or more (schedule_");
+}
+
+TEST(Schedule, RefusesRatesAndStatesThatAreNone) {
+  Tensor p = ones({1}).set_requires_grad();
+  nn::SGD optimizer(std::vector<Tensor>{p}, {.lr = 1});
+  Schedule rates(optimizer, schedule::linear(1, -1, 2));
+  rates.step();
+  EXPECT_ERROR(rates.step(), "schedule: lr = -1 of step 2 is outside [0, inf) (schedule_test.cpp:");
+  EXPECT_ERROR(rates.load_state_dict({{"steps", scalar(-3)}, {"base_lr.0", scalar(1)}}),
+               "load_state_dict: a schedule of -3 steps (schedule_test.cpp:");
+  EXPECT_ERROR(rates.load_state_dict({{"steps", scalar(0)}, {"base_lr.0", scalar(NAN)}}),
+               "schedule: lr = nan of step 0 is outside [0, inf) (schedule_test.cpp:");
+  EXPECT_EQ(rates.steps(), 1);
+  EXPECT_EQ(rates.state_dict().at("base_lr.0").item(), 1);
+  EXPECT_EQ(optimizer.lr(), 0);
 }
 
 }  // namespace
