@@ -74,7 +74,7 @@ Tensor group_norm(const Tensor& x, int64_t groups, const Tensor& weight, const T
     raise<ShapeError>(caller, "group_norm: the {} channels of input {} are not in {} even groups", x.shape()[1],
                       x.shape(), groups);
   }
-  if (x.numel() == 0) return x;
+  if (x.numel() == 0) return affine(x, weight, bias);
   return affine(layer_norm(x.reshape({x.shape()[0], groups, -1}), {}, {}, eps, caller).reshape(x.shape()), weight,
                 bias);
 }

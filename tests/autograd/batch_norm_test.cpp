@@ -70,5 +70,11 @@ TEST(BatchNorm, ErrorsNameShapesAndCaller) {
   EXPECT_ERROR(group_norm(zeros({3, 4}), 3), "group_norm: the 4 channels of input [3, 4] are not in 3 even groups");
 }
 
+TEST(GroupNorm, OfAnEmptyBatchStaysInTheGraph) {
+  Tensor weight = ones({4}).set_requires_grad();
+  sum(group_norm(zeros({0, 4, 3}), 2, weight)).backward();
+  EXPECT_CLOSE(weight.grad(), zeros({4}), 0, 0);
+}
+
 }  // namespace
 }  // namespace fovea::test
