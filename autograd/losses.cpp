@@ -183,8 +183,9 @@ Tensor l1_loss(const Tensor& x, const Tensor& y, Reduction reduction, Caller cal
 Tensor huber_loss(const Tensor& x, const Tensor& y, double delta, Reduction reduction, Caller caller) {
   if (!(delta > 0)) raise<ValueError>(caller, "huber_loss: delta {} is not positive", delta);
   static const Elementwise f{"huber_loss", [](Expr x, Expr y, Scalar delta) {
-                               const Expr d = abs(x - y);
-                               return where(d < delta, 0.5 * square(x - y), delta * (d - 0.5 * delta));
+                               const Expr d = abs(x - y), near = d < delta;
+                               // What is not near stays out of the square, whose gradient of infinity is NaN.
+                               return where(near, 0.5 * square(where(near, x - y, 0.0)), delta * (d - 0.5 * delta));
                              }};
   return reduced(f, reduction, {{x, caller}, {y, caller}, {delta, caller}}, pair_count(x, y, "huber_loss", caller));
 }

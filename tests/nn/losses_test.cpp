@@ -76,6 +76,12 @@ TEST(Losses, MeansInHalfPrecisionDoNotOverflow) {
   EXPECT_EQ(nn::soft_margin_loss(zeros({0}), zeros({0}), Reduction::sum).item(), 0);
 }
 
+TEST(Losses, HuberBoundsTheGradientOfAnInfiniteDifference) {
+  Tensor x = tensor({INFINITY, -INFINITY, 0.5}).set_requires_grad();
+  huber_loss(x, zeros({3}), 2, Reduction::sum).backward();
+  EXPECT_CLOSE(x.grad(), {2, -2, 0.5}, 0, 0);
+}
+
 TEST(Losses, PoissonNLL) {
   const Tensor x = doubles({0.5, 2}, {2}), y = doubles({1, 3}, {2});
   EXPECT_CLOSE(nn::poisson_nll_loss(x, y, {.reduction = Reduction::none}), {std::exp(0.5) - 0.5, std::exp(2.0) - 6});
