@@ -78,6 +78,7 @@ class Printer {
   std::string element(double value) const {
     if (dtype_ == boolean) return value != 0 ? "true" : "false";
     if (dtype_ == i32) return fmt::format("{}", static_cast<int64_t>(value));
+    if (std::isnan(value)) return "nan";  // which may have a sign
     return scientific_ ? fmt::format("{:.4e}", value) : fmt::format("{:.4f}", value);
   }
 

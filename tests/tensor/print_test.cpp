@@ -36,6 +36,7 @@ TEST(Print, SwitchesToPowersOfTen) {
 }
 
 TEST(Print, ShowsWhatIsNoNumber) {
+  EXPECT_EQ(to_string(tensor({-NAN})), "[nan]\nf32 [1]");
   EXPECT_EQ(to_string(tensor({NAN, INFINITY, -INFINITY, 1})), "[   nan,    inf,   -inf, 1.0000]\nf32 [4]");
 }
 
