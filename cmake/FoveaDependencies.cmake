@@ -7,10 +7,12 @@ find_package(nlohmann_json REQUIRED)
 find_package(CLI11 REQUIRED)
 find_package(ZLIB REQUIRED)
 find_package(PNG REQUIRED)
+find_package(JPEG REQUIRED)
 pkg_check_modules(KISSFFT REQUIRED IMPORTED_TARGET kissfft-float)  # f32, the default of its headers
 find_package(ICU REQUIRED COMPONENTS uc)
 find_package(Threads REQUIRED)
 pkg_check_modules(HTTPLIB IMPORTED_TARGET cpp-httplib)  # where it is absent, `serve` says so
+pkg_check_modules(SNDFILE IMPORTED_TARGET sndfile)  # where it is absent, recordings other than WAVE files are refused
 if(FOVEA_MPI)
   find_package(MPI QUIET COMPONENTS CXX)
 endif()

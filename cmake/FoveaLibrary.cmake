@@ -16,25 +16,28 @@ target_include_directories(fovea PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/
 # Of Highway the headers are enough, unless a sanitizer turns on its assertions.
 target_link_options(fovea PRIVATE LINKER:--as-needed)
 target_link_libraries(fovea PUBLIC fmt::fmt PRIVATE PkgConfig::HWY ${CMAKE_DL_LIBS}
-                                                 nlohmann_json::nlohmann_json CLI11::CLI11 ZLIB::ZLIB PNG::PNG PkgConfig::KISSFFT ICU::uc Threads::Threads)
+                                                 nlohmann_json::nlohmann_json CLI11::CLI11 ZLIB::ZLIB PNG::PNG JPEG::JPEG PkgConfig::KISSFFT ICU::uc Threads::Threads)
 
-# fovea_module(NAME LIBRARY): what only some programs need, in a file of its own, which the library loads when it is asked
-# for (see train/library_module.h). Neither needs anything of the other, so that only the module is linked to LIBRARY.
-function(fovea_module name library)
-  add_library(fovea_${name} MODULE train/${name}/module.cpp)
+# fovea_module(LAYER NAME LIBRARY): what only some programs need, in a file of its own, which the library loads when it is
+# asked for (see data/library_module.h). Neither needs anything of the other, so that only the module is linked to LIBRARY.
+function(fovea_module layer name library)
+  add_library(fovea_${name} MODULE ${layer}/${name}/module.cpp)
   fovea_optimize(fovea_${name} 1)
-  target_include_directories(fovea_${name} PRIVATE ${PROJECT_BINARY_DIR}/include/train)
+  target_include_directories(fovea_${name} PRIVATE ${PROJECT_BINARY_DIR}/include/${layer})
   target_link_libraries(fovea_${name} PRIVATE ${library} fovea_options)
   add_dependencies(fovea fovea_${name})
   if(FOVEA_INSTALL)
     install(TARGETS fovea_${name} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
   endif()
 endfunction()
+if(SNDFILE_FOUND)
+  fovea_module(data sound PkgConfig::SNDFILE)
+endif()
 if(HTTPLIB_FOUND)
-  fovea_module(http PkgConfig::HTTPLIB)
+  fovea_module(train http PkgConfig::HTTPLIB)
 endif()
 if(FOVEA_MPI AND MPI_CXX_FOUND)
-  fovea_module(mpi MPI::MPI_CXX)
+  fovea_module(train mpi MPI::MPI_CXX)
 endif()
 
 # fovea_install_program(TARGET): it finds the library from where it lies, wherever both are put.
@@ -55,7 +58,8 @@ install(TARGETS fovea EXPORT fovea-targets LIBRARY DESTINATION ${CMAKE_INSTALL_L
 install(FILES include/fovea/fovea.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/fovea)
 foreach(layer backends tensor autograd nn data onnx train)
   install(DIRECTORY ${layer}/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/fovea/${layer} FILES_MATCHING PATTERN "*.h"
-          PATTERN cpu EXCLUDE PATTERN vulkan EXCLUDE PATTERN mpi EXCLUDE PATTERN http EXCLUDE)
+          PATTERN cpu EXCLUDE PATTERN vulkan EXCLUDE PATTERN mpi EXCLUDE PATTERN http EXCLUDE
+          PATTERN sound EXCLUDE)
 endforeach()
 install(EXPORT fovea-targets NAMESPACE fovea:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/fovea)
 configure_package_config_file(cmake/fovea-config.cmake.in ${PROJECT_BINARY_DIR}/fovea-config.cmake

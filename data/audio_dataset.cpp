@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "fovea/data/byte_reader.h"
+#include "fovea/data/audio_file.h"
 #include "fovea/data/example_source.h"
 #include "fovea/data/file_error.h"
 #include "fovea/data/tar.h"
@@ -13,14 +13,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr size_t most_file_bytes = size_t{1} << 30, most_archive_bytes = size_t{1} << 34;
+constexpr size_t most_archive_bytes = size_t{1} << 34;
 
 bool is_archive(const std::string& path) {
   return ends_in(path, ".tar") || ends_in(path, ".tar.gz") || ends_in(path, ".tgz");
 }
 
-void add(AudioDataset& set, std::string_view bytes, std::string name) {
-  Audio audio = parse_wav(bytes, name);
+void add(AudioDataset& set, Audio audio, std::string name) {
   if (set.form.rate == 0) set.form.rate = audio.rate;
   if (audio.rate != set.form.rate) {
     fail(name, "{} samples a second, but {} are expected", audio.rate, set.form.rate);
@@ -31,27 +30,28 @@ void add(AudioDataset& set, std::string_view bytes, std::string name) {
 
 /// Adds the chosen recordings of a folder or an archive and returns their paths in there.
 std::vector<std::string> add_all(AudioDataset& set, const ExampleSource& source) {
-  std::vector<std::string> paths, contents, chosen;
+  std::vector<std::string> names, contents, chosen;
   const bool archive = !is_folder(source.path);
   if (archive) {
     TarReader reader(source.path);
     size_t size = 0;
-    while (std::optional<TarEntry> entry = reader.next(".wav")) {
+    while (std::optional<TarEntry> entry = reader.next(recording_files.endings())) {
       if (is_hidden(entry->name)) continue;
-      size += entry->content.size();
-      if (size > most_archive_bytes) fail(source.path, "holds more than {} bytes", most_archive_bytes);
-      paths.push_back(std::move(entry->name));
-      contents.push_back(std::move(entry->content));
+      if (recording_files.can_read(entry->name)) {
+        size += entry->content.size();
+        if (size > most_archive_bytes) fail(source.path, "holds more than {} bytes", most_archive_bytes);
+        contents.push_back(std::move(entry->content));
+      }
+      names.push_back(std::move(entry->name));
     }
   } else {
-    paths = files_below(source.path, ".wav");
-    check_class_folders(source.path, paths, ".wav");
+    names = files_below(source.path, recording_files.endings());
   }
-  if (paths.empty()) fail(source.path, "no .wav file stands in it");
-  for (const size_t i : source.of(paths)) {
-    const std::string path = fs::path(source.path) / paths[i];
-    add(set, archive ? contents[i] : read_unpacked(path, most_file_bytes), path);
-    chosen.push_back(paths[i]);
+  const std::vector<std::string> readable = readable_files(source, names, recording_files);
+  for (const size_t i : source.of(readable)) {
+    const std::string path = fs::path(source.path) / readable[i];
+    add(set, archive ? decode_audio_file(contents[i], path) : load_audio_file(path), path);
+    chosen.push_back(readable[i]);
   }
   return chosen;
 }
@@ -98,8 +98,8 @@ AudioDataset load_unlabelled_audio(std::span<const std::string> sources, AudioFo
     if (is_folder(parsed.path) || is_archive(parsed.path)) {
       add_all(set, parsed);
     } else {
-      if (!parsed.selection.empty()) fail(source, "a WAVE file is one recording: there is nothing to choose");
-      add(set, read_unpacked(parsed.path, most_file_bytes), parsed.path);
+      if (!parsed.selection.empty()) fail(source, "the file is one recording: there is nothing to choose");
+      add(set, load_audio_file(parsed.path), parsed.path);
     }
   }
   return set;
@@ -107,7 +107,7 @@ AudioDataset load_unlabelled_audio(std::span<const std::string> sources, AudioFo
 
 AudioDataset decode_audio(std::span<const std::string> files, AudioForm form) {
   AudioDataset set{.form = form, .recordings = {}, .labels = {}, .names = {}};
-  for (const std::string& bytes : files) add(set, bytes, "recording");
+  for (const std::string& bytes : files) add(set, decode_audio_file(bytes, "recording"), "recording");
   return set;
 }
 

@@ -35,14 +35,14 @@ struct AudioDataset {
   std::string_view bytes(int64_t example) const;
 };
 
-/// Reads labelled recordings from `source` (see ExampleSource): a folder of WAVE files or a tar archive of them, also
-/// gzip. Throws DataError.
+/// Reads labelled recordings from `source` (see ExampleSource): a folder of recordings (see load_audio_file) or a tar
+/// archive of them, also gzip. Throws DataError.
 AudioDataset load_audio(const std::string& source, AudioForm form = {});
 
-/// Reads recordings without labels: each source is a WAVE file, a folder or an archive.
+/// Reads recordings without labels: each source is a file, a folder or an archive.
 AudioDataset load_unlabelled_audio(std::span<const std::string> sources, AudioForm form = {});
 
-/// Recordings of WAVE files' bytes.
+/// Recordings of files' bytes.
 AudioDataset decode_audio(std::span<const std::string> files, AudioForm form = {});
 
 }  // namespace fovea::data

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
-#include <set>
 
 #include "fovea/data/file_error.h"
 #include "fovea/data/unicode.h"
@@ -74,6 +73,12 @@ std::pair<int64_t, int64_t> ExampleSource::range(int64_t count) const {
   return {first, last};
 }
 
+bool ExampleSource::fits(const std::string& name) const {
+  if (selection.empty() || is_range()) return true;
+  const bool others = selection.front() == '!';
+  return (fnmatch(selection.c_str() + (others ? 1 : 0), name.c_str(), 0) == 0) != others;
+}
+
 std::vector<size_t> ExampleSource::of(const std::vector<std::string>& names) const {
   std::vector<size_t> chosen;
   if (selection.empty() || is_range()) {
@@ -81,10 +86,8 @@ std::vector<size_t> ExampleSource::of(const std::vector<std::string>& names) con
     for (int64_t i = first; i < last; ++i) chosen.push_back(static_cast<size_t>(i));
     return chosen;
   }
-  const bool others = selection.front() == '!';
-  const std::string pattern = selection.substr(others ? 1 : 0);
   for (size_t i = 0; i < names.size(); ++i) {
-    if ((fnmatch(pattern.c_str(), names[i].c_str(), 0) == 0) != others) chosen.push_back(i);
+    if (fits(names[i])) chosen.push_back(i);
   }
   if (chosen.empty())
     fail(text(), "none of {} names is meant{}", names.size(),
@@ -99,7 +102,24 @@ bool is_folder(const std::string& path) {
   return fs::is_directory(status);
 }
 
-std::vector<std::string> files_below(const std::string& folder, std::string_view ending) {
+bool FileKinds::can_read(std::string_view name) const { return ends_in(name, readable); }
+
+std::vector<std::string_view> FileKinds::endings() const {
+  std::vector<std::string_view> all = readable;
+  all.insert(all.end(), others.begin(), others.end());
+  return all;
+}
+
+std::string FileKinds::text() const {
+  std::string out(readable.front());
+  for (size_t i = 1; i < readable.size(); ++i) {
+    out += i + 1 == readable.size() ? " or " : ", ";
+    out += readable[i];
+  }
+  return out;
+}
+
+std::vector<std::string> files_below(const std::string& folder, std::span<const std::string_view> endings) {
   std::vector<std::string> found;
   std::error_code error;
   fs::recursive_directory_iterator entries(folder, fs::directory_options::follow_directory_symlink, error);
@@ -110,7 +130,7 @@ std::vector<std::string> files_below(const std::string& folder, std::string_view
       entries.disable_recursion_pending();
       continue;
     }
-    if (!ends_in(name, ending) || entries->is_directory(ignored)) continue;
+    if (!ends_in(name, endings) || entries->is_directory(ignored)) continue;
     if (entries->is_other(ignored)) fail(entries->path().string(), "is not a regular file");
     check_path(entries->path());
     if (found.size() == most_files) fail(folder, "holds more than {} files", most_files);
@@ -121,24 +141,20 @@ std::vector<std::string> files_below(const std::string& folder, std::string_view
   return found;
 }
 
-void check_class_folders(const std::string& folder, const std::vector<std::string>& files, std::string_view ending) {
-  constexpr std::string_view others[] = {".jpg", ".jpeg", ".gif", ".bmp",  ".tif", ".tiff", ".webp",
-                                         ".mp3", ".flac", ".ogg", ".opus", ".m4a", ".aac",  ".aiff"};
-  std::set<std::string> known;
-  for (const std::string& file : files) known.insert(first_folder(file));
-  std::error_code error;
-  for (fs::directory_iterator entry(folder, error); !error && entry != fs::directory_iterator();
-       entry.increment(error)) {
-    const std::string name = entry->path().filename().string();
-    std::error_code ignored;
-    if (known.contains(name) || is_hidden(name) || !entry->is_directory(ignored)) continue;
-    for (const std::string& file : files_below(entry->path().string(), "")) {
-      if (std::any_of(std::begin(others), std::end(others),
-                      [&](std::string_view other) { return ends_in(file, other); }))
-        fail(entry->path().string(), "no {} file stands in it, only such as {}, which cannot be read", ending,
-             in_quotes(file));
+std::vector<std::string> readable_files(const ExampleSource& source, const std::vector<std::string>& names,
+                                        const FileKinds& kinds) {
+  std::vector<std::string> readable;
+  for (const std::string& name : names) {
+    if (kinds.can_read(name)) {
+      readable.push_back(name);
+    } else if (source.fits(name)) {
+      fail((fs::path(source.path) / name).string(),
+           "only {} files can be read here; convert it, or leave it out by a pattern in brackets, as in [!*{}]",
+           kinds.text(), fs::path(name).extension().string());
     }
   }
+  if (readable.empty()) fail(source.path, "no {} file stands in it", kinds.text());
+  return readable;
 }
 
 bool is_hidden(std::string_view path) {
@@ -153,6 +169,10 @@ bool is_hidden(std::string_view path) {
 bool ends_in(std::string_view name, std::string_view ending) {
   return name.size() >= ending.size() && std::equal(ending.rbegin(), ending.rend(), name.rbegin(),
                                                     [](char a, char b) { return ascii_lower(a) == ascii_lower(b); });
+}
+
+bool ends_in(std::string_view name, std::span<const std::string_view> endings) {
+  return std::any_of(endings.begin(), endings.end(), [&](std::string_view ending) { return ends_in(name, ending); });
 }
 
 std::string first_folder(std::string_view path) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,6 +29,8 @@ struct ExampleSource {
   /// Which of `count` unnamed examples are meant, as [first, second). Throws DataError where the selection goes by name
   /// or past the end, or none is meant.
   std::pair<int64_t, int64_t> range(int64_t count) const;
+  /// Whether an example of that name may be meant: a range tells nothing of names.
+  bool fits(const std::string& name) const;
   /// Which of the names are meant, in their order. Throws as range does.
   std::vector<size_t> of(const std::vector<std::string>& names) const;
 };
@@ -35,20 +38,34 @@ struct ExampleSource {
 /// Whether there is a folder of that name. Throws DataError where that cannot be told.
 bool is_folder(const std::string& path);
 
-/// The files below a folder whose names end in `ending` (".png", in any case) and are not hidden, as paths from there,
-/// sorted. Throws DataError where a folder cannot be read or holds more than ten million, a path is not UTF-8 or a file
-/// not a regular one.
-std::vector<std::string> files_below(const std::string& folder, std::string_view ending);
+/// The endings of files (".png", in any case) that hold an example each: of those that can be read, and of others of
+/// their medium, whose examples would be missing without a word.
+struct FileKinds {
+  std::vector<std::string_view> readable;
+  std::vector<std::string_view> others;
 
-/// Throws DataError for a folder right below `folder` in which none of its `files` stands, but pictures or recordings in
-/// a format that cannot be read: its class would be missing without a word.
-void check_class_folders(const std::string& folder, const std::vector<std::string>& files, std::string_view ending);
+  bool can_read(std::string_view name) const;
+  std::vector<std::string_view> endings() const;  // all of them
+  /// ".png, .jpg or .jpeg"
+  std::string text() const;
+};
+
+/// The files below a folder that are not hidden and whose names end in one of `endings`, as paths from there, sorted.
+/// Throws DataError where a folder cannot be read or holds more than ten million, a path is not UTF-8 or a file not a
+/// regular one.
+std::vector<std::string> files_below(const std::string& folder, std::span<const std::string_view> endings);
+
+/// The files of a source's folder or archive that can be read, of all the `names` of `kinds` in it. Throws DataError where
+/// there is none, and with the name of one that the source means but that cannot be read.
+std::vector<std::string> readable_files(const ExampleSource& source, const std::vector<std::string>& names,
+                                        const FileKinds& kinds);
 
 /// Whether the name of a file or of a folder above it begins with a dot, or is of what macOS adds to archives: no data.
 bool is_hidden(std::string_view path);
 
 /// Whether `name` ends in `ending`, in any case of ASCII letters.
 bool ends_in(std::string_view name, std::string_view ending);
+bool ends_in(std::string_view name, std::span<const std::string_view> endings);  // in one of them
 
 /// "cat" of "cat/a/1.png": the first folder of a path; empty where there is none.
 std::string first_folder(std::string_view path);

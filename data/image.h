@@ -1,8 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
-#include <string_view>
 #include <vector>
 
 namespace fovea::data {
@@ -21,13 +19,5 @@ Image resize(const Image& image, int64_t height, int64_t width);
 
 /// Grey from colour (0.299 R + 0.587 G + 0.114 B, BT.601), colour of equal parts from grey.
 Image with_channels(const Image& image, int64_t channels);
-
-/// Reads a PNG file of any kind, of at most 2^25 pixels; what is transparent stands on white, 16 bits become 8. Throws
-/// DataError.
-Image load_png(const std::string& path);
-/// The same of bytes in memory; `name` stands for the file in errors.
-Image decode_png(std::string_view bytes, const std::string& name);
-/// A PNG file's bytes.
-std::string encode_png(const Image& image);
 
 }  // namespace fovea::data

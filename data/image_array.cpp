@@ -6,6 +6,7 @@
 #include "fovea/data/example_source.h"
 #include "fovea/data/file_error.h"
 #include "fovea/data/idx.h"
+#include "fovea/data/interleaved.h"
 #include "fovea/data/npy.h"
 
 namespace fovea::data {
@@ -69,13 +70,9 @@ std::string labels_beside(const std::string& images) {
 }  // namespace
 
 Image ImageArray::image(int64_t i) const {
-  const auto plane = static_cast<size_t>(height * width), colours = static_cast<size_t>(channels);
-  const char* pixels = bytes.data() + static_cast<size_t>(i) * plane * colours;
-  Image image{channels, height, width, std::vector<uint8_t>(plane * colours)};
-  for (size_t k = 0; k < plane; ++k) {
-    for (size_t c = 0; c < colours; ++c) image.pixels[c * plane + k] = static_cast<uint8_t>(pixels[k * colours + c]);
-  }
-  return image;
+  const auto size = static_cast<size_t>(channels * height * width);
+  const auto* pixels = reinterpret_cast<const uint8_t*>(bytes.data()) + static_cast<size_t>(i) * size;
+  return {channels, height, width, to_planes({pixels, size}, channels)};
 }
 
 ImageArray load_image_array(const std::string& path) {

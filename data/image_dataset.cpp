@@ -6,6 +6,7 @@
 #include "fovea/data/example_source.h"
 #include "fovea/data/file_error.h"
 #include "fovea/data/image_array.h"
+#include "fovea/data/image_file.h"
 
 namespace fovea::data {
 namespace {
@@ -14,6 +15,15 @@ namespace fs = std::filesystem;
 
 constexpr int64_t most_side = 4096;
 constexpr size_t most_set_pixels = size_t{1} << 34;
+
+const FileKinds picture_files{
+    .readable = {".png", ".jpg", ".jpeg"},
+    .others = {".gif", ".bmp", ".tif", ".tiff", ".webp", ".avif", ".heic", ".jp2", ".jxl", ".pgm", ".ppm"},
+};
+
+std::vector<std::string> pictures_below(const ExampleSource& source) {
+  return readable_files(source, files_below(source.path, picture_files.endings()), picture_files);
+}
 
 class Collector {
  public:
@@ -54,13 +64,11 @@ void add_labelled_array(const ExampleSource& source, Collector& to) {
 }
 
 void add_labelled_folder(const ExampleSource& source, Collector& to) {
-  const std::vector<std::string> files = files_below(source.path, ".png");
-  check_class_folders(source.path, files, ".png");
-  if (files.empty()) fail(source.path, "no .png file stands in it");
+  const std::vector<std::string> files = pictures_below(source);
   for (const size_t i : source.of(files)) {
     const std::string path = fs::path(source.path) / files[i], label = first_folder(files[i]);
     if (label.empty()) fail(path, "stands in no folder that would name its class");
-    to.add(load_png(path), path);
+    to.add(load_image(path), path);
     to.set().labels.push_back(label);
   }
 }
@@ -94,15 +102,14 @@ ImageDataset load_unlabelled_images(std::span<const std::string> sources, ImageF
   for (const std::string& source : sources) {
     const ExampleSource parsed = ExampleSource::parse(source);
     if (is_folder(parsed.path)) {
-      const std::vector<std::string> files = files_below(parsed.path, ".png");
-      if (files.empty()) fail(parsed.path, "no .png file stands in it");
+      const std::vector<std::string> files = pictures_below(parsed);
       for (const size_t i : parsed.of(files)) {
         const std::string path = fs::path(parsed.path) / files[i];
-        collector.add(load_png(path), path);
+        collector.add(load_image(path), path);
       }
-    } else if (ends_in(parsed.path, ".png")) {
-      if (!parsed.selection.empty()) fail(source, "a PNG file is one picture: there is nothing to choose");
-      collector.add(load_png(parsed.path), parsed.path);
+    } else if (picture_files.can_read(parsed.path)) {
+      if (!parsed.selection.empty()) fail(source, "the file is one picture: there is nothing to choose");
+      collector.add(load_image(parsed.path), parsed.path);
     } else {
       add_array(parsed, load_image_array(parsed.path), collector);
     }
@@ -112,7 +119,7 @@ ImageDataset load_unlabelled_images(std::span<const std::string> sources, ImageF
 
 ImageDataset decode_images(std::span<const std::string> files, ImageForm form) {
   Collector collector(form);
-  for (const std::string& bytes : files) collector.add(decode_png(bytes, "picture"), "picture");
+  for (const std::string& bytes : files) collector.add(decode_image(bytes, "picture"), "picture");
   return std::move(collector.set());
 }
 

@@ -31,14 +31,15 @@ struct ImageDataset {
   std::string_view bytes(int64_t example) const;
 };
 
-/// Reads labelled pictures from `source` (see ExampleSource): a folder with one folder of PNG files for each class, or
-/// an IDX or npy file with its labels beside it (see load_labels_beside); each file also gzip. Throws DataError.
+/// Reads labelled pictures from `source` (see ExampleSource): a folder with one folder of PNG or JPEG files for each
+/// class, or an IDX or npy file with its labels beside it (see load_labels_beside); each file also gzip. Throws
+/// DataError.
 ImageDataset load_images(const std::string& source, ImageForm form = {});
 
-/// Reads pictures without labels: each source is a PNG file, a folder of them or an IDX or npy file.
+/// Reads pictures without labels: each source is a PNG or JPEG file, a folder of them or an IDX or npy file.
 ImageDataset load_unlabelled_images(std::span<const std::string> sources, ImageForm form = {});
 
-/// Pictures of PNG files' bytes.
+/// Pictures of PNG or JPEG files' bytes.
 ImageDataset decode_images(std::span<const std::string> files, ImageForm form = {});
 
 }  // namespace fovea::data

@@ -95,7 +95,7 @@ void TarReader::skip(int64_t size) {
   }
 }
 
-std::optional<TarEntry> TarReader::next(std::string_view ending) {
+std::optional<TarEntry> TarReader::next(std::span<const std::string_view> endings) {
   std::string long_name;
   Block block;
   while (read_block(block.data())) {
@@ -121,7 +121,7 @@ std::optional<TarEntry> TarReader::next(std::string_view ending) {
       name = prefix.empty() ? "" : std::string(prefix) + '/';
       name += field(block, 0, 100);
     }
-    if ((kind != '0' && kind != 0) || !ends_in(name, ending)) {
+    if ((kind != '0' && kind != 0) || (!endings.empty() && !ends_in(name, endings))) {
       skip(size + padding(size));
       continue;
     }

@@ -3,7 +3,9 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 
 #include "fovea/data/byte_reader.h"
 
@@ -21,8 +23,8 @@ class TarReader {
  public:
   explicit TarReader(const std::string& path);
 
-  /// The next file whose name ends in `ending` (in any case), none behind the last.
-  std::optional<TarEntry> next(std::string_view ending = "");
+  /// The next file whose name ends in one of `endings` (in any case; without any: every file), none behind the last.
+  std::optional<TarEntry> next(std::span<const std::string_view> endings = {});
 
  private:
   bool read_block(char* block);

@@ -4,12 +4,10 @@
 #include <cmath>
 
 #include "fovea/data/byte_cursor.h"
-#include "fovea/data/byte_reader.h"
 
 namespace fovea::data {
 namespace {
 
-constexpr size_t most_wav_bytes = size_t{1} << 30;
 constexpr auto little = std::endian::little;
 constexpr int64_t most_channels = 64, most_rate = 1'000'000;
 constexpr float loudest = 1e4f;  // full scale is 1; far beyond, what is computed of it is no number
@@ -134,8 +132,6 @@ Audio parse_wav(std::string_view bytes, std::string_view name) {
   }
   cursor.refuse(0, "the file has no {} chunk", format.channels == 0 ? "format" : "data");
 }
-
-Audio load_wav(const std::string& path) { return parse_wav(read_unpacked(path, most_wav_bytes), path); }
 
 std::string encode_wav(const Audio& audio) {
   std::string out;

@@ -6,8 +6,8 @@ set -euo pipefail
 
 packages=(
   g++ cmake ninja-build pkg-config
-  libopenblas-openmp-dev libhwy-dev libfmt-dev nlohmann-json3-dev libcli11-dev libicu-dev zlib1g-dev libpng-dev libkissfft-dev
-  libcpp-httplib-dev
+  libopenblas-openmp-dev libhwy-dev libfmt-dev nlohmann-json3-dev libcli11-dev libicu-dev zlib1g-dev libpng-dev libjpeg-dev
+  libkissfft-dev libsndfile1-dev libcpp-httplib-dev
   libvulkan-dev glslang-tools mesa-vulkan-drivers
 )
 if [ "${1:-}" = --build ]; then

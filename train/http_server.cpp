@@ -2,9 +2,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include "fovea/data/library_module.h"
 #include "fovea/train/http/functions.h"
 #include "fovea/train/json_text.h"
-#include "fovea/train/library_module.h"
 #include "fovea/train/options.h"
 
 namespace fovea::train {
@@ -13,7 +13,7 @@ std::string error_json(const std::string& message) { return json_text(nlohmann::
 
 std::unique_ptr<HttpServer> HttpServer::start(const HttpServerOptions& options, Handler handler) {
   const std::string module = "libfovea_http.so";
-  void* found = load_library_module(module, start_http_server_name, ModuleScope::own);
+  void* found = data::load_library_module(module, start_http_server_name, data::ModuleScope::own);
   if (!found) {
     refuse(
         "this build cannot serve: it was made without the library cpp-httplib ({} is not there): install "

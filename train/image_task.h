@@ -27,7 +27,7 @@ class ImageTask : public DatasetTask<data::ImageDataset> {
   void declare_data(OptionTable&) override {}
   void declare_model(OptionTable& options) override;
   std::string noun() const override { return "pictures"; }
-  std::vector<std::string> media_types() const override { return {"image/png"}; }
+  std::vector<std::string> media_types() const override { return {"image/png", "image/jpeg"}; }
 
   nn::Module& build(Device device) override;
   std::unique_ptr<BatchStream> stream(Part part, const StreamOptions& options) override;

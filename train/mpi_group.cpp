@@ -9,8 +9,8 @@
 #include <string>
 #include <thread>
 
+#include "fovea/data/library_module.h"
 #include "fovea/train/interrupt.h"
-#include "fovea/train/library_module.h"
 #include "fovea/train/mpi/functions.h"
 #include "fovea/train/options.h"
 #include "fovea/train/process_group.h"
@@ -38,7 +38,7 @@ int number_in(const char* name) {
 const MpiFunctions& load_mpi() {
   const std::string module = "libfovea_mpi.so";
   // Open MPI's own modules look for its symbols.
-  void* found = load_library_module(module, mpi_functions_name, ModuleScope::everybodys);
+  void* found = data::load_library_module(module, mpi_functions_name, data::ModuleScope::everybodys);
   if (!found) {
     refuse(
         "started by mpirun, but Fovea was built without MPI ({} is not there): install libopenmpi-dev and build again, "

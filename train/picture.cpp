@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "fovea/data/image_file.h"
 #include "fovea/train/base64.h"
 #include "fovea/train/report.h"
 

@@ -39,7 +39,8 @@ class SpeechTask : public DatasetTask<data::AudioDataset> {
   void settle(const OptionTable& options, TrainingOptions& training) override;
   std::string noun() const override { return "recordings"; }
   std::vector<std::string> media_types() const override {
-    return {"audio/wav", "audio/wave", "audio/x-wav", "audio/vnd.wave"};
+    return {"audio/wav",  "audio/wave", "audio/x-wav", "audio/vnd.wave", "audio/flac",
+            "audio/mpeg", "audio/ogg",  "audio/opus",  "audio/aiff"};
   }
 
   nn::Module& build(Device device) override;

@@ -4,7 +4,7 @@
 #include <filesystem>
 #include <utility>
 
-#include "fovea/data/image.h"
+#include "fovea/data/image_file.h"
 
 namespace fovea::train {
 namespace {

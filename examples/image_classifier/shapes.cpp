@@ -7,6 +7,7 @@
 #include <fstream>
 #include <numbers>
 
+#include "fovea/data/image_file.h"
 #include "fovea/train/run_identity.h"
 
 using namespace fovea;

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "fovea/data/audio_file.h"
 #include "fovea/data/speech_batch.h"
 #include "tar_writer.h"
 #include "temp_folder.h"
@@ -63,7 +64,7 @@ TEST(AudioDataset, NamesWhatIsWrong) {
     return error_of([&] { load_audio(folder / name, form); });
   };
   std::filesystem::create_directories(folder / "d/a");
-  EXPECT_EQ(error("d"), "d: no .wav file stands in it");
+  EXPECT_EQ(error("d"), "d: no " + recording_files.text() + " file stands in it");
   folder.write("d/a/1.wav", wav(10));
   folder.write("d/a/2.wav", wav(10, 16000));
   EXPECT_EQ(error("d"), "d/a/2.wav: 16000 samples a second, but 8000 are expected");
@@ -79,7 +80,10 @@ TEST(AudioDataset, NamesWhatIsWrong) {
   folder.write("e.tar", tar_entry("1.wav", wav(10).substr(0, 50)) + tar_end());
   EXPECT_EQ(error("e.tar"), "e.tar/1.wav: byte 50: the file ends early, within its sound");
   folder.write("e.tar", tar_end());
-  EXPECT_EQ(error("e.tar"), "e.tar: no .wav file stands in it");
+  EXPECT_EQ(error("e.tar"), "e.tar: no " + recording_files.text() + " file stands in it");
+  folder.write("e.tar", tar_entry("a.wav", wav(10)) + tar_entry("b.m4a", "") + tar_end());
+  EXPECT_THAT(error("e.tar"), StartsWith("e.tar/b.m4a: only .wav, .flac, "));
+  EXPECT_EQ(error("e.tar[!*.m4a]"), "");
   EXPECT_EQ(error("none"), "none: no such file");
   const std::string longest(300, 'x');
   EXPECT_THAT(error(longest), StartsWith(longest + ": cannot be read: "));

@@ -68,25 +68,42 @@ TEST(IsFolder, SaysWhyItCannotBeTold) {
   EXPECT_THAT(error_of([&] { is_folder(folder / "loop"); }), StartsWith("loop: cannot be read: "));
 }
 
-TEST(FilesBelow, AreSortedAndOfOneEnding) {
+TEST(FilesBelow, AreSortedAndOfTheEndings) {
   const TempFolder folder;
+  const std::vector<std::string_view> endings{".png", ".jpg"};
   std::filesystem::create_directories(folder / "b/deep");
   std::filesystem::create_directories(folder / "dir.png");
-  for (const char* name : {"b/2.png", "b/deep/1.PNG", "a.png", "b/note.txt"}) folder.write(name, "");
-  EXPECT_THAT(files_below(folder / "", ".png"), ElementsAre("a.png", "b/2.png", "b/deep/1.PNG"));
+  for (const char* name : {"b/2.jpg", "b/deep/1.PNG", "a.png", "b/note.txt"}) folder.write(name, "");
+  EXPECT_THAT(files_below(folder / "", endings), ElementsAre("a.png", "b/2.jpg", "b/deep/1.PNG"));
   std::filesystem::create_directories(folder / "__MACOSX");
   std::filesystem::create_directories(folder / "b/.thumbnails");
   for (const char* name : {"b/._2.png", "__MACOSX/1.png", "b/.thumbnails/2.png"}) folder.write(name, "");
-  EXPECT_THAT(files_below(folder / "", ".png"), ElementsAre("a.png", "b/2.png", "b/deep/1.PNG"));
+  EXPECT_THAT(files_below(folder / "", endings), ElementsAre("a.png", "b/2.jpg", "b/deep/1.PNG"));
   mkfifo((folder / "pipe.png").c_str(), 0666);
-  EXPECT_EQ(error_of([&] { files_below(folder / "", ".png"); }), "pipe.png: is not a regular file");
+  EXPECT_EQ(error_of([&] { files_below(folder / "", endings); }), "pipe.png: is not a regular file");
   std::filesystem::remove(folder / "pipe.png");
   EXPECT_EQ(first_folder("b/deep/1.PNG"), "b");
   EXPECT_EQ(first_folder("a.png"), "");
-  EXPECT_EQ(error_of([&] { files_below(folder / "none", ".png"); }).substr(0, 23), "none: cannot be read: N");
+  EXPECT_EQ(error_of([&] { files_below(folder / "none", endings); }).substr(0, 23), "none: cannot be read: N");
   std::filesystem::create_directories(folder / "caf\xe9");
   folder.write("caf\xe9/1.png", "");
-  EXPECT_EQ(error_of([&] { files_below(folder / "", ".png"); }), "caf\ufffd/1.png: the path is not UTF-8");
+  EXPECT_EQ(error_of([&] { files_below(folder / "", endings); }), "caf\ufffd/1.png: the path is not UTF-8");
+}
+
+TEST(ReadableFiles, RefusesWhatIsMeantAndCannotBeRead) {
+  const FileKinds kinds{.readable = {".png", ".jpg"}, .others = {".gif"}};
+  const std::vector<std::string> names{"cat/1.png", "cat/2.GIF", "dog/3.jpg"};
+  EXPECT_EQ(error_of([&] { readable_files({.path = "pets", .selection = ""}, names, kinds); }),
+            "pets/cat/2.GIF: only .png or .jpg files can be read here; convert it, or leave it out by a pattern in "
+            "brackets, as "
+            "in [!*.GIF]");
+  EXPECT_NE(error_of([&] { readable_files({.path = "pets", .selection = "0:2"}, names, kinds); }), "");
+  for (const char* selection : {"!*.GIF", "dog/*"}) {
+    EXPECT_THAT(readable_files({.path = "pets", .selection = selection}, names, kinds),
+                ElementsAre("cat/1.png", "dog/3.jpg"));
+  }
+  EXPECT_EQ(error_of([&] { readable_files({.path = "pets", .selection = ""}, {}, kinds); }),
+            "pets: no .png or .jpg file stands in it");
 }
 
 }  // namespace

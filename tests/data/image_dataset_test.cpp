@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "fovea/data/image_file.h"
+#include "jpeg_writer.h"
 #include "temp_folder.h"
 
 namespace fovea::data {
@@ -49,7 +51,7 @@ TEST(ImageDataset, ReadsAFolderOfClassesInOneForm) {
   std::filesystem::create_directories(folder / "p/dog");
   folder.write("p/cat/old/2.png", encode_png({1, 2, 2, {0, 0, 0, 0}}));
   folder.write("p/cat/1.png", encode_png({1, 2, 4, {9, 9, 9, 9, 9, 9, 9, 9}}));
-  folder.write("p/dog/3.png", encode_png({3, 1, 1, {255, 0, 0}}));
+  folder.write("p/dog/3.JPG", data::testing::jpeg({3, 1, 1, {255, 0, 0}}));
   folder.write("p/dog/readme.txt", "no picture");
   const ImageDataset set = load_images(folder / "p");
   EXPECT_EQ(set.form, (ImageForm{1, 2, 4}));
@@ -58,7 +60,7 @@ TEST(ImageDataset, ReadsAFolderOfClassesInOneForm) {
   EXPECT_THAT(load_images(folder / "p[!cat/*]").labels, ElementsAre("dog"));
   EXPECT_EQ(load_images(folder / "p", {3, 5, 5}).form, (ImageForm{3, 5, 5}));
 
-  const std::vector<std::string> sources{folder / "p/dog/3.png", folder / "p/cat"};
+  const std::vector<std::string> sources{folder / "p/dog/3.JPG", folder / "p/cat"};
   const ImageDataset loose = load_unlabelled_images(sources, {1, 1, 1});
   EXPECT_TRUE(loose.labels.empty());
   EXPECT_EQ(loose.size(), 3);
@@ -83,14 +85,16 @@ TEST(ImageDataset, NamesWhatIsWrong) {
   EXPECT_EQ(error("pictures.idx"),
             "pictures.idx: a file of images has \"images\" in its name, so that its labels are found beside it");
   std::filesystem::create_directories(folder / "p/cat");
-  EXPECT_EQ(error("p"), "p: no .png file stands in it");
+  EXPECT_EQ(error("p"), "p: no .png, .jpg or .jpeg file stands in it");
   std::filesystem::create_directories(folder / "p/dog");
   folder.write("p/dog/notes.txt", "");
-  folder.write("p/dog/1.JPG", "");
-  EXPECT_EQ(error("p"), "p/dog: no .png file stands in it, only such as \"1.JPG\", which cannot be read");
+  folder.write("p/dog/1.GIF", "");
+  EXPECT_THAT(error("p"), StartsWith("p/dog/1.GIF: only .png, .jpg or .jpeg files can be read here; "));
+  EXPECT_EQ(error("p[!*.GIF]"), "p: no .png, .jpg or .jpeg file stands in it");
+  std::filesystem::remove(folder / "p/dog/1.GIF");
   folder.write("p/dog/1.png", encode_png({1, 1, 1, {0}}));
   folder.write("p/cat/1.png", "no picture");
-  EXPECT_THAT(error("p"), StartsWith("p/cat/1.png: byte 0: not a PNG file"));
+  EXPECT_THAT(error("p"), StartsWith("p/cat/1.png: byte 0: not a PNG or JPEG file"));
   folder.write("p/cat/1.png", encode_png({1, 1, 1, {0}}));
   folder.write("p/2.png", encode_png({1, 1, 1, {0}}));
   EXPECT_EQ(error("p"), "p/2.png: stands in no folder that would name its class");

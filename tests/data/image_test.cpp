@@ -1,4 +1,4 @@
-#include "fovea/data/image.h"
+#include "fovea/data/image_file.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -43,7 +43,7 @@ TEST(Png, NamesTheFileThatIsNone) {
   const std::string cases[] = {"", "not a picture", good.substr(0, 20), good.substr(0, good.size() - 30), broken, huge};
   for (const std::string& content : cases) {
     const std::string path = folder.write("a.png", content);
-    EXPECT_THAT(error_of([&] { load_png(path); }), StartsWith("a.png: ")) << content.size();
+    EXPECT_THAT(error_of([&] { load_image(path); }), StartsWith("a.png: ")) << content.size();
   }
 }
 

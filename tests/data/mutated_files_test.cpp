@@ -4,11 +4,12 @@
 #include <functional>
 
 #include "fovea/data/idx.h"
-#include "fovea/data/image.h"
+#include "fovea/data/image_file.h"
 #include "fovea/data/npy.h"
 #include "fovea/data/tar.h"
 #include "fovea/data/wav.h"
 #include "fovea/tensor/creation.h"
+#include "jpeg_writer.h"
 #include "tar_writer.h"
 #include "temp_folder.h"
 
@@ -71,6 +72,12 @@ TEST(MutatedFiles, Png) {
   Image image{3, 12, 10, {}};
   for (int i = 0; i < 360; ++i) image.pixels.push_back(static_cast<uint8_t>(i * 37));
   expect_no_surprise(encode_png(image), [](const std::string& text) { decode_png(text, "a.bin"); });
+}
+
+TEST(MutatedFiles, Jpeg) {
+  Image image{3, 12, 10, {}};
+  for (int i = 0; i < 360; ++i) image.pixels.push_back(static_cast<uint8_t>(i * 37));
+  expect_no_surprise(data::testing::jpeg(image), [](const std::string& text) { decode_jpeg(text, "a.bin"); });
 }
 
 TEST(MutatedFiles, Npy) {

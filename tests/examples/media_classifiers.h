@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "data/temp_folder.h"
-#include "fovea/data/image.h"
+#include "fovea/data/image_file.h"
 #include "fovea/data/wav.h"
 #include "program.h"
 

@@ -111,7 +111,7 @@ TEST_P(MediaClassifier, RefusesWhatIsWrongAndWritesNothing) {
   } cases[] = {
       {none, none + ": no such file"},
       {none + "[0:3]", none + "[0:3]: there is no such file or folder"},
-      {empty, empty + ": no " + kind.ending + " file stands in it"},
+      {empty, empty + ": no " + kind.ending + ", "},
       {train + "[0:81]", train + "[0:81]: there are only 80 examples"},
       {train + "[*.gif]", train + "[*.gif]: none of 80 names is meant"},
       {folder / "one", (folder / "one") + ": all labels are "},

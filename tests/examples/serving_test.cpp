@@ -411,7 +411,7 @@ TEST_F(ServingRefusal, SaysWhereTheModuleIsMissingOrBroken) {
   const std::string module = library.folder.write("libfovea_http.so", "not a library");
   const Finished broken = library.run(TEXT_CLASSIFIER, serve);
   EXPECT_EQ(broken.status, 2);
-  EXPECT_EQ(broken.error, "text_classifier: " + module + ": file too short\n");
+  EXPECT_EQ(broken.error, module + ": file too short\n");
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-#include "fovea/data/image.h"
+#include "fovea/data/image_file.h"
 
 #include "fuzz.h"
 

@@ -7,9 +7,10 @@
 #include <string>
 #include <vector>
 
+#include "data/jpeg_writer.h"
 #include "data/tar_writer.h"
 #include "fovea/data/bpe.h"
-#include "fovea/data/image.h"
+#include "fovea/data/image_file.h"
 #include "fovea/data/npy.h"
 #include "fovea/data/safetensors.h"
 #include "fovea/data/wav.h"
@@ -77,6 +78,10 @@ void media(const fs::path& folder) {
            zeroed({8, 0, 0, 0}, 8));
   data::Image grey{1, 3, 5, std::vector<uint8_t>(15, 77)}, colour{3, 4, 2, std::vector<uint8_t>(24, 200)};
   Seeds(folder, "png").add(data::encode_png(grey)).add(data::encode_png(colour));
+  Seeds(folder, "jpeg")
+      .add(data::testing::jpeg(grey))
+      .add(data::testing::jpeg(colour, {.progressive = true}))
+      .add(data::testing::jpeg(colour, {.inks = true, .adobe = true}));
   using data::testing::tar_entry;
   Seeds(folder, "tar")
       .add(tar_entry("d/a.wav", std::string(700, 'x')) + tar_entry("d/", "", '5') + data::testing::tar_end())

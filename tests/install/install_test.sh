@@ -38,7 +38,7 @@ for program in "$scratch"/prefix/bin/*; do
 done
 
 # What only modules need is theirs alone.
-if ldd "$library" | grep -E 'httplib|ssl|brotli|libmpi'; then exit 1; fi
+if ldd "$library" | grep -E 'httplib|ssl|brotli|libmpi|sndfile'; then exit 1; fi
 for module in "$build"/libfovea_*.so; do
   [ ! -e "$module" ] || find "$scratch/prefix" -name "${module##*/}" | grep .
 done

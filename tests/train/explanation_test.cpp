@@ -6,6 +6,7 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
+#include "fovea/data/image_file.h"
 #include "fovea/train/base64.h"
 #include "fovea/train/picture.h"
 

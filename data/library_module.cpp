@@ -1,12 +1,12 @@
-#include "fovea/train/library_module.h"
+#include "fovea/data/library_module.h"
 
 #include <dlfcn.h>
 
 #include <filesystem>
 
-#include "fovea/train/options.h"
+#include "fovea/backends/error.h"
 
-namespace fovea::train {
+namespace fovea::data {
 
 void* load_library_module(const std::string& file, const char* function, ModuleScope scope) {
   namespace fs = std::filesystem;
@@ -19,8 +19,8 @@ void* load_library_module(const std::string& file, const char* function, ModuleS
                         RTLD_NOW | (scope == ModuleScope::everybodys ? RTLD_GLOBAL : RTLD_LOCAL));
   if (!module && !found) return nullptr;
   void* entry = module ? dlsym(module, function) : nullptr;
-  if (!entry) refuse("{}", dlerror());  // it names the file
+  if (!entry) throw DataError(dlerror());  // it names the file
   return entry;
 }
 
-}  // namespace fovea::train
+}  // namespace fovea::data

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "fovea/data/image.h"
+
+namespace fovea::data {
+
+/// Reads a picture of at most 2^25 pixels from a PNG or JPEG file, whichever it is by its first bytes. Throws DataError.
+Image load_image(const std::string& path);
+/// The same of bytes in memory; `name` stands for the file in errors.
+Image decode_image(std::string_view bytes, const std::string& name);
+
+/// PNG of any kind: what is transparent stands on white, 16 bits become 8.
+Image decode_png(std::string_view bytes, const std::string& name);
+/// A PNG file's bytes.
+std::string encode_png(const Image& image);
+
+/// JPEG: baseline or progressive, grey or in colour; what is meant for print (CMYK) becomes red, green and blue. Pictures
+/// stand as they are stored: turning them is left to what Exif may say.
+Image decode_jpeg(std::string_view bytes, const std::string& name);
+
+}  // namespace fovea::data
