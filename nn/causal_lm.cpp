@@ -19,25 +19,6 @@ TransformerOptions layer_options(const CausalLMOptions& o) {
   return layer;
 }
 
-/// While it lives: a module in evaluation mode, and no graph.
-class Evaluating {
- public:
-  explicit Evaluating(Module& module) {
-    module.apply([this](Module& each) { modes_.emplace_back(&each, each.training()); });
-    module.eval();
-  }
-  ~Evaluating() {
-    // From the top down, as train() reaches what is below.
-    for (auto mode = modes_.rbegin(); mode != modes_.rend(); ++mode) mode->first->train(mode->second);
-  }
-  Evaluating(const Evaluating&) = delete;
-  Evaluating& operator=(const Evaluating&) = delete;
-
- private:
-  NoGrad no_grad_;
-  std::vector<std::pair<Module*, bool>> modes_;  // children before parents
-};
-
 }  // namespace
 
 std::string_view name(Positions positions) {

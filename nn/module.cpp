@@ -295,4 +295,14 @@ std::string to_string(const LoadReport& report) {
   return text;
 }
 
+Evaluating::Evaluating(Module& module) {
+  module.apply([this](Module& each) { modes_.emplace_back(&each, each.training()); });
+  module.eval();
+}
+
+Evaluating::~Evaluating() {
+  // From the top down, as train() reaches what is below.
+  for (auto mode = modes_.rbegin(); mode != modes_.rend(); ++mode) mode->first->train(mode->second);
+}
+
 }  // namespace fovea::nn

@@ -3,8 +3,10 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "fovea/autograd/graph.h"
 #include "fovea/backends/error.h"
 #include "fovea/tensor/tensor.h"
 
@@ -134,6 +136,19 @@ class Scope : public ErrorScope {
 
  private:
   const Module& module_;
+};
+
+/// While it lives: a module and all below in evaluation mode, and no graph on this thread; then each in its mode of before.
+class Evaluating {
+ public:
+  explicit Evaluating(Module& module);
+  ~Evaluating();
+  Evaluating(const Evaluating&) = delete;
+  Evaluating& operator=(const Evaluating&) = delete;
+
+ private:
+  NoGrad no_grad_;
+  std::vector<std::pair<Module*, bool>> modes_;  // children before parents
 };
 
 }  // namespace fovea::nn

@@ -13,6 +13,11 @@
 #include "fovea/tensor/raw.h"
 
 namespace fovea::nn {
+namespace {
+
+bool is_rate(double lr) { return lr >= 0 && std::isfinite(lr); }
+
+}  // namespace
 
 Parameters::Parameters(const Module& module) : list(module.named_parameters()) {
   std::erase_if(list, [](const NamedTensor& entry) { return !entry.tensor.requires_grad(); });
@@ -128,7 +133,7 @@ void Optimizer::set_lr(double lr, Caller caller) {
 
 void Optimizer::set_lr(size_t group, double lr, Caller caller) {
   check_group(group, caller);
-  if (!(lr >= 0 && std::isfinite(lr))) raise<ValueError>(caller, "optimizer: lr = {} is outside [0, inf)", lr);
+  if (!is_rate(lr)) raise<ValueError>(caller, "optimizer: lr = {} is outside [0, inf)", lr);
   rates_[group] = lr;
 }
 
@@ -162,9 +167,15 @@ void Optimizer::load_state_dict(const StateDict& state, Caller caller) {
   std::vector<double> rates = rates_;
   for (Slot& slot : slots) {
     slot.state.clear();
-    const Tensor* steps = find(slot.name + ".step", {});
-    slot.steps = steps ? steps->item<int64_t>() : 0;
-    if (slot.steps < 0) faults.push_back(fmt::format("{}.step is {}", slot.name, slot.steps));
+    slot.steps = 0;
+    if (const Tensor* steps = find(slot.name + ".step", {})) {
+      const double count = steps->item();
+      if (count >= 0 && count < 0x1p53 && count == std::floor(count)) {
+        slot.steps = static_cast<int64_t>(count);
+      } else {
+        faults.push_back(fmt::format("{}.step is {}", slot.name, count));
+      }
+    }
     if (slot.steps == 0) continue;
     for (const char* name : state_names(slot)) {
       const Tensor* tensor = find(fmt::format("{}.{}", slot.name, name), slot.parameter.shape());
@@ -178,7 +189,7 @@ void Optimizer::load_state_dict(const StateDict& state, Caller caller) {
   for (size_t g = 0; g < rates.size(); ++g) {
     if (const Tensor* rate = find(fmt::format("group.{}.lr", g), {})) {
       rates[g] = rate->item();
-      if (!(rates[g] >= 0 && std::isfinite(rates[g]))) faults.push_back(fmt::format("group.{}.lr is {}", g, rates[g]));
+      if (!is_rate(rates[g])) faults.push_back(fmt::format("group.{}.lr is {}", g, rates[g]));
     } else {
       faults.push_back(fmt::format("group.{}.lr is missing", g));
     }

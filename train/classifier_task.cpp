@@ -25,10 +25,10 @@ std::vector<int64_t> ClassifierTask::class_counts(Part part) const {
   return counts;
 }
 
-onnx::Value ClassifierTask::build_graph(onnx::Graph&) {
-  refuse("this model does not say how it is written as ONNX: its task has no emit()");
-}
+onnx::Value ClassifierTask::build_graph(onnx::Graph&) { refuse_without_emit(); }
 
 std::vector<nn::NamedTensor> ClassifierTask::graph_inputs(Part, std::span<const int64_t>) const { return {}; }
+
+void refuse_without_emit() { refuse("this model does not say how it is written as ONNX: its task has no emit()"); }
 
 }  // namespace fovea::train

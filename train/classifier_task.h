@@ -100,6 +100,9 @@ class ClassifierTask {
 /// one twice. `column` is where they stand, "" where they stand in none.
 void check_classes(const std::string& path, const std::string& column, const data::Labels& labels, int64_t examples);
 
+/// Throws UsageError: the task has no emit().
+[[noreturn]] void refuse_without_emit();
+
 /// Makes tasks of one kind.
 using MakeTask = std::function<std::unique_ptr<ClassifierTask>()>;
 

@@ -55,7 +55,7 @@ void refuse_own_files(const std::string& folder, const std::string& path) {
 Exported export_onnx(const std::string& folder, const std::string& program, TrainedModel& trained,
                      const std::string& path, const std::string& data) {
   refuse_own_files(folder, path);
-  const Inference inference(*trained.model);
+  const nn::Evaluating evaluating(*trained.model);
   const ModelConfig config = load_config(folder, program);
   onnx::Graph graph(program);
   onnx::Value logits;

@@ -79,19 +79,19 @@ data::ImageBatch ImageTask::alone(Part part, int64_t example) const {
 }
 
 Explanation ImageTask::explain(Part part, int64_t example, int32_t) {
-  const Inference inference(*model_);
+  const nn::Evaluating evaluating(*model_);
   const Tensor weights = forward(*model_, alone(part, example).images).weights;
   return explain_picture(at(part).set->image(at(part).row(example)),
                          {weights.size(1), weights.size(2), weights.to_vector<double>()});
 }
 
 std::vector<double> ImageTask::unit_weights(Part part, int64_t example, int32_t) {
-  const Inference inference(*model_);
+  const nn::Evaluating evaluating(*model_);
   return forward(*model_, alone(part, example).images).weights.to_vector<double>();
 }
 
 Predictions ImageTask::without_units(Part part, int64_t example, const std::vector<std::vector<size_t>>& removed) {
-  const Inference inference(*model_);
+  const nn::Evaluating evaluating(*model_);
   const Tensor image = alone(part, example).images;
   const Tensor weights = forward(*model_, image).weights;
   const int64_t channels = image.size(1), height = image.size(2), width = image.size(3);
@@ -117,9 +117,7 @@ Predictions ImageTask::without_units(Part part, int64_t example, const std::vect
   return {.classes = labels().size(), .probabilities = softmax(forward(*model_, images).logits, -1).to_vector<float>()};
 }
 
-onnx::Value ImageTask::emit(const nn::Module&, const onnx::Value&) const {
-  refuse("this model does not say how it is written as ONNX: its task has no emit()");
-}
+onnx::Value ImageTask::emit(const nn::Module&, const onnx::Value&) const { refuse_without_emit(); }
 
 onnx::Value ImageTask::build_graph(onnx::Graph& graph) {
   const data::ImageForm& form = image_.form;

@@ -27,7 +27,7 @@ Evaluation evaluate(nn::Module& model, BatchStream& data, Caller caller) {
 }
 
 Evaluation evaluate(nn::Module& model, BatchStream& data, ProcessGroup* group, Caller caller) {
-  const Inference inference(model);
+  const nn::Evaluating evaluating(model);
   Predictions predictions;
   std::vector<int32_t> truths;
   double loss_sum = 0;
@@ -55,7 +55,7 @@ Evaluation evaluate(nn::Module& model, BatchStream& data, ProcessGroup* group, C
 }
 
 Predictions predict(nn::Module& model, BatchStream& data) {
-  const Inference inference(model);
+  const nn::Evaluating evaluating(model);
   Predictions predictions;
   data.seek(0, 0);
   while (const std::optional<Outcome> outcome = data.next()) {
@@ -72,7 +72,7 @@ Predictions predict(nn::Module& model, BatchStream& data) {
 }
 
 Score score(nn::Module& model, BatchStream& data, ProcessGroup* group, Caller caller) {
-  const Inference inference(model);
+  const nn::Evaluating evaluating(model);
   std::array<double, 3> sums{};  // of examples, of those that are right, of losses
   data.seek(0, 0);
   while (const std::optional<Outcome> outcome = data.next()) {
@@ -91,7 +91,7 @@ Score score(nn::Module& model, BatchStream& data, ProcessGroup* group, Caller ca
 double mean_loss(nn::Module& model, BatchStream& data,
                  const std::function<Tensor(const Tensor& logits, const Tensor& targets)>& loss, ProcessGroup* group,
                  Caller caller) {
-  const Inference inference(model);
+  const nn::Evaluating evaluating(model);
   std::array<double, 2> sums{};  // of labels, of losses
   data.seek(0, 0);
   while (const std::optional<Outcome> outcome = data.next()) {

@@ -5,7 +5,6 @@
 #include <span>
 #include <vector>
 
-#include "fovea/autograd/graph.h"
 #include "fovea/nn/module.h"
 #include "fovea/train/batch_stream.h"
 #include "fovea/train/decision.h"
@@ -13,20 +12,6 @@
 #include "fovea/train/process_group.h"
 
 namespace fovea::train {
-
-/// While it lives: a model in evaluation mode, and no graph on this thread; then the mode of before.
-class Inference {
- public:
-  explicit Inference(nn::Module& model) : model_(model), training_(model.training()) { model.eval(); }
-  ~Inference() { model_.train(training_); }
-  Inference(const Inference&) = delete;
-  Inference& operator=(const Inference&) = delete;
-
- private:
-  NoGrad no_grad_;
-  nn::Module& model_;
-  bool training_;
-};
 
 /// The class probabilities of every example of a stream, by example.
 struct Predictions {

@@ -166,7 +166,7 @@ class Planner {
 
   /// Whether so many fit beside what is alive between two epochs: gradients, the optimizer's state, the best weights.
   bool infers(int64_t examples) const {
-    const Inference inference(run_.model);
+    const nn::Evaluating evaluating(run_.model);
     try {
       const size_t weights = bytes_of_weights();
       const BufferRef alive =

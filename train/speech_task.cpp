@@ -157,7 +157,7 @@ data::SpeechBatch SpeechTask::alone(Part part, int64_t example) const {
 }
 
 Explanation SpeechTask::explain(Part part, int64_t example, int32_t) {
-  const Inference inference(*model_);
+  const nn::Evaluating evaluating(*model_);
   const Examples& examples = at(part);
   const int64_t row = examples.row(example);
   const auto weights = forward(*model_, alone(part, example)).weights.to_vector<double>();
@@ -175,12 +175,12 @@ Explanation SpeechTask::explain(Part part, int64_t example, int32_t) {
 }
 
 std::vector<double> SpeechTask::unit_weights(Part part, int64_t example, int32_t) {
-  const Inference inference(*model_);
+  const nn::Evaluating evaluating(*model_);
   return forward(*model_, alone(part, example)).weights.to_vector<double>();
 }
 
 Predictions SpeechTask::without_units(Part part, int64_t example, const std::vector<std::vector<size_t>>& removed) {
-  const Inference inference(*model_);
+  const nn::Evaluating evaluating(*model_);
   const data::SpeechBatch one = alone(part, example);
   const int64_t time = one.features.size(1), bins = one.features.size(2);
   const auto frames = one.features.to_vector<float>();
@@ -199,9 +199,7 @@ Predictions SpeechTask::without_units(Part part, int64_t example, const std::vec
   return {.classes = labels().size(), .probabilities = softmax(forward(*model_, batch).logits, -1).to_vector<float>()};
 }
 
-onnx::Value SpeechTask::emit(const nn::Module&, const SpeechInputs&) const {
-  refuse("this model does not say how it is written as ONNX: its task has no emit()");
-}
+onnx::Value SpeechTask::emit(const nn::Module&, const SpeechInputs&) const { refuse_without_emit(); }
 
 onnx::Value SpeechTask::build_graph(onnx::Graph& graph) {
   SpeechInputs inputs;

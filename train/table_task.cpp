@@ -264,7 +264,7 @@ std::unique_ptr<BatchStream> TableTask::stream(Part part, const StreamOptions& o
 }
 
 std::vector<double> TableTask::unit_weights(Part part, int64_t example, int32_t) {
-  const Inference inference(*model_);
+  const nn::Evaluating evaluating(*model_);
   const std::array<int64_t, 1> chosen{example};
   const TableOutput output = forward(*model_, batch(at(part), chosen));
   // A model that does not look at columns, or not at the text, gives them no attention; one that looks at both shares it
@@ -310,7 +310,7 @@ Predictions TableTask::without_units(Part part, int64_t example, const std::vect
   variants.encoded = columns_.encode(variants.rows);
   std::vector<int64_t> all(removed.size());
   std::iota(all.begin(), all.end(), int64_t{0});
-  const Inference inference(*model_);
+  const nn::Evaluating evaluating(*model_);
   return {.classes = labels_.size(),
           .probabilities = softmax(forward(*model_, batch(variants, all)).logits, -1).to_vector<float>()};
 }
@@ -347,9 +347,7 @@ std::string TableTask::colour_note() const {
                     : "The stronger the colour, the more attention the column gets.";
 }
 
-onnx::Value TableTask::emit(const nn::Module&, const TableInputs&) const {
-  refuse("this model does not say how it is written as ONNX: its task has no emit()");
-}
+onnx::Value TableTask::emit(const nn::Module&, const TableInputs&) const { refuse_without_emit(); }
 
 onnx::Value TableTask::build_graph(onnx::Graph& graph) {
   using onnx::Element;

@@ -9,7 +9,7 @@ namespace fovea::train {
 
 TextTask::Weights TextTask::attention(const ReadText& text) const {
   if (layout() == TextLayout::bags) return {};
-  const Inference inference(*model_);
+  const nn::Evaluating evaluating(*model_);
   data::EncodedTexts one;
   one.ids.add(text.ids);
   if (splitter_) one.sentences.add(text.sentences);
@@ -33,7 +33,7 @@ TextTask::Weights TextTask::attention(const ReadText& text) const {
 }
 
 Predictions TextTask::without(const ReadText& text, const std::vector<std::vector<size_t>>& removed) const {
-  const Inference inference(*model_);
+  const nn::Evaluating evaluating(*model_);
   data::EncodedTexts variants;
   for (const std::vector<size_t>& each : removed) {
     std::vector<bool> gone(text.count + 2);  // the stand-in of an empty text counts as a pair

@@ -300,9 +300,7 @@ std::unique_ptr<BatchStream> TextTask::stream(Part part, const StreamOptions& op
       std::move(loader), [this](const TextBatch& input) { return forward(*model_, input).logits; });
 }
 
-onnx::Value TextTask::emit(const nn::Module&, const TextInputs&) const {
-  refuse("this model does not say how it is written as ONNX: its task has no emit()");
-}
+onnx::Value TextTask::emit(const nn::Module&, const TextInputs&) const { refuse_without_emit(); }
 
 onnx::Value TextTask::build_graph(onnx::Graph& graph) {
   const bool sentences = layout() == TextLayout::sentences;

@@ -87,6 +87,7 @@ bool Memory::add_block(size_t size) {
 }
 
 VulkanBuffer* Memory::allocate(size_t bytes) {
+  if (bytes > device_.physical().max_buffer) return nullptr;
   const size_t size = class_size(bytes);
   const size_t index = class_index(size);
   ++requests_;

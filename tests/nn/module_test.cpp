@@ -107,6 +107,17 @@ TEST(Module, TrainAndEvalReachEveryChild) {
   EXPECT_FALSE(net.training());
 }
 
+TEST(Evaluating, GivesEachModuleItsModeBack) {
+  Net net;
+  net.body.first.eval();
+  {
+    const nn::Evaluating evaluating(net);
+    EXPECT_FALSE(net.training() || net.body.second.training() || grad_enabled());
+  }
+  EXPECT_TRUE(net.training() && net.body.training() && net.body.second.training() && grad_enabled());
+  EXPECT_FALSE(net.body.first.training());
+}
+
 TEST(Module, ApplyVisitsChildrenFirst) {
   Net net;
   std::vector<std::string> seen;

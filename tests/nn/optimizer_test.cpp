@@ -258,14 +258,20 @@ TEST(Optimizer, RefusesAForeignStateAndChangesNothing) {
   train(net, optimizer, 0, 2);
   nn::StateDict state = test::copy_of(optimizer.state_dict());
   state["first.weight.exp_avg"] = zeros({7});
-  state.erase("second.bias.exp_avg_sq");
+  state.erase("first.bias.exp_avg_sq");
   state["stranger"] = zeros({1});
+  state["second.weight.step"] = full({}, -1, {.dtype = f64});
+  state["second.bias.step"] = full({}, NAN, {.dtype = f64});
+  state["group.0.lr"] = full({}, NAN, {.dtype = f64});
   try {
     optimizer.load_state_dict(state);
     FAIL() << "loaded";
   } catch (const ValueError& error) {
     EXPECT_THAT(error.what(), HasSubstr("first.weight.exp_avg is [7], not [4, 3]"));
-    EXPECT_THAT(error.what(), HasSubstr("second.bias.exp_avg_sq is missing"));
+    EXPECT_THAT(error.what(), HasSubstr("first.bias.exp_avg_sq is missing"));
+    EXPECT_THAT(error.what(), HasSubstr("second.weight.step is -1"));
+    EXPECT_THAT(error.what(), HasSubstr("second.bias.step is nan"));
+    EXPECT_THAT(error.what(), HasSubstr("group.0.lr is nan"));
     EXPECT_THAT(error.what(), HasSubstr("(optimizer_test.cpp:"));
   }
   state = test::copy_of(optimizer.state_dict());
