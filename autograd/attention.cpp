@@ -25,8 +25,6 @@ struct Plan {
   bool bf16_operands = false;
 };
 
-const View* view_or_null(const Tensor& x) { return x.defined() ? &x.view() : nullptr; }
-
 /// Which keys each query may read, broadcast to [batch, heads, queries, keys]; undefined where all.
 Tensor allowed_keys(const Plan& plan, int64_t queries, int64_t keys, Device device) {
   static const Elementwise readable{"readable", [](Expr position, Expr key, Scalar causal, Scalar window) {
@@ -108,8 +106,8 @@ struct Fused {
             v.view(),
             out.view(),
             lse.view(),
-            view_or_null(wide_bias),
-            view_or_null(plan.keep),
+            raw::view_or_null(wide_bias),
+            raw::view_or_null(plan.keep),
             plan.scale,
             plan.causal,
             plan.offset,
@@ -146,7 +144,7 @@ Tensor run_backward(const Fused& f, const Tensor& g, const Tensor& dq, const Ten
     dbias = raw::empty(shape, f.bias.options());
   }
   const Tensor dout = dense_rows(g);
-  f.q.backend().attention_backward({f.call(), dout.view(), dq.view(), dk.view(), dv.view(), view_or_null(dbias)});
+  f.q.backend().attention_backward({f.call(), dout.view(), dq.view(), dk.view(), dv.view(), raw::view_or_null(dbias)});
   return wants_bias ? raw::try_reshape(dbias, f.bias.shape()) : dbias;
 }
 
@@ -180,31 +178,6 @@ Tensor fused_attention(const Plan& plan, const Tensor& q, const Tensor& k, const
         return made;
       },
       caller);
-}
-
-/// Without the kernel: composed, and for long sequences a block of queries at a time that is computed again in the
-/// backward pass, so that memory stays in proportion to the keys.
-Tensor composed_attention(const Plan& plan, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& bias,
-                          Caller caller) {
-  constexpr int64_t most_scores = int64_t{1} << 24;
-  const int64_t queries = q.shape()[2], keys = k.shape()[2];
-  const int64_t rows = q.shape()[0] * q.shape()[1] * keys;
-  if (plan.dropout > 0 || rows * queries <= most_scores) return composed(plan, q, k, v, bias).output;
-  const int64_t block = std::clamp<int64_t>(most_scores / rows, 16, queries);
-  std::vector<Tensor> parts;
-  for (int64_t start = 0; start < queries; start += block) {
-    Plan part = plan;
-    part.offset += start;
-    const bool own_rows = bias.defined() && bias.rank() > 1 && bias.shape()[bias.rank() - 2] > 1;
-    std::vector<Tensor> inputs{q.slice(2, start, start + block), k, v};
-    if (bias.defined()) inputs.push_back(own_rows ? bias.slice(-2, start, start + block) : bias);
-    parts.push_back(autograd::checkpoint(
-        [part](const std::vector<Tensor>& in) {
-          return composed(part, in[0], in[1], in[2], in.size() > 3 ? in[3] : Tensor()).output;
-        },
-        inputs, {}, caller));
-  }
-  return concat(parts, 2, caller);
 }
 
 void check(const char* name, const Tensor& q, const Tensor& k, const Tensor& v, const DotAttentionOptions& o,
@@ -290,9 +263,8 @@ Tensor scaled_dot_product_attention(const Tensor& given_q, const Tensor& given_k
   const DType dtype = q.dtype();
   const Tensor bias = widened(options.bias);
   q = widened(q), k = widened(k), v = widened(v);
-  const bool kernel = q.backend().has_attention() && !is_empty(q, k) && v.numel() > 0;
-  const Tensor out =
-      kernel ? fused_attention(plan, q, k, v, bias, caller) : composed_attention(plan, q, k, v, bias, caller);
+  const bool kernel = !is_empty(q, k) && v.numel() > 0;
+  const Tensor out = kernel ? fused_attention(plan, q, k, v, bias, caller) : composed(plan, q, k, v, bias).output;
   return without_heads(out.to(dtype), rank);
 }
 
@@ -323,7 +295,7 @@ Tensor packed_attention(const Tensor& packed, int64_t heads, int64_t key_heads, 
                       all.slice(1, heads + key_heads, parts)};
   };
   const auto join = [=](const Tensor& x) { return x.transpose(1, 2).reshape({batch, time, heads * d}); };
-  const bool kernel = packed.backend().has_attention() && packed.numel() > 0 && !is_half(packed);
+  const bool kernel = packed.numel() > 0 && !is_half(packed);
   if (!kernel) {
     const auto [q, k, v] = split(packed);
     return join(scaled_dot_product_attention(q, k, v, options, caller));

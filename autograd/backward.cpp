@@ -385,18 +385,7 @@ std::vector<Tensor> checked_gradients(const std::vector<Tensor>& outputs, const 
                            i);
     }
     if (!gradients.empty() && gradients[i].defined()) {
-      if (gradients[i].shape() != outputs[i].shape()) {
-        raise<ShapeError>(caller, "backward: a gradient of shape {} for an output of shape {}", gradients[i].shape(),
-                          outputs[i].shape());
-      }
-      if (gradients[i].dtype() != outputs[i].dtype()) {
-        raise<DTypeError>(caller, "backward: a gradient of dtype {} for an output of {}; convert it with .to()",
-                          gradients[i].dtype(), outputs[i].dtype());
-      }
-      if (&gradients[i].backend() != &outputs[i].backend()) {
-        raise<DeviceError>(caller, "backward: a gradient on {} for an output on {}; move it with .to()",
-                           gradients[i].device(), outputs[i].device());
-      }
+      autograd::check_gradient(gradients[i], outputs[i], "backward", "an output", caller);
       checked.push_back(gradients[i]);
     } else if (outputs[i].numel() == 1) {
       checked.push_back(ones_like(outputs[i]));
@@ -425,25 +414,19 @@ class GeneratorState {
   Generator now_;
 };
 
-/// Recording follows create_graph during a pass.
-class PassMode : public NoGrad {
- public:
-  explicit PassMode(bool recording) : NoGrad(recording) {}
-};
-
 }  // namespace
 
 void backward(const std::vector<Tensor>& outputs, const std::vector<Tensor>& gradients, BackwardOptions options,
               Caller caller) {
   const std::vector<Tensor> seeds = checked_gradients(outputs, gradients, caller);
-  const PassMode mode(options.create_graph);
+  const GradMode mode(options.create_graph);
   Engine(options, caller).run(outputs, seeds);
 }
 
 std::vector<Tensor> grad(const std::vector<Tensor>& outputs, const std::vector<Tensor>& inputs,
                          const std::vector<Tensor>& gradients, BackwardOptions options, Caller caller) {
   const std::vector<Tensor> seeds = checked_gradients(outputs, gradients, caller);
-  const PassMode mode(options.create_graph);
+  const GradMode mode(options.create_graph);
   Engine engine(options, caller);
   engine.capture(inputs, {});
   engine.run(outputs, seeds);

@@ -42,22 +42,13 @@ Trace trace_of(const RecordedStep& step) {
   return trace;
 }
 
-/// A copy with memory of its own, and outside the graph.
-Tensor result_of(const Tensor& x) {
-  Tensor out = raw::empty(x.shape(), x.options());
-  raw::copy(x, out);
-  return out;
-}
-
 /// The same in the same strides, and with the gradient of `x`: what the recorded function is given, so that memory that it
 /// also reaches in another way is not taken for its argument's.
 Tensor stand_in(const Tensor& x) {
-  int64_t first = 0, last = 0;  // elements of x, counted from its own first one
-  for (int axis = 0; axis < x.rank() && x.numel() > 0; ++axis) {
-    (x.strides()[axis] < 0 ? first : last) += x.strides()[axis] * (x.shape()[axis] - 1);
-  }
-  const Tensor all = raw::window(x, {last - first + (x.numel() > 0)}, {1}, x.view().offset + first);
-  Tensor own = raw::window(result_of(all), x.shape(), x.strides(), -first);
+  const int64_t offset = x.view().offset;
+  const auto [first, last] = x.numel() > 0 ? x.view().reach() : std::pair(offset, offset - 1);
+  const Tensor all = raw::window(x, {last - first + 1}, {1}, first);
+  Tensor own = raw::window(raw::clone(all), x.shape(), x.strides(), offset - first);
   own.impl()->requires_grad = x.requires_grad();
   own.impl()->leaf = x.impl()->leaf;
   return own;
@@ -128,7 +119,7 @@ void CapturedStep::run_as_written(std::span<const Tensor> arguments, std::span<T
   if (made.size() != results.size()) {
     raise<ValueError>(caller_, "capture: the function returned {} tensors, not {}", made.size(), results.size());
   }
-  for (size_t i = 0; i < made.size(); ++i) results[i] = result_of(made[i]);
+  for (size_t i = 0; i < made.size(); ++i) results[i] = raw::clone(made[i]);
 }
 
 void CapturedStep::record(Plan& plan, std::span<const Tensor> arguments, std::span<Tensor> results) {

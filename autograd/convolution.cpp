@@ -5,7 +5,6 @@
 #include "fovea/autograd/half.h"
 #include "fovea/autograd/pointwise.h"
 #include "fovea/autograd/reductions.h"
-#include "fovea/autograd/windows.h"
 #include "fovea/tensor/creation.h"
 #include "fovea/tensor/raw.h"
 
@@ -14,27 +13,29 @@ namespace {
 
 using Product = ConvolutionCall::Product;
 
+/// The sizes of x, weight and y of one convolution, and how its kernel steps; see ConvolutionCall.
+struct ConvolutionForm {
+  Shape x, weight, y;
+  WindowSteps steps;
+  int64_t groups;
+  bool bf16_operands = false;  // see ConvolutionCall
+
+  int64_t batch() const { return x[0]; }
+  int64_t in() const { return weight[1]; }            // channels of a group
+  int64_t out() const { return weight[0] / groups; }  // of a group
+  int64_t taps() const { return weight[2] * weight[3]; }
+  int64_t positions() const { return y[2] * y[3]; }
+};
+
 /// The member of the form that `product` names, from the two others.
 Tensor compute(Product product, const ConvolutionForm& f, Tensor x, Tensor weight, Tensor y, const Tensor& bias = {}) {
   Tensor& out = product == Product::y ? y : product == Product::x ? x : weight;
   const Shape& shape = product == Product::y ? f.y : product == Product::x ? f.x : f.weight;
   const TensorOptions options = product == Product::x ? y.options() : x.options();
   for (Tensor* t : {&x, &weight, &y}) *t = t == &out ? raw::empty(shape, options) : raw::contiguous(*t);
-  if (out.backend().has_convolution()) {
-    const Tensor dense = bias.defined() ? raw::contiguous(bias) : bias;
-    out.backend().convolution({product, x.view(), weight.view(), y.view(), bias.defined() ? &dense.view() : nullptr,
-                               f.steps, f.groups, f.bf16_operands});
-    return out;
-  }
-  if (f.x.numel() == 0 || f.y.numel() == 0 || f.weight.numel() == 0) {
-    out = zeros(shape, options);
-  } else {
-    convolve_by_windows(product, f, x, weight, y);
-  }
-  if (bias.defined()) {
-    const NoGrad off;
-    out = out + bias.reshape({1, -1, 1, 1});
-  }
+  const Tensor dense = raw::contiguous(bias);
+  out.backend().convolution(
+      {product, x.view(), weight.view(), y.view(), raw::view_or_null(dense), f.steps, f.groups, f.bf16_operands});
   return out;
 }
 

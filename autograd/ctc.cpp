@@ -5,8 +5,8 @@
 
 #include "fovea/autograd/elementwise.h"
 #include "fovea/autograd/indexing.h"
+#include "fovea/autograd/loss_reduction.h"
 #include "fovea/autograd/pointwise.h"
-#include "fovea/autograd/reductions.h"
 #include "fovea/autograd/shape_ops.h"
 #include "fovea/tensor/creation.h"
 
@@ -133,8 +133,7 @@ Tensor ctc_loss(const Tensor& x, const Tensor& targets, const Tensor& input_leng
   }
   const Tensor log_likelihood = logsumexp(ending(alpha, states.ends), 1);
   const Tensor losses = cost(log_likelihood, options.zero_infinity ? 0.0 : std::numeric_limits<double>::infinity());
-  if (options.reduction == Reduction::none) return losses;
-  if (options.reduction == Reduction::sum) return sum(losses);
+  if (options.reduction != Reduction::mean) return reduce_losses(losses, options.reduction);
   std::vector<double> divisors;
   for (int64_t length : labels.lengths) divisors.push_back(static_cast<double>(std::max<int64_t>(length, 1)));
   return mean(losses / from_vector(divisors, {labels.batch}).to(x.dtype()).to(x.device()));

@@ -433,6 +433,11 @@ struct Arguments {
   Caller caller;
 };
 
+void check_one_output(const ElementwiseFunction& f, Caller caller) {
+  if (f.outputs.size() != 1)
+    raise<ValueError>(caller, "{}: has {} outputs; all() gives them", f.name, f.outputs.size());
+}
+
 }  // namespace
 
 void Elementwise::define(const char* name, std::span<const bool> scalar_parameters,
@@ -454,6 +459,7 @@ void Elementwise::define(const char* name, std::span<const bool> scalar_paramete
 
 Tensor Elementwise::one(std::span<const Operand> operands) const {
   Arguments arguments(kernel_, operands);
+  check_one_output(kernel_->function, arguments.caller);
   std::array<Tensor, 1> result;
   apply({*arguments.kernel, arguments.inputs.span(), arguments.scalars.span(), arguments.space, nullptr, nullptr,
          arguments.caller},
@@ -472,6 +478,7 @@ std::vector<Tensor> Elementwise::many(std::span<const Operand> operands) const {
 
 Tensor Elementwise::sum(const Axes& axes, bool keepdim, std::initializer_list<Operand> operands) const {
   Arguments arguments(kernel_, {operands.begin(), operands.size()});
+  check_one_output(kernel_->function, arguments.caller);
   const char* name = kernel_->function.name.c_str();
   Shape kept = arguments.space;
   std::array<bool, max_rank> folded{};

@@ -64,7 +64,8 @@ class Elementwise {
     });
   }
 
-  /// The only output. Throws ShapeError, DTypeError, DeviceError naming the arguments and the caller.
+  /// The only output. Throws ShapeError, DTypeError, DeviceError naming the arguments and the caller, ValueError where
+  /// there are several outputs.
   Tensor operator()(Operand a) const { return one({&a, 1}); }
   Tensor operator()(Operand a, Operand b) const { return one(std::array{a, b}); }
   Tensor operator()(Operand a, Operand b, Operand c) const { return one(std::array{a, b, c}); }

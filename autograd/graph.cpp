@@ -8,14 +8,14 @@
 namespace fovea {
 namespace {
 
-thread_local bool recording = true;
+thread_local bool grad_mode = true;
 thread_local bool anomaly = false;
 
 }  // namespace
 
-bool grad_enabled() { return recording; }
-NoGrad::NoGrad(bool enabled) : before_(std::exchange(recording, enabled)) {}
-NoGrad::~NoGrad() { recording = before_; }
+bool grad_enabled() { return grad_mode; }
+GradMode::GradMode(bool enabled) : before_(std::exchange(grad_mode, enabled)) {}
+GradMode::~GradMode() { grad_mode = before_; }
 
 AnomalyMode::AnomalyMode() : before_(std::exchange(anomaly, true)) {}
 AnomalyMode::~AnomalyMode() { anomaly = before_; }
@@ -93,6 +93,21 @@ const std::shared_ptr<LeafState>& leaf_state(TensorImpl& impl) {
   return impl.leaf;
 }
 
+void check_gradient(const Tensor& gradient, const Tensor& x, const char* operation, const char* what, Caller caller) {
+  if (gradient.shape() != x.shape()) {
+    raise<ShapeError>(caller, "{}: a gradient of shape {} for {} of shape {}", operation, gradient.shape(), what,
+                      x.shape());
+  }
+  if (gradient.dtype() != x.dtype()) {
+    raise<DTypeError>(caller, "{}: a gradient of dtype {} for {} of {}; convert it with .to()", operation,
+                      gradient.dtype(), what, x.dtype());
+  }
+  if (&gradient.backend() != &x.backend()) {
+    raise<DeviceError>(caller, "{}: a gradient on {} for {} on {}; move it with .to()", operation, gradient.device(),
+                       what, x.device());
+  }
+}
+
 void check_in_place(const Tensor& x, const char* operation, Caller caller) {
   if (x.requires_grad() && grad_enabled()) {
     raise<AutogradError>(caller, "{}: changes a tensor whose gradient is recorded; do it under NoGrad", operation);
@@ -121,19 +136,7 @@ Tensor Tensor::grad() const {
 }
 
 void Tensor::set_grad(Tensor grad, Caller caller) {
-  if (grad.defined()) {
-    if (grad.shape() != shape()) {
-      raise<ShapeError>(caller, "set_grad: a gradient of shape {} for a tensor of shape {}", grad.shape(), shape());
-    }
-    if (grad.dtype() != dtype()) {
-      raise<DTypeError>(caller, "set_grad: a gradient of dtype {} for a tensor of {}; convert it with .to()",
-                        grad.dtype(), dtype());
-    }
-    if (&grad.backend() != &backend()) {
-      raise<DeviceError>(caller, "set_grad: a gradient on {} for a tensor on {}; move it with .to()", grad.device(),
-                         device());
-    }
-  }
+  if (grad.defined()) autograd::check_gradient(grad, *this, "set_grad", "a tensor", caller);
   const auto& leaf = autograd::leaf_state(detail::checked(impl_));
   autograd::GradientLog::changed(leaf);
   leaf->grad = std::move(grad);

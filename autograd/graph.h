@@ -16,23 +16,22 @@ namespace fovea {
 /// Whether operations are recorded on this thread.
 bool grad_enabled();
 
-/// Turns recording off (or back on) on this thread while it lives.
-class NoGrad {
+/// Turns recording on or off on this thread while it lives.
+class GradMode {
  public:
-  NoGrad() : NoGrad(false) {}
-  ~NoGrad();
-  NoGrad(const NoGrad&) = delete;
-  NoGrad& operator=(const NoGrad&) = delete;
-
- protected:
-  explicit NoGrad(bool enabled);
+  explicit GradMode(bool enabled);
+  ~GradMode();
+  GradMode(const GradMode&) = delete;
+  GradMode& operator=(const GradMode&) = delete;
 
  private:
   bool before_;
 };
-class EnableGrad : public NoGrad {
- public:
-  EnableGrad() : NoGrad(true) {}
+struct NoGrad : GradMode {
+  NoGrad() : GradMode(false) {}
+};
+struct EnableGrad : GradMode {
+  EnableGrad() : GradMode(true) {}
 };
 
 /// While it lives, every recorded operation of this thread and every step of its backward passes is checked for NaN: an
@@ -118,6 +117,9 @@ struct LeafState {
 
 /// Of a tensor that has had none as yet, made.
 const std::shared_ptr<LeafState>& leaf_state(TensorImpl& impl);
+
+/// Throws ShapeError, DTypeError or DeviceError where a gradient is not like x, which is `what` ("an output").
+void check_gradient(const Tensor& gradient, const Tensor& x, const char* operation, const char* what, Caller caller);
 
 /// Throws AutogradError where x, which is to be changed in place, has its gradient recorded, and ValueError where it
 /// repeats elements.

@@ -1,10 +1,9 @@
 #include "fovea/autograd/losses.h"
 
-#include <cmath>
-
 #include "fovea/autograd/backward.h"
 #include "fovea/autograd/half.h"
 #include "fovea/autograd/indexing.h"
+#include "fovea/autograd/loss_reduction.h"
 #include "fovea/autograd/normalize.h"
 #include "fovea/autograd/pointwise.h"
 #include "fovea/autograd/reductions.h"
@@ -13,22 +12,6 @@
 namespace fovea {
 namespace {
 
-/// In f32 where tensors are halves, whose sums may be too large for them.
-Tensor reduced(const Elementwise& f, Reduction reduction, std::initializer_list<Operand> arguments, double count) {
-  if (reduction == Reduction::none) return f.all(arguments)[0];
-  const Tensor& x = *arguments.begin()->tensor;
-  if (is_half(x)) {
-    const Tensor wide_x = widened(x), wide_y = widened(*arguments.begin()[1].tensor);
-    const Operand& rest = arguments.begin()[arguments.size() - 1];
-    const Tensor total = arguments.size() == 2 ? reduced(f, reduction, {wide_x, wide_y}, count)
-                                               : reduced(f, reduction, {wide_x, wide_y, rest}, count);
-    return total.to(x.dtype());
-  }
-  const Tensor total = f.sum({}, false, arguments);
-  if (reduction == Reduction::sum) return total;
-  return count > 0 ? total * (1 / count) : total + NAN;  // whose gradient, of nothing, is 0
-}
-
 void check_pair(const Tensor& x, const Tensor& y, const char* name, Caller caller) {
   if (x.shape() == y.shape()) return;
   raise<ShapeError>(caller, "{}: targets {} for predictions {}", name, y.shape(), x.shape());
@@ -36,10 +19,10 @@ void check_pair(const Tensor& x, const Tensor& y, const char* name, Caller calle
 
 /// How many losses x and y have. One of them may be repeated to the other's shape; that both are, as [n, 1] and [n] to
 /// [n, n], is a mistake.
-double pair_count(const Tensor& x, const Tensor& y, const char* name, Caller caller) {
+int64_t pair_count(const Tensor& x, const Tensor& y, const char* name, Caller caller) {
   const Shape all = broadcast_shapes(x.shape(), y.shape(), name, caller);
   if (all != x.shape() && all != y.shape()) check_pair(x, y, name, caller);
-  return static_cast<double>(all.numel());
+  return all.numel();
 }
 
 void check_smoothing(const CrossEntropyOptions& options, const char* name, Caller caller) {
@@ -94,7 +77,7 @@ Tensor taking_part(const Tensor& targets, const CrossEntropyOptions& options, DT
   const NoGrad off;
   const Tensor taken = ne(targets, static_cast<double>(options.ignore_index));
   if (!options.weight.defined()) return sum(taken).to(dtype);
-  const Tensor weights = index_select(options.weight, 0, where(taken, targets, 0.0).reshape({-1}));
+  const Tensor weights = index_select(widened(options.weight), 0, where(taken, targets, 0.0).reshape({-1}));
   return sum(where(taken.reshape({-1}), weights, 0.0));
 }
 
@@ -112,15 +95,15 @@ Tensor shared_cross_entropy(const Tensor& logits, const Tensor& targets, const C
   Tensor terms = shares * log_softmax(logits, -1, caller);
   if (options.weight.defined()) terms = terms * options.weight;
   const Tensor rows = -sum(terms, -1);
-  if (options.reduction == Reduction::none) return rows;
-  return options.reduction == Reduction::sum ? sum(rows) : mean(rows);
+  return reduce_losses(rows, options.reduction);
 }
 
-Tensor reduce_rows(const Tensor& loss, const Tensor& targets, const CrossEntropyOptions& options) {
-  if (options.reduction == Reduction::none) return loss;
-  const Tensor total = sum(loss);
-  if (options.reduction == Reduction::sum) return total;
-  return total / taking_part(targets, options, loss.dtype());
+Tensor reduce_rows(const Tensor& losses, const Tensor& targets, const CrossEntropyOptions& options) {
+  if (options.reduction == Reduction::none) return losses;
+  if (options.reduction == Reduction::sum) return sum(losses);
+  // In halves the sums of many rows may overflow before they are divided.
+  const Tensor wide = widened(losses);
+  return (sum(wide) / taking_part(targets, options, wide.dtype())).to(losses.dtype());
 }
 
 }  // namespace
@@ -135,13 +118,12 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& targets, const CrossEnt
   const Tensor x = logits.reshape({targets.numel(), classes}, caller);
   const Tensor dense = raw::contiguous(x);
   const Tensor t = raw::contiguous(targets.reshape({-1}));
-  const Saved w = options.weight.defined() ? raw::contiguous(options.weight) : Tensor();
+  const Saved w = raw::contiguous(options.weight);
   Tensor rows = raw::empty({x.shape()[0]}, x.options());
-  const auto view = [](const Tensor& tensor) { return tensor.defined() ? &tensor.view() : nullptr; };
   {
     const ErrorScope scope(caller);  // a target out of range is found by the kernel
     x.backend().cross_entropy(
-        {dense.view(), t.view(), view(*w), rows.view(), options.label_smoothing, options.ignore_index});
+        {dense.view(), t.view(), raw::view_or_null(*w), rows.view(), options.label_smoothing, options.ignore_index});
   }
   rows = record(
       "cross_entropy", std::move(rows), {x},
@@ -155,8 +137,8 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& targets, const CrossEnt
         }
         const Tensor dloss = raw::contiguous(g);
         Tensor dx = raw::empty(x->shape(), x->options());
-        x->backend().cross_entropy_backward({dense->view(), t->view(), w.defined() ? &w->view() : nullptr, dloss.view(),
-                                             dx.view(), options.label_smoothing, options.ignore_index});
+        x->backend().cross_entropy_backward({dense->view(), t->view(), raw::view_or_null(*w), dloss.view(), dx.view(),
+                                             options.label_smoothing, options.ignore_index});
         return Gradients{dx};
       },
       caller);
@@ -171,23 +153,25 @@ Tensor nll_loss(const Tensor& log_probabilities, const Tensor& targets, const Cr
 }
 
 Tensor mse_loss(const Tensor& x, const Tensor& y, Reduction reduction, Caller caller) {
-  static const Elementwise f{"mse_loss", [](Expr x, Expr y) { return square(x - y); }};
-  return reduced(f, reduction, {{x, caller}, {y, caller}}, pair_count(x, y, "mse_loss", caller));
+  static const Elementwise f{"mse_loss", [](Expr x, Expr y, Scalar part) { return part * square(x - y); }};
+  return pointwise_loss(f, pair_count(x, y, "mse_loss", caller), reduction, Operand(x, caller), Operand(y, caller));
 }
 
 Tensor l1_loss(const Tensor& x, const Tensor& y, Reduction reduction, Caller caller) {
-  static const Elementwise f{"l1_loss", [](Expr x, Expr y) { return abs(x - y); }};
-  return reduced(f, reduction, {{x, caller}, {y, caller}}, pair_count(x, y, "l1_loss", caller));
+  static const Elementwise f{"l1_loss", [](Expr x, Expr y, Scalar part) { return part * abs(x - y); }};
+  return pointwise_loss(f, pair_count(x, y, "l1_loss", caller), reduction, Operand(x, caller), Operand(y, caller));
 }
 
 Tensor huber_loss(const Tensor& x, const Tensor& y, double delta, Reduction reduction, Caller caller) {
   if (!(delta > 0)) raise<ValueError>(caller, "huber_loss: delta {} is not positive", delta);
-  static const Elementwise f{"huber_loss", [](Expr x, Expr y, Scalar delta) {
+  static const Elementwise f{"huber_loss", [](Expr x, Expr y, Scalar delta, Scalar part) {
                                const Expr d = abs(x - y), near = d < delta;
                                // What is not near stays out of the square, whose gradient of infinity is NaN.
-                               return where(near, 0.5 * square(where(near, x - y, 0.0)), delta * (d - 0.5 * delta));
+                               return part *
+                                      where(near, 0.5 * square(where(near, x - y, 0.0)), delta * (d - 0.5 * delta));
                              }};
-  return reduced(f, reduction, {{x, caller}, {y, caller}, {delta, caller}}, pair_count(x, y, "huber_loss", caller));
+  return pointwise_loss(f, pair_count(x, y, "huber_loss", caller), reduction, Operand(x, caller), Operand(y, caller),
+                        Operand(delta, caller));
 }
 
 Tensor smooth_l1_loss(const Tensor& x, const Tensor& y, double beta, Reduction reduction, Caller caller) {
@@ -199,8 +183,10 @@ Tensor smooth_l1_loss(const Tensor& x, const Tensor& y, double beta, Reduction r
 Tensor bce_with_logits(const Tensor& x, const Tensor& y, Reduction reduction, Caller caller) {
   check_pair(x, y, "bce_with_logits", caller);
   // softplus(x) - x y, but without the difference of two large numbers.
-  static const Elementwise f{"bce_with_logits", [](Expr x, Expr y) { return (1.0 - y) * x + softplus(-x); }};
-  return reduced(f, reduction, {{x, caller}, {y, caller}}, pair_count(x, y, "bce_with_logits", caller));
+  static const Elementwise f{"bce_with_logits",
+                             [](Expr x, Expr y, Scalar part) { return part * ((1.0 - y) * x + softplus(-x)); }};
+  return pointwise_loss(f, pair_count(x, y, "bce_with_logits", caller), reduction, Operand(x, caller),
+                        Operand(y, caller));
 }
 
 Tensor binary_cross_entropy(const Tensor& p, const Tensor& y, Reduction reduction, Caller caller) {
@@ -224,21 +210,20 @@ Tensor binary_cross_entropy(const Tensor& p, const Tensor& y, Reduction reductio
         return Gradients{needs[0] ? dp(g, *p, *y) : Tensor(), needs[1] ? dy(g, *p) : Tensor()};
       },
       caller);
-  if (reduction == Reduction::none) return each;
-  return reduction == Reduction::sum ? sum(each) : mean(each);
+  return reduce_losses(each, reduction);
 }
 
 Tensor kl_div(const Tensor& x, const Tensor& y, Reduction reduction, Caller caller) {
-  static const Elementwise f{"kl_div", [](Expr x, Expr y) {
+  static const Elementwise f{"kl_div", [](Expr x, Expr y, Scalar part) {
                                const Expr positive = y > 0;
-                               return where(positive, y * (log(where(positive, y, 1.0)) - x), 0.0);
+                               return part * where(positive, y * (log(where(positive, y, 1.0)) - x), 0.0);
                              }};
-  return reduced(f, reduction, {{x, caller}, {y, caller}}, pair_count(x, y, "kl_div", caller));
+  return pointwise_loss(f, pair_count(x, y, "kl_div", caller), reduction, Operand(x, caller), Operand(y, caller));
 }
 
 Tensor hinge_loss(const Tensor& x, const Tensor& y, Reduction reduction, Caller caller) {
-  static const Elementwise f{"hinge_loss", [](Expr x, Expr y) { return relu(1.0 - x * y); }};
-  return reduced(f, reduction, {{x, caller}, {y, caller}}, pair_count(x, y, "hinge_loss", caller));
+  static const Elementwise f{"hinge_loss", [](Expr x, Expr y, Scalar part) { return part * relu(1.0 - x * y); }};
+  return pointwise_loss(f, pair_count(x, y, "hinge_loss", caller), reduction, Operand(x, caller), Operand(y, caller));
 }
 
 }  // namespace fovea

@@ -123,7 +123,7 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, Caller 
   x.backend().matmul({.a = rows.view(),
                       .b = transposed.view(),
                       .out = out_rows.view(),
-                      .bias = bias.defined() ? &bias.view() : nullptr,
+                      .bias = raw::view_or_null(bias),
                       .bf16_operands = rounds});
   return record(
       "linear", std::move(out), {x, weight, bias},

@@ -66,10 +66,9 @@ Tensor norm_rows(const Tensor& given, const Tensor& weight, const Tensor& bias, 
   const DType kept = raw::compute_dtype(x.dtype());
   const Tensor mean = rms ? Tensor() : raw::empty(rows, {kept, x.device()});
   const Tensor rstd = raw::empty(rows, {kept, x.device()});
-  const Tensor dense_weight = weight.defined() ? raw::contiguous(weight) : weight;
-  const Tensor dense_bias = bias.defined() ? raw::contiguous(bias) : bias;
-  const auto view = [](const Tensor& t) { return t.defined() ? &t.view() : nullptr; };
-  x.backend().layer_norm({x.view(), view(dense_weight), view(dense_bias), y.view(), view(mean), rstd.view(), eps, rms});
+  const Tensor dense_weight = raw::contiguous(weight), dense_bias = raw::contiguous(bias);
+  x.backend().layer_norm({x.view(), raw::view_or_null(dense_weight), raw::view_or_null(dense_bias), y.view(),
+                          raw::view_or_null(mean), rstd.view(), eps, rms});
   return record(
       name, std::move(y), {x, weight, bias},
       [x = Saved(x), weight = Saved(weight), bias = Saved(bias), mean, rstd, eps, rms](const Tensor& g, Needs needs) {
@@ -85,11 +84,11 @@ Tensor norm_rows(const Tensor& given, const Tensor& weight, const Tensor& bias, 
           const Tensor& like = i == 0 ? *x : i == 1 ? *weight : *bias;
           if (needs[i]) out[i] = raw::empty(like.shape(), like.options());
         }
-        const auto optional = [](const Tensor& t) { return t.defined() ? &t.view() : nullptr; };
         const Tensor dense = raw::contiguous(g);
-        const Tensor w = weight.defined() ? raw::contiguous(*weight) : Tensor();
-        x->backend().layer_norm_backward({x->view(), optional(w), optional(mean), rstd.view(), dense.view(),
-                                          optional(out[0]), optional(out[1]), optional(out[2]), rms});
+        const Tensor w = raw::contiguous(*weight);
+        x->backend().layer_norm_backward({x->view(), raw::view_or_null(w), raw::view_or_null(mean), rstd.view(),
+                                          dense.view(), raw::view_or_null(out[0]), raw::view_or_null(out[1]),
+                                          raw::view_or_null(out[2]), rms});
         return out;
       },
       caller);

@@ -7,11 +7,19 @@
 #include "fovea/autograd/indexing.h"
 #include "fovea/autograd/pointwise.h"
 #include "fovea/autograd/reductions.h"
-#include "fovea/autograd/windows.h"
 #include "fovea/tensor/creation.h"
 
 namespace fovea {
 namespace {
+
+/// One pooling of x [batch, channels, h, w] to y [batch, channels, oh, ow].
+struct PoolForm {
+  Shape x, y;
+  int64_t kernel[2];
+  WindowSteps steps;
+
+  int64_t planes() const { return x[0] * x[1]; }
+};
 
 Tensor flat_gather(const Tensor& x, const Tensor& index) {
   return gather(x.reshape({x.shape()[0], x.shape()[1], -1}), 2, index.reshape({index.shape()[0], index.shape()[1], -1}))
@@ -28,7 +36,6 @@ Tensor spread_greatest(const PoolForm& f, const Tensor& g, const Tensor& index) 
 }
 
 Tensor greatest(const char* name, const PoolForm& f, const Tensor& given, Caller caller) {
-  if (!given.backend().has_convolution()) return flat_gather(given, greatest_by_windows(f, given));
   const Tensor x = given.contiguous(caller);
   Tensor out = raw::empty(f.y, x.options());
   const Tensor index = raw::empty(f.y, {i32, x.device()});
@@ -42,27 +49,17 @@ Tensor means(const char* name, const PoolForm& f, const Tensor& given, Caller ca
 
 /// g in equal parts to each window: the adjoint of means.
 Tensor spread_means(const PoolForm& f, const Tensor& g) {
-  Tensor dx;
-  if (g.backend().has_convolution()) {
-    const Tensor dense = raw::contiguous(g);
-    dx = raw::empty(f.x, g.options());
-    g.backend().pool_backward({dense.view(), nullptr, dx.view(), {f.kernel[0], f.kernel[1]}, f.steps});
-  } else {
-    dx = spread_by_windows(f, g);
-  }
+  const Tensor dense = raw::contiguous(g);
+  Tensor dx = raw::empty(f.x, g.options());
+  g.backend().pool_backward({dense.view(), nullptr, dx.view(), {f.kernel[0], f.kernel[1]}, f.steps});
   return record("avg_pool_backward", std::move(dx), {g},
                 [f](const Tensor& gg) { return Gradients{means("avg_pool", f, gg)}; });
 }
 
 Tensor means(const char* name, const PoolForm& f, const Tensor& given, Caller caller) {
-  Tensor out;
-  if (given.backend().has_convolution()) {
-    const Tensor x = raw::contiguous(given);
-    out = raw::empty(f.y, x.options());
-    x.backend().pool({x.view(), out.view(), nullptr, {f.kernel[0], f.kernel[1]}, f.steps});
-  } else {
-    out = means_by_windows(f, given);
-  }
+  const Tensor x = raw::contiguous(given);
+  Tensor out = raw::empty(f.y, x.options());
+  x.backend().pool({x.view(), out.view(), nullptr, {f.kernel[0], f.kernel[1]}, f.steps});
   return record(
       name, std::move(out), {given}, [f](const Tensor& g) { return Gradients{spread_means(f, g)}; }, caller);
 }

@@ -49,8 +49,7 @@ State step(RecurrentKind kind, const Tensor& x, const Tensor& hidden, const Stat
   return {};
 }
 
-/// The layer in ordinary operations: what the fused kernels compute, on devices that lack them and for higher
-/// derivatives.
+/// The layer in ordinary operations: what the fused kernels compute, for higher derivatives.
 std::vector<Tensor> composed(const Tensor& projected, const Tensor& weight_hh, const Tensor& bias_hh,
                              const RecurrentOptions& options) {
   const int64_t batch = projected.shape()[0], time = projected.shape()[1], hidden = weight_hh.shape()[1];
@@ -93,6 +92,9 @@ void check(const Tensor& projected, const Tensor& weight_hh, const Tensor& bias_
       raise<ShapeError>(caller, "recurrent: initial state {} is not {}", state->shape(), Shape{batch, hidden});
     }
   }
+  if (options.c0.defined() && options.kind != RecurrentKind::lstm) {
+    raise<ValueError>(caller, "recurrent: only an LSTM has an initial cell state");
+  }
   if (options.lengths.defined()) {
     if (options.lengths.shape() != Shape{batch}) {
       raise<ShapeError>(caller, "recurrent: lengths {} for a batch of {}", options.lengths.shape(), batch);
@@ -108,24 +110,20 @@ void check(const Tensor& projected, const Tensor& weight_hh, const Tensor& bias_
   raw::check_alike("recurrent", {&projected, &weight_hh, &bias_hh, &options.h0, &options.c0}, caller);
 }
 
-const View* view_or_null(const Tensor& x) { return x.defined() ? &x.view() : nullptr; }
-
-Tensor dense_or_undefined(const Tensor& x) { return x.defined() ? raw::contiguous(x) : x; }
-
 /// The tensors of one direction's calls, alive for as long as they are.
-struct Fused {
+struct RecurrentPass {
   RecurrentOptions options;  // with dense tensors
   Tensor projected, weight_hh, bias_hh;
   Tensor output, h, c, reserve;
 
-  Fused(const RecurrentDirection& given, bool recorded)
+  RecurrentPass(const RecurrentDirection& given, bool recorded)
       : options(given.options),
         projected(raw::contiguous(given.projected)),
         weight_hh(raw::contiguous(given.weight_hh)),
-        bias_hh(dense_or_undefined(given.bias_hh)) {
+        bias_hh(raw::contiguous(given.bias_hh)) {
     const int64_t batch = projected.shape()[0], time = projected.shape()[1], hidden = weight_hh.shape()[1];
     const TensorOptions like = projected.options();
-    for (Tensor* x : {&options.lengths, &options.h0, &options.c0}) *x = dense_or_undefined(*x);
+    for (Tensor* x : {&options.lengths, &options.h0, &options.c0}) *x = raw::contiguous(*x);
     output = raw::empty({batch, time, hidden}, like);
     h = raw::empty({batch, hidden}, like);
     if (options.kind == RecurrentKind::lstm) c = raw::empty({batch, hidden}, like);
@@ -136,27 +134,27 @@ struct Fused {
     return {options.kind,
             projected.view(),
             weight_hh.view(),
-            view_or_null(bias_hh),
-            view_or_null(options.lengths),
-            view_or_null(options.h0),
-            view_or_null(options.c0),
+            raw::view_or_null(bias_hh),
+            raw::view_or_null(options.lengths),
+            raw::view_or_null(options.h0),
+            raw::view_or_null(options.c0),
             options.reverse,
             output.view(),
             h.view(),
-            view_or_null(c),
-            view_or_null(reserve)};
+            raw::view_or_null(c),
+            raw::view_or_null(reserve)};
   }
 };
 
 /// What the backward pass of one direction reads and writes.
-struct FusedBackward {
+struct RecurrentBackwardPass {
   RecurrentCall forward;
   Tensor doutput, dh, dc;
   Tensor dprojected, dweight_hh, dbias_hh, dh0, dc0;
 
   /// g: of the direction's outputs; its inputs are those from `first` on.
-  FusedBackward(const Fused& fused, std::span<const Tensor> g, Needs needs, size_t first)
-      : forward(fused.call()), dh(dense_or_undefined(g[1])), dc(g.size() > 2 ? dense_or_undefined(g[2]) : Tensor()) {
+  RecurrentBackwardPass(const RecurrentPass& fused, std::span<const Tensor> g, Needs needs, size_t first)
+      : forward(fused.call()), dh(raw::contiguous(g[1])), dc(g.size() > 2 ? raw::contiguous(g[2]) : Tensor()) {
     const TensorOptions like = fused.projected.options();
     doutput = !g[0].defined()              ? zeros(fused.output.shape(), like)
               : g[0].strides().back() == 1 ? g[0]
@@ -169,8 +167,15 @@ struct FusedBackward {
   }
 
   RecurrentBackwardCall call() const {
-    return {forward,           doutput.view(),         view_or_null(dh),  view_or_null(dc), dprojected.view(),
-            dweight_hh.view(), view_or_null(dbias_hh), view_or_null(dh0), view_or_null(dc0)};
+    return {forward,
+            doutput.view(),
+            raw::view_or_null(dh),
+            raw::view_or_null(dc),
+            dprojected.view(),
+            dweight_hh.view(),
+            raw::view_or_null(dbias_hh),
+            raw::view_or_null(dh0),
+            raw::view_or_null(dc0)};
   }
 };
 
@@ -184,17 +189,17 @@ std::vector<Tensor> inputs_of(const std::vector<RecurrentDirection>& directions)
   return inputs;
 }
 
-Gradients fused_backward(const std::vector<Fused>& directions, std::span<const Tensor> g, Needs needs) {
+Gradients fused_backward(const std::vector<RecurrentPass>& directions, std::span<const Tensor> g, Needs needs) {
   const size_t outputs = g.size() / directions.size();
   Gradients out(directions.size() * inputs_of_direction);
-  std::vector<FusedBackward> passes;
+  std::vector<RecurrentBackwardPass> passes;
   passes.reserve(directions.size());
   std::vector<RecurrentBackwardCall> calls;
   for (size_t d = 0; d < directions.size(); ++d) {
     const auto of_direction = g.subspan(d * outputs, outputs);
     const size_t first = d * inputs_of_direction;
     if (std::none_of(of_direction.begin(), of_direction.end(), [](const Tensor& x) { return x.defined(); })) continue;
-    const FusedBackward& pass = passes.emplace_back(directions[d], of_direction, needs, first);
+    const RecurrentBackwardPass& pass = passes.emplace_back(directions[d], of_direction, needs, first);
     calls.push_back(pass.call());
     out[first] = pass.dprojected;
     out[first + 1] = pass.dweight_hh;
@@ -226,6 +231,7 @@ void check(const std::vector<RecurrentDirection>& directions, Caller caller) {
                         "recurrent: the directions of a layer differ in kind, dtype or input gates: {} {} and {} {}",
                         first.projected.dtype(), first.projected.shape(), d.projected.dtype(), d.projected.shape());
     }
+    raw::check_alike("recurrent", {&first.projected, &d.projected}, caller);
   }
 }
 
@@ -247,16 +253,15 @@ std::vector<RecurrentResult> recurrent(const std::vector<RecurrentDirection>& di
     }
     return outputs;
   };
-  if (!backend.has_recurrent()) return results_of(compose(directions), directions.size());
 
   const bool recorded =
       grad_enabled() && std::any_of(inputs.begin(), inputs.end(), [](const Tensor& x) { return x.requires_grad(); });
-  std::vector<Fused> fused;
+  std::vector<RecurrentPass> fused;
   std::vector<RecurrentCall> calls;
   std::vector<Tensor> outputs;
   fused.reserve(directions.size());
   for (const RecurrentDirection& direction : directions) {
-    const Fused& one = fused.emplace_back(direction, recorded);
+    const RecurrentPass& one = fused.emplace_back(direction, recorded);
     calls.push_back(one.call());
     outputs.insert(outputs.end(), {one.output, one.h});
     if (one.c.defined()) outputs.push_back(one.c);
@@ -269,7 +274,7 @@ std::vector<RecurrentResult> recurrent(const std::vector<RecurrentDirection>& di
   if (!recorded) return results_of(outputs, directions.size());
   std::vector<Saved> saved(inputs.begin(), inputs.end());
   // What backward reads are other handles than the outputs, which will hold the node that holds them.
-  for (Fused& one : fused) {
+  for (RecurrentPass& one : fused) {
     saved.emplace_back(one.output = one.output.detach());
     one.h = one.h.detach();
     if (one.c.defined()) one.c = one.c.detach();

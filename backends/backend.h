@@ -73,16 +73,11 @@ class Backend {
   virtual void arg_reduce(const ArgReduceCall&) { lacks("arg_reduce"); }
   virtual void sort(const SortCall&) { lacks("sort"); }
   virtual void random(const RandomCall&) { lacks("random"); }
-  /// Whether recurrent layers run as one kernel; where not, autograd composes them step by step.
-  virtual bool has_recurrent() const { return false; }
   virtual void recurrent(const RecurrentCalls&) { lacks("recurrent"); }
   virtual void recurrent_backward(const RecurrentBackwardCalls&) { lacks("recurrent_backward"); }
-  /// The same of convolution and pooling, and of attention.
-  virtual bool has_convolution() const { return false; }
   virtual void convolution(const ConvolutionCall&) { lacks("convolution"); }
   virtual void pool(const PoolCall&) { lacks("pool"); }
   virtual void pool_backward(const PoolBackwardCall&) { lacks("pool_backward"); }
-  virtual bool has_attention() const { return false; }
   virtual void attention(const AttentionCall&) { lacks("attention"); }
   virtual void attention_backward(const AttentionBackwardCall&) { lacks("attention_backward"); }
 

@@ -34,4 +34,10 @@ bool View::is_contiguous() const {
   return true;
 }
 
+std::pair<int64_t, int64_t> View::reach() const {
+  int64_t first = offset, last = offset;
+  for (int axis = 0; axis < rank(); ++axis) (strides[axis] < 0 ? first : last) += strides[axis] * (shape[axis] - 1);
+  return {first, last};
+}
+
 }  // namespace fovea

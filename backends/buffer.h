@@ -110,6 +110,8 @@ struct View {
   int64_t numel() const { return shape.numel(); }
   /// Row-major without gaps (axes of size 1 have any stride; an empty view is contiguous).
   bool is_contiguous() const;
+  /// The first and the last element in memory, counted as the offset is, where there is any.
+  std::pair<int64_t, int64_t> reach() const;
   /// The first element, where the host can touch it.
   template <class T>
   T* data() const {

@@ -23,17 +23,14 @@ struct MapCall {
   std::span<const double> scalars;
 };
 
-enum class Activation : uint8_t { none, relu, tanh, sigmoid, gelu };
-
-/// out [batch..., m, n] = activation(a [batch..., m, k] b [batch..., k, n] + bias [n] + accumulate * out). Batch axes
-/// of a and b are already expanded (stride 0) to those of out; any strides. All of one floating dtype.
+/// out [batch..., m, n] = a [batch..., m, k] b [batch..., k, n] + bias [n] + accumulate * out. Batch axes of a and b are
+/// already expanded (stride 0) to those of out; any strides. All of one floating dtype.
 /// With bf16_operands, which only backends take that has_bf16_operands(), a and b of f32 are rounded to bf16 first.
 struct MatmulCall {
   const View& a;
   const View& b;
   const View& out;
   const View* bias = nullptr;
-  Activation activation = Activation::none;
   bool accumulate = false;
   bool bf16_operands = false;
 };

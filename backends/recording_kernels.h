@@ -47,14 +47,11 @@ class RecordingKernels final : public Backend {
   void arg_reduce(const ArgReduceCall& call) override;
   void sort(const SortCall& call) override;
   void random(const RandomCall& call) override;
-  bool has_recurrent() const override { return device_->has_recurrent(); }
   void recurrent(const RecurrentCalls& calls) override;
   void recurrent_backward(const RecurrentBackwardCalls& calls) override;
-  bool has_convolution() const override { return device_->has_convolution(); }
   void convolution(const ConvolutionCall& call) override;
   void pool(const PoolCall& call) override;
   void pool_backward(const PoolBackwardCall& call) override;
-  bool has_attention() const override { return device_->has_attention(); }
   void attention(const AttentionCall& call) override;
   void attention_backward(const AttentionBackwardCall& call) override;
 

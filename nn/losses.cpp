@@ -4,6 +4,7 @@
 
 #include "fovea/autograd/elementwise.h"
 #include "fovea/autograd/indexing.h"
+#include "fovea/autograd/loss_reduction.h"
 #include "fovea/autograd/pointwise.h"
 #include "fovea/autograd/reductions.h"
 #include "fovea/backends/recording.h"
@@ -13,28 +14,6 @@ namespace {
 
 void same_shape(const char* name, const Tensor& a, const Tensor& b, Caller caller) {
   if (a.shape() != b.shape()) raise<ShapeError>(caller, "{}: shapes differ: {} and {}", name, a.shape(), b.shape());
-}
-
-Tensor reduce(const Tensor& losses, Reduction reduction) {
-  switch (reduction) {
-    case Reduction::none:
-      return losses;
-    case Reduction::mean:
-      return mean(losses);
-    case Reduction::sum:
-      return sum(losses);
-  }
-  return {};
-}
-
-/// A pointwise loss, folded in the same pass where it is folded. f's last parameter is what an element counts for: a mean
-/// in half precision does not overflow before it is divided.
-template <class... Arguments>
-Tensor reduced(const Elementwise& f, int64_t count, Reduction reduction, const Arguments&... arguments) {
-  const double part = reduction == Reduction::mean ? 1 / static_cast<double>(count) : 1;
-  if (reduction == Reduction::none) return f.all({arguments..., part})[0];
-  const Tensor total = f.sum({}, false, {arguments..., part});
-  return count > 0 ? total : total * part;  // the mean of nothing is NaN
 }
 
 }  // namespace
@@ -47,14 +26,14 @@ Tensor margin_ranking_loss(const Tensor& a, const Tensor& b, const Tensor& y, do
   const ErrorScope scope(caller);
   same_shape("margin_ranking_loss", a, b, caller);
   same_shape("margin_ranking_loss", a, y, caller);
-  return reduced(f, a.numel(), reduction, a, b, y, margin);
+  return pointwise_loss(f, a.numel(), reduction, a, b, y, margin);
 }
 
 Tensor soft_margin_loss(const Tensor& x, const Tensor& y, Reduction reduction, Caller caller) {
   static const Elementwise f{"soft_margin_loss", [](Expr x, Expr y, Scalar part) { return part * softplus(-(y * x)); }};
   const ErrorScope scope(caller);
   same_shape("soft_margin_loss", x, y, caller);
-  return reduced(f, x.numel(), reduction, x, y);
+  return pointwise_loss(f, x.numel(), reduction, x, y);
 }
 
 Tensor hinge_embedding_loss(const Tensor& x, const Tensor& y, double margin, Reduction reduction, Caller caller) {
@@ -63,7 +42,7 @@ Tensor hinge_embedding_loss(const Tensor& x, const Tensor& y, double margin, Red
                              }};
   const ErrorScope scope(caller);
   same_shape("hinge_embedding_loss", x, y, caller);
-  return reduced(f, x.numel(), reduction, x, y, margin);
+  return pointwise_loss(f, x.numel(), reduction, x, y, margin);
 }
 
 Tensor cosine_embedding_loss(const Tensor& a, const Tensor& b, const Tensor& y, double margin, Reduction reduction,
@@ -78,7 +57,7 @@ Tensor cosine_embedding_loss(const Tensor& a, const Tensor& b, const Tensor& y, 
   same_shape("cosine_embedding_loss", a, b, caller);
   const Tensor ab = product.sum(-1, false, {a, b}), aa = sum(square(a), -1), bb = sum(square(b), -1);
   same_shape("cosine_embedding_loss", ab, y, caller);
-  return reduced(f, y.numel(), reduction, ab, aa, bb, y, margin);
+  return pointwise_loss(f, y.numel(), reduction, ab, aa, bb, y, margin);
 }
 
 Tensor triplet_margin_loss(const Tensor& anchor, const Tensor& positive, const Tensor& negative, TripletOptions options,
@@ -93,7 +72,7 @@ Tensor triplet_margin_loss(const Tensor& anchor, const Tensor& positive, const T
   const Tensor p = distance(anchor, positive);
   Tensor n = distance(anchor, negative);
   if (options.swap) n = minimum(n, distance(positive, negative));
-  return reduced(f, p.numel(), options.reduction, p, n, options.margin);
+  return pointwise_loss(f, p.numel(), options.reduction, p, n, options.margin);
 }
 
 Tensor multi_margin_loss(const Tensor& x, const Tensor& targets, double margin, Reduction reduction, Caller caller) {
@@ -110,7 +89,7 @@ Tensor multi_margin_loss(const Tensor& x, const Tensor& targets, double margin, 
   const Tensor own = gather(x, -1, column);
   const Tensor is_own = one_hot(targets, x.shape().back(), x.options());
   const double part = 1 / static_cast<double>(std::max<int64_t>(x.shape().back(), 1));
-  return reduce(f.sum(-1, false, {x, own, is_own, margin, part}), reduction);
+  return reduce_losses(f.sum(-1, false, {x, own, is_own, margin, part}), reduction);
 }
 
 Tensor gaussian_nll_loss(const Tensor& mean, const Tensor& y, const Tensor& variance, GaussianNLLOptions options,
@@ -129,8 +108,8 @@ Tensor gaussian_nll_loss(const Tensor& mean, const Tensor& y, const Tensor& vari
       raise<ValueError>(caller, "gaussian_nll_loss: a variance of {} is negative", least);
     }
   }
-  return reduced(f, y.numel(), options.reduction, mean, y, variance, fixed, options.eps,
-                 options.full ? 0.5 * std::log(2 * M_PI) : 0.0);
+  return pointwise_loss(f, y.numel(), options.reduction, mean, y, variance, fixed, options.eps,
+                        options.full ? 0.5 * std::log(2 * M_PI) : 0.0);
 }
 
 Tensor poisson_nll_loss(const Tensor& x, const Tensor& y, PoissonNLLOptions options, Caller caller) {
@@ -146,8 +125,8 @@ Tensor poisson_nll_loss(const Tensor& x, const Tensor& y, PoissonNLLOptions opti
   const ErrorScope scope(caller);
   same_shape("poisson_nll_loss", x, y, caller);
   const Tensor loss =
-      reduced(options.log_input ? from_log : from_rate, y.numel(), options.reduction, x, y, options.eps);
-  return options.full ? loss + reduced(stirling, y.numel(), options.reduction, y) : loss;
+      pointwise_loss(options.log_input ? from_log : from_rate, y.numel(), options.reduction, x, y, options.eps);
+  return options.full ? loss + pointwise_loss(stirling, y.numel(), options.reduction, y) : loss;
 }
 
 }  // namespace fovea::nn

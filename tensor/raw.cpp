@@ -1,6 +1,5 @@
 #include "fovea/tensor/raw.h"
 
-#include <array>
 #include <vector>
 
 namespace fovea::raw {
@@ -166,24 +165,14 @@ Tensor unaliased(const Tensor& source, const Tensor& destination) {
   const View &from = source.view(), &to = destination.view();
   if (from.offset == to.offset && from.shape == to.shape && from.strides == to.strides) return source;
   if (from.numel() == 0 || to.numel() == 0) return source;
-  const auto ends = [](const View& view) {
-    std::array<int64_t, 2> range{view.offset, view.offset};
-    for (int axis = 0; axis < view.rank(); ++axis) {
-      const int64_t reach = (view.shape[axis] - 1) * view.strides[axis];
-      range[reach > 0 ? 1 : 0] += reach;
-    }
-    return range;
-  };
-  const auto [from_first, from_last] = ends(from);
-  const auto [to_first, to_last] = ends(to);
-  if (from_last < to_first || to_last < from_first) return source;
-  Tensor copied = raw::empty(source.shape(), source.options());
-  copy(source, copied);
-  return copied;
+  const auto [from_first, from_last] = from.reach();
+  const auto [to_first, to_last] = to.reach();
+  return from_last < to_first || to_last < from_first ? source : clone(source);
 }
 
-Tensor contiguous(const Tensor& x) {
-  if (x.is_contiguous()) return x;
+Tensor contiguous(const Tensor& x) { return !x.defined() || x.is_contiguous() ? x : clone(x); }
+
+Tensor clone(const Tensor& x) {
   Tensor out = raw::empty(x.shape(), x.options());
   copy(x, out);
   return out;

@@ -41,8 +41,14 @@ void check_writable(const Tensor& x, const char* operation, Caller caller);
 /// read: both lie in the same memory but not in the same order.
 Tensor unaliased(const Tensor& source, const Tensor& destination);
 
-/// Itself where contiguous, else a contiguous copy.
+/// Itself where contiguous or undefined, else a contiguous copy.
 Tensor contiguous(const Tensor& x);
+
+/// A contiguous copy, outside the graph.
+Tensor clone(const Tensor& x);
+
+/// What kernels take for an operand that may be left out.
+inline const View* view_or_null(const Tensor& x) { return x.defined() ? &x.view() : nullptr; }
 
 Tensor convert(const Tensor& x, DType dtype);
 Tensor to_device(const Tensor& x, Device device);

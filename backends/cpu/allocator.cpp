@@ -73,6 +73,17 @@ struct alignas(header) Allocator::Block {
   static Block* of(Buffer* buffer) { return reinterpret_cast<Block*>(buffer); }
 };
 
+void Allocator::FreeList::push(Block* block) {
+  block->next = head;
+  head = block;
+}
+
+Allocator::Block* Allocator::FreeList::pop() {
+  Block* block = head;
+  if (block) head = block->next;
+  return block;
+}
+
 // What a thread keeps for itself. Counters cover the time since they were last folded into the allocator's.
 struct Allocator::ThreadCache {
   std::array<FreeList, classes> lists;
@@ -136,11 +147,8 @@ Buffer* Allocator::allocate(size_t bytes) {
   Block* block = nullptr;
   if (caching && bytes <= small_limit) {
     const int size_class = class_of(bytes);
-    if (cache && cache->lists[static_cast<size_t>(size_class)].head) {
-      FreeList& list = cache->lists[static_cast<size_t>(size_class)];
-      block = list.head;
-      list.head = block->next;
-      --list.count;
+    block = cache ? cache->lists[static_cast<size_t>(size_class)].pop() : nullptr;
+    if (block) {
       bump(cache->cached, size_t{0} - block->bytes());
     } else {
       block = take_small(size_class, cache);
@@ -184,10 +192,7 @@ void Allocator::recycle(Buffer* buffer) noexcept {
     give_shared(block);
     return evict();
   }
-  FreeList& list = cache->lists[static_cast<size_t>(class_of(block->bytes()))];
-  block->next = list.head;
-  list.head = block;
-  ++list.count;
+  cache->lists[static_cast<size_t>(class_of(block->bytes()))].push(block);
   bump(cache->cached, block->bytes());
   // What one thread keeps another cannot have, so that little is where memory is bounded.
   const size_t bound = memory_limit(Device::Kind::cpu);
@@ -245,31 +250,19 @@ Allocator::Block* Allocator::take_small(int size_class, ThreadCache* cache) {
     const std::lock_guard lock(mutex_);
     for (size_t c = position; c <= last; ++c) {
       FreeList& shared = small_[c];
-      if (!shared.head) {
-        if (cache && c != position && cache->lists[c].head) {
-          FreeList& own = cache->lists[c];
-          Block* block = own.head;
-          own.head = block->next;
-          --own.count;
-          bump(cache->cached, size_t{0} - block->bytes());
-          return block;
-        }
-        continue;
+      Block* block = shared.pop();
+      if (!block) {
+        if (cache && c != position) block = cache->lists[c].pop();
+        if (!block) continue;
+        bump(cache->cached, size_t{0} - block->bytes());
+        return block;
       }
-      Block* block = shared.head;
-      shared.head = block->next;
-      --shared.count;
       cached_ -= block->bytes();
       if (!cache || c != position) return block;
       const size_t capacity = block->bytes(), room = thread_limit_.load(std::memory_order_relaxed) / 4;
       for (size_t kept = capacity; shared.head && kept <= std::min<size_t>(size_t{64} << 10, room); kept += capacity) {
-        Block* more = shared.head;
-        shared.head = more->next;
-        --shared.count;
+        cache->lists[c].push(shared.pop());
         cached_ -= capacity;
-        more->next = cache->lists[c].head;
-        cache->lists[c].head = more;
-        ++cache->lists[c].count;
         bump(cache->cached, capacity);
       }
       return block;
@@ -309,10 +302,7 @@ Allocator::Block* Allocator::take_large(size_t bytes) {
 
 void Allocator::give_shared(Block* block) noexcept {
   if (block->small()) {
-    FreeList& list = small_[static_cast<size_t>(class_of(block->bytes()))];
-    block->next = list.head;
-    list.head = block;
-    ++list.count;
+    small_[static_cast<size_t>(class_of(block->bytes()))].push(block);
   } else {
     block->freed = ++clock_;
     const auto place = std::upper_bound(large_.begin(), large_.end(), block,
@@ -323,11 +313,7 @@ void Allocator::give_shared(Block* block) noexcept {
 }
 
 void Allocator::give_list(FreeList& list) noexcept {
-  while (Block* block = list.head) {
-    list.head = block->next;
-    give_shared(block);
-  }
-  list.count = 0;
+  while (Block* block = list.pop()) give_shared(block);
 }
 
 void Allocator::leave_thread(ThreadCache& cache) noexcept {
@@ -367,9 +353,7 @@ void Allocator::evict() noexcept {
   }
   for (size_t c = classes; c-- > 0 && cached_ > limit;) {
     while (cached_ > limit && small_[c].head) {
-      Block* block = small_[c].head;
-      small_[c].head = block->next;
-      --small_[c].count;
+      Block* block = small_[c].pop();
       cached_ -= block->bytes();
       to_system(block);
     }

@@ -39,9 +39,12 @@ class Allocator {
   struct Block;
   struct ThreadCache;
   struct ThreadOwner;
+  /// Free blocks of one size class, the last to come the first to go.
   struct FreeList {
     Block* head = nullptr;
-    uint32_t count = 0;
+
+    void push(Block* block);
+    Block* pop();  // null where there is none
   };
   static constexpr size_t small_limit = size_t{1} << 20;
   static constexpr int classes = 52;

@@ -241,7 +241,7 @@ void multiply_in_tiles(int64_t m, int64_t n, int64_t k, Matrix<T> a, float* c, i
   for (int64_t i = 0; i < m && bias; ++i) std::copy_n(bias, n, c + i * stride);
   accumulate |= bias != nullptr;
   for (int64_t i = 0; i < m && k == 0 && !accumulate; ++i) std::fill_n(c + i * stride, n, 0.0f);
-  float* edge = thread_room<3>(4 * tile_words + 2 * packed_words(side, block_depth(k)));
+  float* edge = thread_room<PackedPart::bf16_edge>(4 * tile_words + 2 * packed_words(side, block_depth(k)));
   auto* rows = reinterpret_cast<uint32_t*>(edge + 4 * tile_words);
   std::fill_n(edge, 4 * tile_words, 0.0f);
   const bool tiles = unit() == Bf16Unit::tiles;
@@ -276,8 +276,8 @@ void limit_bf16_unit(Bf16Unit most) { unit() = std::min(unit(), most); }
 template <class T>
 void bf16_product(int64_t m, int64_t n, int64_t k, Matrix<T> a, Matrix<T> b, float* c, int64_t stride, bool accumulate,
                   const float* bias) {
-  auto* panels =
-      reinterpret_cast<uint32_t*>(thread_room<5>(packed_words(std::min(n, most_columns_bf16), block_depth(k))));
+  auto* panels = reinterpret_cast<uint32_t*>(
+      thread_room<PackedPart::bf16_panels>(packed_words(std::min(n, most_columns_bf16), block_depth(k))));
   multiply_in_tiles(m, n, k, a, c, stride, accumulate, bias, [&](const ProductBlock& block) {
     pack(block, b, panels);
     return panels;

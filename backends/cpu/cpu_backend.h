@@ -5,7 +5,7 @@
 
 namespace fovea::cpu {
 
-/// The processor: OpenBLAS for large products, Highway kernels for the rest, on several threads. Every call is done when it
+/// The processor: Highway kernels on several threads, OpenBLAS for products of f64 and where vectors are short. Every call is done when it
 /// returns, and its result does not depend on the number of threads.
 class CpuBackend final : public Backend {
  public:
@@ -40,14 +40,11 @@ class CpuBackend final : public Backend {
   void arg_reduce(const ArgReduceCall& call) override;
   void sort(const SortCall& call) override;
   void random(const RandomCall& call) override;
-  bool has_recurrent() const override { return true; }
   void recurrent(const RecurrentCalls& calls) override;
   void recurrent_backward(const RecurrentBackwardCalls& calls) override;
-  bool has_convolution() const override { return true; }
   void convolution(const ConvolutionCall& call) override;
   void pool(const PoolCall& call) override;
   void pool_backward(const PoolBackwardCall& call) override;
-  bool has_attention() const override { return true; }
   void attention(const AttentionCall& call) override;
   void attention_backward(const AttentionBackwardCall& call) override;
 

@@ -155,14 +155,6 @@ T total(const T* x, int64_t n) {
 
 void exp(const float* x, float* y, int64_t n) { apply(Op::exp, x, y, n); }
 void exp(const double* x, double* y, int64_t n) { apply(Op::exp, x, y, n); }
-void log(const float* x, float* y, int64_t n) { apply(Op::log, x, y, n); }
-void log(const double* x, double* y, int64_t n) { apply(Op::log, x, y, n); }
-void tanh(const float* x, float* y, int64_t n) { apply(Op::tanh, x, y, n); }
-void tanh(const double* x, double* y, int64_t n) { apply(Op::tanh, x, y, n); }
-void sigmoid(const float* x, float* y, int64_t n) { apply(Op::sigmoid, x, y, n); }
-void sigmoid(const double* x, double* y, int64_t n) { apply(Op::sigmoid, x, y, n); }
-void erf(const float* x, float* y, int64_t n) { apply(Op::erf, x, y, n); }
-void erf(const double* x, double* y, int64_t n) { apply(Op::erf, x, y, n); }
 
 float exp_shifted(const float* x, float shift, float* y, int64_t n) { return FOVEA_DISPATCH(ExpSum)(x, shift, y, n); }
 double exp_shifted(const double* x, double shift, double* y, int64_t n) {

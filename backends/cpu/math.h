@@ -7,14 +7,6 @@ namespace fovea::cpu {
 
 void exp(const float* x, float* y, int64_t n);
 void exp(const double* x, double* y, int64_t n);
-void log(const float* x, float* y, int64_t n);
-void log(const double* x, double* y, int64_t n);
-void tanh(const float* x, float* y, int64_t n);
-void tanh(const double* x, double* y, int64_t n);
-void sigmoid(const float* x, float* y, int64_t n);
-void sigmoid(const double* x, double* y, int64_t n);
-void erf(const float* x, float* y, int64_t n);
-void erf(const double* x, double* y, int64_t n);
 
 /// y = exp(x - shift); the sum of y.
 float exp_shifted(const float* x, float shift, float* y, int64_t n);

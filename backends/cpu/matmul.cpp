@@ -1,6 +1,4 @@
 #include <algorithm>
-#include <cmath>
-#include <numbers>
 #include <optional>
 
 #include "fovea/backends/cpu/bf16_product.h"
@@ -8,7 +6,6 @@
 #include "fovea/backends/cpu/cpu_backend.h"
 #include "fovea/backends/cpu/gemm.h"
 #include "fovea/backends/cpu/kernels.h"
-#include "fovea/backends/cpu/math.h"
 #include "fovea/backends/cpu/product_blocks.h"
 #include "fovea/backends/cpu/right_operand.h"
 #include "fovea/backends/cpu/skinny.h"
@@ -19,17 +16,35 @@
 namespace fovea::cpu {
 namespace {
 
-// The sizes of one product and how its operands step from one to the next.
+// The sizes of one product and how its operands step from row to row and from one to the next.
 struct Folding {
   int64_t m, n, k;
+  int64_t a_row, out_row;
   Shape batch;  // axes that neighbours could not be merged into
   Strides a, b, out;
 };
 
-// Merges batch axes with their neighbours, and into the rows where b repeats and a and out go on evenly.
+// Takes the rows of the innermost batch axis for further rows where b repeats and a and out go on evenly.
+void merge_rows(Folding& p, int64_t a_column) {
+  const int inner = p.batch.rank() - 1;
+  if (inner < 0 || p.b[inner] != 0) return;
+  const bool evenly = p.m == 1 || (p.a[inner] == p.m * p.a_row && p.out[inner] == p.m * p.out_row);
+  const int64_t row = p.m == 1 ? p.a[inner] : p.a_row;
+  if (!evenly || !is_blas_layout(p.m * p.batch[inner], p.k, row, a_column)) return;
+  if (p.m == 1) {
+    if (p.out[inner] < p.n) return;
+    p.a_row = row;
+    p.out_row = p.out[inner];
+  }
+  p.m *= p.batch[inner];
+  for (Shape* sizes : {&p.batch, &p.a, &p.b, &p.out}) sizes->erase(inner);
+}
+
+// Merges batch axes with their neighbours and into the rows.
 Folding plan(const View& a, const View& b, const View& out) {
   const int last = out.rank() - 1;
-  Folding p{out.shape[last - 1], out.shape[last], a.shape[last], {}, {}, {}, {}};
+  Folding p{
+      out.shape[last - 1], out.shape[last], a.shape[last], a.strides[last - 1], out.strides[last - 1], {}, {}, {}, {}};
   for (int axis = 0; axis < last - 1; ++axis) {
     const int64_t size = out.shape[axis];
     if (size == 1) continue;
@@ -49,33 +64,8 @@ Folding plan(const View& a, const View& b, const View& out) {
       p.out.push_back(out.strides[axis]);
     }
   }
+  merge_rows(p, a.strides[last]);
   return p;
-}
-
-template <class T>
-void activate(Activation activation, T* x, int64_t n) {
-  switch (activation) {
-    case Activation::none:
-      return;
-    case Activation::relu:
-      for (int64_t i = 0; i < n; ++i) x[i] = x[i] < 0 ? T(0) : x[i];
-      return;
-    case Activation::tanh:
-      return tanh(x, x, n);
-    case Activation::sigmoid:
-      return sigmoid(x, x, n);
-    case Activation::gelu: {
-      constexpr int64_t tile = 256;
-      T erfs[tile];
-      for (int64_t start = 0; start < n; start += tile) {
-        const int64_t count = std::min(tile, n - start);
-        T* part = x + start;
-        for (int64_t i = 0; i < count; ++i) erfs[i] = part[i] * (1 / std::numbers::sqrt2_v<T>);
-        erf(erfs, erfs, count);
-        for (int64_t i = 0; i < count; ++i) part[i] = T(0.5) * part[i] * (1 + erfs[i]);
-      }
-    }
-  }
 }
 
 // How many times as fast as one of f32 a product of bf16 is, where it has instructions of its own.
@@ -110,87 +100,91 @@ std::optional<Turns> take_turns(int64_t batches, int64_t m, int64_t n, int64_t k
   return turns;
 }
 
-// Operands of type In, results of type T.
-template <class T, class In = T>
-void multiply(const MatmulCall& call) {
-  const View &a = call.a, &b = call.b, &out = call.out;
-  const int last = out.rank() - 1;
-  Folding p = plan(a, b, out);
-  Matrix<In> left{a.data<In>(), a.strides[last - 1], a.strides[last]};
-  const Matrix<In> right{b.data<In>(), b.strides[last - 1], b.strides[last]};
-  int64_t stride = out.strides[last - 1];
-  if (const int inner = p.batch.rank() - 1; inner >= 0 && p.b[inner] == 0) {
-    const bool evenly = p.m == 1 || (p.a[inner] == p.m * left.row && p.out[inner] == p.m * stride);
-    if (evenly && is_blas_layout(p.m * p.batch[inner], p.k, p.m == 1 ? p.a[inner] : left.row, left.column) &&
-        (p.m > 1 || p.out[inner] >= p.n)) {
-      if (p.m == 1) left.row = p.a[inner], stride = p.out[inner];
-      p.m *= p.batch[inner];
-      for (Shape* sizes : {&p.batch, &p.a, &p.b, &p.out}) sizes->erase(inner);
-    }
+// A product of operands of type In with results of type T.
+template <class T, class In>
+class Product {
+ public:
+  explicit Product(const MatmulCall& call)
+      : call_(call),
+        p_(plan(call.a, call.b, call.out)),
+        left_{call.a.data<In>(), p_.a_row, call.a.strides.back()},
+        right_{call.b.data<In>(), call.b.strides[call.b.rank() - 2], call.b.strides.back()},
+        out_(call.out.data<T>()),
+        bias_(call.bias ? call.bias->data<T>() : nullptr) {}
+
+  void run() const {
+    const auto turns =
+        std::is_same_v<T, double> ? std::nullopt : take_turns(p_.batch.numel(), p_.m, p_.n, p_.k, bf16());
+    turns ? run_in_turns(*turns) : run_in_blocks();
   }
-  const T* bias = call.bias ? call.bias->data<T>() : nullptr;
+
+ private:
+  bool bf16() const { return call_.bf16_operands || std::is_same_v<In, BFloat16>; }
+
   // What a block's first product is added to beside what is there already.
-  const auto bias_of = [&](T* c, int64_t rows, int64_t column, int64_t columns) -> const T* {
-    if (!bias || !call.accumulate) return bias ? bias + column : nullptr;
+  const T* bias_of(T* c, int64_t rows, int64_t column, int64_t columns) const {
+    if (!bias_ || !call_.accumulate) return bias_ ? bias_ + column : nullptr;
     for (int64_t i = 0; i < rows; ++i) {
-      for (int64_t j = 0; j < columns; ++j) c[i * stride + j] += bias[column + j];
+      for (int64_t j = 0; j < columns; ++j) c[i * p_.out_row + j] += bias_[column + j];
     }
     return nullptr;
-  };
-  const auto activate_rows = [&](T* c, int64_t rows, int64_t columns) {
-    if (call.activation == Activation::none) return;
-    for (int64_t i = 0; i < rows; ++i) activate(call.activation, c + i * stride, columns);
-  };
-  const bool bf16 = call.bf16_operands || std::is_same_v<In, BFloat16>;
-  const auto turns = std::is_same_v<T, double> ? std::nullopt : take_turns(p.batch.numel(), p.m, p.n, p.k, bf16);
-  if (turns) {
+  }
+
+  void run_in_turns(const Turns& turns) const {
     const uint64_t name = name_operands();
-    const int64_t down = (p.m + turns->rows - 1) / turns->rows, across = (p.n + turns->columns - 1) / turns->columns;
-    for (int64_t first = 0; first < p.k; first += turns->depth) {
-      const int64_t depth = std::min(turns->depth, p.k - first);
+    const int64_t down = (p_.m + turns.rows - 1) / turns.rows, across = (p_.n + turns.columns - 1) / turns.columns;
+    for (int64_t first = 0; first < p_.k; first += turns.depth) {
+      const int64_t depth = std::min(turns.depth, p_.k - first);
       parallel_for(down * across, 1, [&](int64_t item, int64_t) {
-        const int64_t row = item % down * turns->rows, column = item / down * turns->columns;
-        const int64_t rows = std::min(turns->rows, p.m - row), columns = std::min(turns->columns, p.n - column);
+        const int64_t row = item % down * turns.rows, column = item / down * turns.columns;
+        const int64_t rows = std::min(turns.rows, p_.m - row), columns = std::min(turns.columns, p_.n - column);
         thread_local RightOperand<In> kept;
-        kept.take(name, columns, depth, right.at(first, column), call.bf16_operands);
-        T* c = out.data<T>() + row * stride + column;
+        kept.take(name, columns, depth, right_.at(first, column), call_.bf16_operands);
+        T* c = out_ + row * p_.out_row + column;
         const T* added = first == 0 ? bias_of(c, rows, column, columns) : nullptr;
-        kept.multiply(rows, left.at(row, first), c, stride, call.accumulate || first > 0, added);
-        if (first + depth == p.k) activate_rows(c, rows, columns);
+        kept.multiply(rows, left_.at(row, first), c, p_.out_row, call_.accumulate || first > 0, added);
       });
     }
-    return;
   }
-  const Blocks block = cut_product(p.m, p.n, p.k, out.dtype);
-  const int64_t down = (p.m + block.rows - 1) / block.rows, across = (p.n + block.columns - 1) / block.columns;
-  const int64_t work = std::max<int64_t>(block.rows * block.columns * std::max<int64_t>(p.k, 1), 1);
-  const int64_t grain = (bf16 ? bf16_speed : 1) * product_grain;
-  parallel_for(p.batch.numel() * down * across, std::max<int64_t>(grain / work, 1), [&](int64_t begin, int64_t end) {
-    for (int64_t item = begin; item < end; ++item) {
-      const int64_t column = item % across * block.columns, row = item / across % down * block.rows;
-      const int64_t rows = std::min(block.rows, p.m - row), columns = std::min(block.columns, p.n - column);
-      int64_t batch = item / (across * down), a_offset = 0, b_offset = 0, out_offset = 0;
-      for (int axis = p.batch.rank() - 1; axis >= 0; --axis) {
-        const int64_t position = batch % p.batch[axis];
-        batch /= p.batch[axis];
-        a_offset += position * p.a[axis];
-        b_offset += position * p.b[axis];
-        out_offset += position * p.out[axis];
+
+  void run_in_blocks() const {
+    const Blocks block = cut_product(p_.m, p_.n, p_.k, call_.out.dtype);
+    const int64_t down = (p_.m + block.rows - 1) / block.rows, across = (p_.n + block.columns - 1) / block.columns;
+    const int64_t work = std::max<int64_t>(block.rows * block.columns * std::max<int64_t>(p_.k, 1), 1);
+    const int64_t grain = (bf16() ? bf16_speed : 1) * product_grain;
+    parallel_for(p_.batch.numel() * down * across, std::max<int64_t>(grain / work, 1), [&](int64_t begin, int64_t end) {
+      for (int64_t item = begin; item < end; ++item) {
+        const int64_t column = item % across * block.columns, row = item / across % down * block.rows;
+        multiply_block(item / (across * down), row, std::min(block.rows, p_.m - row), column,
+                       std::min(block.columns, p_.n - column));
       }
-      Matrix<In> x = left.at(row, 0), y = right.at(0, column);
-      x.data += a_offset;
-      y.data += b_offset;
-      T* c = out.data<T>() + out_offset + row * stride + column;
-      const T* added = bias_of(c, rows, column, columns);
-      if constexpr (std::is_same_v<In, BFloat16>) {
-        bf16_product(rows, columns, p.k, x, y, c, stride, call.accumulate, added);
-      } else {
-        gemm_or_bf16(call.bf16_operands, rows, columns, p.k, x, y, c, stride, call.accumulate, added);
-      }
-      activate_rows(c, rows, columns);
+    });
+  }
+
+  void multiply_block(int64_t batch, int64_t row, int64_t rows, int64_t column, int64_t columns) const {
+    Matrix<In> x = left_.at(row, 0), y = right_.at(0, column);
+    T* c = out_ + row * p_.out_row + column;
+    for (int axis = p_.batch.rank() - 1; axis >= 0; --axis) {
+      const int64_t position = batch % p_.batch[axis];
+      batch /= p_.batch[axis];
+      x.data += position * p_.a[axis];
+      y.data += position * p_.b[axis];
+      c += position * p_.out[axis];
     }
-  });
-}
+    const T* added = bias_of(c, rows, column, columns);
+    if constexpr (std::is_same_v<In, BFloat16>) {
+      bf16_product(rows, columns, p_.k, x, y, c, p_.out_row, call_.accumulate, added);
+    } else {
+      gemm_or_bf16(call_.bf16_operands, rows, columns, p_.k, x, y, c, p_.out_row, call_.accumulate, added);
+    }
+  }
+
+  const MatmulCall& call_;
+  const Folding p_;
+  const Matrix<In> left_, right_;
+  T* const out_;
+  const T* const bias_;
+};
 
 bool is_plain_output(const View& out) {
   const int last = out.rank() - 1;
@@ -204,9 +198,9 @@ bool fits(const View& x, DType compute) {
 }
 
 void multiply(const MatmulCall& call, DType compute) {
-  if (compute == DType::f64) return multiply<double>(call);
-  if (call.a.dtype == DType::bf16) return multiply<float, BFloat16>(call);
-  multiply<float>(call);
+  if (compute == DType::f64) return Product<double, double>(call).run();
+  if (call.a.dtype == DType::bf16) return Product<float, BFloat16>(call).run();
+  Product<float, float>(call).run();
 }
 
 // How f32 takes an operand: one that bf16_product() multiplies stays as it lies.
@@ -217,7 +211,7 @@ bool is_taken(const View& x, const MatmulCall& call, DType compute) {
 
 bool is_taken(const View& bias, DType compute) { return bias.dtype == compute && bias.is_contiguous(); }
 
-// Operands that OpenBLAS cannot take as they lie, or of a short type, are packed first; so is an output.
+// Operands that no product takes as they lie, or of a short type, are packed first; so is an output.
 void multiply_packed(const MatmulCall& call, DType compute) {
   Packed a, b, bias, out;
   if (!is_taken(call.a, call, compute)) a = pack(call.a, compute);
@@ -234,7 +228,6 @@ void multiply_packed(const MatmulCall& call, DType compute) {
             .b = b.buffer ? b.view : call.b,
             .out = direct ? call.out : out.view,
             .bias = bias.buffer ? &bias.view : call.bias,
-            .activation = call.activation,
             .accumulate = call.accumulate,
             .bf16_operands = call.bf16_operands},
            compute);

@@ -46,8 +46,11 @@ class PackingRoom {
   int64_t size_ = 0;
 };
 
-/// Room for `count` floats that stays with the calling thread until it asks again, one for each number.
-template <int number = 0>
+/// What a thread packs at the same time.
+enum class PackedPart { edge, panels, rows, bf16_edge, bf16_panels };
+
+/// Room for `count` floats that stays with the calling thread until it asks for the same again.
+template <PackedPart part>
 float* thread_room(int64_t count) {
   thread_local PackingRoom room;
   return room.get(count);

@@ -163,7 +163,7 @@ void multiply_block(int64_t m, int64_t columns, int64_t depth, Matrix<float> a, 
                     const float* panels, float* c, int64_t stride, Addend addend) {
   const bool direct = !rows && is_readable_as_it_lies(a, columns);
   constexpr int64_t edge_size = most_rows * most_vectors * float_lanes;
-  float* edge = thread_room(edge_size + (direct || rows ? 0 : depth * std::min(m, group_rows)));
+  float* edge = thread_room<PackedPart::edge>(edge_size + (direct || rows ? 0 : depth * std::min(m, group_rows)));
   for (int64_t group = 0; group < m; group += group_rows) {
     const Matrix<float> left = a.at(group, 0);
     const int64_t count = std::min(group_rows, m - group);
@@ -217,7 +217,7 @@ int64_t width_of_block(int64_t n) { return round_up(std::min(n, most_columns_f32
 // Rows that several blocks of columns read are packed for the first of them, unless that is more than a cache holds.
 float* room_for_rows(int64_t m, int64_t n, int64_t k) {
   const int64_t size = m * block_depth(k);
-  return n > most_columns_f32 && size <= most_packed ? thread_room<4>(size) : nullptr;
+  return n > most_columns_f32 && size <= most_packed ? thread_room<PackedPart::rows>(size) : nullptr;
 }
 
 // The stride of an axis of one element means nothing; let one axis be dense all the same.
@@ -254,7 +254,7 @@ int64_t place_of(const ProductBlock& block, int64_t n, int64_t k) {
 
 void tile_product(int64_t m, int64_t n, int64_t k, Matrix<float> a, Matrix<float> b, float* c, int64_t stride,
                   bool accumulate, const float* bias) {
-  float* panels = thread_room<1>(block_depth(k) * width_of_block(n));
+  float* panels = thread_room<PackedPart::panels>(block_depth(k) * width_of_block(n));
   multiply_blocks(m, n, k, a, c, stride, accumulate, bias, [&](const ProductBlock& block) {
     pack(block, b, panels);
     return panels;

@@ -10,16 +10,13 @@
 namespace fovea::vulkan {
 namespace {
 
-int32_t stride(int64_t value) {
-  if (value < std::numeric_limits<int32_t>::min() || value > std::numeric_limits<int32_t>::max())
-    throw DeviceError("attention: an operand spans more than 2^31 elements");
-  return static_cast<int32_t>(value);
-}
-
 struct Steps {
   int32_t batch = 0, head = 0, row = 0;
 };
-Steps steps_of(const View& view) { return {stride(view.strides[0]), stride(view.strides[1]), stride(view.strides[2])}; }
+Steps steps_of(const View& view) {
+  return {stride("attention", view.strides[0]), stride("attention", view.strides[1]),
+          stride("attention", view.strides[2])};
+}
 
 // attention.glsl's Call.
 struct Call {
@@ -59,7 +56,8 @@ Call describe(const AttentionCall& call) {
   result.k_steps = steps_of(call.k);
   result.v_steps = steps_of(call.v);
   result.out_steps = steps_of(call.out);
-  for (int axis = 0; call.bias && axis < 4; ++axis) result.bias_steps[axis] = stride(call.bias->strides[axis]);
+  for (int axis = 0; call.bias && axis < 4; ++axis)
+    result.bias_steps[axis] = stride("attention", call.bias->strides[axis]);
   result.batch = word(q[0]);
   result.heads = word(q[1]);
   result.key_heads = word(k[1]);

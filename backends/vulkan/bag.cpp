@@ -3,13 +3,7 @@
 #include "fovea/vulkan_shaders.h"
 
 namespace fovea::vulkan {
-namespace {
-
-uint64_t groups_of(const Engine& engine, int64_t threads) {
-  return (static_cast<uint64_t>(threads) + engine.map_threads() - 1) / engine.map_threads();
-}
-
-}  // namespace
+namespace {}  // namespace
 
 void bag(Engine& engine, const BagCall& call) {
   const DenseView index(engine, call.index), offsets(engine, call.offsets);
@@ -36,7 +30,7 @@ void bag(Engine& engine, const BagCall& call) {
                  .shape = call.out.shape,
                  .reads = {&call.table, index.get(), offsets.get()},
                  .writes = {&call.out},
-                 .groups = groups_of(engine, bags * width),
+                 .groups = engine.groups_for(bags * width),
                  .work = 8.0 * static_cast<double>(call.index.numel() * width)},
                 push);
 }
@@ -70,7 +64,7 @@ RowSparse bag_backward(Engine& engine, const BagBackwardCall& call) {
                  .shape = call.index.shape,
                  .reads = {&sorted},
                  .writes = {&starts},
-                 .groups = groups_of(engine, count)},
+                 .groups = engine.groups_for(count)},
                 mark);
   scan(engine, {.x = starts, .out = numbers});
   result.count = count;
@@ -100,7 +94,7 @@ RowSparse bag_backward(Engine& engine, const BagBackwardCall& call) {
                  .shape = call.dout.shape,
                  .reads = {&sorted, &positions, &numbers, offsets.get(), &call.dout},
                  .writes = {&rows, &values},
-                 .groups = groups_of(engine, count * width),
+                 .groups = engine.groups_for(count * width),
                  .work = 8.0 * static_cast<double>(count * width)},
                 push);
   return result;

@@ -173,13 +173,8 @@ void Engine::throw_fault() {
 }
 
 AddressRange Engine::range_of(const View& view) const {
-  int64_t first = view.offset;
-  int64_t last = view.offset;
-  for (int axis = 0; axis < view.rank(); ++axis) {
-    if (view.shape[axis] == 0) return {};
-    const int64_t reach = view.strides[axis] * (view.shape[axis] - 1);
-    (reach < 0 ? first : last) += reach;
-  }
+  if (view.numel() == 0) return {};
+  const auto [first, last] = view.reach();
   const auto size = static_cast<int64_t>(size_of(view.dtype));
   if (first < 0 || (last + 1) * size > static_cast<int64_t>(view.buffer->bytes()))
     throw ShapeError(fmt::format("vulkan: a view {} with strides {} reaches beyond its {} bytes", view.shape,

@@ -10,10 +10,6 @@
 namespace fovea::vulkan {
 namespace {
 
-uint64_t groups_of(const Engine& engine, int64_t threads) {
-  return (static_cast<uint64_t>(threads) + engine.map_threads() - 1) / engine.map_threads();
-}
-
 // Kernels reckon positions in 32 bits.
 void check_count(const char* kernel, int64_t count) {
   if (count > std::numeric_limits<uint32_t>::max())
@@ -82,7 +78,7 @@ void gather_rows(Engine& engine, const GatherCall& call) {
                  .shape = call.out.shape,
                  .reads = {&call.source, index.get()},
                  .writes = {&call.out},
-                 .groups = groups_of(engine, count),
+                 .groups = engine.groups_for(count),
                  .work = static_cast<double>(count) * static_cast<double>(unit)},
                 push);
 }
@@ -121,7 +117,7 @@ void scatter_rows(Engine& engine, const ScatterAddCall& call) {
                  .shape = call.source.shape,
                  .reads = {&sorted, &positions, &call.source, &call.out},
                  .writes = {&call.out},
-                 .groups = groups_of(engine, count * width),
+                 .groups = engine.groups_for(count * width),
                  .work = 8.0 * static_cast<double>(count * width)},
                 push);
 }
@@ -142,7 +138,7 @@ void gather(Engine& engine, const GatherCall& call) {
                  .shape = call.out.shape,
                  .reads = {&call.source, &call.index},
                  .writes = {&call.out},
-                 .groups = groups_of(engine, lanes.count),
+                 .groups = engine.groups_for(lanes.count),
                  .work = 8.0 * lanes.count},
                 parameters);
 }
@@ -161,7 +157,7 @@ void scatter_add(Engine& engine, const ScatterAddCall& call) {
                  .shape = call.source.shape,
                  .reads = {&call.source, &call.index, &call.out},
                  .writes = {&call.out},
-                 .groups = groups_of(engine, lanes.count),
+                 .groups = engine.groups_for(lanes.count),
                  .work = 16.0 * static_cast<double>(call.index.numel())},
                 parameters);
 }

@@ -9,13 +9,7 @@
 namespace fovea::vulkan {
 namespace {
 
-constexpr uint32_t accumulates = 256, partial_sums = 512, writes_fours = 1024;  // in `epilogue`, as in matmul.glsl
-
-int32_t stride(int64_t value) {
-  if (std::abs(value) > std::numeric_limits<int32_t>::max())
-    throw DeviceError("matmul: an operand spans more than 2^31 elements");
-  return static_cast<int32_t>(value);
-}
+constexpr uint32_t accumulates = 1, partial_sums = 2, writes_fours = 4;  // in `epilogue`, as in matmul.glsl
 
 bool aligned(const Matrix& x, const int64_t (&step)[2], int64_t width, size_t element) {
   return x.address % (static_cast<uint64_t>(width) * element) == 0 && step[0] % width == 0 && step[1] % width == 0;
@@ -49,20 +43,20 @@ Push make_push(const MatmulPlan& plan, uint32_t epilogue) {
           word(plan.n),
           word(plan.k),
           word(plan.chunk),
-          stride(plan.a.row),
-          stride(plan.a.column),
-          stride(plan.b.row),
-          stride(plan.b.column),
-          stride(plan.out.row),
-          stride(plan.out.column),
+          stride("matmul", plan.a.row),
+          stride("matmul", plan.a.column),
+          stride("matmul", plan.b.row),
+          stride("matmul", plan.b.column),
+          stride("matmul", plan.out.row),
+          stride("matmul", plan.out.column),
           word(plan.batch[1]),
-          stride(plan.a_step[0]),
-          stride(plan.a_step[1]),
-          stride(plan.b_step[0]),
-          stride(plan.b_step[1]),
-          stride(plan.out_step[0]),
-          stride(plan.out_step[1]),
-          plan.bias ? stride(plan.bias->strides[0]) : 0,
+          stride("matmul", plan.a_step[0]),
+          stride("matmul", plan.a_step[1]),
+          stride("matmul", plan.b_step[0]),
+          stride("matmul", plan.b_step[1]),
+          stride("matmul", plan.out_step[0]),
+          stride("matmul", plan.out_step[1]),
+          plan.bias ? stride("matmul", plan.bias->strides[0]) : 0,
           epilogue,
           0};
 }
@@ -85,12 +79,12 @@ void join(Engine& engine, const MatmulCall& call, const MatmulPlan& plan, const 
          word(plan.n),
          word(size.batch),
          word(sums.shape[0]),
-         stride(plan.out.row),
-         stride(plan.out.column),
+         stride("matmul", plan.out.row),
+         stride("matmul", plan.out.column),
          word(plan.batch[1]),
-         stride(plan.out_step[0]),
-         stride(plan.out_step[1]),
-         plan.bias ? stride(plan.bias->strides[0]) : 0,
+         stride("matmul", plan.out_step[0]),
+         stride("matmul", plan.out_step[1]),
+         plan.bias ? stride("matmul", plan.bias->strides[0]) : 0,
          epilogue,
          0};
   const int64_t elements = size.batch * plan.m * plan.n;
@@ -100,7 +94,7 @@ void join(Engine& engine, const MatmulCall& call, const MatmulPlan& plan, const 
                  .shape = call.out.shape,
                  .reads = {&sums, plan.bias, call.accumulate ? &call.out : nullptr},
                  .writes = {&call.out},
-                 .groups = static_cast<uint64_t>((elements + engine.map_threads() - 1) / engine.map_threads()),
+                 .groups = engine.groups_for(elements),
                  .work = static_cast<double>(sums.numel())},
                 push);
 }
@@ -112,10 +106,9 @@ struct Shader {
   uint32_t subgroup = 0;
 };
 
-Shader shader_of(const Engine& engine, const MatmulPlan& plan, MatmulVariant variant, DType dtype, uint32_t out_type,
-                 Activation activation) {
+Shader shader_of(const Engine& engine, const MatmulPlan& plan, MatmulVariant variant, DType dtype, uint32_t out_type) {
   const MatmulSize one{plan.m, plan.n, plan.k, 1};
-  const auto type = static_cast<uint32_t>(dtype), after = static_cast<uint32_t>(activation);
+  const auto type = static_cast<uint32_t>(dtype);
   const bool vectors = reads_vectors(engine, dtype, plan, variant.cooperative);
   if (!variant.cooperative) {
     const MatmulTile& tile = matmul_tiles()[variant.tile];
@@ -123,7 +116,7 @@ Shader shader_of(const Engine& engine, const MatmulPlan& plan, MatmulVariant var
     const uint32_t unroll = engine.physical().is_cpu() ? 1 : tile.unroll;
     return {shaders::matmul,
             {tile.threads(), type, tile.m, tile.n, tile.k, tile.thread_m, tile.thread_n, vectors, out_type, tile.slabs,
-             unroll, 0, after},
+             unroll},
             one.tiles(tile.m, tile.n)};
   }
   const CooperativeTile& tile = cooperative_tiles()[variant.tile];
@@ -131,7 +124,7 @@ Shader shader_of(const Engine& engine, const MatmulPlan& plan, MatmulVariant var
   const uint32_t subgroup = engine.physical().subgroup_size;
   return {dtype == f16 ? shaders::matmul_cooperative : shaders::matmul_cooperative_bf16,
           {tile.subgroups * subgroup, type, tile.m, tile.n, tile.k, shape.m, shape.n, vectors, out_type, tile.slabs,
-           shape.k, tile.subgroups, after},
+           shape.k, tile.subgroups},
           one.tiles(tile.m, tile.n),
           subgroup};
 }
@@ -163,7 +156,7 @@ void launch_matmul(Engine& engine, const MatmulCall& call, const MatmulPlan& pla
   const uint32_t type = type_constant("matmul", call.out);
   const MatmulSize size = plan.size();
   const int64_t parts = plan.chunk < plan.k ? (plan.k + plan.chunk - 1) / plan.chunk : 1;
-  const uint32_t epilogue = static_cast<uint32_t>(call.activation) | (call.accumulate ? accumulates : 0);
+  const uint32_t epilogue = call.accumulate ? accumulates : 0;
 
   BufferRef sums_memory;
   View sums;
@@ -178,8 +171,7 @@ void launch_matmul(Engine& engine, const MatmulCall& call, const MatmulPlan& pla
                      aligned(stored.out, stored.out_step, 4, parts > 1 ? size_of(f32) : size_of(call.out.dtype));
   const Push push = make_push(stored, (parts > 1 ? partial_sums : epilogue) | (fours ? writes_fours : 0));
   const uint32_t out_type = parts > 1 ? static_cast<uint32_t>(f32) : type;
-  const Shader shader =
-      shader_of(engine, plan, variant, call.a.dtype, out_type, parts > 1 ? Activation::none : call.activation);
+  const Shader shader = shader_of(engine, plan, variant, call.a.dtype, out_type);
   engine.launch({.code = shader.code,
                  .constants = shader.constants,
                  .name = "matmul",

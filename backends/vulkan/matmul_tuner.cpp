@@ -29,14 +29,13 @@ class Trial {
   /// What an output looks like.
   const View& like() const { return out_; }
   Candidate candidate(const char* name, MatmulVariant variant) const {
-    return {
-        name, [this, variant](const View& out) {
-          const bool biased = bias_.buffer != nullptr;
-          const MatmulCall call{a_, b_, out, biased ? &bias_ : nullptr, biased ? Activation::relu : Activation::none};
-          MatmulPlan plan = plan_of(call);
-          cut(engine_, plan);
-          launch_matmul(engine_, call, plan, variant);
-        }};
+    return {name, [this, variant](const View& out) {
+              const bool biased = bias_.buffer != nullptr;
+              const MatmulCall call{a_, b_, out, biased ? &bias_ : nullptr};
+              MatmulPlan plan = plan_of(call);
+              cut(engine_, plan);
+              launch_matmul(engine_, call, plan, variant);
+            }};
   }
 
  private:

@@ -16,7 +16,7 @@ struct ShaderCode {
 };
 
 /// The specialisation constants 0, 1, ... of a shader; constant 0 is the number of threads of a workgroup.
-using Constants = std::array<uint32_t, 13>;
+using Constants = std::array<uint32_t, 12>;
 
 /// Compute pipelines, made on first use, and the driver's cache of them, which is kept on disk between runs:
 /// $XDG_CACHE_HOME/fovea (or ~/.cache/fovea), a file a device and driver.

@@ -44,7 +44,7 @@ void run(Engine& engine, const char* name, const ShaderCode& code, const View& o
                  .shape = over.shape,
                  .reads = reads,
                  .writes = writes,
-                 .groups = (count + engine.map_threads() - 1) / engine.map_threads(),
+                 .groups = engine.groups_for(over.numel()),
                  .work = static_cast<double>(kernel[0] * kernel[1]) * static_cast<double>(count)},
                 push);
 }

@@ -31,7 +31,7 @@ void random(Engine& engine, const RandomCall& call) {
                    .shape = call.out.shape,
                    .reads = {},
                    .writes = {&call.out},
-                   .groups = (blocks + engine.map_threads() - 1) / engine.map_threads(),
+                   .groups = engine.groups_for(blocks),
                    .work = 64.0 * static_cast<double>(part)},
                   push);
   }

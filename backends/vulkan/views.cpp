@@ -1,5 +1,8 @@
 #include "fovea/backends/vulkan/views.h"
 
+#include <cstdlib>
+#include <limits>
+
 #include "fovea/backends/vulkan/kernels.h"
 
 namespace fovea::vulkan {
@@ -32,6 +35,13 @@ const Program& fill_program() {
 DType compute_type(DType dtype) { return is_floating(dtype) ? f32 : i32; }
 
 }  // namespace
+
+int32_t stride(const char* kernel, int64_t value) {
+  if (std::abs(value) > std::numeric_limits<int32_t>::max()) {
+    throw DeviceError(fmt::format("{}: an operand spans more than 2^31 elements", kernel));
+  }
+  return static_cast<int32_t>(value);
+}
 
 void copy(Engine& engine, const View& from, const View& to) {
   const View *in = &from, *out = &to;

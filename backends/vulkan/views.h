@@ -24,6 +24,8 @@ class DenseView {
 
 /// A size as shaders take it.
 constexpr uint32_t word(int64_t value) { return static_cast<uint32_t>(value); }
+/// A stride as shaders take it. Throws DeviceError where it is none for them.
+int32_t stride(const char* kernel, int64_t value);
 
 /// Copies `from` into `to`, of the same shape and element type.
 void copy(Engine& engine, const View& from, const View& to);

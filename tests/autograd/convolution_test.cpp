@@ -2,7 +2,6 @@
 
 #include "fovea/autograd/pointwise.h"
 #include "fovea/autograd/reductions.h"
-#include "fovea/autograd/windows.h"
 #include "fovea/tensor/creation.h"
 #include "support/device.h"
 #include "support/expect.h"
@@ -75,31 +74,6 @@ TEST_P(OnEveryDevice, Conv2dFollowsItsDefinition) {
     for (const LaidOut& layout : layouts_of(x)) {
       EXPECT_CLOSE(conv2d(layout.tensor, weight, bias, c.options), conv2d(x, weight, bias, c.options))
           << layout.name << " " << to_string(c.x);
-    }
-  }
-}
-
-TEST(Convolution, WindowsGiveWhatTheKernelGives) {
-  using Product = ConvolutionCall::Product;
-  for (const ConvolutionCase& c : convolution_cases()) {
-    if (c.x.numel() == 0) continue;
-    const Conv2dOptions& o = c.options;
-    ConvolutionForm f{
-        c.x,
-        c.weight,
-        {c.x[0], c.weight[0]},
-        {{o.stride.height, o.stride.width}, {o.padding.height, o.padding.width}, {o.dilation.height, o.dilation.width}},
-        o.groups};
-    for (int axis = 0; axis < 2; ++axis) f.y.push_back(f.steps.positions(axis, c.x[2 + axis], c.weight[2 + axis]));
-    const TensorOptions like{f64, {}};
-    const Tensor x = random(f.x, like, 1), weight = random(f.weight, like, 2), y = random(f.y, like, 3);
-    for (Product product : {Product::y, Product::x, Product::weight}) {
-      Tensor in[3] = {x.clone(), weight.clone(), y.clone()}, by_kernel[3] = {x.clone(), weight.clone(), y.clone()};
-      const int out = product == Product::x ? 0 : product == Product::weight ? 1 : 2;
-      convolve_by_windows(product, f, in[0], in[1], in[2]);
-      x.backend().convolution(
-          {product, by_kernel[0].view(), by_kernel[1].view(), by_kernel[2].view(), nullptr, f.steps, f.groups});
-      EXPECT_CLOSE(in[out], by_kernel[out]) << to_string(c.x) << " product " << out;
     }
   }
 }

@@ -40,6 +40,19 @@ TEST(CrossEntropyOfShares, IsItsDefinition) {
   EXPECT_GRADIENTS(cross_entropy, random({3, 4}), softmax(random({3, 4}, {}, 2), -1));
 }
 
+// Of the sums, neither that of the losses nor that of the rows fits f16, nor does bf16 count so far.
+TEST(CrossEntropy, MeansInHalfPrecisionDoNotOverflow) {
+  for (const DType dtype : {f16, bf16}) {
+    const Tensor logits = zeros({70000, 4}, {.dtype = dtype}), targets = zeros({70000}, {.dtype = i32});
+    const double expected = tensor({std::log(4.0)}).to(dtype).item();
+    EXPECT_EQ(cross_entropy(logits, targets).item(), expected);
+    EXPECT_EQ(cross_entropy(logits, targets, {.weight = ones({4}, {.dtype = dtype})}).item(), expected);
+    EXPECT_EQ(nll_loss(log_softmax(logits, -1), targets).item(), expected);
+    EXPECT_EQ(mse_loss(logits, logits + 2).item(), 4);
+    EXPECT_EQ(bce_with_logits(logits, logits).item(), tensor({std::log(2.0)}).to(dtype).item());
+  }
+}
+
 TEST(CrossEntropyOfShares, RefusesWhatDoesNotFit) {
   EXPECT_ERROR(cross_entropy(zeros({2, 3}), zeros({2, 4})),
                "cross_entropy: shares f32 [2, 4] do not fit logits f32 [2, 3] (");

@@ -91,5 +91,17 @@ TEST(IndexErrors, NameALengthThatIsNone) {
   }
 }
 
+TEST(RecurrentErrors, NameAStateThatTheKindHasNot) {
+  const Tensor x = ones({2, 3, 4}), w = ones({4, 4});
+  EXPECT_ERROR(recurrent(x, w, {}, {.kind = RecurrentKind::rnn_tanh, .c0 = zeros({2, 4})}),
+               "recurrent: only an LSTM has an initial cell state (errors_test.cpp:");
+}
+
+TEST(ValueErrors, NameAFunctionOfSeveralOutputs) {
+  const Elementwise both{"both", [](Expr x) { return std::vector<Expr>{x + 1, x * 2}; }};
+  EXPECT_ERROR(both(ones({3})), "both: has 2 outputs; all() gives them (errors_test.cpp:");
+  EXPECT_ERROR(both.sum({}, false, {ones({3})}), "both: has 2 outputs; all() gives them (errors_test.cpp:");
+}
+
 }  // namespace
 }  // namespace fovea

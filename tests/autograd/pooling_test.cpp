@@ -5,7 +5,6 @@
 
 #include "fovea/autograd/pointwise.h"
 #include "fovea/autograd/reductions.h"
-#include "fovea/autograd/windows.h"
 #include "fovea/tensor/creation.h"
 #include "support/device.h"
 #include "support/expect.h"
@@ -73,29 +72,6 @@ TEST_P(OnEveryDevice, PoolsFollowTheirDefinition) {
       EXPECT_CLOSE(max_pool2d(layout.tensor, c.kernel, c.options), max_pool2d(x, c.kernel, c.options)) << layout.name;
       EXPECT_CLOSE(avg_pool2d(layout.tensor, c.kernel, c.options), avg_pool2d(x, c.kernel, c.options)) << layout.name;
     }
-  }
-}
-
-TEST(Pooling, WindowsGiveWhatTheKernelsGive) {
-  for (const PoolingCase& c : pooling_cases()) {
-    if (c.x.numel() == 0) continue;
-    Tensor x = random(c.x, {f64, {}});
-    x = where(gt(x, 1.0), NAN, x);
-    const Extent stride{c.options.stride.height ? c.options.stride.height : c.kernel.height,
-                        c.options.stride.width ? c.options.stride.width : c.kernel.width};
-    PoolForm f{c.x,
-               {c.x[0], c.x[1]},
-               {c.kernel.height, c.kernel.width},
-               {{stride.height, stride.width}, {c.options.padding.height, c.options.padding.width}}};
-    for (int axis = 0; axis < 2; ++axis) f.y.push_back(f.steps.positions(axis, c.x[2 + axis], f.kernel[axis]));
-    const Tensor out = empty(f.y, {f64, {}}), index = empty(f.y, {i32, {}}), g = random(f.y, {f64, {}}, 2);
-    const Tensor dx = empty(f.x, {f64, {}});
-    x.backend().pool({x.view(), out.view(), &index.view(), {f.kernel[0], f.kernel[1]}, f.steps});
-    EXPECT_CLOSE(greatest_by_windows(f, x), index) << to_string(c.x);
-    x.backend().pool({x.view(), out.view(), nullptr, {f.kernel[0], f.kernel[1]}, f.steps});
-    EXPECT_CLOSE(means_by_windows(f, x), out) << to_string(c.x);
-    x.backend().pool_backward({g.view(), nullptr, dx.view(), {f.kernel[0], f.kernel[1]}, f.steps});
-    EXPECT_CLOSE(spread_by_windows(f, g), dx) << to_string(c.x);
   }
 }
 

@@ -240,10 +240,10 @@ TEST(Math, ArraysOfEveryLength) {
       ASSERT_LE(ulps(y.data<float>()[i], std::exp(static_cast<double>(x.data<float>()[i] - 0.5f))), 1);
       ASSERT_NEAR(y64.get(i), std::exp(x64.get(i) - 0.5), 1e-15);
     }
-    cpu::tanh(x.data<float>(), y.data<float>(), n);
-    for (int64_t i = 0; i < n; ++i) ASSERT_LE(ulps(y.data<float>()[i], std::tanh(x.get(i))), 2);
-    cpu::sigmoid(x.data<float>(), x.data<float>(), n);  // in place
-    for (int64_t i = 0; i < n; ++i) ASSERT_GT(x.get(i), 0.26);
+    cpu::exp(x.data<float>(), y.data<float>(), n);
+    for (int64_t i = 0; i < n; ++i) ASSERT_LE(ulps(y.data<float>()[i], std::exp(x.get(i))), 1);
+    cpu::exp(x.data<float>(), x.data<float>(), n);  // in place
+    for (int64_t i = 0; i < n; ++i) ASSERT_EQ(x.get(i), y.get(i));
   }
 }
 

@@ -2,8 +2,6 @@
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
 #include "quads.glsl"
-#include "math.glsl"
-#include "activation.glsl"
 #include "matmul.glsl"
 
 // A product of any type, layout and size; see matmul.glsl. A workgroup computes a tile of tile_m x tile_n elements;

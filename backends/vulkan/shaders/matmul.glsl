@@ -1,5 +1,5 @@
 // What the kernels of a product share: parameters, the tile that a workgroup computes, and what is done with its sums.
-//   out [m, n] = activation(a [m, k] b [k, n] + bias [n] + accumulate * out)
+//   out [m, n] = a [m, k] b [k, n] + bias [n] + accumulate * out
 // with any strides, for each member of a batch (the grid's z). With splits, a workgroup takes k_chunk of k and leaves
 // its sums for matmul_join.comp.
 layout(constant_id = 2) const uint tile_m = 32;
@@ -7,7 +7,6 @@ layout(constant_id = 3) const uint tile_n = 32;
 layout(constant_id = 4) const uint tile_k = 16;
 layout(constant_id = 7) const bool vectors = false;  // neighbours along the dense axis are read together
 layout(constant_id = 8) const uint out_type = 0;
-layout(constant_id = 12) const uint activation = 0;
 layout(constant_id = 9) const uint buffers = 1;  // slabs: with two, the next is stored while the present one is read
 
 layout(push_constant, scalar) uniform Parameters {
@@ -19,7 +18,7 @@ layout(push_constant, scalar) uniform Parameters {
   int bias_stride;
   uint epilogue;  // flags, as follow
 } p;
-const uint accumulates = 256, partial_sums = 512, writes_fours = 1024;  // the last: four columns of out together
+const uint accumulates = 1, partial_sums = 2, writes_fours = 4;  // the last: four columns of out together
 
 struct Place {
   uint64_t a, b, out_;  // of this member of the batch; out_: of this part of k too
@@ -63,7 +62,7 @@ uint64_t out_address(uint64_t matrix, uint row, uint column) {
 float finished(float sum, float before, uint column) {
   if (p.bias != 0) sum += load(p.bias + int64_t(column) * p.bias_stride * size_of(type), 0);
   if ((p.epilogue & accumulates) != 0) sum += before;
-  return activate(activation, sum);
+  return sum;
 }
 void finish(uint64_t matrix, uint row, uint column, float sum) {
   const uint64_t at = out_address(matrix, row, column);

@@ -1,8 +1,6 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
-#include "math.glsl"
-#include "activation.glsl"
 
 // Adds up, in order, what the workgroups of a split product have left: parts [parts, batch, m, n]. A thread takes one
 // element of out. See matmul.comp.
@@ -12,7 +10,7 @@ layout(push_constant, scalar) uniform Parameters {
   int out_row, out_column;
   uint batch_inner;
   int out_outer, out_inner, bias_stride;
-  uint epilogue;
+  uint epilogue;  // whether out is added to
 } p;
 
 void main() {
@@ -27,6 +25,6 @@ void main() {
                                 int64_t(row) * p.out_row + int64_t(column) * p.out_column) *
                                    size_of(type);
   if (p.bias != 0) value += load(p.bias + int64_t(column) * p.bias_stride * size_of(type), 0);
-  if ((p.epilogue & 256) != 0) value += load(at, 0);
-  store(at, 0, activate(p.epilogue & 255, value));
+  if (p.epilogue != 0) value += load(at, 0);
+  store(at, 0, value);
 }
