@@ -5,6 +5,7 @@
 #include <map>
 #include <mutex>
 
+#include "fovea/autograd/elementwise_kernel.h"
 #include "fovea/autograd/graph.h"
 #include "fovea/tensor/creation.h"
 
@@ -42,141 +43,6 @@ class Few {
   alignas(T) std::byte inline_[few * sizeof(T)];
   std::vector<T> many_;
 };
-
-bool is_i32(double value) { return value == std::trunc(value) && value >= INT32_MIN && value <= INT32_MAX; }
-
-bool integers_suffice(Op op) {
-  switch (op) {
-    case Op::input:
-    case Op::scalar:
-    case Op::constant:
-    case Op::neg:
-    case Op::abs:
-    case Op::sign:
-    case Op::square:
-    case Op::relu:
-    case Op::floor:
-    case Op::ceil:
-    case Op::round:
-    case Op::add:
-    case Op::sub:
-    case Op::mul:
-    case Op::maximum:
-    case Op::minimum:
-    case Op::select:
-    case Op::fma:
-      return true;
-    default:
-      return is_predicate(op);
-  }
-}
-
-}  // namespace
-
-/// A function with what is made of it on demand: derivatives, and variants in which some inputs are numbers.
-class ElementwiseKernel {
- public:
-  explicit ElementwiseKernel(ElementwiseFunction f, std::vector<bool> scalar_parameters)
-      : function(std::move(f)), is_scalar(std::move(scalar_parameters)) {
-    function.compile();
-    for (const Instruction& node : function.program.code) {
-      integer = integer && integers_suffice(node.op) && (node.op != Op::constant || is_i32(node.value));
-    }
-  }
-
-  struct DerivedKernel {
-    std::shared_ptr<const ElementwiseKernel> kernel;
-    std::vector<DerivativeInput> inputs;
-    std::vector<int> wanted;
-    uint64_t passed = 0;           // inputs whose gradient is an output's own, unchanged...
-    std::vector<int> passed_from;  // ... by input: which output's
-  };
-
-  /// `outputs_kept`: the outputs are whole (not folded), so that the derivative may read them.
-  const DerivedKernel& derivative(uint64_t wanted, bool outputs_kept) const {
-    const uint64_t key = wanted << 1 | (outputs_kept ? 1 : 0);
-    if (key < fast_.size()) {
-      if (const DerivedKernel* found = fast_[key].load(std::memory_order_acquire)) return *found;
-    }
-    const std::scoped_lock lock(mutex_);
-    std::unique_ptr<DerivedKernel>& entry = derivatives_[key];
-    if (!entry) {
-      entry = make_derivative(wanted, outputs_kept);
-      if (key < fast_.size()) fast_[key].store(entry.get(), std::memory_order_release);
-    }
-    return *entry;
-  }
-
-  /// The function with the parameters of `numbers` read as scalars.
-  const std::shared_ptr<const ElementwiseKernel>& with_numbers(uint64_t numbers) const {
-    const std::scoped_lock lock(mutex_);
-    std::shared_ptr<const ElementwiseKernel>& entry = variants_[numbers];
-    if (!entry) {
-      ElementwiseFunction f;
-      f.name = function.name;
-      std::vector<bool> scalar = is_scalar;
-      std::vector<Expr> parameters;
-      int input = 0;
-      for (size_t p = 0; p < scalar.size(); ++p) {
-        if (scalar[p]) continue;
-        if (numbers >> p & 1) {
-          scalar[p] = true;
-          parameters.push_back(f.graph.scalar(function.scalars + f.scalars++));
-        } else {
-          parameters.push_back(f.graph.input(input++));
-        }
-      }
-      f.inputs = input;
-      f.scalars += function.scalars;
-      std::vector<Expr> moved;
-      for (const Instruction& node : function.graph.nodes()) {
-        if (node.op == Op::input) {
-          moved.push_back(parameters[node.index]);
-        } else if (node.op == Op::scalar) {
-          moved.push_back(f.graph.scalar(node.index));
-        } else if (node.op == Op::constant) {
-          moved.push_back(f.graph.constant(node.value));
-        } else {
-          moved.push_back(
-              f.graph.make(node.op, moved[node.operands[0]], moved[node.operands[1]], moved[node.operands[2]]));
-        }
-      }
-      for (Expr output : function.outputs) f.outputs.push_back(moved[static_cast<size_t>(output.id())]);
-      entry = std::make_shared<ElementwiseKernel>(std::move(f), std::move(scalar));
-    }
-    return entry;
-  }
-
-  ElementwiseFunction function;
-  std::vector<bool> is_scalar;  // by parameter
-  bool integer = true;          // may run on integers
-
- private:
-  std::unique_ptr<DerivedKernel> make_derivative(uint64_t wanted, bool outputs_kept) const {
-    Derivative d = derive(function, wanted, outputs_kept);
-    auto made = std::make_unique<DerivedKernel>();
-    made->passed_from.assign(static_cast<size_t>(function.inputs), 0);
-    for (size_t k = 0; k < d.wanted.size(); ++k) {
-      const Instruction& node = d.function.graph.node(d.function.outputs[k]);
-      if (node.op == Op::input && d.inputs[node.index].from == DerivativeInput::From::gradient) {
-        made->passed |= uint64_t{1} << d.wanted[k];
-        made->passed_from[static_cast<size_t>(d.wanted[k])] = d.inputs[node.index].index;
-      }
-    }
-    const size_t parameters = static_cast<size_t>(d.function.inputs);
-    made->kernel = std::make_shared<ElementwiseKernel>(std::move(d.function), std::vector<bool>(parameters, false));
-    made->inputs = std::move(d.inputs);
-    made->wanted = std::move(d.wanted);
-    return made;
-  }
-
-  mutable std::mutex mutex_;
-  mutable std::map<uint64_t, std::unique_ptr<DerivedKernel>> derivatives_;
-  mutable std::array<std::atomic<const DerivedKernel*>, 16> fast_{};
-  mutable std::map<uint64_t, std::shared_ptr<const ElementwiseKernel>> variants_;
-};
-
-namespace {
 
 using Kernel = std::shared_ptr<const ElementwiseKernel>;
 

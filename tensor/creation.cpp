@@ -83,13 +83,17 @@ Tensor full_like(const Tensor& x, double value, Caller caller) { return like(x, 
 Tensor arange(double start, double end, double step, TensorOptions options, Caller caller) {
   const double count = std::ceil((end - start) / step);
   if (!std::isfinite(count)) raise<ValueError>(caller, "arange: from {} to {} by {} never ends", start, end, step);
-  std::vector<double> values(static_cast<size_t>(std::max(count, 0.0)));
+  if (count >= 0x1p62) raise<ShapeError>(caller, "arange: from {} to {} by {} are too many", start, end, step);
+  const Shape shape{static_cast<int64_t>(std::max(count, 0.0))};
+  raw::check_shape(shape, "arange", caller);
+  std::vector<double> values(static_cast<size_t>(shape[0]));
   for (size_t i = 0; i < values.size(); ++i) values[i] = start + static_cast<double>(i) * step;
-  return from_host(values, {static_cast<int64_t>(values.size())}, options, "arange", caller);
+  return from_host(values, shape, options, "arange", caller);
 }
 
 Tensor linspace(double start, double end, int64_t count, TensorOptions options, Caller caller) {
   if (count < 0) raise<ValueError>(caller, "linspace: count {} is negative", count);
+  raw::check_shape({count}, "linspace", caller);
   std::vector<double> values(static_cast<size_t>(count));
   const double step = count > 1 ? (end - start) / static_cast<double>(count - 1) : 0;
   for (int64_t i = 0; i < count; ++i) {

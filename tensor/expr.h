@@ -85,6 +85,22 @@ class ExprGraph {
   /// A node, simplified where an identity allows.
   Expr make(Op op, Expr a, Expr b = Expr(ExprId{}), Expr c = Expr(ExprId{}));
 
+  /// A node of another graph, whose operands stand here as `moved` says by their place there; an input becomes what
+  /// `input` makes of its index.
+  template <class Input>
+  Expr copy(const Instruction& node, std::span<const Expr> moved, const Input& input) {
+    switch (node.op) {
+      case Op::input:
+        return input(node.index);
+      case Op::scalar:
+        return scalar(node.index);
+      case Op::constant:
+        return constant(node.value);
+      default:
+        return make(node.op, moved[node.operands[0]], moved[node.operands[1]], moved[node.operands[2]]);
+    }
+  }
+
   const std::vector<Instruction>& nodes() const { return nodes_; }
   const Instruction& node(Expr x) const { return nodes_[static_cast<size_t>(x.id())]; }
 
@@ -122,24 +138,5 @@ struct ElementwiseFunction {
   /// Fills `program` from graph and outputs: only what the outputs need, products and sums joined to fma.
   void compile();
 };
-
-/// Where an input of a derivative comes from.
-struct DerivativeInput {
-  enum class From : uint8_t { input, output, gradient };
-  From from;
-  int index;
-};
-
-/// The derivative of a function with respect to some of its inputs: another elementwise function of the inputs, outputs
-/// and output gradients that it really needs.
-struct Derivative {
-  ElementwiseFunction function;  // not yet compiled
-  std::vector<DerivativeInput> inputs;
-  std::vector<int> wanted;  // function output k is the gradient of input wanted[k]
-};
-
-/// Derives `function` symbolically with respect to the inputs whose bit in `wanted` is set, in reverse mode. Where
-/// `outputs_kept`, it may read the function's outputs instead of computing them again.
-Derivative derive(const ElementwiseFunction& function, uint64_t wanted, bool outputs_kept);
 
 }  // namespace fovea

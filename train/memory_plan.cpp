@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "fovea/backends/memory_limit.h"
+#include "fovea/backends/round_up.h"
 #include "fovea/nn/transformer.h"
 #include "fovea/tensor/creation.h"
 
@@ -103,7 +104,7 @@ class Planner {
 
   MemoryPlan plan() {
     const int64_t batch = std::min(run_.training.batch_size, run_.task.size(Part::train));
-    const int64_t whole = (batch + run_.ranks - 1) / run_.ranks;
+    const int64_t whole = divide_up(batch, run_.ranks);
     int64_t size = largest(whole, [&](int64_t examples) { return trains(examples); });
     bool recompute = false;
     if (size < std::min(whole, small_batch) && set_recompute(run_.model, true)) {
@@ -116,7 +117,7 @@ class Planner {
     const int64_t inferred =
         largest(run_.training.inference_stream().batch_size, [&](int64_t examples) { return infers(examples); });
     if (inferred == 0 || !resumes()) refuse_all();
-    return {.parts = (whole + size - 1) / size, .recompute = recompute, .inference_size = inferred};
+    return {.parts = divide_up(whole, size), .recompute = recompute, .inference_size = inferred};
   }
 
  private:

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "fovea/backends/round_up.h"
 #include "fovea/data/random_stream.h"
 
 namespace fovea::train {
@@ -16,7 +17,7 @@ StreamedTextStream::StreamedTextStream(const data::StreamedTexts& texts, const d
       forward_(std::move(forward)),
       blocks_(texts, encoder, batches_a_block_ * options.batch_size) {}
 
-int64_t StreamedTextStream::batches() const { return (size_ + options_.batch_size - 1) / options_.batch_size; }
+int64_t StreamedTextStream::batches() const { return divide_up(size_, options_.batch_size); }
 
 void StreamedTextStream::seek(int64_t epoch, int64_t batch) {
   if (epoch != epoch_) sampler_.reset();

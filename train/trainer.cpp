@@ -7,6 +7,7 @@
 #include "fovea/autograd/losses.h"
 #include "fovea/autograd/pointwise.h"
 #include "fovea/autograd/reductions.h"
+#include "fovea/backends/round_up.h"
 #include "fovea/nn/clip.h"
 #include "fovea/tensor/creation.h"
 #include "fovea/train/interrupt.h"
@@ -96,7 +97,7 @@ Ending Trainer::run(BatchStream& train, BatchStream* valid, const TrainerEvents&
   auto watched = start;
   last_save_ = start;
   const int64_t batches = train.batches();
-  const int64_t steps_an_epoch = (batches + options_.accumulate - 1) / options_.accumulate;
+  const int64_t steps_an_epoch = divide_up(batches, options_.accumulate);
   const nn::schedule::Curve curve =
       options_.schedule ? options_.schedule(steps_an_epoch * options_.epochs) : nn::schedule::constant();
   model_.train();

@@ -8,8 +8,8 @@
 #include <cstdlib>
 #include <new>
 
-#include "fovea/backends/cpu/round_up.h"
 #include "fovea/backends/memory_limit.h"
+#include "fovea/backends/round_up.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #define FOVEA_ADDRESS_SANITIZER 1

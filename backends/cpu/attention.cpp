@@ -7,6 +7,7 @@
 #include "fovea/backends/cpu/math.h"
 #include "fovea/backends/cpu/scratch.h"
 #include "fovea/backends/cpu/threads.h"
+#include "fovea/backends/round_up.h"
 
 namespace fovea::cpu {
 namespace {
@@ -80,7 +81,7 @@ class ForwardBlock {
 template <class T>
 void forward(const AttentionCall& call) {
   const AttentionTiles<T> tiles(call);
-  const int64_t blocks = (tiles.queries + tiles.query_block - 1) / tiles.query_block;
+  const int64_t blocks = divide_up(tiles.queries, tiles.query_block);
   parallel_for(tiles.batch * tiles.heads * blocks, tiles.items_per_chunk(1), [&](int64_t begin, int64_t end) {
     ForwardBlock<T> block(tiles);
     for (int64_t item = begin; item < end; ++item) {

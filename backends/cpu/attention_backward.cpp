@@ -6,6 +6,7 @@
 #include "fovea/backends/cpu/math.h"
 #include "fovea/backends/cpu/scratch.h"
 #include "fovea/backends/cpu/threads.h"
+#include "fovea/backends/round_up.h"
 
 namespace fovea::cpu {
 namespace {
@@ -131,13 +132,13 @@ struct Cut {
 
 template <class T>
 Cut cut(const AttentionTiles<T>& tiles, const View* dbias) {
-  const int64_t blocks = std::max<int64_t>((tiles.queries + tiles.query_block - 1) / tiles.query_block, 1);
+  const int64_t blocks = std::max<int64_t>(divide_up(tiles.queries, tiles.query_block), 1);
   Cut c{tiles.batch, tiles.key_heads, 1, blocks};
   if (dbias && dbias->shape[0] == 1) c.batches = 1;
   if (dbias && dbias->shape[1] == 1) c.heads = 1;
   const int64_t wanted = std::clamp<int64_t>(8 / std::max<int64_t>(c.batches * c.heads, 1), 1, blocks);
-  c.per = (blocks + wanted - 1) / wanted;
-  c.segments = (blocks + c.per - 1) / c.per;
+  c.per = divide_up(blocks, wanted);
+  c.segments = divide_up(blocks, c.per);
   return c;
 }
 

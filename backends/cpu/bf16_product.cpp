@@ -7,6 +7,7 @@
 #include "fovea/backends/cpu/map_copy.h"
 #include "fovea/backends/cpu/product_blocks.h"
 #include "fovea/backends/cpu/scratch.h"
+#include "fovea/backends/round_up.h"
 
 #if defined(__x86_64__) && defined(__linux__)
 #define FOVEA_HAS_BF16 1
@@ -105,7 +106,7 @@ FOVEA_BF16 void pack_tile(const T* x, int64_t line, int64_t step, int64_t lines,
 /// Tiles of `lines` lines, 16 at a time, each with all of the depth: [lines / 16][depth / 32]. In the order of memory.
 template <class T>
 void pack_tiles(const T* x, int64_t line, int64_t step, int64_t lines, int64_t depth, bool by_pairs, uint32_t* to) {
-  const int64_t steps = (depth + deep - 1) / deep;
+  const int64_t steps = divide_up(depth, deep);
   const auto tile = [&](int64_t i, int64_t k) {
     pack_tile(x + i * line + k * step, line, step, std::min(side, lines - i), std::min(deep, depth - k), by_pairs,
               to + (i / side * steps + k / deep) * tile_words);
@@ -248,7 +249,7 @@ void multiply_in_tiles(int64_t m, int64_t n, int64_t k, Matrix<T> a, float* c, i
   if (tiles) shape_tiles();
   each_block(n, k, most_columns_bf16, block_depth(k), [&](const ProductBlock& block) {
     const uint32_t* right = panels(block);
-    const int64_t steps = (block.depth + deep - 1) / deep, strip = steps * tile_words;
+    const int64_t steps = divide_up(block.depth, deep), strip = steps * tile_words;
     for (int64_t i = 0; i < m; i += 2 * side) {
       const int64_t here = std::min(2 * side, m - i);
       pack_tiles(a.at(i, block.p).data, a.row, a.column, here, block.depth, false, rows);

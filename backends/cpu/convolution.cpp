@@ -8,6 +8,7 @@
 #include "fovea/backends/cpu/scratch.h"
 #include "fovea/backends/cpu/short_row.h"
 #include "fovea/backends/cpu/threads.h"
+#include "fovea/backends/round_up.h"
 
 namespace fovea::cpu {
 namespace {
@@ -37,8 +38,8 @@ class Convolution {
 
   void output() const {
     if (is_depthwise()) return depthwise_output();
-    const int64_t rows = rows_per_block(depth()), blocks = (out_height_ + rows - 1) / rows;
-    parallel_for(batch_ * groups_ * blocks, convolutions_per_chunk(out_ * depth() * rows * out_width_),
+    const int64_t rows = rows_per_block(depth()), blocks = divide_up(out_height_, rows);
+    parallel_for(batch_ * groups_ * blocks, items_per_chunk(out_ * depth() * rows * out_width_),
                  [&](int64_t begin, int64_t end) {
                    const Scratch<T> scratch(is_plain() ? 0 : depth() * rows * out_width_);
                    for (int64_t item = begin; item < end; ++item) {
@@ -63,10 +64,10 @@ class Convolution {
     }
     if (is_depthwise()) return depthwise_input();
     // Channels in blocks, so that a single image has work for several threads too.
-    const int64_t channels = channels_per_block(), blocks = (in_ + channels - 1) / channels;
+    const int64_t channels = channels_per_block(), blocks = divide_up(in_, channels);
     const int64_t rows = rows_per_block(channels * taps());
     const int64_t work = out_ * channels * taps() * positions();
-    parallel_for(batch_ * groups_ * blocks, convolutions_per_chunk(work), [&](int64_t begin, int64_t end) {
+    parallel_for(batch_ * groups_ * blocks, items_per_chunk(work), [&](int64_t begin, int64_t end) {
       const Scratch<T> scratch(is_plain() ? 0 : channels * taps() * rows * out_width_);
       for (int64_t item = begin; item < end; ++item) {
         const int64_t image = item / blocks, group = image % groups_, channel = item % blocks * channels;
@@ -92,14 +93,14 @@ class Convolution {
     if (out_ * depth() == 0) return;
     if (is_depthwise()) return depthwise_weight();
     // Channels in blocks and, where these are few, images in segments, whose sums are added in order.
-    const int64_t channels = channels_per_block(), blocks = (in_ + channels - 1) / channels;
+    const int64_t channels = channels_per_block(), blocks = divide_up(in_, channels);
     const int64_t wanted = std::clamp<int64_t>(16 / (groups_ * blocks), 1, std::max<int64_t>(batch_, 1));
-    const int64_t images = std::max<int64_t>((batch_ + wanted - 1) / wanted, 1);
-    const int64_t segments = std::max<int64_t>((batch_ + images - 1) / images, 1);
+    const int64_t images = std::max<int64_t>(divide_up(batch_, wanted), 1);
+    const int64_t segments = std::max<int64_t>(divide_up(batch_, images), 1);
     const int64_t size = groups_ * out_ * depth(), rows = rows_per_block(channels * taps());
     const Scratch<T> partial(segments > 1 ? segments * size : 0);
     const int64_t work = out_ * channels * taps() * positions() * images;
-    parallel_for(groups_ * blocks * segments, convolutions_per_chunk(work), [&](int64_t begin, int64_t end) {
+    parallel_for(groups_ * blocks * segments, items_per_chunk(work), [&](int64_t begin, int64_t end) {
       const Scratch<T> scratch(is_plain() ? 0 : channels * taps() * rows * out_width_);
       for (int64_t item = begin; item < end; ++item) {
         const int64_t group = item % groups_, channel = item / groups_ % blocks * channels;
@@ -242,23 +243,22 @@ class Convolution {
 
   void depthwise_output() const {
     const int64_t stride = steps_.stride[1];
-    parallel_for(batch_ * groups_, convolutions_per_chunk(out_ * positions() * taps()),
-                 [&](int64_t begin_image, int64_t end_image) {
-                   for (int64_t image = begin_image; image < end_image; ++image) {
-                     for (int64_t o = 0; o < out_; ++o) {
-                       std::fill_n(y_plane(image * out_ + o), positions(),
-                                   bias_ ? bias_[image % groups_ * out_ + o] : T(0));
-                       each_row(image, o, [stride](T weight, const T* x, T* y, int64_t begin, int64_t end) {
-                         for (int64_t j = begin; j < end; ++j) y[j] += weight * x[j * stride];
-                       });
-                     }
-                   }
-                 });
+    parallel_for(
+        batch_ * groups_, items_per_chunk(out_ * positions() * taps()), [&](int64_t begin_image, int64_t end_image) {
+          for (int64_t image = begin_image; image < end_image; ++image) {
+            for (int64_t o = 0; o < out_; ++o) {
+              std::fill_n(y_plane(image * out_ + o), positions(), bias_ ? bias_[image % groups_ * out_ + o] : T(0));
+              each_row(image, o, [stride](T weight, const T* x, T* y, int64_t begin, int64_t end) {
+                for (int64_t j = begin; j < end; ++j) y[j] += weight * x[j * stride];
+              });
+            }
+          }
+        });
   }
 
   void depthwise_input() const {
     const int64_t stride = steps_.stride[1];
-    parallel_for(batch_ * groups_, convolutions_per_chunk(out_ * positions() * taps()),
+    parallel_for(batch_ * groups_, items_per_chunk(out_ * positions() * taps()),
                  [&](int64_t begin_image, int64_t end_image) {
                    for (int64_t image = begin_image; image < end_image; ++image) {
                      std::fill_n(x_plane(image), height_ * width_, T(0));
@@ -273,7 +273,7 @@ class Convolution {
 
   void depthwise_weight() const {
     const int64_t stride = steps_.stride[1];
-    parallel_for(groups_, convolutions_per_chunk(batch_ * out_ * positions() * taps()),
+    parallel_for(groups_, items_per_chunk(batch_ * out_ * positions() * taps()),
                  [&](int64_t begin_group, int64_t end_group) {
                    std::fill_n(weight_ + begin_group * out_ * taps(), (end_group - begin_group) * out_ * taps(), T(0));
                    for (int64_t group = begin_group; group < end_group; ++group) {

@@ -7,7 +7,7 @@
 namespace fovea::cpu {
 
 /// How many items of so many multiply-adds of a convolution make a chunk that is worth a thread.
-inline int64_t convolutions_per_chunk(int64_t work) { return 1 + (int64_t{1} << 18) / std::max<int64_t>(work, 1); }
+inline int64_t items_per_chunk(int64_t work) { return 1 + (int64_t{1} << 18) / std::max<int64_t>(work, 1); }
 
 /// Computes what the call asks for, in the way of `convolution`.
 template <class Way>

@@ -4,18 +4,16 @@
 
 #include "fovea/backends/cpu/convolution_products.h"
 #include "fovea/backends/cpu/direct_convolution_kernels.h"
-#include "fovea/backends/cpu/round_up.h"
 #include "fovea/backends/cpu/scratch.h"
 #include "fovea/backends/cpu/short_row.h"
 #include "fovea/backends/cpu/threads.h"
 #include "fovea/backends/cpu/tile_product.h"
+#include "fovea/backends/round_up.h"
 
 namespace fovea::cpu {
 namespace {
 
 constexpr int64_t cached = int64_t{1} << 16;  // floats of a picture at a time
-
-int64_t divide_up(int64_t n, int64_t by) { return (n + by - 1) / by; }
 
 // [images, channels, height, width], as one picture of all their rows where a kernel is one row high: rows are short then,
 // mostly (texts), and a tile takes several.
@@ -134,7 +132,7 @@ class DirectConvolution {
     const Layout layout(kernel_, steps_.dilation, padding, y_.width, x_.width);
     const int64_t taps = layout.taps(), depth = out_ * taps, stride = weight_row(depth);
     const Scratch<float> turned(groups_ * in_ * stride);
-    parallel_for(groups_ * in_, convolutions_per_chunk(depth), [&](int64_t begin, int64_t end) {
+    parallel_for(groups_ * in_, items_per_chunk(depth), [&](int64_t begin, int64_t end) {
       for (int64_t item = begin; item < end; ++item) {
         float* to = turned.data() + item * stride;
         const float* from = weight_ + (item / in_ * out_ * in_ + item % in_) * taps;
@@ -158,7 +156,7 @@ class DirectConvolution {
     const int64_t size = groups_ * depth * width;
     const Scratch<float> sums(segments * size);
     const int64_t work = out_ * channels * layout.taps() * rows * y_.width * per_segment;
-    parallel_for(groups_ * blocks * segments, convolutions_per_chunk(work), [&](int64_t begin, int64_t end) {
+    parallel_for(groups_ * blocks * segments, items_per_chunk(work), [&](int64_t begin, int64_t end) {
       LaidOut picture(layout, channels, rows);
       const Scratch<float> panels(width * rows * y_.width);
       const Scratch<float*> y_rows(rows);
@@ -200,7 +198,7 @@ class DirectConvolution {
   // Of rows that take so many floats each: what a cache holds, and enough blocks for several threads as long as each has
   // positions for several tiles.
   int64_t rows_of_block(int64_t row, int64_t pitch, int64_t height) const {
-    const int64_t for_threads = std::max(divide_up(height * x_.count * groups_, 16), divide_up(384, pitch));
+    const int64_t for_threads = std::max(divide_up(height * x_.count * groups_, 16), divide_up(int64_t{384}, pitch));
     return std::clamp<int64_t>(std::min(cached / std::max<int64_t>(row, 1), for_threads), 1, height);
   }
 
@@ -219,7 +217,7 @@ class DirectConvolution {
     const int64_t wanted = std::clamp<int64_t>(divide_up(16, pictures), 1, divide_up(m, 16));
     const int64_t channels = divide_up(m, wanted * 8) * 8, parts = divide_up(m, channels);
     const int64_t work = channels * depth * rows * to.width;
-    parallel_for(pictures * parts, convolutions_per_chunk(work), [&](int64_t begin, int64_t end) {
+    parallel_for(pictures * parts, items_per_chunk(work), [&](int64_t begin, int64_t end) {
       LaidOut picture(layout, n, rows);
       const Scratch<float*> to_rows(rows);
       for (int64_t item = begin; item < end; ++item) {
@@ -243,20 +241,19 @@ class DirectConvolution {
   void add_and_turn(float* sums, int64_t segments, int64_t depth, int64_t width) const {
     constexpr int64_t chunk = 64;
     const int64_t size = groups_ * depth * width, chunks = divide_up(depth, chunk);
-    parallel_for(
-        groups_ * chunks, convolutions_per_chunk(segments * chunk * width * 4), [&](int64_t begin, int64_t end) {
-          for (int64_t item = begin; item < end; ++item) {
-            const int64_t group = item / chunks, first = item % chunks * chunk, last = std::min(depth, first + chunk);
-            float* sum = sums + (group * depth + first) * width;
-            for (int64_t segment = 1; segment < segments; ++segment) {
-              for (int64_t i = 0; i < (last - first) * width; ++i) sum[i] += sum[segment * size + i];
-            }
-            for (int64_t o = 0; o < out_; ++o) {
-              float* to = weight_ + (group * out_ + o) * depth;
-              for (int64_t k = first; k < last; ++k) to[k] = sum[(k - first) * width + o];
-            }
-          }
-        });
+    parallel_for(groups_ * chunks, items_per_chunk(segments * chunk * width * 4), [&](int64_t begin, int64_t end) {
+      for (int64_t item = begin; item < end; ++item) {
+        const int64_t group = item / chunks, first = item % chunks * chunk, last = std::min(depth, first + chunk);
+        float* sum = sums + (group * depth + first) * width;
+        for (int64_t segment = 1; segment < segments; ++segment) {
+          for (int64_t i = 0; i < (last - first) * width; ++i) sum[i] += sum[segment * size + i];
+        }
+        for (int64_t o = 0; o < out_; ++o) {
+          float* to = weight_ + (group * out_ + o) * depth;
+          for (int64_t k = first; k < last; ++k) to[k] = sum[(k - first) * width + o];
+        }
+      }
+    });
   }
 
   WindowSteps steps_;

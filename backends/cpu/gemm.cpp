@@ -8,6 +8,7 @@
 #include "fovea/backends/cpu/skinny.h"
 #include "fovea/backends/cpu/threads.h"
 #include "fovea/backends/cpu/tile_product.h"
+#include "fovea/backends/round_up.h"
 
 namespace fovea::cpu {
 namespace {
@@ -50,8 +51,8 @@ void multiply(int64_t m, int64_t n, int64_t k, Matrix<T> a, Matrix<T> b, T* c, i
 template <class T>
 void multiply_blocks(int64_t m, int64_t n, int64_t k, Matrix<T> a, Matrix<T> b, T* c, int64_t stride, bool accumulate) {
   const Blocks block = cut_product(m, n, k, dtype_of<T>);
-  const int64_t across = n ? (n + block.columns - 1) / block.columns : 0;
-  const int64_t down = m ? (m + block.rows - 1) / block.rows : 0;
+  const int64_t across = n ? divide_up(n, block.columns) : 0;
+  const int64_t down = m ? divide_up(m, block.rows) : 0;
   parallel_for(down * across, 1, [&](int64_t begin, int64_t end) {
     for (int64_t item = begin; item < end; ++item) {
       const int64_t row = item / across * block.rows, column = item % across * block.columns;
@@ -64,7 +65,7 @@ void multiply_blocks(int64_t m, int64_t n, int64_t k, Matrix<T> a, Matrix<T> b, 
 }  // namespace
 
 Blocks cut_product(int64_t m, int64_t n, int64_t k, DType dtype) {
-  const auto rounded = [](int64_t size, int64_t parts) { return ((size + parts - 1) / parts + 15) / 16 * 16; };
+  const auto rounded = [](int64_t size, int64_t parts) { return round_up(divide_up(size, parts), 16); };
   // A last block that another kernel would take, or none at all.
   const auto leaves_too_few = [](int64_t size, int64_t block, int64_t parts) {
     return parts > 1 && size - block * (parts - 1) <= skinny_rows;

@@ -1,4 +1,5 @@
 #include "fovea/backends/int8_matrix.h"
+#include "fovea/backends/round_up.h"
 
 #include <algorithm>
 #include <cmath>
@@ -18,8 +19,8 @@ namespace {
 constexpr int64_t block = 16, group = 4;
 constexpr int together = 4;  // rows of x that pass over the matrix together
 
-int64_t blocks_of(int64_t rows) { return (rows + block - 1) / block; }
-int64_t padded(int64_t columns) { return (columns + group - 1) / group * group; }
+int64_t blocks_of(int64_t rows) { return divide_up(rows, block); }
+int64_t padded(int64_t columns) { return round_up(columns, group); }
 
 /// Some rows of x as whole numbers.
 struct Rounded {

@@ -6,6 +6,7 @@
 #include "fovea/backends/cpu/math.h"
 #include "fovea/backends/cpu/scratch.h"
 #include "fovea/backends/cpu/threads.h"
+#include "fovea/backends/round_up.h"
 
 namespace fovea::cpu {
 namespace {
@@ -47,7 +48,7 @@ void backward(const LayerNormBackwardCall& call) {
   const ResultRows<T> dx(call.dx ? call.dx->data<T>() : nullptr, rows, n);
   const RowValues<V> rstd(call.rstd), mean(call.rms ? call.rstd : *call.mean);
   // Sums over rows: a partial row of dweight and dbias per chunk, then the chunks in order. At most 64 chunks.
-  const int64_t grain = std::max(rows_per_chunk(n), (rows + 63) / 64), chunks = (rows + grain - 1) / grain;
+  const int64_t grain = std::max(rows_per_chunk(n), (rows + 63) / 64), chunks = divide_up(rows, grain);
   const bool sums = call.dweight || call.dbias;
   const Scratch<V> partial(sums ? chunks * 2 * n : 0);
   parallel_for(rows, grain, [&](int64_t begin, int64_t end) {

@@ -9,6 +9,7 @@
 #include "fovea/backends/cpu/insertion_sort.h"
 #include "fovea/backends/cpu/stream.h"
 #include "fovea/backends/cpu/threads.h"
+#include "fovea/backends/round_up.h"
 
 namespace fovea::cpu {
 namespace {
@@ -97,7 +98,7 @@ void copy_rows(Axes axes) {
   const Axis row = axes.take(axes.count - 1);
   T* to = reinterpret_cast<T*>(axes.to);
   const T* from = reinterpret_cast<const T*>(axes.from);
-  const int64_t rows = axes.positions(), pieces = (row.size + chunk - 1) / chunk;
+  const int64_t rows = axes.positions(), pieces = divide_up(row.size, chunk);
   parallel_for(rows * pieces, std::max<int64_t>(1, chunk / row.size), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       int64_t to_offset, from_offset;
@@ -125,7 +126,7 @@ void copy_transposed(Axes axes, Axis across, Axis down) {
   T* to = reinterpret_cast<T*>(axes.to);
   const T* from = reinterpret_cast<const T*>(axes.from);
   constexpr int64_t tall = squares * side, length = chunk / tall;  // of a strip; a multiple of side
-  const int64_t strips = (down.size + tall - 1) / tall, pieces = (across.size + length - 1) / length;
+  const int64_t strips = divide_up(down.size, tall), pieces = divide_up(across.size, length);
   const int64_t grain = std::max<int64_t>(1, length / across.size);
   const int64_t bytes = axes.positions() * across.size * down.size * static_cast<int64_t>(sizeof(T));
   const bool streamed = bytes >= least_streamed_bytes && rows_of_lines<T>(axes, down);

@@ -8,6 +8,7 @@
 #include "fovea/backends/cpu/map_room.h"
 #include "fovea/backends/cpu/map_tiles.h"
 #include "fovea/backends/cpu/threads.h"
+#include "fovea/backends/round_up.h"
 
 namespace fovea::cpu {
 namespace {
@@ -92,7 +93,7 @@ struct Plan {
     for (int g = 0; g < count && tasks < wanted; ++g) {
       if (groups[g].folded) continue;
       const int64_t most = g == count - 1 ? groups[g].size / column_block : groups[g].size;
-      groups[g].pieces = std::clamp<int64_t>((wanted + tasks - 1) / tasks, 1, std::max<int64_t>(1, most));
+      groups[g].pieces = std::clamp<int64_t>(divide_up(wanted, tasks), 1, std::max<int64_t>(1, most));
       tasks *= groups[g].pieces;
       if (groups[g].pieces < groups[g].size) break;
     }
@@ -101,7 +102,7 @@ struct Plan {
       if (!groups[g].folded) continue;
       int64_t most = g == count - 1 ? groups[g].size / run_block : groups[g].size;
       most = std::min(most, positions / 16 / (outputs * folded_pieces));
-      groups[g].pieces = std::clamp<int64_t>((wanted + tasks - 1) / tasks, 1, std::max<int64_t>(1, most));
+      groups[g].pieces = std::clamp<int64_t>(divide_up(wanted, tasks), 1, std::max<int64_t>(1, most));
       tasks *= groups[g].pieces;
       folded_pieces *= groups[g].pieces;
     }

@@ -12,6 +12,7 @@
 #include "fovea/backends/cpu/threads.h"
 #include "fovea/backends/cpu/tile_product.h"
 #include "fovea/backends/factories.h"
+#include "fovea/backends/round_up.h"
 
 namespace fovea::cpu {
 namespace {
@@ -84,9 +85,9 @@ struct Turns {
         depth(k) {
     constexpr int64_t panel = 48;  // a multiple of every machine's
     if (n * k <= most_packed) return;
-    const int64_t most = bf16 ? most_columns_bf16 : most_columns_f32, parts = (n + most - 1) / most;
+    const int64_t most = bf16 ? most_columns_bf16 : most_columns_f32, parts = divide_up(n, most);
     depth = depth_of_block(k, bf16);
-    columns = round_up((n + parts - 1) / parts, panel);
+    columns = round_up(divide_up(n, parts), panel);
     while (n % columns > 0 && n % columns <= skinny_rows) columns += panel;  // another kernel would take the last ones
   }
 };
@@ -132,7 +133,7 @@ class Product {
 
   void run_in_turns(const Turns& turns) const {
     const uint64_t name = name_operands();
-    const int64_t down = (p_.m + turns.rows - 1) / turns.rows, across = (p_.n + turns.columns - 1) / turns.columns;
+    const int64_t down = divide_up(p_.m, turns.rows), across = divide_up(p_.n, turns.columns);
     for (int64_t first = 0; first < p_.k; first += turns.depth) {
       const int64_t depth = std::min(turns.depth, p_.k - first);
       parallel_for(down * across, 1, [&](int64_t item, int64_t) {
@@ -149,7 +150,7 @@ class Product {
 
   void run_in_blocks() const {
     const Blocks block = cut_product(p_.m, p_.n, p_.k, call_.out.dtype);
-    const int64_t down = (p_.m + block.rows - 1) / block.rows, across = (p_.n + block.columns - 1) / block.columns;
+    const int64_t down = divide_up(p_.m, block.rows), across = divide_up(p_.n, block.columns);
     const int64_t work = std::max<int64_t>(block.rows * block.columns * std::max<int64_t>(p_.k, 1), 1);
     const int64_t grain = (bf16() ? bf16_speed : 1) * product_grain;
     parallel_for(p_.batch.numel() * down * across, std::max<int64_t>(grain / work, 1), [&](int64_t begin, int64_t end) {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "fovea/backends/cpu/round_up.h"
+#include "fovea/backends/round_up.h"
 
 namespace fovea::cpu {
 
@@ -19,8 +19,8 @@ inline constexpr int64_t most_packed = int64_t{1} << 19;
 
 /// How deep a block is: it depends on k alone, and with it the order in which an element's terms are added.
 inline int64_t depth_of_block(int64_t k, bool bf16) {
-  const int64_t parts = std::max<int64_t>((k + most_depth - 1) / most_depth, 1);
-  return round_up((k + parts - 1) / parts, bf16 ? 32 : 4);
+  const int64_t parts = std::max<int64_t>(divide_up(k, most_depth), 1);
+  return round_up(divide_up(k, parts), bf16 ? 32 : 4);
 }
 
 /// f(block) for all of them, up to most_columns by `depth` each.

@@ -6,9 +6,9 @@
 #include "fovea/backends/cpu/gemm.h"
 #include "fovea/backends/cpu/kernels.h"
 #include "fovea/backends/cpu/recurrent_kernels.h"
-#include "fovea/backends/cpu/round_up.h"
 #include "fovea/backends/cpu/scratch.h"
 #include "fovea/backends/cpu/threads.h"
+#include "fovea/backends/round_up.h"
 
 namespace fovea::cpu {
 namespace {
@@ -34,7 +34,7 @@ class Batch {
     }
     for (int64_t i = 0; i < count_; ++i) length_[i] = length(order_[i]);
   }
-  int64_t blocks() const { return (count_ + row_block_ - 1) / row_block_; }
+  int64_t blocks() const { return divide_up(count_, row_block_); }
   RecurrentRows block(int64_t i) const {
     const int64_t first = i * row_block_;
     return {order_.data() + first, length_.data() + first, std::min(row_block_, count_ - first)};

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <cstring>
 
-#include "fovea/backends/cpu/round_up.h"
 #include "fovea/backends/cpu/scratch.h"
 #include "fovea/backends/cpu/simd_targets.h"
+#include "fovea/backends/round_up.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "fovea/backends/cpu/recurrent_kernels.cpp"
@@ -21,7 +21,7 @@ HWY_BEFORE_NAMESPACE();
 namespace fovea::cpu::HWY_NAMESPACE {
 
 template <RecurrentKind kind>
-struct Shape {
+struct Panel {
   static constexpr int gates = fovea::gates(kind);
   // Hidden vectors side by side in a panel: one gate alone would leave most registers idle.
   static constexpr int units = gates == 1 ? 2 : 1;
@@ -38,7 +38,7 @@ int64_t padded(D d, int64_t hidden, int64_t vectors = 1) {
 
 template <RecurrentKind kind, class T>
 void forward(const RecurrentForward<T>& pass, const RecurrentRows& rows) {
-  using S = Shape<kind>;
+  using S = Panel<kind>;
   const hn::ScalableTag<T> d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   const int64_t hidden = pass.hidden, width = padded(d, hidden, S::units), time = pass.time;

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "fovea/backends/backend.h"
+#include "fovea/backends/round_up.h"
 
 namespace fovea {
 namespace {
@@ -50,7 +51,7 @@ struct Job {
 
   void cut(int threads) {
     count = std::min(threads, most_stretches);
-    const int64_t chunks = (items + grain - 1) / grain;
+    const int64_t chunks = divide_up(items, grain);
     for (int i = 0; i < count; ++i) {
       Stretch& stretch = stretches[i];
       stretch.begin = chunks * i / count;

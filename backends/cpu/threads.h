@@ -1,4 +1,5 @@
 #pragma once
+#include "fovea/backends/round_up.h"
 
 #include <cstdint>
 
@@ -23,7 +24,7 @@ void run_chunks(int64_t items, int64_t grain, int threads, bool backward, ChunkB
 template <class F>
 void parallel_for(int64_t items, int64_t grain, F body, bool backward = false) {
   // One thread walks the chunks right here: calling others costs more than a small kernel.
-  const int64_t chunks = (items + grain - 1) / grain;
+  const int64_t chunks = divide_up(items, grain);
   const int threads = chunks > 1 ? detail::threads_for(chunks) : 1;
   if (threads == 1) {
     for (int64_t i = 0; i < chunks; ++i) {

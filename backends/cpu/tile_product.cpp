@@ -197,6 +197,7 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 #include "fovea/backends/cpu/simd.h"
+#include "fovea/backends/round_up.h"
 
 namespace fovea::cpu {
 
@@ -267,9 +268,7 @@ void tile_product(int64_t m, int64_t n, int64_t k, Matrix<float> a, const float*
                   [&](const ProductBlock& block) { return packed + place_of(block, n, k); });
 }
 
-int64_t packed_for_tile_product(int64_t n, int64_t k) {
-  return (n + most_columns_f32 - 1) / most_columns_f32 * width_of_block(n) * k;
-}
+int64_t packed_for_tile_product(int64_t n, int64_t k) { return divide_up(n, most_columns_f32) * width_of_block(n) * k; }
 
 void pack_for_tile_product(int64_t n, int64_t k, Matrix<float> b, float* packed) {
   each_block(n, k, most_columns_f32, block_depth(k),

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "fovea/backends/round_up.h"
 #include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -28,7 +29,7 @@ constexpr int most_rows = many_registers ? 8 : 6, most_vectors = many_registers 
 
 /// How many vectors wide the next tile of so many columns is: never one where there are more.
 inline int64_t tile_vectors(int64_t columns) {
-  const int64_t vectors = (columns + float_lanes - 1) / float_lanes;
+  const int64_t vectors = divide_up(columns, float_lanes);
   return vectors == most_vectors + 1 ? (vectors + 1) / 2 : std::min<int64_t>(vectors, most_vectors);
 }
 

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "fovea/backends/round_up.h"
 #include "fovea/backends/vulkan/kernels.h"
 #include "fovea/backends/vulkan/tiles.h"
 #include "fovea/backends/vulkan/views.h"
@@ -108,7 +109,7 @@ void run(Engine& engine, const Kernel& kernel, const View& view, const Tiles& ti
 
 int64_t chunks_of(const Tiles& tiles, int64_t width) {
   const int64_t columns = blocks_for(tiles, width) * tiles.side;
-  return std::max<int64_t>((width + columns - 1) / columns, 1);
+  return std::max<int64_t>(divide_up(width, columns), 1);
 }
 
 // Floating-point operations of `products` products of the scores' size with a width of the mean of d and dv.

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "fovea/backends/round_up.h"
 #include "fovea/backends/vulkan/kernels.h"
 #include "fovea/backends/vulkan/tiles.h"
 #include "fovea/backends/vulkan/views.h"
@@ -103,10 +104,10 @@ void run_direct(Engine& engine, const ConvolutionCall& call, const Sizes& sizes,
   const View& out = written(call);
   if (call.product == Product::weight) {
     const Rows rows(engine, call.y);
-    const int64_t per_group = rows.threads / rows.lanes, groups = (out.numel() + per_group - 1) / per_group;
+    const int64_t per_group = rows.threads / rows.lanes, groups = divide_up(out.numel(), per_group);
     run(engine, call, shaders::convolution_filter, {rows.threads, type, rows.lanes}, push, groups, sizes.work(), out);
   } else {
-    const int64_t threads = engine.map_threads(), groups = (out.numel() + threads - 1) / threads;
+    const int64_t threads = engine.map_threads(), groups = divide_up(out.numel(), threads);
     run(engine, call, shaders::convolution_direct, {engine.map_threads(), type}, push, groups, sizes.work(), out);
   }
 }
@@ -122,8 +123,8 @@ void run_tiles(Engine& engine, const ConvolutionCall& call, const Sizes& sizes, 
   const int64_t wanted = product == Product::weight
                              ? std::clamp<int64_t>(std::min(engine.busy_groups() / count, depth / least_part), 1, 64)
                              : 1;
-  const int64_t chunk = ((depth + wanted - 1) / wanted + tiles.slab - 1) / tiles.slab * tiles.slab;
-  const int64_t parts = (depth + chunk - 1) / chunk;
+  const int64_t chunk = round_up(divide_up(depth, wanted), tiles.slab);
+  const int64_t parts = divide_up(depth, chunk);
   push.chunk = static_cast<uint32_t>(chunk);
   BufferRef memory;
   View sums;

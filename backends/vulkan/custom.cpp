@@ -4,6 +4,7 @@
 #include <map>
 
 #include "fovea/backends/factories.h"
+#include "fovea/backends/round_up.h"
 #include "fovea/backends/vulkan/vulkan_backend.h"
 
 // A user's own shaders; see CustomKernel.
@@ -50,7 +51,7 @@ void custom(Engine& engine, const CustomCall& call) {
   std::vector<AddressRange> reads, writes;
   for (const View* view : call.inputs) reads.push_back(engine.read_range(*view));
   for (const View* view : call.outputs) writes.push_back(engine.write_range(*view));
-  const Grid groups = grid((static_cast<uint64_t>(call.items) + threads - 1) / threads, engine.physical().most_groups);
+  const Grid groups = grid(divide_up(static_cast<uint64_t>(call.items), threads), engine.physical().most_groups);
   engine.recorder().dispatch({.name = name,
                               .shape = call.outputs[0]->shape,
                               .pipeline = pipeline,

@@ -6,8 +6,7 @@ namespace fovea::vulkan {
 
 DeviceTimer::DeviceTimer(Engine& engine) : engine_(engine) {
   if (engine.physical().timestamp_bits == 0) return;
-  VkQueryPoolCreateInfo info{};
-  info.sType = VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO;
+  auto info = structure<VkQueryPoolCreateInfo>(VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO);
   info.queryType = VK_QUERY_TYPE_TIMESTAMP;
   info.queryCount = 2;
   check(engine.device().vk().CreateQueryPool(engine.device().handle(), &info, nullptr, &times_), "making a query pool");

@@ -4,6 +4,7 @@
 #include <array>
 #include <atomic>
 
+#include "fovea/backends/round_up.h"
 #include "fovea/backends/vulkan/matmul_tuner.h"
 #include "fovea/backends/vulkan/prepared.h"
 
@@ -24,9 +25,9 @@ uint64_t next_serial() {
 Grid grid(uint64_t groups, uint32_t most) {
   constexpr uint64_t most_rows = 65535;
   if (groups <= most) return {static_cast<uint32_t>(groups), 1};
-  const uint64_t rows = (groups + most - 1) / most;
+  const uint64_t rows = divide_up(groups, most);
   if (rows > most_rows) throw DeviceError("vulkan: a kernel over too many elements");
-  return {static_cast<uint32_t>((groups + rows - 1) / rows), static_cast<uint32_t>(rows)};
+  return {static_cast<uint32_t>(divide_up(groups, rows)), static_cast<uint32_t>(rows)};
 }
 
 Engine::Engine(Backend& backend, const PhysicalDevice& physical, const EngineOptions& options)

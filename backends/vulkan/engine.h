@@ -5,6 +5,7 @@
 #include <initializer_list>
 #include <optional>
 
+#include "fovea/backends/round_up.h"
 #include "fovea/backends/vulkan/index_faults.h"
 #include "fovea/backends/vulkan/memory.h"
 #include "fovea/backends/vulkan/pipelines.h"
@@ -60,9 +61,7 @@ class Engine {
   /// barrier by switching between its threads.)
   uint32_t map_threads() const { return 256; }
   /// How many workgroups of as many threads it takes for `threads`.
-  uint64_t groups_for(int64_t threads) const {
-    return (static_cast<uint64_t>(threads) + map_threads() - 1) / map_threads();
-  }
+  uint64_t groups_for(int64_t threads) const { return divide_up(static_cast<uint64_t>(threads), map_threads()); }
   uint32_t row_threads() const { return physical().is_cpu() ? 64 : 256; }
   /// How many workgroups it takes to keep the device busy.
   int64_t busy_groups() const { return physical().is_cpu() ? 4 : 1024; }

@@ -1,4 +1,5 @@
 #include "fovea/backends/vulkan/free_ranges.h"
+#include "fovea/backends/round_up.h"
 
 #include <algorithm>
 #include <bit>
@@ -11,10 +12,10 @@ constexpr size_t fine_begin = size_t{1} << 20;
 }  // namespace
 
 size_t class_size(size_t bytes) {
-  if (bytes <= linear_end) return std::max((bytes + unit - 1) / unit, size_t{1}) * unit;
+  if (bytes <= linear_end) return std::max(divide_up(bytes, unit), size_t{1}) * unit;
   const int width = std::bit_width(bytes - 1);  // bytes are in (2^(width - 1), 2^width]
   const size_t step = size_t{1} << (width - (bytes > fine_begin ? 5 : 4));
-  return (bytes + step - 1) / step * step;
+  return round_up(bytes, step);
 }
 
 size_t class_index(size_t size) {

@@ -3,6 +3,7 @@
 #include <mutex>
 #include <unordered_map>
 
+#include "fovea/backends/round_up.h"
 #include "fovea/backends/vulkan/kernels.h"
 #include "fovea/backends/vulkan/map_job.h"
 #include "fovea/backends/vulkan/map_variant.h"
@@ -125,15 +126,15 @@ Spread spread(const MapJob& job, int64_t threads, int64_t busy_groups) {
     s.lanes = std::min(threads / neighbours, power(reduced));
   }
   s.results = threads / s.lanes;
-  s.kept_groups = (kept + s.results - 1) / s.results;
+  s.kept_groups = divide_up(kept, s.results);
   s.splits = 1;
   if (reduced > never_split) {
     const int64_t for_length = (reduced + s.lanes * longest_chain - 1) / (s.lanes * longest_chain);
     const int64_t for_company = std::min(busy_groups / std::max<int64_t>(s.kept_groups, 1), reduced / (s.lanes * 16));
     s.splits = std::clamp<int64_t>(std::max(for_length, for_company), 1, most_splits);
   }
-  s.chunk = (reduced + s.splits - 1) / s.splits;
-  s.chunk = (s.chunk + s.lanes - 1) / s.lanes * s.lanes;
+  s.chunk = divide_up(reduced, s.splits);
+  s.chunk = round_up(s.chunk, s.lanes);
   s.splits = std::max<int64_t>((reduced + s.chunk - 1) / std::max<int64_t>(s.chunk, 1), 1);
   return s;
 }
@@ -237,7 +238,7 @@ struct Run {
         parameters.word(job.operands[i].kept[axis] * (axis == last ? key.width : 1));
     }
     scalars(parameters);
-    dispatch(key, parameters, (positions + key.threads - 1) / key.threads, job.kept_count());
+    dispatch(key, parameters, divide_up(positions, key.threads), job.kept_count());
   }
 
   void reduction(const MapJob& job) const {

@@ -2,6 +2,7 @@
 #include <cstdlib>
 #include <limits>
 
+#include "fovea/backends/round_up.h"
 #include "fovea/backends/vulkan/matmul_plan.h"
 #include "fovea/backends/vulkan/views.h"
 #include "fovea/vulkan_shaders.h"
@@ -155,7 +156,7 @@ MatmulClass class_of(const Engine& engine, DType dtype, const MatmulPlan& plan, 
 void launch_matmul(Engine& engine, const MatmulCall& call, const MatmulPlan& plan, MatmulVariant variant) {
   const uint32_t type = type_constant("matmul", call.out);
   const MatmulSize size = plan.size();
-  const int64_t parts = plan.chunk < plan.k ? (plan.k + plan.chunk - 1) / plan.chunk : 1;
+  const int64_t parts = plan.chunk < plan.k ? divide_up(plan.k, plan.chunk) : 1;
   const uint32_t epilogue = call.accumulate ? accumulates : 0;
 
   BufferRef sums_memory;

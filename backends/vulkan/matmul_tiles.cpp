@@ -1,4 +1,5 @@
 #include "fovea/backends/vulkan/matmul_tiles.h"
+#include "fovea/backends/round_up.h"
 
 #include <fmt/format.h>
 
@@ -79,7 +80,7 @@ int64_t choose_splits(const MatmulDevice& device, const MatmulSize& size) {
   return std::clamp<int64_t>(std::min(enough / there, size.k / least_part), 1, 64);
 }
 
-int64_t part_length(int64_t k, int64_t splits) { return splits == 1 ? k : ((k + splits - 1) / splits + 63) / 64 * 64; }
+int64_t part_length(int64_t k, int64_t splits) { return splits == 1 ? k : round_up(divide_up(k, splits), 64); }
 
 MatmulClass MatmulClass::of(DType dtype, const MatmulSize& size, bool a_along_k, bool b_along_n, bool vectors,
                             bool cooperative) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "fovea/backends/dtype.h"
+#include "fovea/backends/round_up.h"
 
 // How products are cut into tiles: plain data and pure functions, so that every choice can be tested without a device.
 namespace fovea::vulkan {
@@ -42,9 +43,7 @@ struct MatmulDevice {
 struct MatmulSize {
   int64_t m, n, k, batch;
 
-  int64_t tiles(uint32_t tile_m, uint32_t tile_n) const {
-    return (m + tile_m - 1) / tile_m * ((n + tile_n - 1) / tile_n) * batch;
-  }
+  int64_t tiles(uint32_t tile_m, uint32_t tile_n) const { return divide_up(m, tile_m) * divide_up(n, tile_n) * batch; }
   double work() const { return 2.0 * static_cast<double>(m * n) * static_cast<double>(k * batch); }
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "fovea/backends/memory_limit.h"
+#include "fovea/backends/round_up.h"
 
 namespace fovea::vulkan {
 namespace {
@@ -73,7 +74,7 @@ bool Memory::add_block(size_t size) {
   // Blocks grow with what is held, so that a small model holds little and a large one has few blocks; a request that
   // would fill most of a block gets one of its own.
   const size_t usual = std::clamp(reserved_ / 4, 2 * mebibyte, 128 * mebibyte) / mebibyte * mebibyte;
-  const size_t own = (size + mebibyte - 1) / mebibyte * mebibyte;
+  const size_t own = round_up(size, mebibyte);
   const size_t limit = memory_limit(Device::Kind::vulkan);
   for (const size_t bytes : {size > usual / 2 ? own : usual, size}) {
     if (bytes > device_.physical().max_buffer || (limit > 0 && reserved_ + bytes > limit)) continue;

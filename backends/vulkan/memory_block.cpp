@@ -65,8 +65,7 @@ std::unique_ptr<MemoryBlock> MemoryBlock::make(const LogicalDevice& device, Memo
 
 VkResult MemoryBlock::open(MemoryUse use) {
   const DeviceFunctions& vk = device_.vk();
-  VkBufferCreateInfo buffer{};
-  buffer.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO;
+  auto buffer = structure<VkBufferCreateInfo>(VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO);
   buffer.size = bytes_;
   buffer.usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT |
                  VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT;
@@ -80,11 +79,9 @@ VkResult MemoryBlock::open(MemoryUse use) {
   const std::vector<uint32_t> types = memory_types(memory, needs.memoryTypeBits, use, device_.physical().is_unified());
   if (types.empty()) return VK_ERROR_FEATURE_NOT_PRESENT;
 
-  VkMemoryAllocateFlagsInfo flags{};
-  flags.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_FLAGS_INFO;
+  auto flags = structure<VkMemoryAllocateFlagsInfo>(VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_FLAGS_INFO);
   flags.flags = VK_MEMORY_ALLOCATE_DEVICE_ADDRESS_BIT;
-  VkMemoryAllocateInfo allocate{};
-  allocate.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO;
+  auto allocate = structure<VkMemoryAllocateInfo>(VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO);
   allocate.pNext = &flags;
   allocate.allocationSize = needs.size;
   for (uint32_t type : types) {
@@ -95,8 +92,7 @@ VkResult MemoryBlock::open(MemoryUse use) {
   if (result != VK_SUCCESS) return result;
   result = vk.BindBufferMemory(device_.handle(), buffer_, memory_, 0);
   if (result != VK_SUCCESS) return result;
-  VkBufferDeviceAddressInfo info{};
-  info.sType = VK_STRUCTURE_TYPE_BUFFER_DEVICE_ADDRESS_INFO;
+  auto info = structure<VkBufferDeviceAddressInfo>(VK_STRUCTURE_TYPE_BUFFER_DEVICE_ADDRESS_INFO);
   info.buffer = buffer_;
   address_ = vk.GetBufferDeviceAddress(device_.handle(), &info);
 

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "fovea/backends/round_up.h"
 #include "fovea/backends/vulkan/kernels.h"
 #include "fovea/backends/vulkan/views.h"
 #include "fovea/vulkan_shaders.h"
@@ -27,7 +28,7 @@ void scan_blocks(Engine& engine, const ScanCall& call, const View* out, const Vi
                  .shape = call.x.shape,
                  .reads = {&call.x, out ? totals : nullptr},
                  .writes = {out ? out : totals},
-                 .groups = static_cast<uint64_t>(rows * ((n + length - 1) / length)),
+                 .groups = static_cast<uint64_t>(rows * divide_up(n, length)),
                  .work = 16.0 * static_cast<double>(call.x.numel())},
                 push);
 }
@@ -43,8 +44,7 @@ void scan(Engine& engine, const ScanCall& call) {
   if (engine.physical().is_cpu() || n <= long_row || rows * 4 >= engine.busy_groups())
     return scan_blocks(engine, call, &call.out, nullptr, n);
   BufferRef memory;
-  const View totals =
-      engine.scratch(memory, call.x.dtype == i32 ? i32 : f32, {rows, (n + scan_block - 1) / scan_block});
+  const View totals = engine.scratch(memory, call.x.dtype == i32 ? i32 : f32, {rows, divide_up(n, scan_block)});
   scan_blocks(engine, call, nullptr, &totals, scan_block);
   scan(engine, {.x = totals, .out = totals, .product = call.product, .reverse = false, .exclusive = true});
   scan_blocks(engine, call, &call.out, &totals, scan_block);
@@ -110,9 +110,9 @@ void sort(Engine& engine, const SortCall& call) {
                    .work = 64.0 * static_cast<double>(call.x.numel())},
                   push);
   };
-  const int64_t runs = rows * ((n + run - 1) / run), together = block / run;
+  const int64_t runs = rows * divide_up(n, run), together = block / run;
   pass(shaders::sort_blocks, nullptr, merges ? &pairs[0] : nullptr, run, !merges,
-       static_cast<uint64_t>((runs + together - 1) / together));
+       static_cast<uint64_t>(divide_up(runs, together)));
   int here = 0;
   for (int64_t length = run; length < n; length *= 2) {
     const bool last = 2 * length >= n;

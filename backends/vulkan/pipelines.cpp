@@ -17,8 +17,7 @@ PipelineTable::PipelineTable(const LogicalDevice& device, uint64_t bounds_table)
     : device_(device), bounds_table_(bounds_table), disk_(device_cache(device.physical(), "vulkan")) {
   std::vector<std::byte> data;
   if (!disk_.file.empty()) data = read_cache(disk_.file, disk_.key);
-  VkPipelineCacheCreateInfo info{};
-  info.sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO;
+  auto info = structure<VkPipelineCacheCreateInfo>(VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO);
   info.initialDataSize = data.size();
   info.pInitialData = data.data();
   check(device_.vk().CreatePipelineCache(device_.handle(), &info, nullptr, &cache_), "making a pipeline cache");
@@ -38,8 +37,7 @@ VkPipeline PipelineTable::get(const ShaderCode& code, const Constants& constants
 
 VkPipeline PipelineTable::make(const ShaderCode& code, const Constants* constants, uint32_t subgroup) {
   const DeviceFunctions& vk = device_.vk();
-  VkShaderModuleCreateInfo module_info{};
-  module_info.sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO;
+  auto module_info = structure<VkShaderModuleCreateInfo>(VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO);
   std::vector<uint32_t> checked;
   if (bounds_table_) checked = with_bounds_checks(code.words, bounds_table_);
   const std::span<const uint32_t> words = bounds_table_ ? checked : code.words;
@@ -54,15 +52,14 @@ VkPipeline PipelineTable::make(const ShaderCode& code, const Constants* constant
   VkSpecializationInfo specialization{};
   if (constants)
     specialization = {static_cast<uint32_t>(entries.size()), entries.data(), sizeof *constants, constants->data()};
-  VkComputePipelineCreateInfo info{};
-  info.sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO;
+  auto info = structure<VkComputePipelineCreateInfo>(VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO);
   info.stage.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO;
   info.stage.stage = VK_SHADER_STAGE_COMPUTE_BIT;
   info.stage.module = module;
   info.stage.pName = "main";
   info.stage.pSpecializationInfo = constants ? &specialization : nullptr;
-  VkPipelineShaderStageRequiredSubgroupSizeCreateInfo whole{};
-  whole.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO;
+  auto whole = structure<VkPipelineShaderStageRequiredSubgroupSizeCreateInfo>(
+      VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO);
   whole.requiredSubgroupSize = subgroup;
   if (subgroup) {
     info.stage.flags = VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT;

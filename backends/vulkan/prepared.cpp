@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "fovea/backends/round_up.h"
 #include "fovea/backends/vulkan/engine.h"
 
 namespace fovea::vulkan {
@@ -84,7 +85,7 @@ uint64_t PreparedCommands::parameters(std::span<const std::byte> bytes) {
   const MemoryBlock& block = *parameters_.back();
   const size_t at = parameters_used_;
   std::memcpy(block.host() + at, bytes.data(), bytes.size());
-  parameters_used_ += (bytes.size() + alignment - 1) / alignment * alignment;
+  parameters_used_ += round_up(bytes.size(), alignment);
   return block.address() + at;
 }
 

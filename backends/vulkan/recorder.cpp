@@ -104,8 +104,7 @@ void Recorder::expect(VkResult result, const char* what) {
 }
 
 VkCommandPool Recorder::make_pool(VkCommandPoolCreateFlags flags) {
-  VkCommandPoolCreateInfo info{};
-  info.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO;
+  auto info = structure<VkCommandPoolCreateInfo>(VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO);
   info.flags = flags;
   info.queueFamilyIndex = device_.physical().queue_family;
   VkCommandPool pool = nullptr;
@@ -114,8 +113,7 @@ VkCommandPool Recorder::make_pool(VkCommandPoolCreateFlags flags) {
 }
 
 VkCommandBuffer Recorder::make_commands(VkCommandPool pool, VkCommandBufferLevel level) {
-  VkCommandBufferAllocateInfo info{};
-  info.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO;
+  auto info = structure<VkCommandBufferAllocateInfo>(VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO);
   info.commandPool = pool;
   info.level = level;
   info.commandBufferCount = 1;
@@ -134,8 +132,7 @@ void Recorder::begin() {
     batch.pool = make_pool(VK_COMMAND_POOL_CREATE_TRANSIENT_BIT);
     batch.stream.handle = make_commands(batch.pool, VK_COMMAND_BUFFER_LEVEL_PRIMARY);
     if (device_.physical().timestamp_bits > 0 && !device_.physical().is_cpu()) {
-      VkQueryPoolCreateInfo times{};
-      times.sType = VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO;
+      auto times = structure<VkQueryPoolCreateInfo>(VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO);
       times.queryType = VK_QUERY_TYPE_TIMESTAMP;
       times.queryCount = 2;
       expect(vk_.CreateQueryPool(device_.handle(), &times, nullptr, &batch.times), "making a query pool");
@@ -145,8 +142,7 @@ void Recorder::begin() {
   }
   batch.value = open_batch();
   batch.stream.clear();
-  VkCommandBufferBeginInfo info{};
-  info.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO;
+  auto info = structure<VkCommandBufferBeginInfo>(VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO);
   info.flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT;
   expect(vk_.BeginCommandBuffer(batch.stream.handle, &info), "beginning a command buffer");
   open_ = &batch.stream;
@@ -172,14 +168,12 @@ void Recorder::barrier(bool copies, VkPipelineStageFlags2 also_stage, VkAccessFl
   const VkAccessFlags2 reads = VK_ACCESS_2_SHADER_READ_BIT | (copies ? VK_ACCESS_2_TRANSFER_READ_BIT : 0);
   open_->copies = false;
   open_->copies_wait = copies;
-  VkMemoryBarrier2 memory{};
-  memory.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER_2;
+  auto memory = structure<VkMemoryBarrier2>(VK_STRUCTURE_TYPE_MEMORY_BARRIER_2);
   memory.srcStageMask = stages;
   memory.srcAccessMask = writes;
   memory.dstStageMask = stages | also_stage;
   memory.dstAccessMask = reads | writes | also_access;
-  VkDependencyInfo info{};
-  info.sType = VK_STRUCTURE_TYPE_DEPENDENCY_INFO;
+  auto info = structure<VkDependencyInfo>(VK_STRUCTURE_TYPE_DEPENDENCY_INFO);
   info.memoryBarrierCount = 1;
   info.pMemoryBarriers = &memory;
   vk_.CmdPipelineBarrier2(open_->handle, &info);
@@ -268,10 +262,8 @@ void Recorder::begin_list(CommandList& list) {
 void Recorder::begin_part() {
   CommandStream& stream = list_->parts.emplace_back().stream;
   stream.handle = make_commands(list_->pool, VK_COMMAND_BUFFER_LEVEL_SECONDARY);
-  VkCommandBufferInheritanceInfo inherited{};
-  inherited.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_INHERITANCE_INFO;
-  VkCommandBufferBeginInfo info{};
-  info.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO;
+  auto inherited = structure<VkCommandBufferInheritanceInfo>(VK_STRUCTURE_TYPE_COMMAND_BUFFER_INHERITANCE_INFO);
+  auto info = structure<VkCommandBufferBeginInfo>(VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO);
   // A run may begin before the device has done the one before.
   info.flags = VK_COMMAND_BUFFER_USAGE_SIMULTANEOUS_USE_BIT;
   info.pInheritanceInfo = &inherited;
@@ -339,16 +331,13 @@ void Recorder::flush() {
   if (batch.timed) vk_.CmdWriteTimestamp2(batch.stream.handle, VK_PIPELINE_STAGE_2_BOTTOM_OF_PIPE_BIT, batch.times, 1);
   open_ = nullptr;
   expect(vk_.EndCommandBuffer(batch.stream.handle), "ending a command buffer");
-  VkCommandBufferSubmitInfo commands{};
-  commands.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_SUBMIT_INFO;
+  auto commands = structure<VkCommandBufferSubmitInfo>(VK_STRUCTURE_TYPE_COMMAND_BUFFER_SUBMIT_INFO);
   commands.commandBuffer = batch.stream.handle;
-  VkSemaphoreSubmitInfo signal{};
-  signal.sType = VK_STRUCTURE_TYPE_SEMAPHORE_SUBMIT_INFO;
+  auto signal = structure<VkSemaphoreSubmitInfo>(VK_STRUCTURE_TYPE_SEMAPHORE_SUBMIT_INFO);
   signal.semaphore = device_.timeline();
   signal.value = batch.value;
   signal.stageMask = VK_PIPELINE_STAGE_2_ALL_COMMANDS_BIT;
-  VkSubmitInfo2 info{};
-  info.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO_2;
+  auto info = structure<VkSubmitInfo2>(VK_STRUCTURE_TYPE_SUBMIT_INFO_2);
   info.commandBufferInfoCount = 1;
   info.pCommandBufferInfos = &commands;
   info.signalSemaphoreInfoCount = 1;
@@ -379,8 +368,7 @@ bool Recorder::poll(uint64_t batch) {
 void Recorder::await(uint64_t batch) {
   ++counters_.waits;
   const VkSemaphore timeline = device_.timeline();
-  VkSemaphoreWaitInfo info{};
-  info.sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO;
+  auto info = structure<VkSemaphoreWaitInfo>(VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO);
   info.semaphoreCount = 1;
   info.pSemaphores = &timeline;
   info.pValues = &batch;
@@ -408,7 +396,7 @@ void Recorder::retire(Batch& batch) {
   if (!batch.timed) return;
   const Batch::Start start = *batch.timed;
   batch.timed.reset();
-  uint64_t ticks[2];
+  uint64_t ticks[2] = {};
   const VkResult result = vk_.GetQueryPoolResults(device_.handle(), batch.times, 0, 2, sizeof ticks, ticks,
                                                   sizeof ticks[0], VK_QUERY_RESULT_64_BIT);
   const double seconds = static_cast<double>(ticks[1] - ticks[0]) * device_.physical().timestamp_nanoseconds * 1e-9;

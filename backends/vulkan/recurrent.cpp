@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "fovea/backends/round_up.h"
 #include "fovea/backends/vulkan/kernels.h"
 #include "fovea/backends/vulkan/tiles.h"
 #include "fovea/backends/vulkan/views.h"
@@ -29,7 +30,7 @@ struct Layer {
     // Few members a thread make many workgroups, many read the weights less often.
     const uint32_t rows = batch <= (engine.physical().is_cpu() ? 8 : 64) ? 1 : 4;
     constants = {across * across, 0, static_cast<uint32_t>(call.kind), rows};
-    const auto tiles = [](int64_t n, int64_t tile) { return static_cast<uint64_t>((n + tile - 1) / tile); };
+    const auto tiles = [](int64_t n, int64_t tile) { return static_cast<uint64_t>(divide_up(n, tile)); };
     groups = tiles(batch, across * rows) * tiles(hidden, across);
   }
   int64_t positions() const { return batch * time; }
@@ -254,7 +255,7 @@ struct SequencePlan {
     while (plan.parts > plan.rows && plan.shared_bytes(layer, plan.parts) > device.shared_bytes) --plan.parts;
     if (plan.shared_bytes(layer, plan.parts) > device.shared_bytes) return {};
     plan.threads = warps(std::max(layer.inner(), plan.rows * layer.hidden), most);
-    plan.groups = static_cast<uint64_t>((layer.batch + plan.rows - 1) / plan.rows);
+    plan.groups = static_cast<uint64_t>(divide_up(layer.batch, plan.rows));
     return plan;
   }
 

@@ -1,6 +1,7 @@
 #include "fovea/backends/vulkan/staging.h"
 
 #include "fovea/backends/error.h"
+#include "fovea/backends/round_up.h"
 
 namespace fovea::vulkan {
 
@@ -11,7 +12,7 @@ StagingRing::StagingRing(const LogicalDevice& device, Recorder& recorder, Memory
 
 StagingRing::Slot StagingRing::take(size_t bytes) {
   constexpr size_t alignment = 16;
-  bytes = (bytes + alignment - 1) / alignment * alignment;
+  bytes = round_up(bytes, alignment);
   if (next_ + bytes > block_->bytes()) next_ = 0;
   const size_t begin = next_;
   const size_t end = begin + bytes;

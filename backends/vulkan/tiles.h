@@ -1,5 +1,6 @@
 #pragma once
 
+#include "fovea/backends/round_up.h"
 #include "fovea/backends/vulkan/engine.h"
 
 namespace fovea::vulkan {
@@ -16,7 +17,7 @@ struct Tiles {
   }
 
   uint32_t side, slab;
-  int64_t of(int64_t count) const { return (count + side - 1) / side; }
+  int64_t of(int64_t count) const { return divide_up(count, side); }
   uint32_t threads() const { return side / 4 * (side / 4); }
 };
 

@@ -1,4 +1,4 @@
-#include "fovea/tensor/expr.h"
+#include "fovea/tensor/derivative.h"
 
 #include <cmath>
 #include <functional>
