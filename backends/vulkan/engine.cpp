@@ -88,7 +88,7 @@ void Engine::recycle(VulkanBuffer* buffer) noexcept {
 void Engine::write(VulkanBuffer& buffer, size_t offset, const void* source, size_t bytes) {
   refuse_while_preparing();
   recorder_.counters().uploaded += bytes;
-  if (std::byte* host = buffer.mapped(); host && buffer.last_use <= recorder_.completed()) {
+  if (std::byte* host = buffer.mapped(); host && buffer.busy_until() <= recorder_.completed()) {
     std::memcpy(host + offset, source, bytes);
     return;
   }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <memory>
 #include <utility>
@@ -25,6 +26,8 @@ class VulkanBuffer : public Buffer {
   VkBuffer handle() const;
   /// The bytes where the host can see them; to be touched only when the device is done with them.
   std::byte* mapped() const;
+  /// The last submit that uses these bytes or, of a part, any of the whole's: other parts may lie in the same place.
+  uint64_t busy_until() const { return whole_ ? std::max(last_use, whole_->busy_until()) : last_use; }
   /// Notes that commands of `batch` use it.
   void use(uint64_t batch, bool written);
 

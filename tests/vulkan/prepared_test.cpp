@@ -132,6 +132,22 @@ TEST_F(PreparedTest, WhatTheHostSendsIsRefused) {
   EXPECT_EQ(x.pull().get(0), 1);
 }
 
+TEST_F(PreparedTest, WhatTheHostSendsIntoAnArenaComesBehindOthersOfThatPlace) {
+  const Mirror one(full({4000}, 1), device()), sum(full({4000}, 0), device());
+  const BufferRef room = device().allocate(16000);
+  device().synchronize();
+  const std::shared_ptr<Buffer> first = device().part(room, 0, 16000), second = device().part(room, 0, 16000);
+  const auto at = [](const Buffer& buffer) {
+    return View{.buffer = const_cast<Buffer*>(&buffer), .shape = {4000}, .strides = {1}};
+  };
+  const View before = at(*first), behind = at(*second);
+  for (int i = 0; i < 20; ++i) run_program(device(), more_, {4000}, {&one, &one}, before);  // waits in a batch
+  device().write(*second, 0, std::vector<float>(4000, 7).data(), 16000);
+  run_program(device(), more_, {4000}, {&behind, &one}, sum);
+  EXPECT_EQ(sum.pull().get(0), 8);
+  EXPECT_EQ(sum.pull().get(3999), 8);
+}
+
 TEST_F(PreparedTest, AnArenaTakesAsManyBlocksAsTheDeviceNeeds) {
   vulkan::PhysicalDevice physical = vulkan::instance().devices().front();
   physical.max_allocation = 1 << 20;
