@@ -46,9 +46,7 @@ Tensor from_host(const std::vector<double>& values, const Shape& shape, TensorOp
   const ErrorScope scope(caller);
   raw::check_dtype(options, name, caller);
   for (const double value : values) check_value(value, options.dtype, name, caller);
-  Tensor host = from_vector(values, shape);
-  if (options.dtype != f64) host = raw::convert(host, options.dtype);
-  return options.device == host.device() ? host : raw::to_device(host, options.device);
+  return raw::from_host(values, shape, options);
 }
 
 }  // namespace

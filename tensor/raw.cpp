@@ -2,6 +2,8 @@
 
 #include <vector>
 
+#include "fovea/tensor/creation.h"
+
 namespace fovea::raw {
 namespace {
 
@@ -35,6 +37,23 @@ const Program& sum_of_two() {
 DType conversion_dtype(DType from, DType to) {
   if (from == f64 || to == f64) return f64;
   return is_floating(from) || is_floating(to) ? f32 : i32;
+}
+
+/// The values rounded to T.
+template <class T>
+Tensor rounded(const std::vector<double>& values, const Shape& shape, Device device) {
+  std::vector<T> stored;
+  stored.reserve(values.size());
+  for (const double value : values) {
+    if constexpr (std::same_as<T, Half> || std::same_as<T, BFloat16>) {
+      stored.push_back(T(static_cast<float>(value)));
+    } else if constexpr (std::same_as<T, bool>) {
+      stored.push_back(value != 0);
+    } else {
+      stored.push_back(static_cast<T>(value));
+    }
+  }
+  return from_vector(stored, shape, device);
 }
 
 }  // namespace
@@ -78,6 +97,23 @@ void check_floating(const char* name, const Tensor& x, Caller caller) {
   check_defined(name, x, caller);
   if (is_floating(x.dtype())) return;
   raise<DTypeError>(caller, "{}: needs a floating dtype, not {}; convert with .to(f32)", name, x.dtype());
+}
+
+Tensor from_host(const std::vector<double>& values, const Shape& shape, TensorOptions options) {
+  switch (options.dtype) {
+    case DType::f64:
+      return from_vector(values, shape, options.device);
+    case DType::f16:
+      return rounded<Half>(values, shape, options.device);
+    case DType::bf16:
+      return rounded<BFloat16>(values, shape, options.device);
+    case DType::i32:
+      return rounded<int32_t>(values, shape, options.device);
+    case DType::boolean:
+      return rounded<bool>(values, shape, options.device);
+    default:
+      return rounded<float>(values, shape, options.device);
+  }
 }
 
 Tensor empty(const Shape& shape, TensorOptions options) {

@@ -19,6 +19,9 @@ void check_defined(const char* name, const Tensor& x, Caller caller);
 void check_alike(const char* name, std::initializer_list<const Tensor*> tensors, Caller caller);
 /// Throws DTypeError where x has no floating dtype, ValueError where it is undefined.
 void check_floating(const char* name, const Tensor& x, Caller caller);
+/// Values in row-major order, rounded to the dtype and written to the device without a kernel of any: captured steps,
+/// which keep to one device, may do it.
+Tensor from_host(const std::vector<double>& values, const Shape& shape, TensorOptions options);
 /// Contiguous, content undefined.
 Tensor empty(const Shape& shape, TensorOptions options);
 

@@ -1,5 +1,8 @@
 #include "fovea/tensor/creation.h"
 
+#include "fovea/autograd/capture.h"
+#include "fovea/autograd/matmul.h"
+#include "fovea/autograd/pointwise.h"
 #include "support/device.h"
 #include "support/expect.h"
 #include "support/layouts.h"
@@ -68,6 +71,27 @@ TEST(Creation, TakesTheElementTypeOfAVector) {
   EXPECT_CLOSE(flags, {1, 0, 1});
   EXPECT_EQ(from_vector(std::vector<float>{}).shape(), Shape{0});
   EXPECT_CLOSE(from_vector(std::vector<int32_t>{1, 2, 3, 4, 5, 6}, {2, 3}).select(0, 1), {4, 5, 6});
+}
+
+TEST_P(OnEveryDevice, MakesTensorsWithinCapturedSteps) {
+  const Tensor x = randn({3, 4}, options());
+  auto step = capture([&](const Tensor& given) {
+    const Tensor weights =
+        linspace(0, 1, 4, options()) + arange(0, 4, 1, options(i32)).to(f32) + full({4}, 2, options());
+    return matmul(given * weights * tensor({1, 0, 1, 1}, options()), eye(4, -1, options()));
+  });
+  for (int i = 0; i < 4; ++i) {
+    EXPECT_CLOSE(step(x * static_cast<double>(i)),
+                 x.to(Device::cpu()) * static_cast<double>(i) * tensor({2, 0, 4 + 2.0 / 3, 6}));
+  }
+  EXPECT_GT(step.stats().replays, 0u);
+}
+
+TEST_P(OnEveryDevice, RoundsToItsDtype) {
+  for (const DType dtype : {f32, f16, bf16}) {
+    EXPECT_CLOSE(tensor({1, 1e-3, -7.1}, options(dtype)), tensor({1, 1e-3, -7.1}).to(dtype).to_vector<double>(), 0, 0);
+  }
+  EXPECT_CLOSE(tensor({0, 0.5, -3}, options(boolean)), {0, 1, 1});
 }
 
 TEST(Creation, TakesWideIntegersThatFit) {
