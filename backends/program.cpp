@@ -5,27 +5,18 @@
 namespace fovea {
 namespace {
 
-struct OpRow {
-  const char* name;
-  int arity;
+constexpr const char* names[] = {
+    "input",      "scalar",   "constant", "neg",         "abs",        "sign",    "square",      "sqrt",  "rsqrt",
+    "reciprocal", "exp",      "expm1",    "log",         "log1p",      "sin",     "cos",         "tanh",  "sigmoid",
+    "erf",        "softplus", "relu",     "floor",       "ceil",       "round",   "logical_not", "isnan", "add",
+    "sub",        "mul",      "div",      "pow",         "maximum",    "minimum", "eq",          "ne",    "lt",
+    "le",         "gt",       "ge",       "logical_and", "logical_or", "select",  "fma",
 };
-
-constexpr OpRow rows[] = {
-    {"input", 0},       {"scalar", 0},   {"constant", 0}, {"neg", 1},         {"abs", 1},        {"sign", 1},
-    {"square", 1},      {"sqrt", 1},     {"rsqrt", 1},    {"reciprocal", 1},  {"exp", 1},        {"expm1", 1},
-    {"log", 1},         {"log1p", 1},    {"sin", 1},      {"cos", 1},         {"tanh", 1},       {"sigmoid", 1},
-    {"erf", 1},         {"softplus", 1}, {"relu", 1},     {"floor", 1},       {"ceil", 1},       {"round", 1},
-    {"logical_not", 1}, {"isnan", 1},    {"add", 2},      {"sub", 2},         {"mul", 2},        {"div", 2},
-    {"pow", 2},         {"maximum", 2},  {"minimum", 2},  {"eq", 2},          {"ne", 2},         {"lt", 2},
-    {"le", 2},          {"gt", 2},       {"ge", 2},       {"logical_and", 2}, {"logical_or", 2}, {"select", 3},
-    {"fma", 3},
-};
-static_assert(std::size(rows) == static_cast<size_t>(Op::fma) + 1);
+static_assert(std::size(names) == static_cast<size_t>(Op::fma) + 1);
 
 }  // namespace
 
-const char* name(Op op) { return rows[static_cast<size_t>(op)].name; }
-int arity(Op op) { return rows[static_cast<size_t>(op)].arity; }
+const char* name(Op op) { return names[static_cast<size_t>(op)]; }
 
 bool is_predicate(Op op) {
   switch (op) {

@@ -68,8 +68,8 @@ enum class Op : uint8_t {
 
 /// "mul".
 const char* name(Op op);
-/// 0 for leaves, else 1 to 3.
-int arity(Op op);
+/// How many operands: 0 for leaves, else 1 to 3.
+constexpr int arity(Op op) { return op >= Op::select ? 3 : op >= Op::add ? 2 : op >= Op::neg ? 1 : 0; }
 /// True where the result is 0 or 1.
 bool is_predicate(Op op);
 

@@ -1,4 +1,3 @@
-#include <cmath>
 #include <limits>
 
 #include "fovea/backends/cpu/attention.h"

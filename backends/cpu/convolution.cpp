@@ -3,7 +3,6 @@
 #include "fovea/backends/cpu/bf16_product.h"
 #include "fovea/backends/cpu/convolution_products.h"
 #include "fovea/backends/cpu/direct_convolution.h"
-#include "fovea/backends/cpu/elements.h"
 #include "fovea/backends/cpu/kernels.h"
 #include "fovea/backends/cpu/scratch.h"
 #include "fovea/backends/cpu/short_row.h"

@@ -159,103 +159,133 @@ struct Flow {
   }
 };
 
+/// Makes the code of a program: places its values among the operands and writes down its steps.
+template <class T>
+class Assembly {
+ public:
+  Assembly(const Program& program, Code<T>& code)
+      : program_(program), flow_(program), code_(code), place_(program.code.size(), none) {
+    place_leaves();
+    place_outputs();
+    make_steps();
+    settle_outputs();
+    find_late_reads();
+  }
+
+ private:
+  // Outputs stay where they are stored, numbered from here until the number of slots is known.
+  static constexpr uint16_t outputs_from = 0x8000;
+
+  void place_leaves() {
+    code_.first_scalar = program_.inputs;
+    code_.first_constant = code_.first_slot = code_.first_scalar + program_.scalars;
+    for (size_t i = 0; i < program_.code.size(); ++i) {
+      if (!flow_.needed(i)) continue;
+      const Instruction& instruction = program_.code[i];
+      code_.cost += flow_.is_leaf(i) ? 0 : cost_of(instruction.op);
+      if (instruction.op == Op::input) {
+        place_[i] = instruction.index;
+        code_.input_used[instruction.index] = true;
+      } else if (instruction.op == Op::scalar) {
+        place_[i] = static_cast<uint16_t>(code_.first_scalar + instruction.index);
+      } else if (instruction.op == Op::constant) {
+        place_[i] = static_cast<uint16_t>(code_.first_slot++);
+        code_.constants.insert(code_.constants.end(), Code<T>::lanes, convert<T>(instruction.value));
+      }
+    }
+    code_.cost = std::max(code_.cost, 1);
+  }
+
+  void place_outputs() {
+    for (size_t k = 0; k < program_.outputs.size(); ++k) {
+      uint16_t& place = place_[program_.outputs[k].value];
+      if (place == none) place = static_cast<uint16_t>(outputs_from + k);
+    }
+  }
+
+  /// A value lives from its step to the last that reads it; slots are handed on in between.
+  void make_steps() {
+    std::vector<size_t> last_read(program_.code.size(), 0);
+    for (size_t i = 0; i < program_.code.size(); ++i) {
+      if (!flow_.is_step(i)) continue;
+      for (uint16_t value : flow_.calls[i].reads) last_read[value] = i;
+    }
+    std::vector<uint16_t> free_slots;
+    for (size_t i = 0; i < program_.code.size(); ++i) {
+      if (!flow_.is_step(i)) continue;
+      Step step{flow_.calls[i].kernel, {0, 0, 0}, 0};
+      std::vector<uint16_t> read = flow_.calls[i].reads;
+      for (size_t k = 0; k < 3; ++k) step.in[k] = place_[read[k < read.size() ? k : 0]];
+      std::sort(read.begin(), read.end());
+      read.erase(std::unique(read.begin(), read.end()), read.end());
+      for (uint16_t value : read) {
+        const bool slot = place_[value] >= code_.first_slot && place_[value] < outputs_from;
+        if (slot && last_read[value] == i) free_slots.push_back(place_[value]);
+      }
+      if (place_[i] == none) {
+        if (free_slots.empty()) free_slots.push_back(static_cast<uint16_t>(code_.first_slot + slots_++));
+        place_[i] = free_slots.back();
+        free_slots.pop_back();
+      }
+      step.out = place_[i];
+      code_.steps.push_back(step);
+      step_at_.push_back(i);
+    }
+  }
+
+  void settle(uint16_t& operand) const {
+    if (operand >= outputs_from) operand = static_cast<uint16_t>(operand - outputs_from + code_.first_output);
+  }
+
+  void settle_outputs() {
+    code_.first_output = code_.first_slot + slots_;
+    code_.operands = code_.first_output + static_cast<int>(program_.outputs.size());
+    for (Step& step : code_.steps) {
+      for (uint16_t& operand : step.in) settle(operand);
+      settle(step.out);
+    }
+    for (size_t k = 0; k < program_.outputs.size(); ++k) {
+      const uint16_t value = program_.outputs[k].value;
+      typename Code<T>::Output output{program_.outputs[k].combine, place_[value], false, 0};
+      settle(output.value);
+      output.alias = output.value != code_.first_output + static_cast<int>(k);
+      code_.outputs.push_back(output);
+      const auto position = std::find(step_at_.begin(), step_at_.end(), value) - step_at_.begin();
+      written_.push_back(output.alias ? code_.steps.size() : static_cast<size_t>(position) + 1);
+    }
+  }
+
+  void find_late_reads() {
+    const auto bit = [&](uint16_t operand) {
+      return operand < code_.first_scalar ? uint64_t{1} << std::min<int>(operand, 63) : uint64_t{0};
+    };
+    for (size_t k = 0; k < code_.outputs.size(); ++k) {
+      uint64_t& read_after = code_.outputs[k].read_after;
+      // An output that is an input alone may be that input's own view.
+      if (code_.outputs[k].alias && code_.outputs.size() == 1) continue;
+      for (size_t s = written_[k]; s < code_.steps.size(); ++s) {
+        for (const uint16_t operand : code_.steps[s].in) read_after |= bit(operand);
+      }
+      for (const auto& other : code_.outputs) {
+        if (other.alias) read_after |= bit(other.value);
+      }
+    }
+  }
+
+  const Program& program_;
+  const Flow<T> flow_;
+  Code<T>& code_;
+  std::vector<uint16_t> place_;  // by instruction
+  int slots_ = 0;
+  std::vector<size_t> step_at_;  // the instruction of each step
+  std::vector<size_t> written_;  // by output: how many steps there are before what reads an input too late
+};
+
 }  // namespace
 
 template <class T>
 Code<T>::Code(const Program& program) : input_used(static_cast<size_t>(program.inputs), false) {
-  const std::vector<Instruction>& code = program.code;
-  const Flow<T> flow(program);
-
-  // Operands of leaves.
-  std::vector<uint16_t> place(code.size(), none);
-  first_scalar = program.inputs;
-  first_constant = first_slot = first_scalar + program.scalars;
-  for (size_t i = 0; i < code.size(); ++i) {
-    if (!flow.needed(i)) continue;
-    cost += flow.is_leaf(i) ? 0 : cost_of(code[i].op);
-    if (code[i].op == Op::input) {
-      place[i] = code[i].index;
-      input_used[code[i].index] = true;
-    } else if (code[i].op == Op::scalar) {
-      place[i] = static_cast<uint16_t>(first_scalar + code[i].index);
-    } else if (code[i].op == Op::constant) {
-      place[i] = static_cast<uint16_t>(first_slot++);
-      constants.insert(constants.end(), lanes, convert<T>(code[i].value));
-    }
-  }
-
-  // A value lives from its step to the last that reads it; slots are handed on in between. Outputs stay where they are
-  // stored, numbered from `outputs_from` until the number of slots is known.
-  std::vector<size_t> last_read(code.size(), 0);
-  for (size_t i = 0; i < code.size(); ++i) {
-    if (!flow.is_step(i)) continue;
-    for (uint16_t value : flow.calls[i].reads) last_read[value] = i;
-  }
-  constexpr uint16_t outputs_from = 0x8000;
-  std::vector<size_t> written(program.outputs.size(), 0);
-  for (size_t k = 0; k < program.outputs.size(); ++k) {
-    const uint16_t value = program.outputs[k].value;
-    if (place[value] == none) place[value] = static_cast<uint16_t>(outputs_from + k);
-  }
-  std::vector<uint16_t> free_slots;
-  int slots = 0;
-  std::vector<size_t> step_at;  // the instruction of each step
-  for (size_t i = 0; i < code.size(); ++i) {
-    if (!flow.is_step(i)) continue;
-    Step step{flow.calls[i].kernel, {0, 0, 0}, 0};
-    std::vector<uint16_t> read = flow.calls[i].reads;
-    for (size_t k = 0; k < 3; ++k) step.in[k] = place[read[k < read.size() ? k : 0]];
-    std::sort(read.begin(), read.end());
-    read.erase(std::unique(read.begin(), read.end()), read.end());
-    for (uint16_t value : read) {
-      const bool slot = place[value] >= first_slot && place[value] < outputs_from;
-      if (slot && last_read[value] == i) free_slots.push_back(place[value]);
-    }
-    if (place[i] == none) {
-      if (free_slots.empty()) free_slots.push_back(static_cast<uint16_t>(first_slot + slots++));
-      place[i] = free_slots.back();
-      free_slots.pop_back();
-    }
-    step.out = place[i];
-    steps.push_back(step);
-    step_at.push_back(i);
-  }
-
-  first_output = first_slot + slots;
-  operands = first_output + static_cast<int>(program.outputs.size());
-  const auto settle = [&](uint16_t& operand) {
-    if (operand >= outputs_from) operand = static_cast<uint16_t>(operand - outputs_from + first_output);
-  };
-  for (Step& step : steps) {
-    for (uint16_t& operand : step.in) settle(operand);
-    settle(step.out);
-  }
-
-  for (size_t k = 0; k < program.outputs.size(); ++k) {
-    const uint16_t value = program.outputs[k].value;
-    Output output{program.outputs[k].combine, place[value], false, 0};
-    settle(output.value);
-    output.alias = output.value != first_output + static_cast<int>(k);
-    outputs.push_back(output);
-    const auto position = std::find(step_at.begin(), step_at.end(), value) - step_at.begin();
-    written[k] = output.alias ? steps.size() : static_cast<size_t>(position) + 1;
-  }
-  const auto bit = [&](uint16_t operand) {
-    return operand < first_scalar ? uint64_t{1} << std::min<int>(operand, 63) : uint64_t{0};
-  };
-  for (size_t k = 0; k < outputs.size(); ++k) {
-    for (size_t s = written[k]; s < steps.size(); ++s) {
-      for (int j = 0; j < 3; ++j) outputs[k].read_after |= bit(steps[s].in[j]);
-    }
-    for (const Output& other : outputs) {
-      if (other.alias) outputs[k].read_after |= bit(other.value);
-    }
-  }
-  // An output that is an input alone may be that input's own view.
-  for (Output& output : outputs) {
-    if (output.alias && outputs.size() == 1) output.read_after = 0;
-  }
-  cost = std::max(cost, 1);
+  Assembly<T>(program, *this);
 }
 
 template struct Code<float>;

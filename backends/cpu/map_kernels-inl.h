@@ -238,15 +238,13 @@ struct ApplyFunction {
   }
 };
 
-constexpr int Arity(Op op) { return op >= Op::select ? 3 : op >= Op::add ? 2 : 1; }
-
 template <class T, Op op>
 void Run(const Step& step, const Operand* operands, int64_t n) {
   if constexpr (std::is_same_v<T, float> || !(std::is_same_v<T, double> ? IsFunction(op) : IsScalarInteger(op))) {
-    ForVectors<T, Arity(op)>(step, operands, n, Apply1<op>{});
+    ForVectors<T, arity(op)>(step, operands, n, Apply1<op>{});
   } else {
-    const T *a = Input<T>(step, operands, 0), *b = Input<T>(step, operands, Arity(op) - 1);
-    const int64_t a_step = operands[step.in[0]].step, b_step = operands[step.in[Arity(op) - 1]].step;
+    const T *a = Input<T>(step, operands, 0), *b = Input<T>(step, operands, arity(op) - 1);
+    const int64_t a_step = operands[step.in[0]].step, b_step = operands[step.in[arity(op) - 1]].step;
     T* out = static_cast<T*>(operands[step.out].data);
     for (int64_t i = 0; i < n; ++i) {
       out[i] = convert<T>(Scalar<op>(static_cast<double>(a[i * a_step]), static_cast<double>(b[i * b_step])));
@@ -394,7 +392,7 @@ void RunFunction(const Step& step, const Operand* operands, int64_t n) {
 
 template <class T, Op op>
 void MakeFunctions(Kernel (&kernels)[2][3]) {
-  if constexpr (std::is_same_v<T, float> && IsFunction(op) && Arity(op) == 1) {
+  if constexpr (std::is_same_v<T, float> && IsFunction(op) && arity(op) == 1) {
     kernels[0][1] = RunFunction<T, ApplyFunction<op, false, After::add>>;
     kernels[0][2] = RunFunction<T, ApplyFunction<op, false, After::mul>>;
     kernels[1][0] = RunFunction<T, ApplyFunction<op, true, After::nothing>>;
@@ -406,9 +404,7 @@ void MakeFunctions(Kernel (&kernels)[2][3]) {
 template <class T, int... ops, int... pairs>
 KernelSet MakeKernels(std::integer_sequence<int, ops...>, std::integer_sequence<int, pairs...>) {
   KernelSet set{};
-  ((set.op[ops] =
-        Arity(static_cast<Op>(ops)) && ops > static_cast<int>(Op::constant) ? Run<T, static_cast<Op>(ops)> : nullptr),
-   ...);
+  ((set.op[ops] = arity(static_cast<Op>(ops)) > 0 ? Run<T, static_cast<Op>(ops)> : nullptr), ...);
   (MakeFunctions<T, static_cast<Op>(ops)>(set.function[ops]), ...);
   ((set.pair[pairs / 4][pairs % 4] = RunPair<T, pairs>), ...);
   set.bounded = RunBounded<T>;

@@ -2,7 +2,6 @@
 #include <numeric>
 #include <optional>
 
-#include "fovea/backends/cpu/elements.h"
 #include "fovea/backends/cpu/gemm.h"
 #include "fovea/backends/cpu/kernels.h"
 #include "fovea/backends/cpu/recurrent_kernels.h"

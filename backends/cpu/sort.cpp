@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <bit>
-#include <cmath>
 #include <limits>
 
 #include "fovea/backends/cpu/elements.h"

@@ -1,6 +1,5 @@
 #include "fovea/backends/vulkan/program_values.h"
 
-#include <cmath>
 
 namespace fovea::vulkan {
 
