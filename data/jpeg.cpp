@@ -51,16 +51,20 @@ class Decoder {
     reporter_.error_exit = give_up;
     reporter_.emit_message = take_message;
     progress_.progress_monitor = count_scans;
-    attempt([this] {
-      jpeg_create_decompress(&info);
-      info.progress = &progress_;
-      jpeg_mem_src(&info, reinterpret_cast<const unsigned char*>(bytes_.data()), bytes_.size());
-    });
   }
   Decoder(const Decoder&) = delete;
   Decoder& operator=(const Decoder&) = delete;
   ~Decoder() { jpeg_destroy_decompress(&info); }
 
+  /// Reads the header.
+  void open() {
+    attempt([this] {
+      jpeg_create_decompress(&info);
+      info.progress = &progress_;
+      jpeg_mem_src(&info, reinterpret_cast<const unsigned char*>(bytes_.data()), bytes_.size());
+      jpeg_read_header(&info, TRUE);
+    });
+  }
   /// Throws DataError where `step` fails.
   template <class Step>
   void attempt(const Step& step) {
@@ -99,7 +103,7 @@ std::vector<uint8_t> without_inks(const std::vector<uint8_t>& inks, bool inverte
 Image decode_jpeg(std::string_view bytes, const std::string& name) {
   Decoder decoder(bytes, name);
   jpeg_decompress_struct& info = decoder.info;
-  decoder.attempt([&] { jpeg_read_header(&info, TRUE); });
+  decoder.open();
   check_image_size(name, info.image_width, info.image_height);
   const bool grey = info.jpeg_color_space == JCS_GRAYSCALE;
   const bool inks = info.jpeg_color_space == JCS_CMYK || info.jpeg_color_space == JCS_YCCK;

@@ -63,7 +63,7 @@ void arrays(const fs::path& folder) {
       .add(zeroed({0, 0, 11, 1, 0, 0, 0, 0}));
   Seeds npy(folder, "npy");
   const Tensor numbers = tensor({1, 2, 3, 4, 5, 6}).reshape({2, 3});
-  for (const DType dtype : {f32, f64, i32, boolean}) data::save_npy(npy.path(), numbers.to(dtype));
+  for (const DType dtype : {f32, f64, i32, DType::boolean}) data::save_npy(npy.path(), numbers.to(dtype));
   Seeds files(folder, "safetensors");
   data::save_safetensors(files.path(), {});
   data::save_safetensors(files.path(), {{"a", numbers}, {"b.c", numbers.to(bf16)}, {"empty", zeros({0, 3})}},
