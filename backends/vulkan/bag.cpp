@@ -3,11 +3,11 @@
 #include "fovea/vulkan_shaders.h"
 
 namespace fovea::vulkan {
-namespace {}  // namespace
 
 void bag(Engine& engine, const BagCall& call) {
   const DenseView index(engine, call.index), offsets(engine, call.offsets);
   const int64_t bags = call.out.shape[0], width = call.out.shape[1];
+  check_count("bag", bags * width);
   struct {
     uint64_t table, index, offsets, out, fault;
     uint32_t width, bags;
@@ -40,6 +40,7 @@ void bag(Engine& engine, const BagCall& call) {
 RowSparse bag_backward(Engine& engine, const BagBackwardCall& call) {
   const DenseView index(engine, call.index), offsets(engine, call.offsets);
   const int64_t count = call.index.numel(), width = call.dout.shape[1];
+  check_count("bag_backward", count * width);
   RowSparse result;
   if (count == 0) {
     result.rows = engine.allocate(0);

@@ -31,9 +31,7 @@ double DeviceTimer::seconds(const std::function<void()>& record) {
   check(engine_.device().vk().GetQueryPoolResults(engine_.device().handle(), times_, 0, 2, sizeof ticks, ticks,
                                                   sizeof ticks[0], VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT),
         "reading the clock");
-  const uint32_t bits = engine_.physical().timestamp_bits;
-  const uint64_t mask = bits >= 64 ? ~uint64_t{0} : (uint64_t{1} << bits) - 1;
-  return static_cast<double>((ticks[1] - ticks[0]) & mask) * engine_.physical().timestamp_nanoseconds * 1e-9;
+  return engine_.physical().seconds_between(ticks[0], ticks[1]);
 }
 
 }  // namespace fovea::vulkan

@@ -145,7 +145,8 @@ void Engine::drain() { recorder_.wait(recorder_.open_batch() - 1); }
 size_t Engine::set_cache_limit(size_t limit) {
   const size_t before = memory_.set_cache_limit(limit);
   if (memory_.over_limit()) {
-    synchronize();
+    recorder_.flush();
+    drain();  // an index that is none is the next reader's to hear of
     memory_.trim(recorder_.completed());
   }
   return before;

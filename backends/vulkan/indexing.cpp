@@ -10,12 +10,6 @@
 namespace fovea::vulkan {
 namespace {
 
-// Kernels reckon positions in 32 bits.
-void check_count(const char* kernel, int64_t count) {
-  if (count > std::numeric_limits<uint32_t>::max())
-    throw DeviceError(fmt::format("{}: more than 2^32 elements in one call", kernel));
-}
-
 // lanes.glsl's block.
 struct Lanes {
   uint64_t aligned, indexed, index, fault;

@@ -23,6 +23,13 @@ struct PhysicalDevice {
   uint32_t queue_family = 0;
   uint32_t timestamp_bits = 0;
   double timestamp_nanoseconds = 1;
+
+  /// Between two time stamps, of which only timestamp_bits count.
+  double seconds_between(uint64_t before, uint64_t after) const {
+    const uint64_t mask = timestamp_bits >= 64 ? ~uint64_t{0} : (uint64_t{1} << timestamp_bits) - 1;
+    return static_cast<double>((after - before) & mask) * timestamp_nanoseconds * 1e-9;
+  }
+
   uint32_t subgroup_size = 1;
   uint32_t workgroup_threads = 128;  // the most of one workgroup
   uint32_t most_groups = 65535;      // along the first axis of a grid

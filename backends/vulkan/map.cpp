@@ -201,7 +201,8 @@ struct Run {
          .groups_y = size.y,
          .reads = reads,
          .writes = writes,
-         .work = static_cast<double>(elements) * static_cast<double>(entry.program.code.size())});
+         .work = static_cast<double>(elements) * std::max(static_cast<double>(entry.program.code.size()),
+                                                          4.0 * static_cast<double>(key.operand_count))});
   }
 
   void elementwise(const MapJob& job) const {

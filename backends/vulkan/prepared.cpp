@@ -57,8 +57,7 @@ void PreparedCommands::release() noexcept {
 
 void PreparedCommands::run(size_t group) {
   const Group& commands = groups_[group];
-  engine_.recorder().execute(commands.commands);
-  last_batch_ = engine_.recorder().open_batch();
+  last_batch_ = engine_.recorder().execute(commands.commands);
   for (VulkanBuffer* buffer : commands.reads) buffer->use(last_batch_, false);
   for (VulkanBuffer* buffer : commands.writes) buffer->use(last_batch_, true);
 }

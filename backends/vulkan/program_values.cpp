@@ -1,6 +1,5 @@
 #include "fovea/backends/vulkan/program_values.h"
 
-
 namespace fovea::vulkan {
 
 using namespace spirv;

@@ -31,9 +31,9 @@ double first_guess(const PhysicalDevice& device) {
     case VK_PHYSICAL_DEVICE_TYPE_CPU:
       return std::numeric_limits<double>::infinity();  // it has no watchdog
     case VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU:
-      return 4e12;
+      return 1e12;
     default:
-      return 4e11;
+      return 2e11;
   }
 }
 
@@ -291,7 +291,8 @@ void Recorder::abandon_list() noexcept {
   open_ = nullptr;
 }
 
-void Recorder::execute(const CommandList& list) {
+uint64_t Recorder::execute(const CommandList& list) {
+  uint64_t last = open_batch();
   for (const CommandList::Part& part : list.parts) {
     before_command(part.copies ? Command::copy : Command::kernel, part.stream.last, part.stream.work, part.reads,
                    part.writes);
@@ -301,8 +302,10 @@ void Recorder::execute(const CommandList& list) {
     counters_.dispatches += part.dispatches;
     counters_.prepared += part.dispatches;
     counters_.barriers += part.barriers;
+    last = open_batch();  // which may end with this
     after_command(part.stream.work, part.stream.count);
   }
+  return last;
 }
 
 void Recorder::free(CommandList& list) noexcept {
@@ -318,8 +321,13 @@ void Recorder::mark(VkQueryPool times, uint32_t query) {
 }
 
 uint64_t Recorder::completed() {
-  if (completed_ < submitted_)
-    expect(vk_.GetSemaphoreCounterValue(device_.handle(), device_.timeline(), &completed_), "asking the timeline");
+  if (completed_ < submitted_) {
+    uint64_t value = 0;
+    expect(vk_.GetSemaphoreCounterValue(device_.handle(), device_.timeline(), &value), "asking the timeline");
+    // Of a lost device drivers say that all is done that ever will be, without an error.
+    if (value > submitted_) expect(VK_ERROR_DEVICE_LOST, "asking the timeline");
+    completed_ = value;
+  }
   return completed_;
 }
 
@@ -385,7 +393,7 @@ void Recorder::await(uint64_t batch) {
   if (result == VK_TIMEOUT)
     throw DeviceError(fmt::format("vulkan: {} has finished nothing for {} seconds; it was to run {}",
                                   device_.physical().about.name, wait_rounds, last_operations()));
-  completed_ = std::max(completed_, batch);
+  if (completed() < batch) expect(VK_ERROR_DEVICE_LOST, "waiting");
   for (Batch& done : batches_) {
     if (done.value <= completed_) retire(done);
   }
@@ -399,7 +407,7 @@ void Recorder::retire(Batch& batch) {
   uint64_t ticks[2] = {};
   const VkResult result = vk_.GetQueryPoolResults(device_.handle(), batch.times, 0, 2, sizeof ticks, ticks,
                                                   sizeof ticks[0], VK_QUERY_RESULT_64_BIT);
-  const double seconds = static_cast<double>(ticks[1] - ticks[0]) * device_.physical().timestamp_nanoseconds * 1e-9;
+  const double seconds = device_.physical().seconds_between(ticks[0], ticks[1]);
   if (result == VK_SUCCESS)
     rate_ = learned_rate(rate_, least_rate_, batch.stream.work - start.work, seconds, batch.stream.count - start.count);
 }

@@ -98,8 +98,8 @@ class Recorder {
   /// Ends it where something failed meanwhile; the list is only to be freed.
   void abandon_list() noexcept;
   bool in_list() const { return list_; }
-  /// Runs a list. What it uses must be where it was.
-  void execute(const CommandList& list);
+  /// Runs a list and returns the batch that its last commands are in. What it uses must be where it was.
+  uint64_t execute(const CommandList& list);
   /// Returns the list's memory; the device must be done with it.
   void free(CommandList& list) noexcept;
 

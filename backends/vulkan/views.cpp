@@ -36,6 +36,11 @@ DType compute_type(DType dtype) { return is_floating(dtype) ? f32 : i32; }
 
 }  // namespace
 
+void check_count(const char* kernel, int64_t count) {
+  constexpr int64_t most = (int64_t{1} << 32) - (int64_t{1} << 25);
+  if (count > most) throw DeviceError(fmt::format("{}: more than {} elements in one call", kernel, most));
+}
+
 int32_t stride(const char* kernel, int64_t value) {
   if (std::abs(value) > std::numeric_limits<int32_t>::max()) {
     throw DeviceError(fmt::format("{}: an operand spans more than 2^31 elements", kernel));

@@ -24,6 +24,9 @@ class DenseView {
 
 /// A size as shaders take it.
 constexpr uint32_t word(int64_t value) { return static_cast<uint32_t>(value); }
+/// Throws DeviceError where a kernel cannot have a thread for each of `count` elements: 32 bits count them, and in a grid
+/// that is folded there may be some more.
+void check_count(const char* kernel, int64_t count);
 /// A stride as shaders take it. Throws DeviceError where it is none for them.
 int32_t stride(const char* kernel, int64_t value);
 

@@ -41,7 +41,10 @@ size_t VulkanBackend::set_cache_limit(size_t bytes) {
 }
 
 size_t VulkanBackend::largest_allocation() const {
-  return engine_.physical().max_allocation / 17 * 16;  // so that its size class is allowed, too
+  const PhysicalDevice& device = engine_.physical();
+  // Some drivers give larger buffers than they promise memory for at once.
+  const uint64_t most = std::min(std::max(device.max_allocation, device.max_buffer), device.about.memory);
+  return most / 17 * 16;  // so that its size class is allowed, too
 }
 
 std::shared_ptr<Buffer> VulkanBackend::part(const BufferRef& whole, size_t offset, size_t bytes) {
@@ -323,8 +326,12 @@ class Registry {
     }
   }
   void drain() {
-    const std::lock_guard lock(mutex_);
-    for (VulkanBackend* backend : backends_) {
+    // Not under the lock: a backend that is waited for may itself be looked up.
+    const std::vector<VulkanBackend*> all = [&] {
+      const std::lock_guard lock(mutex_);
+      return backends_;
+    }();
+    for (VulkanBackend* backend : all) {
       if (backend) backend->drain();
     }
   }

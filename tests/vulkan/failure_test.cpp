@@ -76,6 +76,27 @@ TEST_F(FailureTest, ADeviceThatDoesNotAnswerIsGivenUp) {
   EXPECT_TRUE(message.ends_with("it was to run 1 operations up to neg [4, 4]")) << message;
 }
 
+VKAPI_ATTR VkResult VKAPI_CALL all_done(VkDevice, VkSemaphore, uint64_t* value) {
+  *value = UINT64_MAX;
+  return VK_SUCCESS;
+}
+VKAPI_ATTR VkResult VKAPI_CALL no_wait(VkDevice, const VkSemaphoreWaitInfo*, uint64_t) { return VK_SUCCESS; }
+
+// As drivers do whose device is gone.
+TEST_F(FailureTest, ALostDeviceThatClaimsToBeDoneIsNotBelieved) {
+  for (const bool counts : {false, true}) {
+    vulkan::VulkanBackend device = make_backend([counts](vulkan::DeviceFunctions& vk) {
+      vk.GetSemaphoreCounterValue = counts ? all_done : no_progress;
+      vk.WaitSemaphores = no_wait;
+    });
+    const BufferRef x = device.allocate(64), y = device.allocate(64);
+    const View from{x.get(), 0, f32, {4, 4}, {4, 1}}, to{y.get(), 0, f32, {4, 4}, {4, 1}};
+    negate(device, from, to);
+    const std::string message = message_of<DeviceError>([&] { device.synchronize(); });
+    EXPECT_TRUE(message.ends_with("was lost while it ran 1 operations up to neg [4, 4]")) << message;
+  }
+}
+
 bool exhausted = false;
 PFN_vkAllocateMemory real_allocate = nullptr;
 VKAPI_ATTR VkResult VKAPI_CALL no_memory(VkDevice device, const VkMemoryAllocateInfo* info,

@@ -18,6 +18,7 @@ struct Check {
   DType dtype = f32;     // what floating inputs are converted to
   double within = 1e-4;  // the error that is allowed, relative above 1
   bool gradients = true;
+  bool differences = true;  // of values, beside the gradients: they take a run for each element of the inputs
 };
 
 /// A check of every kernel that a backend has, small enough to take no more than seconds on a software device.

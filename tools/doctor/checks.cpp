@@ -1,3 +1,5 @@
+#include <cmath>
+
 #include "doctor/check.h"
 #include "fovea/fovea.h"
 
@@ -26,6 +28,10 @@ void add_elementwise(std::vector<Check>& checks, Numbers& numbers) {
   checks.push_back({"map", {numbers.normal({70, 33}), numbers.positive({33})}, one([](const Tensors& x) {
                       return gelu(x[0] * 0.5) + exp(-square(x[0])) / x[1] + tanh(x[0]);
                     })});
+  checks.push_back({"map by fours", {numbers.normal({64, 128}), numbers.normal({64, 128})}, one([](const Tensors& x) {
+                      return x[0] * x[1] + x[0];
+                    })});
+  checks.back().differences = false;
   checks.push_back({"map that folds", {numbers.normal({9, 40, 11})}, [](const Tensors& x) -> Tensors {
                       return {sum(x[0], {0, 2}), mean(x[0], 1), amax(x[0], -1)};
                     }});
@@ -34,6 +40,8 @@ void add_elementwise(std::vector<Check>& checks, Numbers& numbers) {
 void add_products(std::vector<Check>& checks, Numbers& numbers) {
   const auto product = one([](const Tensors& x) { return matmul(x[0], x[1]); });
   checks.push_back({"matmul", {numbers.normal({130, 65}), numbers.normal({65, 97})}, product});
+  checks.push_back({"matmul, larger", {numbers.normal({300, 260}), numbers.normal({260, 520})}, product});
+  checks.back().differences = false;
   checks.push_back({"matmul, long inner size", {numbers.normal({5, 3000}), numbers.normal({3000, 7})}, product});
   checks.push_back({"matmul, batched and transposed",
                     {numbers.normal({3, 2, 20, 36}), numbers.normal({2, 28, 36})},
@@ -82,7 +90,10 @@ void add_indexing(std::vector<Check>& checks, Numbers& numbers) {
 }
 
 void add_ordering(std::vector<Check>& checks, Numbers& numbers) {
-  checks.push_back({"scan", {numbers.normal({7, 200})}, one([](const Tensors& x) { return cumsum(x[0], -1); })});
+  const auto scan = one([](const Tensors& x) { return cumsum(x[0], -1); });
+  checks.push_back({"scan", {numbers.normal({7, 200})}, scan});
+  checks.push_back({"scan, long", {numbers.normal({2, 9000})}, scan});
+  checks.back().differences = false;
   checks.push_back({.kernel = "arg_reduce",
                     .inputs = {numbers.normal({30, 70})},
                     .run = [](const Tensors& x) -> Tensors {
@@ -90,14 +101,16 @@ void add_ordering(std::vector<Check>& checks, Numbers& numbers) {
                     },
                     .within = 0,
                     .gradients = false});
-  checks.push_back({.kernel = "sort",
-                    .inputs = {numbers.normal({6, 500})},
-                    .run = [](const Tensors& x) -> Tensors {
-                      const Sorted sorted = sort(x[0]);
-                      return {sorted.values, sorted.indices};
-                    },
-                    .within = 1e-6,
-                    .gradients = false});
+  for (const int64_t n : {500, 3000}) {
+    checks.push_back({.kernel = n == 500 ? "sort" : "sort, long",
+                      .inputs = {numbers.normal({6, n})},
+                      .run = [](const Tensors& x) -> Tensors {
+                        const Sorted sorted = sort(x[0]);
+                        return {sorted.values, sorted.indices};
+                      },
+                      .within = 1e-6,
+                      .gradients = false});
+  }
   checks.push_back({.kernel = "random",
                     .inputs = {numbers.normal({1})},
                     .run = [](const Tensors& x) -> Tensors {
@@ -111,21 +124,34 @@ void add_ordering(std::vector<Check>& checks, Numbers& numbers) {
 }
 
 void add_layers(std::vector<Check>& checks, Numbers& numbers) {
-  for (const auto& [kind, name] : {std::pair{RecurrentKind::rnn_tanh, "recurrent, rnn"},
-                                   {RecurrentKind::gru, "recurrent, gru"},
-                                   {RecurrentKind::lstm, "recurrent, lstm"}}) {
-    const int64_t width = gates(kind) * 10;
-    checks.push_back({name,
-                      {numbers.normal({3, 8, width}), numbers.normal({width, 10}) * 0.3, numbers.normal({width})},
-                      [kind = kind](const Tensors& x) -> Tensors {
-                        const RecurrentResult result = recurrent(x[0], x[1], x[2], {.kind = kind});
-                        return {result.output, result.h};
-                      }});
+  struct Layer {
+    RecurrentKind kind;
+    const char* name;
+    int64_t batch, time, hidden;
+  };
+  for (const auto& [kind, name, batch, time, hidden] : {Layer{RecurrentKind::rnn_tanh, "recurrent, rnn", 3, 8, 10},
+                                                        {RecurrentKind::gru, "recurrent, gru", 3, 8, 10},
+                                                        {RecurrentKind::lstm, "recurrent, lstm", 3, 8, 10},
+                                                        {RecurrentKind::lstm, "recurrent, wide lstm", 70, 3, 160}}) {
+    const int64_t width = gates(kind) * hidden;
+    const double scale = 1 / std::sqrt(static_cast<double>(hidden));
+    checks.push_back(
+        {name,
+         {numbers.normal({batch, time, width}), numbers.normal({width, hidden}) * scale, numbers.normal({width})},
+         [kind = kind](const Tensors& x) -> Tensors {
+           const RecurrentResult result = recurrent(x[0], x[1], x[2], {.kind = kind});
+           return {result.output, result.h};
+         }});
+    checks.back().differences = hidden < 100;
   }
   checks.push_back(
       {"convolution",
        {numbers.normal({2, 4, 11, 9}), numbers.normal({6, 2, 3, 3}), numbers.normal({6})},
        one([](const Tensors& x) { return conv2d(x[0], x[1], x[2], {.stride = 2, .padding = 1, .groups = 2}); })});
+  checks.push_back({"convolution in tiles",
+                    {numbers.normal({2, 16, 14, 13}), numbers.normal({24, 16, 3, 3}), numbers.normal({24})},
+                    one([](const Tensors& x) { return conv2d(x[0], x[1], x[2], {.padding = 1}); })});
+  checks.back().differences = false;
   checks.push_back({"pool", {numbers.normal({2, 3, 10, 8})}, [](const Tensors& x) -> Tensors {
                       return {max_pool2d(x[0], 3, {.stride = 2, .padding = 1}), avg_pool2d(x[0], 2)};
                     }});
@@ -134,6 +160,12 @@ void add_layers(std::vector<Check>& checks, Numbers& numbers) {
                     one([](const Tensors& x) {
                       return scaled_dot_product_attention(x[0], x[1], x[2], {.causal = true, .offset = 4});
                     })});
+  checks.push_back(
+      {"attention in tiles",
+       {numbers.normal({2, 2, 150, 80}), numbers.normal({2, 2, 170, 80}), numbers.normal({2, 2, 170, 80}),
+        numbers.normal({2, 150, 170})},
+       one([](const Tensors& x) { return scaled_dot_product_attention(x[0], x[1], x[2], {.bias = x[3]}); })});
+  checks.back().differences = false;
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "half_rounding.h"
 #include "khr_matrices.h"
 
 namespace {
@@ -45,6 +46,7 @@ int main(int count, char** arguments) {
       const std::string name = file.stem().string();
       std::vector<uint32_t> words = read_words(file);
       if (words.size() < 5 || words[0] != spirv_magic) throw std::runtime_error("no SPIR-V");
+      words = fovea::spirv::round_halves_to_even(words);
       if (fovea::spirv::uses_nv_matrices(words)) {
         shaders.push_back({name, to_khr_matrices(words, fovea::spirv::HalfType::f16)});
         shaders.push_back({name + "_bf16", to_khr_matrices(words, fovea::spirv::HalfType::bf16)});
