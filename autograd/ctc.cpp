@@ -8,7 +8,9 @@
 #include "fovea/autograd/loss_reduction.h"
 #include "fovea/autograd/pointwise.h"
 #include "fovea/autograd/shape_ops.h"
+#include "fovea/backends/recording.h"
 #include "fovea/tensor/creation.h"
+#include "fovea/tensor/raw.h"
 
 namespace fovea {
 namespace {
@@ -32,6 +34,7 @@ std::vector<int64_t> lengths_of(const Tensor& lengths, int64_t batch, const char
 
 Labels read_labels(const Tensor& x, const Tensor& targets, const Tensor& input_lengths, const Tensor& target_lengths,
                    const CTCOptions& options, Caller caller) {
+  refuse_while_recording("ctc_loss", caller);  // its states follow from the labels
   if (x.rank() != 3) {
     raise<ShapeError>(caller, "ctc_loss: log-probabilities {} are not [time, batch, classes]", x.shape());
   }
@@ -93,7 +96,7 @@ States make_states(const Labels& labels, int64_t blank, TensorOptions like) {
     if (!target.empty()) ends[row + 2 * target.size() - 1] = 1;
   }
   const Shape shape{labels.batch, count};
-  const auto place = [&](const std::vector<double>& x) { return from_vector(x, shape).to(like.dtype).to(like.device); };
+  const auto place = [&](const std::vector<double>& x) { return raw::from_host(x, shape, like); };
   return {from_vector(label, shape, like.device), place(skips), place(ends)};
 }
 
@@ -136,7 +139,7 @@ Tensor ctc_loss(const Tensor& x, const Tensor& targets, const Tensor& input_leng
   if (options.reduction != Reduction::mean) return reduce_losses(losses, options.reduction);
   std::vector<double> divisors;
   for (int64_t length : labels.lengths) divisors.push_back(static_cast<double>(std::max<int64_t>(length, 1)));
-  return mean(losses / from_vector(divisors, {labels.batch}).to(x.dtype()).to(x.device()));
+  return mean(losses / raw::from_host(divisors, {labels.batch}, x.options()));
 }
 
 }  // namespace fovea

@@ -34,7 +34,7 @@ Tensor& draw(Tensor& x, RandomCall::Kind kind, double scale, double shift, Gener
 
 Tensor& assign(Tensor& x, const std::vector<double>& values) {
   const NoGrad off;
-  return x.copy_(from_vector(values, x.shape()).to(x.dtype()).to(x.device()));
+  return x.copy_(raw::from_host(values, x.shape(), x.options()));
 }
 
 double kaiming_deviation(const Tensor& x, KaimingOptions options, const char* name, Caller caller) {

@@ -7,6 +7,7 @@
 #include "fovea/autograd/pointwise.h"
 #include "fovea/autograd/shape_ops.h"
 #include "fovea/nn/init.h"
+#include "fovea/tensor/raw.h"
 
 namespace fovea::nn {
 namespace {
@@ -27,7 +28,7 @@ Tensor angles(int64_t time, int64_t half, int64_t offset, double base, TensorOpt
   for (int64_t p = offset; p < offset + time; ++p) {
     for (const double each : period) values.push_back(static_cast<double>(p) / each);
   }
-  return from_vector(values, {time, half}).to(options.dtype).to(options.device);
+  return raw::from_host(values, {time, half}, options);
 }
 
 }  // namespace
@@ -68,7 +69,7 @@ Tensor sinusoidal_positions(int64_t time, int64_t dim, int64_t offset, double ba
       values.push_back(i % 2 == 0 ? std::sin(angle) : std::cos(angle));
     }
   }
-  return from_vector(values, {time, dim}).to(options.dtype).to(options.device);
+  return raw::from_host(values, {time, dim}, options);
 }
 
 SinusoidalPositions::SinusoidalPositions(int64_t dim, double base, Caller caller) : dim_(dim), base_(base) {
@@ -110,7 +111,7 @@ Tensor alibi_bias(int64_t heads, int64_t keys, TensorOptions options, Caller cal
     const double slope = std::pow(2, -8 * exponent);
     for (int64_t j = 0; j < keys; ++j) values.push_back(slope * static_cast<double>(j));
   }
-  return from_vector(values, {heads, 1, keys}).to(options.dtype).to(options.device);
+  return raw::from_host(values, {heads, 1, keys}, options);
 }
 
 RelativePositionBias::RelativePositionBias(int64_t heads, RelativePositionOptions options, Caller caller)

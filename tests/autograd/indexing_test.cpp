@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "fovea/autograd/capture.h"
+#include "fovea/autograd/ctc.h"
 #include "fovea/autograd/pointwise.h"
 #include "fovea/autograd/reductions.h"
 #include "fovea/tensor/creation.h"
@@ -83,6 +84,12 @@ TEST_P(OnEveryDevice, WhatTheHostReadsIsNoPartOfACapturedStep) {
   };
   refused([](const Tensor& x) { return nonzero(x); }, "nonzero");
   refused([](const Tensor& x) { return masked_select(x, gt(x, 0.0)); }, "masked_select");
+  refused(
+      [&](const Tensor& x) {
+        const Tensor one = tensor({1}, options(i32));
+        return ctc_loss(x.reshape({3, 1, 1}).expand({3, 1, 2}), one.reshape({1, 1}), one, one);
+      },
+      "ctc_loss");
   refused([](const Tensor& x) { return allclose(x, x) ? x * 2.0 : x; }, "allclose");
 }
 

@@ -3,9 +3,12 @@
 #include <cmath>
 
 #include "layer_checks.h"
+#include "support/device.h"
 
 namespace fovea {
 namespace {
+
+using test::OnEveryDevice;
 
 TEST(Rotary, TurnsHalfPrecisionByTheSameAngles) {
   for (const DType dtype : {f16, bf16}) {
@@ -34,6 +37,24 @@ TEST(Alibi, SlopesStayExactInHalfPrecision) {
   const Tensor want = m.forward(x.to(f32), {.causal = true});
   EXPECT_CLOSE(got.to(f32), want, 0, 0.005);
   EXPECT_CLOSE(weighed.read.to(f32), want, 0, 0.005);
+}
+
+TEST_P(OnEveryDevice, PositionsAreCaptured) {
+  for (const DType dtype : {f32, f16, bf16}) {
+    const auto step = [](const Tensor& x) {
+      return std::array{nn::rotary(x, 3), x + nn::sinusoidal_positions(4, 6, 2, 10000, x.options()),
+                        x + nn::alibi_bias(2, 6, x.options())};
+    };
+    auto captured = capture(step);
+    for (int i = 0; i < 4; ++i) {
+      const Tensor x = (test::random({3, 2, 4, 6}) * (i + 1.0)).to(dtype).to(device());
+      const auto want = step(x), got = captured(x);
+      for (size_t k = 0; k < want.size(); ++k) {
+        EXPECT_EQ(got[k].to_vector<float>(), want[k].to_vector<float>()) << name(dtype) << " " << k;
+      }
+    }
+    EXPECT_EQ(captured.stats().replays, 2u);
+  }
 }
 
 TEST(RelativePositionBias, HasABucketPerDistance) {
