@@ -1,5 +1,6 @@
 #include "fovea/autograd/gradcheck.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "fovea/autograd/backward.h"
@@ -28,10 +29,16 @@ double weighted_sum(const std::vector<Tensor>& outputs, const std::vector<Tensor
   return total;
 }
 
+void check_any_requires_grad(const std::vector<Tensor>& inputs, const char* name, Caller caller) {
+  if (std::any_of(inputs.begin(), inputs.end(), [](const Tensor& x) { return x.requires_grad(); })) return;
+  raise<ValueError>(caller, "{}: no input requires a gradient, so there is nothing to check", name);
+}
+
 }  // namespace
 
 GradcheckResult gradcheck(const Function& function, const std::vector<Tensor>& given, GradcheckOptions options,
                           Caller caller) {
+  check_any_requires_grad(given, "gradcheck", caller);
   // Own contiguous leaves, so that single elements can be moved.
   std::vector<Tensor> inputs = given;
   for (Tensor& x : inputs) {
@@ -79,6 +86,7 @@ GradcheckResult gradcheck(const Function& function, const std::vector<Tensor>& g
 
 GradcheckResult gradgradcheck(const Function& function, const std::vector<Tensor>& inputs, GradcheckOptions options,
                               Caller caller) {
+  check_any_requires_grad(inputs, "gradgradcheck", caller);
   const std::vector<Tensor> outputs = function(inputs);
   std::vector<Tensor> all = inputs;
   for (const Tensor& weight : weights_like(outputs)) {

@@ -24,7 +24,8 @@ struct GradcheckResult {
 };
 
 /// Compares the gradients of `function` at `inputs` with central differences, for one random weighting of its outputs.
-/// Inputs that require a gradient must be f64; the others are passed on as they are.
+/// Inputs that require a gradient must be f64; the others are passed on as they are. Throws ValueError where none
+/// requires one, DTypeError where one that does is not f64.
 GradcheckResult gradcheck(const Function& function, const std::vector<Tensor>& inputs, GradcheckOptions options = {},
                           Caller caller = {});
 /// The same for the gradients themselves: the second derivatives.

@@ -243,7 +243,13 @@ TEST(Gradcheck, FindsAWrongSecondDerivative) {
 TEST(Gradcheck, SaysWhatItCannotCheck) {
   const auto same = [](const std::vector<Tensor>& x) { return x; };
   EXPECT_ERROR(autograd::gradcheck(same, {tensor({1}).set_requires_grad()}), "gradcheck: inputs must be f64, not f32");
-  EXPECT_FALSE(autograd::gradcheck(same, {tensor({1}, {f64})}));
+  const Tensor leaf = tensor({2}, {f64}).set_requires_grad();
+  const auto scaled = [&](const std::vector<Tensor>& x) { return std::vector{x[0] * leaf}; };
+  for (const autograd::Function& function : {autograd::Function(same), autograd::Function(scaled)}) {
+    EXPECT_ERROR(autograd::gradcheck(function, {tensor({1}, {f64})}), "gradcheck: no input requires a gradient");
+    EXPECT_ERROR(autograd::gradgradcheck(function, {tensor({1}, {f64})}),
+                 "gradgradcheck: no input requires a gradient");
+  }
 }
 
 }  // namespace
