@@ -61,8 +61,47 @@ class CapturedStep {
   uint64_t changes_ = 0;  // as counted by forget_captured_steps()
 };
 
-/// A step of one kind of function; calling it is one step.
+namespace detail {
+
+template <class F, size_t... I>
+constexpr bool takes_tensors(std::index_sequence<I...>) {
+  return std::is_invocable_v<F&, std::enable_if_t<(I >= 0), const Tensor&>...>;
+}
+/// How many tensors F takes: the least number that it can be called with, or -1 for what takes anything else.
+template <class F, size_t count = 0>
+constexpr int tensors_taken() {
+  if constexpr (takes_tensors<F>(std::make_index_sequence<count>{})) {
+    return static_cast<int>(count);
+  } else if constexpr (count < 32) {
+    return tensors_taken<F, count + 1>();
+  } else {
+    return -1;
+  }
+}
+
+template <class T>
+inline constexpr bool is_step_result = std::is_void_v<T> || std::is_same_v<T, Tensor>;
+template <size_t count>
+inline constexpr bool is_step_result<std::array<Tensor, count>> = true;
+
+template <class F, size_t... I>
+constexpr bool gives_tensors(std::index_sequence<I...>) {
+  return is_step_result<std::invoke_result_t<F&, std::enable_if_t<(I >= 0), const Tensor&>...>>;
+}
+
+}  // namespace detail
+
+/// What capture() takes: a function whose arguments are tensors, and the function's results none, one, or a std::array of
+/// them.
 template <class F>
+concept TakesTensors = detail::tensors_taken<F>()
+>= 0;
+template <class F>
+concept StepFunction = TakesTensors<F> &&
+    detail::gives_tensors<F>(std::make_index_sequence<size_t(detail::tensors_taken<F>())>{});
+
+/// A step of one kind of function; calling it is one step.
+template <StepFunction F>
 class Captured {
  public:
   Captured(F function, CaptureOptions options, Caller caller) : step_(wrap(std::move(function)), options, caller) {}
@@ -90,23 +129,9 @@ class Captured {
   static auto call(F& f, [[maybe_unused]] std::span<const Tensor> arguments, std::index_sequence<I...>) {
     return f(arguments[I]...);
   }
-  /// How many tensors F takes: the least number that it can be called with.
-  template <size_t count = 0>
-  static constexpr size_t parameters() {
-    if constexpr (takes(std::make_index_sequence<count>{})) {
-      return count;
-    } else {
-      static_assert(count < 32, "a captured function takes tensors");
-      return parameters<count + 1>();
-    }
-  }
-  template <size_t... I>
-  static constexpr bool takes(std::index_sequence<I...>) {
-    return std::is_invocable_v<F&, std::enable_if_t<(I >= 0), const Tensor&>...>;
-  }
   static CapturedStep::Function wrap(F function) {
     return [f = std::move(function)](std::span<const Tensor> arguments) mutable {
-      constexpr auto indices = std::make_index_sequence<parameters()>{};
+      constexpr auto indices = std::make_index_sequence<static_cast<size_t>(detail::tensors_taken<F>())>{};
       if constexpr (std::is_void_v<decltype(call(f, arguments, indices))>) {
         call(f, arguments, indices);
         return std::vector<Tensor>{};
@@ -146,7 +171,7 @@ class Captured {
 /// captured step it is a part of that one. After Module::train() or eval() it is recorded anew. A ValueError names what
 /// cannot be captured: a value read by the host, with its line; a number that changes from run to run; an argument whose
 /// memory the step also writes in another way.
-template <class F>
+template <StepFunction F>
 Captured<F> capture(F function, CaptureOptions options = {}, Caller caller = {}) {
   return {std::move(function), options, caller};
 }

@@ -202,6 +202,19 @@ TEST(Capture, GivesBackWhatTheRecordingsLeft) {
   set_num_threads(threads);
 }
 
+template <class F>
+concept Capturable = requires(F f) {
+  capture(f);
+};
+
+TEST(Capture, TakesFunctionsOfTensorsAlone) {
+  static_assert(Capturable<Tensor (*)(const Tensor&)> && Capturable<void (*)()>);
+  static_assert(Capturable<std::array<Tensor, 2> (*)(Tensor, const Tensor&)>);
+  static_assert(!Capturable<Tensor (*)(const std::string&)> && !Capturable<Tensor (*)(const Tensor&, std::string)>,
+                "refused as one unmet constraint, not deep in the library");
+  static_assert(!Capturable<double (*)(const Tensor&)> && !Capturable<std::vector<Tensor> (*)()>);
+}
+
 TEST(Capture, NamesTheLineThatReadsAValue) {
   const Tensor x = ones({2});
   auto step = capture([&] {
