@@ -231,6 +231,7 @@ Plan settle(const DotAttentionOptions& o, const Tensor& q, int64_t keys) {
 
 /// [batch, heads, time, width], whatever axes are absent.
 Tensor with_heads(const char* name, const Tensor& x, Caller caller) {
+  raw::check_defined(name, x, caller);
   switch (x.rank()) {
     case 4:
       return x;
@@ -255,9 +256,9 @@ bool is_empty(const Tensor& q, const Tensor& k) { return q.numel() == 0 || k.num
 Tensor scaled_dot_product_attention(const Tensor& given_q, const Tensor& given_k, const Tensor& given_v,
                                     const DotAttentionOptions& options, Caller caller) {
   constexpr const char* name = "scaled_dot_product_attention";
-  const int rank = given_q.rank();
   Tensor q = with_heads(name, given_q, caller), k = with_heads(name, given_k, caller);
   Tensor v = with_heads(name, given_v, caller);
+  const int rank = given_q.rank();
   check(name, q, k, v, options, caller);
   const Plan plan = settle(options, q, k.shape()[2]);
   const DType dtype = q.dtype();
@@ -271,9 +272,9 @@ Tensor scaled_dot_product_attention(const Tensor& given_q, const Tensor& given_k
 AttentionResult attention_with_weights(const Tensor& given_q, const Tensor& given_k, const Tensor& given_v,
                                        const DotAttentionOptions& options, Caller caller) {
   constexpr const char* name = "attention_with_weights";
-  const int rank = given_q.rank();
   const Tensor q = with_heads(name, given_q, caller), k = with_heads(name, given_k, caller);
   const Tensor v = with_heads(name, given_v, caller);
+  const int rank = given_q.rank();
   check(name, q, k, v, options, caller);
   const DType dtype = q.dtype();
   const AttentionResult made =
@@ -285,6 +286,7 @@ Tensor packed_attention(const Tensor& packed, int64_t heads, int64_t key_heads, 
                         Caller caller) {
   constexpr const char* name = "packed_attention";
   const int64_t parts = heads + 2 * key_heads;
+  raw::check_defined(name, packed, caller);
   if (packed.rank() != 3 || heads < 1 || key_heads < 1 || packed.shape()[2] % parts != 0) {
     raise<ShapeError>(caller, "{}: {} is not [batch, time, {} heads of one width]", name, packed.shape(), parts);
   }

@@ -63,6 +63,7 @@ Tensor batch_norm_eval(const Tensor& x, const Tensor& mean, const Tensor& varian
   static const Elementwise normalize{"batch_norm_eval", [](Expr x, Expr mean, Expr variance, Scalar eps) {
                                        return (x - mean) * rsqrt(variance + eps);
                                      }};
+  for (const Tensor* each : {&mean, &variance}) raw::check_defined("batch_norm_eval", *each, caller);
   check("batch_norm_eval", x, {&mean, &variance, &weight, &bias}, caller);
   return affine(normalize(x, along_channels(mean, x), along_channels(variance, x), eps), weight, bias);
 }

@@ -81,6 +81,7 @@ Tensor weight_product(const ConvolutionForm& f, const Tensor& x, const Tensor& y
 
 void check(const char* name, const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& o,
            Caller caller) {
+  raw::check_defined(name, weight, caller);
   raw::check_alike(name, {&x, &weight, &bias}, caller);
   raw::check_floating(name, x, caller);
   if (o.stride.height < 1 || o.stride.width < 1 || o.dilation.height < 1 || o.dilation.width < 1 || o.groups < 1 ||

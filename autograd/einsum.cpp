@@ -267,6 +267,7 @@ class Equation {
 Tensor einsum(std::string_view equation, const std::vector<Tensor>& operands, Caller caller) {
   if (operands.empty()) raise<ValueError>(caller, "einsum: \"{}\" without operands", equation);
   for (const Tensor& x : operands) {
+    raw::check_defined("einsum", x, caller);
     raw::check_alike("einsum", {&operands[0], &x}, caller);
     if (operands.size() > 1) raw::check_floating("einsum", x, caller);
   }

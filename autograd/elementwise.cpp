@@ -272,6 +272,7 @@ struct Arguments {
     uint64_t numbers = 0;
     for (size_t p = 0; p < operands.size(); ++p) {
       if (operands[p].tensor) {
+        raw::check_defined(f.name.c_str(), *operands[p].tensor, caller);
         if (given->is_scalar[p]) raise<ValueError>(caller, "{}: argument {} must be a number", f.name, p);
       } else if (!given->is_scalar[p]) {
         numbers |= uint64_t{1} << p;

@@ -109,6 +109,7 @@ void check_gradient(const Tensor& gradient, const Tensor& x, const char* operati
 }
 
 void check_in_place(const Tensor& x, const char* operation, Caller caller) {
+  raw::check_defined(operation, x, caller);
   if (x.requires_grad() && grad_enabled()) {
     raise<AutogradError>(caller, "{}: changes a tensor whose gradient is recorded; do it under NoGrad", operation);
   }

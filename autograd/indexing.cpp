@@ -13,6 +13,7 @@ namespace fovea {
 namespace {
 
 void check_index(const Tensor& x, const Tensor& index, const char* name, Caller caller) {
+  raw::check_defined(name, index, caller);
   if (index.dtype() != i32) {
     raise<DTypeError>(caller, "{}: indices must be i32, not {}; convert with .to(i32)", name, index.dtype());
   }
@@ -74,6 +75,7 @@ void check_sparse(const Tensor& weight, const char* name, Caller caller) {
 }  // namespace
 
 Tensor index_select(const Tensor& x, int axis, const Tensor& index, Caller caller) {
+  raw::check_defined("index_select", x, caller);
   const int a = normalize_axis(axis, x.rank(), "index_select", caller);
   check_index(x, index, "index_select", caller);
   if (index.rank() != 1 || x.rank() == 0) {
@@ -92,6 +94,7 @@ Tensor index_select(const Tensor& x, int axis, const Tensor& index, Caller calle
 }
 
 Tensor gather(const Tensor& x, int axis, const Tensor& index, Caller caller) {
+  raw::check_defined("gather", x, caller);
   const int a = normalize_axis(axis, x.rank(), "gather", caller);
   check_index(x, index, "gather", caller);
   if (x.rank() == 0 && index.rank() == 0) return gather(x.reshape({1}), 0, index.reshape({1}), caller).reshape({});
@@ -115,8 +118,10 @@ Tensor gather(const Tensor& x, int axis, const Tensor& index, Caller caller) {
 }
 
 Tensor scatter_add(const Tensor& x, int axis, const Tensor& index, const Tensor& source, Caller caller) {
+  raw::check_defined("scatter_add", x, caller);
   const int a = normalize_axis(axis, x.rank(), "scatter_add", caller);
   check_index(x, index, "scatter_add", caller);
+  raw::check_defined("scatter_add", source, caller);
   if (x.rank() == 0 && index.rank() == 0 && source.rank() == 0) {
     return scatter_add(x.reshape({1}), 0, index.reshape({1}), source.reshape({1}), caller).reshape({});
   }
@@ -163,6 +168,7 @@ namespace {
 
 /// The flat positions at which x, in row-major order, is not 0.
 std::vector<int32_t> flat_positions(const Tensor& x, const char* name, Caller caller) {
+  raw::check_defined(name, x, caller);
   refuse_while_recording(name, caller);
   if (x.numel() > INT32_MAX) raise<ShapeError>(caller, "{}: {} has more than 2^31 elements", name, x.shape());
   const NoGrad off;
@@ -191,6 +197,8 @@ Tensor nonzero(const Tensor& x, Caller caller) {
 }
 
 Tensor masked_select(const Tensor& x, const Tensor& mask, Caller caller) {
+  raw::check_defined("masked_select", x, caller);
+  raw::check_defined("masked_select", mask, caller);
   if (mask.dtype() != boolean) raise<DTypeError>(caller, "masked_select: the mask must be bool, not {}", mask.dtype());
   const Shape shape = broadcast_shapes(x.shape(), mask.shape(), "masked_select", caller);
   const std::vector<int32_t> found = flat_positions(mask.expand(shape), "masked_select", caller);
@@ -268,6 +276,7 @@ Tensor bag_rows(const Tensor& given_index, const Tensor& given_offsets, const Te
 }  // namespace
 
 Tensor embedding(const Tensor& index, const Tensor& weight, EmbeddingOptions options, Caller caller) {
+  raw::check_defined("embedding", weight, caller);
   check_index(weight, index, "embedding", caller);
   if (weight.rank() != 2) raise<ShapeError>(caller, "embedding: the weight must be a matrix, not {}", weight.shape());
   if (!options.sparse || !weight.requires_grad() || !grad_enabled()) {
@@ -282,6 +291,7 @@ Tensor embedding(const Tensor& index, const Tensor& weight, EmbeddingOptions opt
 
 Tensor embedding_bag(const Tensor& index, const Tensor& offsets, const Tensor& weight, bool mean,
                      EmbeddingOptions options, Caller caller) {
+  raw::check_defined("embedding_bag", weight, caller);
   check_index(weight, index, "embedding_bag", caller);
   check_index(weight, offsets, "embedding_bag", caller);
   if (weight.rank() != 2 || index.rank() != 1 || offsets.rank() != 1) {

@@ -13,6 +13,7 @@ namespace fovea {
 namespace {
 
 void check_pair(const Tensor& x, const Tensor& y, const char* name, Caller caller) {
+  for (const Tensor* each : {&x, &y}) raw::check_defined(name, *each, caller);
   if (x.shape() == y.shape()) return;
   raise<ShapeError>(caller, "{}: targets {} for predictions {}", name, y.shape(), x.shape());
 }
@@ -20,6 +21,7 @@ void check_pair(const Tensor& x, const Tensor& y, const char* name, Caller calle
 /// How many losses x and y have. One of them may be repeated to the other's shape; that both are, as [n, 1] and [n] to
 /// [n, n], is a mistake.
 int64_t pair_count(const Tensor& x, const Tensor& y, const char* name, Caller caller) {
+  for (const Tensor* each : {&x, &y}) raw::check_defined(name, *each, caller);
   const Shape all = broadcast_shapes(x.shape(), y.shape(), name, caller);
   if (all != x.shape() && all != y.shape()) check_pair(x, y, name, caller);
   return all.numel();
@@ -40,6 +42,7 @@ void check_class_weight(const Tensor& logits, const Tensor& weight, const char* 
 
 void check_targets(const Tensor& logits, const Tensor& targets, const CrossEntropyOptions& options, const char* name,
                    Caller caller) {
+  for (const Tensor* each : {&logits, &targets}) raw::check_defined(name, *each, caller);
   Shape rows = logits.shape();
   if (rows.rank() > 0) rows.erase(rows.rank() - 1);
   if (logits.rank() == 0 || targets.shape() != rows) {
@@ -110,6 +113,7 @@ Tensor reduce_rows(const Tensor& losses, const Tensor& targets, const CrossEntro
 
 Tensor cross_entropy(const Tensor& logits, const Tensor& targets, const CrossEntropyOptions& options, Caller caller) {
   check_smoothing(options, "cross_entropy", caller);
+  for (const Tensor* each : {&logits, &targets}) raw::check_defined("cross_entropy", *each, caller);
   if (logits.rank() > 0 && targets.rank() == logits.rank() && is_floating(targets.dtype())) {
     return shared_cross_entropy(logits, targets, options, caller);
   }

@@ -32,6 +32,7 @@ Shape with_matrix(Shape leading, int64_t rows, int64_t columns) {
 }
 
 void check_operands(const char* name, const Tensor& a, const Tensor& b, Caller caller) {
+  raw::check_defined(name, b, caller);
   raw::check_alike(name, {&a, &b}, caller);
   raw::check_floating(name, a, caller);
 }

@@ -2,6 +2,8 @@
 
 #include <numbers>
 
+#include "fovea/tensor/raw.h"
+
 namespace fovea {
 
 Tensor neg(Operand x) {
@@ -106,6 +108,7 @@ Tensor isnan(Operand x) {
 
 Tensor where(Operand condition, Operand a, Operand b) {
   static const Elementwise f{"where", [](Expr c, Expr a, Expr b) { return where(c, a, b); }};
+  if (condition.tensor) raw::check_defined("where", *condition.tensor, condition.caller);
   if (!condition.tensor || condition.tensor->dtype() != boolean) {
     raise<DTypeError>(condition.caller, "where: the condition must be a bool tensor");
   }
@@ -114,6 +117,7 @@ Tensor where(Operand condition, Operand a, Operand b) {
 
 Tensor masked_fill(Operand x, Operand mask, double value) {
   static const Elementwise f{"masked_fill", [](Expr x, Expr mask, Scalar value) { return where(mask, value, x); }};
+  if (mask.tensor) raw::check_defined("masked_fill", *mask.tensor, mask.caller);
   if (!mask.tensor || mask.tensor->dtype() != boolean) {
     raise<DTypeError>(mask.caller, "masked_fill: the mask must be a bool tensor");
   }

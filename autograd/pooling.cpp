@@ -152,6 +152,7 @@ Tensor spread_parts(const Parts& parts, const Tensor& g) {
 }
 
 void need_image(const char* name, const Tensor& x, Caller caller) {
+  raw::check_defined(name, x, caller);
   if (x.rank() != 3 && x.rank() != 4) {
     raise<ShapeError>(caller, "{}: input {} is not [batch, channels, height, width]", name, x.shape());
   }

@@ -79,6 +79,7 @@ std::vector<Tensor> composed(const Tensor& projected, const Tensor& weight_hh, c
 
 void check(const Tensor& projected, const Tensor& weight_hh, const Tensor& bias_hh, const RecurrentOptions& options,
            Caller caller) {
+  for (const Tensor* x : {&projected, &weight_hh}) raw::check_defined("recurrent", *x, caller);
   const int64_t width = weight_hh.rank() == 2 ? weight_hh.shape()[0] : 0;
   const int64_t hidden = weight_hh.rank() == 2 ? weight_hh.shape()[1] : 0;
   if (projected.rank() != 3 || weight_hh.rank() != 2 || width != gates(options.kind) * hidden ||

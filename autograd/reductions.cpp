@@ -67,6 +67,7 @@ Tensor extreme(const Tensor& x, const Axes& axes, Combine combine, const char* n
     }
     return made;
   }();
+  raw::check_defined(name, x, caller);
   Tensor out = raw::empty(kept_shape(x, axes, name, caller), x.options());
   raw::map(programs[combine == Combine::maximum ? 0 : 1], raw::compute_dtype(x.dtype()), x.shape(), {&x}, {&out});
   const Tensor value = out;
@@ -87,6 +88,7 @@ Tensor along_last(const Tensor& x, int axis, F f) {
 }
 
 Tensor arg_extreme(const Tensor& x, int axis, bool keepdim, bool minimum, const char* name, Caller caller) {
+  raw::check_defined(name, x, caller);
   const int a = normalize_axis(axis, x.rank(), name, caller);
   if (x.dtype() == boolean) raise<DTypeError>(caller, "{}: needs numbers, not bool", name);
   const NoGrad off;
@@ -125,6 +127,7 @@ Tensor cumulative(const Tensor& x, int axis, bool reverse, Caller caller) {
 
 Tensor sum(const Tensor& x, const Axes& axes, bool keepdim, Caller caller) {
   static const Elementwise f{"sum", [](Expr x) { return x; }};
+  raw::check_defined("sum", x, caller);
   if (x.dtype() == boolean) return sum(x.to(i32, caller), axes, keepdim, caller);
   return f.sum(axes, keepdim, {{x, caller}});
 }
@@ -207,6 +210,7 @@ Tensor stddev(const Tensor& x, const Axes& axes, double correction, bool keepdim
 }
 
 Tensor prod(const Tensor& x, const Axes& axes, bool keepdim, Caller caller) {
+  raw::check_defined("prod", x, caller);
   if (x.dtype() == boolean) return prod(x.to(i32, caller), axes, keepdim, caller);
   const Shape kept = kept_shape(x, axes, "prod", caller);
   Tensor out = x;
@@ -233,11 +237,13 @@ Tensor prod(const Tensor& x, const Axes& axes, bool keepdim, Caller caller) {
 }
 
 Tensor any(const Tensor& x, const Axes& axes, bool keepdim, Caller caller) {
+  raw::check_defined("any", x, caller);
   if (x.dtype() != boolean) return any(ne({x, caller}, 0.0), axes, keepdim, caller);
   return gt({sum(x, axes, keepdim, caller), caller}, 0.0);
 }
 
 Tensor all(const Tensor& x, const Axes& axes, bool keepdim, Caller caller) {
+  raw::check_defined("all", x, caller);
   return logical_not({any(logical_not({x, caller}), axes, keepdim, caller), caller});
 }
 
@@ -249,6 +255,7 @@ bool allclose(const Tensor& a, const Tensor& b, double rtol, double atol, bool e
                              }};
   refuse_while_recording("allclose", caller);
   if (!(rtol >= 0) || !(atol >= 0)) raise<ValueError>(caller, "allclose: rtol {} or atol {} is negative", rtol, atol);
+  raw::check_defined("allclose", b, caller);
   raw::check_alike("allclose", {&a, &b}, caller);
   const NoGrad off;
   // Integers are compared as such numbers as hold them all, which not every device has.
@@ -268,6 +275,7 @@ Tensor argmin(const Tensor& x, int axis, bool keepdim, Caller caller) {
 namespace {
 
 Sorted sorted(const Tensor& x, int64_t k, int axis, bool descending, const char* name, Caller caller) {
+  raw::check_defined(name, x, caller);
   const int a = normalize_axis(axis, x.rank(), name, caller);
   if (x.rank() == 0) raise<ShapeError>(caller, "{}: a scalar has nothing to sort", name);
   if (k < 0 || k > x.shape()[a]) raise<ValueError>(caller, "{}: {} of {} elements", name, k, x.shape()[a]);
@@ -288,12 +296,14 @@ Sorted sorted(const Tensor& x, int64_t k, int axis, bool descending, const char*
 }  // namespace
 
 Sorted sort(const Tensor& x, int axis, bool descending, Caller caller) {
+  raw::check_defined("sort", x, caller);
   return sorted(x, x.rank() > 0 ? x.size(axis, caller) : 0, axis, descending, "sort", caller);
 }
 
 Sorted topk(const Tensor& x, int64_t k, int axis, Caller caller) { return sorted(x, k, axis, true, "topk", caller); }
 
 Tensor cumsum(const Tensor& x, int axis, Caller caller) {
+  raw::check_defined("cumsum", x, caller);
   const int a = normalize_axis(axis, x.rank(), "cumsum", caller);
   if (x.rank() == 0) return x;
   if (x.dtype() == boolean) return cumsum(x.to(i32, caller), axis, caller);

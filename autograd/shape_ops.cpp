@@ -11,6 +11,7 @@
 namespace fovea {
 
 Tensor sum_to(const Tensor& x, const Shape& shape, Caller caller) {
+  raw::check_defined("sum_to", x, caller);
   if (x.shape() == shape) return x;
   Axes axes;
   const int offset = x.rank() - shape.rank();
@@ -23,6 +24,7 @@ Tensor sum_to(const Tensor& x, const Shape& shape, Caller caller) {
 
 Tensor concat(const std::vector<Tensor>& tensors, int axis, Caller caller) {
   if (tensors.empty()) raise<ValueError>(caller, "concat: no tensors given");
+  for (const Tensor& x : tensors) raw::check_defined("concat", x, caller);
   const Tensor& first = tensors[0];
   const int a = normalize_axis(axis, first.rank(), "concat", caller);
   if (first.rank() == 0) raise<ShapeError>(caller, "concat: scalars have no axis to join; use stack");
@@ -60,6 +62,7 @@ Tensor concat(const std::vector<Tensor>& tensors, int axis, Caller caller) {
 
 Tensor stack(const std::vector<Tensor>& tensors, int axis, Caller caller) {
   if (tensors.empty()) raise<ValueError>(caller, "stack: no tensors given");
+  for (const Tensor& x : tensors) raw::check_defined("stack", x, caller);
   std::vector<Tensor> wide;
   for (const Tensor& x : tensors) {
     if (x.shape() != tensors[0].shape()) {
@@ -71,6 +74,7 @@ Tensor stack(const std::vector<Tensor>& tensors, int axis, Caller caller) {
 }
 
 Tensor repeat(const Tensor& x, const Shape& repeats, Caller caller) {
+  raw::check_defined("repeat", x, caller);
   if (repeats.rank() < x.rank()) {
     raise<ShapeError>(caller, "repeat: {} repeats for a tensor of shape {}", repeats, x.shape());
   }
@@ -132,6 +136,7 @@ Tensor rolled(const Tensor& x, int64_t shift, int axis, Caller caller) {
 }  // namespace
 
 Tensor roll(const Tensor& x, const Shape& shifts, const Axes& axes, Caller caller) {
+  raw::check_defined("roll", x, caller);
   if (axes.all()) {
     if (shifts.rank() != 1) raise<ValueError>(caller, "roll: {} shifts and no axes", shifts.rank());
     return roll(x.reshape({-1}, caller), shifts, 0, caller).reshape(x.shape(), caller);
@@ -154,6 +159,7 @@ Tensor pad(const Tensor& x, std::initializer_list<int64_t> sizes, double value, 
 }
 
 Tensor pad(const Tensor& x, const std::vector<int64_t>& sizes, double value, Caller caller) {
+  raw::check_defined("pad", x, caller);
   if (sizes.size() % 2 != 0 || sizes.size() > 2 * static_cast<size_t>(x.rank())) {
     raise<ShapeError>(caller, "pad: {} sizes for a tensor of shape {}", sizes.size(), x.shape());
   }
@@ -204,16 +210,19 @@ Tensor band(const Tensor& x, int64_t diagonal, bool lower, const char* name, Cal
 }  // namespace
 
 Tensor tril(const Tensor& x, int64_t diagonal, Caller caller) {
+  raw::check_defined("tril", x, caller);
   if (x.dtype() == boolean) return logical_and(x, band(x, diagonal, true, "tril", caller));
   return where(band(x, diagonal, true, "tril", caller), x, 0.0);
 }
 
 Tensor triu(const Tensor& x, int64_t diagonal, Caller caller) {
+  raw::check_defined("triu", x, caller);
   if (x.dtype() == boolean) return logical_and(x, band(x, diagonal, false, "triu", caller));
   return where(band(x, diagonal, false, "triu", caller), x, 0.0);
 }
 
 Tensor slice_scatter(const Tensor& x, const Shape& shape, int axis, int64_t start, int64_t step, Caller caller) {
+  raw::check_defined("slice_scatter", x, caller);
   axis = normalize_axis(axis, shape.rank(), "slice_scatter", caller);
   const int64_t count = x.rank() == shape.rank() && axis < x.rank() ? x.shape()[axis] : 0;
   Shape covered = shape;
@@ -235,6 +244,7 @@ Tensor slice_scatter(const Tensor& x, const Shape& shape, int axis, int64_t star
 }
 
 Tensor diagonal_scatter(const Tensor& x, const Shape& shape, int64_t offset, int axis0, int axis1, Caller caller) {
+  raw::check_defined("diagonal_scatter", x, caller);
   Tensor out = zeros(shape, x.options());
   const Tensor written = out.diagonal(offset, axis0, axis1, caller);
   if (x.shape() != written.shape()) {

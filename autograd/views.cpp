@@ -65,6 +65,7 @@ Shape complete(const Shape& shape, const Tensor& x, const char* name, Caller cal
 }  // namespace
 
 Tensor Tensor::reshape(const Shape& shape, Caller caller) const {
+  raw::check_defined("reshape", *this, caller);
   const Shape full = complete(shape, *this, "reshape", caller);
   Tensor out = raw::try_reshape(*this, full);
   if (!out.defined()) out = raw::try_reshape(raw::contiguous(*this), full);
@@ -72,6 +73,7 @@ Tensor Tensor::reshape(const Shape& shape, Caller caller) const {
 }
 
 Tensor Tensor::view(const Shape& shape, Caller caller) const {
+  raw::check_defined("view", *this, caller);
   const Shape full = complete(shape, *this, "view", caller);
   Tensor out = raw::try_reshape(*this, full);
   if (!out.defined()) {
@@ -82,6 +84,7 @@ Tensor Tensor::view(const Shape& shape, Caller caller) const {
 }
 
 Tensor Tensor::permute(const Shape& axes, Caller caller) const {
+  raw::check_defined("permute", *this, caller);
   if (axes.rank() != rank()) raise<ShapeError>(caller, "permute: axes {} for a tensor of shape {}", axes, shape());
   Shape order = axes, sizes = axes;
   Strides steps = axes;
@@ -100,6 +103,7 @@ Tensor Tensor::permute(const Shape& axes, Caller caller) const {
 }
 
 Tensor Tensor::transpose(int axis0, int axis1, Caller caller) const {
+  raw::check_defined("transpose", *this, caller);
   const int a = normalize_axis(axis0, rank(), "transpose", caller);
   const int b = normalize_axis(axis1, rank(), "transpose", caller);
   Shape sizes = shape();
@@ -114,6 +118,7 @@ Tensor Tensor::transpose(int axis0, int axis1, Caller caller) const {
 }
 
 Tensor Tensor::slice(int axis, int64_t start, int64_t end, int64_t step, Caller caller) const {
+  raw::check_defined("slice", *this, caller);
   const int a = normalize_axis(axis, rank(), "slice", caller);
   if (rank() == 0) raise<IndexError>(caller, "slice: a scalar has no axis {}", axis);
   if (step < 1) raise<ValueError>(caller, "slice: step {} is not positive", step);
@@ -133,6 +138,7 @@ Tensor Tensor::slice(int axis, int64_t start, int64_t end, int64_t step, Caller 
 }
 
 Tensor Tensor::select(int axis, int64_t index, Caller caller) const {
+  raw::check_defined("select", *this, caller);
   const int a = normalize_axis(axis, rank(), "select", caller);
   if (rank() == 0) raise<IndexError>(caller, "select: a scalar has no axis {}", axis);
   const int64_t size = shape()[a];
@@ -144,6 +150,7 @@ Tensor Tensor::select(int axis, int64_t index, Caller caller) const {
 }
 
 Tensor Tensor::expand(const Shape& shape, Caller caller) const {
+  raw::check_defined("expand", *this, caller);
   Shape full = shape;
   const int offset = shape.rank() - rank();
   bool fits = offset >= 0;
@@ -160,6 +167,7 @@ Tensor Tensor::expand(const Shape& shape, Caller caller) const {
 }
 
 Tensor Tensor::squeeze(Caller caller) const {
+  raw::check_defined("squeeze", *this, caller);
   Shape sizes;
   for (int64_t size : shape()) {
     if (size != 1) sizes.push_back(size);
@@ -168,6 +176,7 @@ Tensor Tensor::squeeze(Caller caller) const {
 }
 
 Tensor Tensor::squeeze(int axis, Caller caller) const {
+  raw::check_defined("squeeze", *this, caller);
   const int a = normalize_axis(axis, rank(), "squeeze", caller);
   if (rank() == 0 || shape()[a] != 1) return *this;
   Shape sizes = shape();
@@ -178,6 +187,7 @@ Tensor Tensor::squeeze(int axis, Caller caller) const {
 }
 
 Tensor Tensor::unsqueeze(int axis, Caller caller) const {
+  raw::check_defined("unsqueeze", *this, caller);
   if (rank() == max_rank) raise<ShapeError>(caller, "unsqueeze: {} has {} axes already", shape(), max_rank);
   const int a = normalize_axis(axis, rank() + 1, "unsqueeze", caller);
   Shape sizes = shape();
@@ -188,6 +198,7 @@ Tensor Tensor::unsqueeze(int axis, Caller caller) const {
 }
 
 Tensor Tensor::flatten(int first, int last, Caller caller) const {
+  raw::check_defined("flatten", *this, caller);
   if (rank() == 0) return reshape({1}, caller);
   const int a = normalize_axis(first, rank(), "flatten", caller);
   const int b = normalize_axis(last, rank(), "flatten", caller);
@@ -204,6 +215,7 @@ Tensor Tensor::flatten(int first, int last, Caller caller) const {
 }
 
 std::vector<Tensor> Tensor::split(int64_t size, int axis, Caller caller) const {
+  raw::check_defined("split", *this, caller);
   if (size < 1) raise<ValueError>(caller, "split: size {} is not positive", size);
   const int64_t whole = this->size(axis, caller);
   const int a = normalize_axis(axis, rank(), "split", caller);
@@ -218,12 +230,14 @@ std::vector<Tensor> Tensor::split(int64_t size, int axis, Caller caller) const {
 }
 
 std::vector<Tensor> Tensor::chunk(int64_t n, int axis, Caller caller) const {
+  raw::check_defined("chunk", *this, caller);
   if (n < 1) raise<ValueError>(caller, "chunk: {} pieces; there must be at least 1", n);
   const int64_t whole = this->size(axis, caller);
   return split(std::max<int64_t>(whole / n + (whole % n != 0), 1), axis, caller);
 }
 
 std::vector<Tensor> Tensor::unbind(int axis, Caller caller) const {
+  raw::check_defined("unbind", *this, caller);
   const int a = normalize_axis(axis, rank(), "unbind", caller);
   if (rank() == 0) raise<IndexError>(caller, "unbind: a scalar has no axis {}", axis);
   Shape sizes = shape();
@@ -239,6 +253,7 @@ std::vector<Tensor> Tensor::unbind(int axis, Caller caller) const {
 }
 
 Tensor Tensor::flip(Axes axes, Caller caller) const {
+  raw::check_defined("flip", *this, caller);
   Strides steps = strides();
   int64_t offset = view().offset;
   std::array<bool, max_rank> seen{};
@@ -257,6 +272,7 @@ Tensor Tensor::flip(Axes axes, Caller caller) const {
 }
 
 Tensor Tensor::diagonal(int64_t offset, int axis0, int axis1, Caller caller) const {
+  raw::check_defined("diagonal", *this, caller);
   if (rank() < 2) raise<ShapeError>(caller, "diagonal: needs a matrix, not {}", shape());
   const int a = normalize_axis(axis0, rank(), "diagonal", caller);
   const int b = normalize_axis(axis1, rank(), "diagonal", caller);
@@ -281,9 +297,13 @@ Tensor Tensor::diagonal(int64_t offset, int axis0, int axis1, Caller caller) con
       caller);
 }
 
-Tensor Tensor::contiguous(Caller caller) const { return is_contiguous() ? *this : clone(caller); }
+Tensor Tensor::contiguous(Caller caller) const {
+  raw::check_defined("contiguous", *this, caller);
+  return is_contiguous() ? *this : clone(caller);
+}
 
 Tensor Tensor::clone(Caller caller) const {
+  raw::check_defined("clone", *this, caller);
   Tensor out = raw::empty(shape(), options());
   raw::copy(*this, out);
   return record(
@@ -291,6 +311,7 @@ Tensor Tensor::clone(Caller caller) const {
 }
 
 Tensor Tensor::to(DType dtype, Caller caller) const {
+  raw::check_defined("to", *this, caller);
   if (dtype == this->dtype()) return *this;
   raw::check_dtype({dtype, device()}, "to", caller);
   Tensor out = raw::convert(*this, dtype);
@@ -300,6 +321,7 @@ Tensor Tensor::to(DType dtype, Caller caller) const {
 }
 
 Tensor Tensor::to(Device device, Caller caller) const {
+  raw::check_defined("to", *this, caller);
   if (device == this->device()) return *this;
   fovea::backend(device, caller);  // a device that is absent is the caller's error
   raw::check_dtype({dtype(), device}, "to", caller);
@@ -325,6 +347,7 @@ Tensor& Tensor::fill_(double value, Caller caller) {
 
 Tensor& Tensor::copy_(const Tensor& source, Caller caller) {
   autograd::check_in_place(*this, "copy_", caller);
+  raw::check_defined("copy_", source, caller);
   if (broadcast_shapes(shape(), source.shape(), "copy_", caller) != shape()) {
     raise<ShapeError>(caller, "copy_: {} does not fit into {}", source.shape(), shape());
   }

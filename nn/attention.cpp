@@ -57,6 +57,7 @@ double lowest(DType dtype) {
 }
 
 void check_parameters(const Tensor& query, const Tensor& keys, Score score, const ScoreParameters& p, Caller caller) {
+  for (const Tensor* x : {&query, &keys}) raw::check_defined("attention", *x, caller);
   if (query.rank() < 2 || keys.rank() < 2) {
     raise<ShapeError>(caller, "attention: query {} and keys {} need two axes or more", query.shape(), keys.shape());
   }
@@ -125,6 +126,7 @@ void check_temperatures(const char* name, const AttentionOptions& options, const
 
 void check_sequences(const Tensor& query, const Tensor& keys, const Tensor& values, const Tensor& keep,
                      const AttentionOptions& options, Caller caller) {
+  for (const Tensor* x : {&query, &keys, &values}) raw::check_defined("attend", *x, caller);
   if (query.rank() != 3 || keys.rank() != 3 || values.rank() != 3 || keys.shape()[0] != query.shape()[0] ||
       values.shape()[0] != query.shape()[0] || values.shape()[1] != keys.shape()[1]) {
     raise<ShapeError>(caller, "attend: query {}, keys {} and values {} are not [B, Q, D], [B, T, D] and [B, T, Dv]",
@@ -206,6 +208,7 @@ Tensor attention_read(const Tensor& weights, const Tensor& values, Caller caller
 Attended attention_pool(const Tensor& query, const Tensor& keys, const Tensor& values, const Tensor& keep,
                         const AttentionOptions& options, Caller caller) {
   const ErrorScope scope(caller);
+  for (const Tensor* x : {&query, &keys, &values}) raw::check_defined("attention_pool", *x, caller);
   if (query.rank() != 2 || keys.rank() != 3 || values.rank() != 3 || keys.shape()[0] != query.shape()[0] ||
       values.shape()[0] != query.shape()[0] || values.shape()[1] != keys.shape()[1]) {
     raise<ShapeError>(caller,

@@ -19,6 +19,7 @@ Tensor dropout(const Tensor& x, double p, Generator& generator, Caller caller) {
   static const Elementwise kept{"dropout",
                                 [](Expr x, Expr keep, Scalar scale) { return where(keep, x * scale, Expr(0.0)); }};
   check(p, caller);
+  raw::check_defined("dropout", x, caller);
   if (p == 0) return x;
   const double scale = p < 1 ? 1 / (1 - p) : 0;
   if (!is_half(x)) return f({x, caller}, rand(x.shape(), x.options(), generator), p, scale);

@@ -8,11 +8,13 @@
 #include "fovea/autograd/pointwise.h"
 #include "fovea/autograd/reductions.h"
 #include "fovea/backends/recording.h"
+#include "fovea/tensor/raw.h"
 
 namespace fovea::nn {
 namespace {
 
 void same_shape(const char* name, const Tensor& a, const Tensor& b, Caller caller) {
+  for (const Tensor* x : {&a, &b}) raw::check_defined(name, *x, caller);
   if (a.shape() != b.shape()) raise<ShapeError>(caller, "{}: shapes differ: {} and {}", name, a.shape(), b.shape());
 }
 
@@ -80,6 +82,7 @@ Tensor multi_margin_loss(const Tensor& x, const Tensor& targets, double margin, 
                                return part * where(is_own, 0.0, relu(margin - own + x));
                              }};
   const ErrorScope scope(caller);
+  for (const Tensor* each : {&x, &targets}) raw::check_defined("multi_margin_loss", *each, caller);
   Shape expected = x.shape();
   if (x.rank() > 0) expected.erase(x.rank() - 1);
   if (x.rank() == 0 || targets.shape() != expected) {

@@ -9,6 +9,7 @@
 namespace fovea::nn {
 
 Tensor sparsemax(const Tensor& x, Caller caller) {
+  raw::check_defined("sparsemax", x, caller);
   if (x.rank() == 0) raise<ShapeError>(caller, "sparsemax: a scalar has no axis");
   if (x.shape().back() == 0) return x;
   // With z sorted downwards, k is the greatest position with 1 + k z_k > z_1 + ... + z_k, and what exceeds
@@ -71,6 +72,7 @@ Tensor entmax_support(const Tensor& x, const Tensor& top) {
 }  // namespace
 
 Tensor entmax15(const Tensor& x, Caller caller) {
+  raw::check_defined("entmax15", x, caller);
   if (x.rank() == 0) raise<ShapeError>(caller, "entmax15: a scalar has no axis");
   if (x.shape().back() == 0) return x;
   // On a support that small changes leave as it is, weights are an ordinary function of the scores in it.

@@ -34,8 +34,12 @@ inline Tensor integers(const std::vector<int32_t>& values, const Shape& shape) {
 
 /// A constant of a check where the check runs: on x's device, and of x's dtype where it is floating.
 inline Tensor beside(const Tensor& constant, const Tensor& x) {
+  if (!x.defined()) return constant;
   return (is_floating(constant.dtype()) ? constant.to(x.dtype()) : constant).to(x.device());
 }
+
+/// y repeated to x's shape.
+inline Tensor spread(const Tensor& y, const Tensor& x) { return x.defined() && y.defined() ? y.expand(x.shape()) : y; }
 
 using Make = Tensor (*)(const Shape&);
 

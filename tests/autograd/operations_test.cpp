@@ -287,9 +287,9 @@ Table basic_operations() {
       {"huber_loss", loss([](auto& x, auto& y, auto r) { return huber_loss(x, y, 0.8, r); }, any_number, any_number)},
       {"smooth_l1_loss", loss([](auto& x, auto& y, auto r) { return smooth_l1_loss(x, y, 0.5, r); }, any_number,
                               any_number)},
-      {"bce_with_logits", loss([](auto& x, auto& y, auto r) { return bce_with_logits(x, y.expand(x.shape()), r); }, any_number,
+      {"bce_with_logits", loss([](auto& x, auto& y, auto r) { return bce_with_logits(x, spread(y, x), r); }, any_number,
                                positive)},
-      {"binary_cross_entropy", loss([](auto& x, auto& y, auto r) { return binary_cross_entropy(sigmoid(x), y.expand(x.shape()), r); },
+      {"binary_cross_entropy", loss([](auto& x, auto& y, auto r) { return binary_cross_entropy(sigmoid(x), spread(y, x), r); },
                                     any_number, positive)},
       {"kl_div", loss([](auto& x, auto& y, auto r) { return kl_div(x, y, r); }, any_number, positive)},
       {"hinge_loss", loss([](auto& x, auto& y, auto r) { return hinge_loss(x, y, r); }, any_number, any_number)},
@@ -357,6 +357,22 @@ TEST_P(Operation, HasItsDerivativesOfStridedInputs) {
         return check.function(x);
       };
       EXPECT_TRUE(gradients_hold(read, leaves));
+    }
+  }
+}
+
+TEST_P(Operation, NamesItselfWhereATensorIsUndefined) {
+  for (const Check& check : operations().at(GetParam())) {
+    for (size_t i = 0; i < check.inputs.size(); ++i) {
+      Inputs inputs = check.inputs;
+      inputs[i] = {};
+      try {
+        check.function(inputs);  // some may be left out
+      } catch (const Error& error) {
+        const std::string text = error.what();
+        EXPECT_TRUE(text.find("tensor: an undefined") == std::string::npos && text.find("cpp:") != std::string::npos)
+            << "input " << i << ": " << text;
+      }
     }
   }
 }

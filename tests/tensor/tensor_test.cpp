@@ -45,7 +45,7 @@ TEST(Tensor, IsNothingUntilDefined) {
   EXPECT_TRUE(x.is_leaf());
   EXPECT_ERROR(x.shape(), "tensor: an undefined tensor is used");
   EXPECT_ERROR(x.grad(), "tensor: an undefined tensor is used");
-  EXPECT_ERROR(x + 1.0, "tensor: an undefined tensor is used");
+  EXPECT_ERROR(x + 1.0, "add: an undefined tensor is used (tensor_test.cpp:");
 }
 
 TEST(Tensor, NamesWhereAnUndefinedOneIsUsed) {

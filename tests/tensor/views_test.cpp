@@ -355,7 +355,7 @@ TEST(Views, NameTheCallerInErrors) {
   EXPECT_ERROR(x.size(3), "size: axis 3 is not among the 3 of the tensor (views_test.cpp:");
   EXPECT_ERROR(scalar(1).size(0), "size: a scalar has no axis 0 (views_test.cpp:");
   EXPECT_ERROR(zeros({1, 1, 1, 1, 1, 1, 1, 1}).unsqueeze(0), "unsqueeze: [1, 1, 1, 1, 1, 1, 1, 1] has 8 axes already");
-  EXPECT_ERROR(Tensor().reshape({1}), "tensor: an undefined tensor is used");
+  EXPECT_ERROR(Tensor().reshape({1}), "reshape: an undefined tensor is used (views_test.cpp:");
 }
 
 }  // namespace
