@@ -194,7 +194,7 @@ void Engine::deliver_to_leaf(const Tensor& leaf, Tensor gradient) {
   if (!hooked_.empty()) {
     if (const auto found = hooked_.find(leaf.impl()); found != hooked_.end()) {
       HookedLeaf& waiting = found->second;
-      if (gradient.defined()) add(waiting.sum, checked(leaf, gradient));
+      if (gradient.defined()) add(waiting.sum, gradient);
       gradient = {};
       if (--waiting.awaited > 0 || !waiting.sum.defined()) return;
       gradient = std::move(waiting.sum);
@@ -204,17 +204,8 @@ void Engine::deliver_to_leaf(const Tensor& leaf, Tensor gradient) {
   if (gradient.defined()) settle(leaf, std::move(gradient));
 }
 
-const Tensor& Engine::checked(const Tensor& leaf, const Tensor& gradient) const {
-  if (!have_one_form(gradient, leaf)) {
-    raise<AutogradError>(caller_, "backward: a gradient {} for a leaf {}", form_beside(gradient, leaf),
-                         form_beside(leaf, gradient));
-  }
-  return gradient;
-}
-
 void Engine::settle(const Tensor& leaf, Tensor gradient) {
   TensorImpl& impl = *leaf.impl();
-  checked(leaf, gradient);
   if (capturing_) {
     const auto found = leaf_captures_.find(&impl);
     if (found != leaf_captures_.end()) {
@@ -292,6 +283,10 @@ void Engine::send_on(Node& node, Needs needs, std::span<Tensor> results) {
     if (!needs[i]) continue;
     Edge& edge = edges[i];
     if (!edge.node) {
+      if (results[i].defined() && !have_one_form(results[i], edge.leaf)) {
+        raise<AutogradError>(node.where(), "{}: its backward made {} for input {}, a leaf {}", node.name(),
+                             form_beside(results[i], edge.leaf), i, form_beside(edge.leaf, results[i]));
+      }
       deliver_to_leaf(edge.leaf, std::move(results[i]));
       continue;
     }

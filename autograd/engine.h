@@ -60,7 +60,6 @@ class Engine {
   void await(const Tensor& leaf);
   /// Adds the gradient to what the leaf has, or to what is captured of it.
   void settle(const Tensor& leaf, Tensor gradient);
-  const Tensor& checked(const Tensor& leaf, const Tensor& gradient) const;
   void run_hooks(const std::vector<Hook>& hooks, uint32_t output, Tensor& gradient, const char* of) const;
 
   BackwardOptions options_;

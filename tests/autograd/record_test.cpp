@@ -103,10 +103,13 @@ TEST(Record, SaysWhenTheBackwardIsWrong) {
                       })
                    .backward(),
                "two: its backward made 2 gradients for 1 inputs (record_test.cpp:");
-  EXPECT_ERROR(record("wide", tensor({1}), {x}, [](const Tensor&) { return Gradients{zeros({2})}; }).backward(),
-               "backward: a gradient f32 [2] for a leaf f32 [1] (record_test.cpp:");
+  const int wide_line = __LINE__ + 1;
+  const Tensor wide = record("wide", tensor({1}), {x}, [](const Tensor&) { return Gradients{zeros({2})}; });
+  EXPECT_ERROR(
+      wide.backward(),
+      fmt::format("wide: its backward made f32 [2] for input 0, a leaf f32 [1] (record_test.cpp:{})", wide_line));
   EXPECT_ERROR(record("f64", tensor({1}), {x}, [](const Tensor&) { return Gradients{zeros({1}, {f64})}; }).backward(),
-               "backward: a gradient f64 [1] for a leaf f32 [1] (record_test.cpp:");
+               "f64: its backward made f64 [1] for input 0, a leaf f32 [1] (record_test.cpp:");
   const Tensor inner = softmax(ones({4}).set_requires_grad(), 0);
   EXPECT_ERROR(record("narrow", sum(inner), {inner}, [](const Tensor& g) { return Gradients{g}; }).backward(),
                "narrow: its backward made f32 [] on cpu for input 0, which is no such tensor (record_test.cpp:");
