@@ -7,6 +7,7 @@
 
 #include "fovea/autograd/elementwise_kernel.h"
 #include "fovea/autograd/graph.h"
+#include "fovea/backends/recording.h"
 #include "fovea/tensor/creation.h"
 
 namespace fovea {
@@ -214,6 +215,7 @@ void apply(const Application& a, std::span<Tensor> results) {
     }
     recorded = recorded || x->requires_grad();
   }
+  check_recorded_device(f.name.c_str(), first->backend(), a.caller);
   const DType dtype = first->dtype();
   if (!is_floating(dtype) && !a.kernel->integer) {
     raise<DTypeError>(a.caller, "{}: needs a floating dtype, not {}; convert with .to(f32)", f.name, dtype);
@@ -386,6 +388,7 @@ void Elementwise::into(std::initializer_list<const Tensor*> outputs, std::initia
                          x.device());
     }
   };
+  check_recorded_device(f.name.c_str(), first.backend(), arguments.caller);
   check_numbers(f.name.c_str(), first.dtype(), arguments.scalars.span(), arguments.caller);
   for (const Tensor* output : outputs) {
     check(*output);

@@ -14,6 +14,7 @@ namespace {
 
 void check_index(const Tensor& x, const Tensor& index, const char* name, Caller caller) {
   raw::check_defined(name, index, caller);
+  check_recorded_device(name, index.backend(), caller);
   if (index.dtype() != i32) {
     raise<DTypeError>(caller, "{}: indices must be i32, not {}; convert with .to(i32)", name, index.dtype());
   }

@@ -67,7 +67,7 @@ Tensor extreme(const Tensor& x, const Axes& axes, Combine combine, const char* n
     }
     return made;
   }();
-  raw::check_defined(name, x, caller);
+  raw::check_alike(name, {&x}, caller);
   Tensor out = raw::empty(kept_shape(x, axes, name, caller), x.options());
   raw::map(programs[combine == Combine::maximum ? 0 : 1], raw::compute_dtype(x.dtype()), x.shape(), {&x}, {&out});
   const Tensor value = out;

@@ -303,7 +303,7 @@ Tensor Tensor::contiguous(Caller caller) const {
 }
 
 Tensor Tensor::clone(Caller caller) const {
-  raw::check_defined("clone", *this, caller);
+  raw::check_alike("clone", {this}, caller);
   Tensor out = raw::empty(shape(), options());
   raw::copy(*this, out);
   return record(
@@ -323,6 +323,7 @@ Tensor Tensor::to(DType dtype, Caller caller) const {
 Tensor Tensor::to(Device device, Caller caller) const {
   raw::check_defined("to", *this, caller);
   if (device == this->device()) return *this;
+  const ErrorScope scope(caller);  // of what a step that is being captured refuses
   fovea::backend(device, caller);  // a device that is absent is the caller's error
   raw::check_dtype({dtype(), device}, "to", caller);
   return record(

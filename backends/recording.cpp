@@ -93,6 +93,10 @@ void refuse_recorded_read() {
   }
 }
 
+void detail::refuse_other_device(const char* operation, Backend& device, Caller caller) {
+  if (current) current->use(device, operation, caller);
+}
+
 void refuse_while_recording(const char* what, Caller caller) {
   if (!current) return;
   raise<ValueError>(caller, "{}: a captured step cannot give values to the host; read them behind it", what);

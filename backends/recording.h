@@ -76,6 +76,14 @@ void each_run(std::function<void()> work);
 /// Hands the result of bag_backward to `deliver`, in each run anew.
 void each_rows(Backend& on, const BagBackwardCall& call, std::function<void(RowSparse)> deliver);
 
+namespace detail {
+void refuse_other_device(const char* operation, Backend& device, Caller caller);
+}
+/// Throws ValueError where the step that is being recorded runs on another device than this, which `operation` uses.
+inline void check_recorded_device(const char* operation, Backend& device, Caller caller) {
+  if (detail::recordings.load(std::memory_order_relaxed) != 0) detail::refuse_other_device(operation, device, caller);
+}
+
 /// Throws ValueError where a step is being recorded, which the host cannot look into: `what` is "item".
 void refuse_while_recording(const char* what, Caller caller);
 

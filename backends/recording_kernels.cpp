@@ -24,10 +24,13 @@ RecordingKernels::RecordingKernels(std::span<const BufferRef> arguments, std::sh
   }
 }
 
-void RecordingKernels::use(Backend& device) {
+void RecordingKernels::use(Backend& device, const char* operation, Caller caller) {
   if (!device_) device_ = &device;
   if (&device == device_ || &device == this) return;
-  throw ValueError(fmt::format("capture: a step on {} uses {} too", device_->device(), device.device()));
+  const std::string text =
+      fmt::format("{}: a step that is captured on {} uses {} too", operation, device_->device(), device.device());
+  if (caller.line == 0) throw ValueError(text + ErrorScope::path());
+  raise<ValueError>(caller, "{}", text);
 }
 
 BufferRef RecordingKernels::allocate(size_t bytes) {

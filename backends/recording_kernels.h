@@ -13,8 +13,8 @@ class RecordingKernels final : public Backend {
   RecordingKernels(std::span<const BufferRef> arguments, std::shared_ptr<RandomStart> random,
                    std::function<std::function<void()>()> ahead);
 
-  /// The device that a kernel is asked of; a step has one.
-  void use(Backend& device);
+  /// The device that a kernel is asked of; a step has one. Throws ValueError, which names `operation`, for a second.
+  void use(Backend& device, const char* operation = "capture", Caller caller = ErrorScope::caller({"", 0}));
   Backend* real() const { return device_; }
   /// Does it and notes it.
   void note_work(std::function<void()> work);

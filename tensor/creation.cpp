@@ -4,6 +4,7 @@
 #include <cstring>
 #include <numeric>
 
+#include "fovea/backends/recording.h"
 #include "fovea/tensor/raw.h"
 
 namespace fovea {
@@ -19,6 +20,7 @@ Tensor filled(const Shape& shape, double value, TensorOptions options, const cha
   const ErrorScope scope(caller);  // of what the device may refuse
   raw::check_shape(shape, name, caller);
   raw::check_dtype(options, name, caller);
+  check_recorded_device(name, backend(options.device, caller), caller);
   check_value(value, options.dtype, name, caller);
   Tensor out = raw::empty(shape, options);
   out.fill_(options.dtype == boolean ? value != 0 : value);
@@ -35,6 +37,7 @@ Tensor random(const Shape& shape, TensorOptions options, RandomCall::Kind kind, 
   const ErrorScope scope(caller);
   raw::check_shape(shape, name, caller);
   raw::check_dtype(options, name, caller);
+  check_recorded_device(name, backend(options.device, caller), caller);
   Tensor out = raw::empty(shape, options);
   out.backend().random({out.view(), kind, generator.seed, generator.advance(out.numel())});
   return out;
@@ -45,6 +48,7 @@ Tensor from_host(const std::vector<double>& values, const Shape& shape, TensorOp
                  Caller caller) {
   const ErrorScope scope(caller);
   raw::check_dtype(options, name, caller);
+  check_recorded_device(name, backend(options.device, caller), caller);
   for (const double value : values) check_value(value, options.dtype, name, caller);
   return raw::from_host(values, shape, options);
 }

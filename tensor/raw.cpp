@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "fovea/backends/recording.h"
 #include "fovea/tensor/creation.h"
 
 namespace fovea::raw {
@@ -80,6 +81,7 @@ void check_defined(const char* name, const Tensor& x, Caller caller) {
 void check_alike(const char* name, std::initializer_list<const Tensor*> tensors, Caller caller) {
   const Tensor& first = **tensors.begin();
   check_defined(name, first, caller);
+  check_recorded_device(name, first.backend(), caller);
   for (const Tensor* x : tensors) {
     if (!x->defined()) continue;
     if (x->dtype() != first.dtype()) {
@@ -95,6 +97,7 @@ void check_alike(const char* name, std::initializer_list<const Tensor*> tensors,
 
 void check_floating(const char* name, const Tensor& x, Caller caller) {
   check_defined(name, x, caller);
+  check_recorded_device(name, x.backend(), caller);
   if (is_floating(x.dtype())) return;
   raise<DTypeError>(caller, "{}: needs a floating dtype, not {}; convert with .to(f32)", name, x.dtype());
 }

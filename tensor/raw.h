@@ -15,9 +15,10 @@ void check_dtype(TensorOptions options, const char* name, Caller caller);
 /// Throws ValueError where x is undefined, as one that was moved from is.
 void check_defined(const char* name, const Tensor& x, Caller caller);
 /// Throws DTypeError or DeviceError where one that is defined has not the first one's dtype or device, and ValueError
-/// where the first is undefined.
+/// where the first is undefined or on another device than the step that is being captured.
 void check_alike(const char* name, std::initializer_list<const Tensor*> tensors, Caller caller);
-/// Throws DTypeError where x has no floating dtype, ValueError where it is undefined.
+/// Throws DTypeError where x has no floating dtype, ValueError where it is undefined or on another device than the step
+/// that is being captured.
 void check_floating(const char* name, const Tensor& x, Caller caller);
 /// Values in row-major order, rounded to the dtype and written to the device without a kernel of any: captured steps,
 /// which keep to one device, may do it.

@@ -225,6 +225,27 @@ TEST(Capture, NamesTheLineThatReadsAValue) {
   EXPECT_FALSE(is_recording());
 }
 
+TEST_P(OnEveryDevice, CaptureNamesWhatUsesASecondDevice) {
+  if (device() == Device::cpu()) GTEST_SKIP() << "skipped: it is the second device";
+  const Tensor x = ones({2, 2}, options()), other = ones({2, 2}), rows = tensor({0, 1}, {i32});
+  const std::string where =
+      fmt::format(": a step that is captured on {} uses cpu too (capture_test.cpp:", to_string(device()));
+  const auto names = [&](const std::string& name, const std::function<Tensor()>& work) {
+    auto step = capture([&](const Tensor& given) { return given + work().to(given.device()); });
+    EXPECT_ERROR(step(x), name + where);
+  };
+  names("mul", [&] { return other * 2.0; });
+  names("matmul", [&] { return matmul(other, other); });
+  names("sum", [&] { return sum(other); });
+  names("zeros", [&] { return zeros({2, 2}); });
+  names("rand", [&] { return rand({2, 2}); });
+  names("concat", [&] { return concat({other.slice(0, 0, 1), other.slice(0, 1, 2)}); });
+  names("index_select", [&] { return index_select(other, 0, rows); });
+  names("amax", [&] { return amax(other); });
+  names("clone", [&] { return other.clone(); });
+  names("capture", [&] { return other.mT().to(device()); });
+}
+
 TEST(Capture, NamesAKernelWhoseNumbersChange) {
   const Tensor x = ones({2});
   double factor = 1;
