@@ -39,7 +39,7 @@ Tensor gather_rows(const Tensor& table, const Tensor& index, int64_t skip, const
   const Tensor source = raw::contiguous(table);
   const Tensor positions = raw::contiguous(index);
   Tensor out = raw::empty(shape, table.options());
-  located(caller, [&] { table.backend().gather({source.view(), positions.view(), out.view(), 0, true}); });
+  located(caller, [&] { table.backend().gather({source.view(), positions.view(), out.view(), 0, true, name}); });
   return record(
       name, std::move(out), {table},
       [index = Saved(positions), shape = table.shape(), skip](const Tensor& g) {
@@ -73,6 +73,21 @@ void check_sparse(const Tensor& weight, const char* name, Caller caller) {
   if (!weight.is_leaf()) raise<AutogradError>(caller, "{}: sparse gradients need a weight that is a leaf", name);
 }
 
+/// gather() along axis a of shapes that fit, for the operation `name`.
+Tensor gather_elements(const Tensor& x, int a, const Tensor& index, const char* name, Caller caller) {
+  Shape covered = index.shape();
+  covered[a] = x.shape()[a];
+  Tensor out = raw::empty(index.shape(), x.options());
+  const Tensor source = raw::window(x, covered, x.strides(), x.view().offset);
+  located(caller, [&] { x.backend().gather({source.view(), index.view(), out.view(), a, false, name}); });
+  return record(
+      name, std::move(out), {x},
+      [a, index = Saved(index), shape = x.shape()](const Tensor& g) {
+        return Gradients{scatter_add(zeros(shape, g.options()), a, *index, g)};
+      },
+      caller);
+}
+
 }  // namespace
 
 Tensor index_select(const Tensor& x, int axis, const Tensor& index, Caller caller) {
@@ -89,7 +104,7 @@ Tensor index_select(const Tensor& x, int axis, const Tensor& index, Caller calle
     Shape along, wide = x.shape();
     for (int i = 0; i < x.rank(); ++i) along.push_back(i == a ? index.numel() : 1);
     wide[a] = index.numel();
-    return gather(x, a, index.reshape(along).expand(wide), caller);
+    return gather_elements(x, a, index.reshape(along).expand(wide), "index_select", caller);
   }
   return gather_rows(x.transpose(0, a, caller), index, -1, "index_select", caller).transpose(0, a, caller);
 }
@@ -100,22 +115,9 @@ Tensor gather(const Tensor& x, int axis, const Tensor& index, Caller caller) {
   check_index(x, index, "gather", caller);
   if (x.rank() == 0 && index.rank() == 0) return gather(x.reshape({1}), 0, index.reshape({1}), caller).reshape({});
   bool fits = index.rank() == x.rank();
-  Shape covered = x.shape();
-  for (int i = 0; fits && i < x.rank(); ++i) {
-    if (i == a) continue;
-    fits = index.shape()[i] <= x.shape()[i];
-    covered[i] = index.shape()[i];
-  }
+  for (int i = 0; fits && i < x.rank(); ++i) fits = i == a || index.shape()[i] <= x.shape()[i];
   if (!fits) raise<ShapeError>(caller, "gather: index {} does not fit {}", index.shape(), x.shape());
-  Tensor out = raw::empty(index.shape(), x.options());
-  const Tensor source = raw::window(x, covered, x.strides(), x.view().offset);
-  located(caller, [&] { x.backend().gather({source.view(), index.view(), out.view(), a, false}); });
-  return record(
-      "gather", std::move(out), {x},
-      [a, index = Saved(index), shape = x.shape()](const Tensor& g) {
-        return Gradients{scatter_add(zeros(shape, g.options()), a, *index, g)};
-      },
-      caller);
+  return gather_elements(x, a, index, "gather", caller);
 }
 
 Tensor scatter_add(const Tensor& x, int axis, const Tensor& index, const Tensor& source, Caller caller) {
@@ -243,7 +245,9 @@ Tensor bag_rows(const Tensor& given_index, const Tensor& given_offsets, const Te
   const Tensor index = raw::contiguous(given_index), offsets = raw::contiguous(given_offsets);
   const Tensor table = raw::contiguous(weight);
   Tensor out = raw::empty({offsets.numel(), weight.shape()[1]}, weight.options());
-  located(caller, [&] { weight.backend().bag({table.view(), index.view(), offsets.view(), out.view(), mean}); });
+  located(caller, [&] {
+    weight.backend().bag({table.view(), index.view(), offsets.view(), out.view(), mean, "embedding_bag"});
+  });
   return record(
       "embedding_bag", std::move(out), {weight},
       [index = Saved(index), offsets = Saved(offsets), weight = weight.detach(), leaf = weight, mean,

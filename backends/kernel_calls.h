@@ -105,6 +105,7 @@ struct GatherCall {
   const View& out;
   int axis = 0;
   bool rows = false;
+  const char* name = "gather";  // the operation that an index which does not exist is reported of; a literal
 };
 /// The adjoint: adds `source` into `out` at `index`, in order of position, so that the sum is the same in every run.
 /// `rows`: positions whose index is `skip` add nothing (an embedding's padding), -1 skips none; others add `scale` times
@@ -117,6 +118,7 @@ struct ScatterAddCall {
   bool rows = false;
   int64_t skip = -1;
   double scale = 1;
+  const char* name = "scatter_add";  // as GatherCall's
 };
 
 /// out [bags, d] = sum (or mean) of the rows table[index[j]] of each bag: j from offsets[b] to offsets[b + 1] or the
@@ -127,6 +129,7 @@ struct BagCall {
   const View& offsets;  // i32 [bags]
   const View& out;
   bool mean = false;
+  const char* name = "bag";  // as GatherCall's
 };
 /// The gradient of a bag sum by distinct row: `rows` [u] in rising order, `values` [u, d]. The backend allocates both.
 struct BagBackwardCall {

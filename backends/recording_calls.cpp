@@ -69,9 +69,9 @@ void RecordingKernels::cross_entropy_backward(const CrossEntropyBackwardCall& c)
 void RecordingKernels::gather(const GatherCall& c) {
   device_->gather(c);
   note("gather", {static_cast<double>(c.axis), static_cast<double>(c.rows)},
-       [source = reads(c.source), index = reads(c.index), out = writes(c.out), axis = c.axis,
-        rows = c.rows](Backend& on) {
-         on.gather({*source, *index, *out, axis, rows});
+       [source = reads(c.source), index = reads(c.index), out = writes(c.out), axis = c.axis, rows = c.rows,
+        name = c.name](Backend& on) {
+         on.gather({*source, *index, *out, axis, rows, name});
        });
 }
 
@@ -79,17 +79,17 @@ void RecordingKernels::scatter_add(const ScatterAddCall& c) {
   device_->scatter_add(c);
   note("scatter_add", {static_cast<double>(c.axis), static_cast<double>(c.rows), static_cast<double>(c.skip), c.scale},
        [source = reads(c.source), index = reads(c.index), out = updates(c.out), axis = c.axis, rows = c.rows,
-        skip = c.skip, scale = c.scale](Backend& on) {
-         on.scatter_add({*source, *index, *out, axis, rows, skip, scale});
+        skip = c.skip, scale = c.scale, name = c.name](Backend& on) {
+         on.scatter_add({*source, *index, *out, axis, rows, skip, scale, name});
        });
 }
 
 void RecordingKernels::bag(const BagCall& c) {
   device_->bag(c);
   note("bag", {static_cast<double>(c.mean)},
-       [table = reads(c.table), index = reads(c.index), offsets = reads(c.offsets), out = writes(c.out),
-        mean = c.mean](Backend& on) {
-         on.bag({*table, *index, *offsets, *out, mean});
+       [table = reads(c.table), index = reads(c.index), offsets = reads(c.offsets), out = writes(c.out), mean = c.mean,
+        name = c.name](Backend& on) {
+         on.bag({*table, *index, *offsets, *out, mean, name});
        });
 }
 

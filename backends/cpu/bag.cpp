@@ -14,7 +14,8 @@ namespace {
 // Where the bags lie in the list of indices.
 class Bags {
  public:
-  Bags(const char* kernel, const View& offsets, int64_t total) : starts_(kernel, offsets, total + 1), total_(total) {
+  Bags(const char* kernel, const View& offsets, int64_t total)
+      : starts_(kernel, offsets, total + 1, "offset"), total_(total) {
     for (int64_t bag = 1; bag < starts_.size(); ++bag) {
       if (starts_[bag] < starts_[bag - 1])
         raise<IndexError>({}, "{}: offset {} at position {} is less than the one before it", kernel, starts_[bag], bag);
@@ -55,8 +56,8 @@ void sort_by_row(Scratch<Entry>& entries, int64_t count, int64_t greatest) {
 }  // namespace
 
 void bag(const BagCall& call) {
-  const DenseIndex index("bag", call.index, call.table.shape[0]);
-  const Bags bags("bag", call.offsets, index.size());
+  const DenseIndex index(call.name, call.index, call.table.shape[0]);
+  const Bags bags(call.name, call.offsets, index.size());
   const int64_t width = call.table.shape[1];
   if (width == 0) return;
   const int64_t each = 1 + index.size() / std::max<int64_t>(bags.count(), 1);

@@ -49,7 +49,7 @@ int64_t row_width(const View& table) {
 }
 
 void gather_rows(const GatherCall& call) {
-  const DenseIndex index("gather", call.index, call.source.shape[0]);
+  const DenseIndex index(call.name, call.index, call.source.shape[0]);
   const auto bytes = static_cast<int64_t>(size_of(call.source.dtype)), width = row_width(call.source) * bytes;
   const std::byte* from = call.source.buffer->host() + call.source.offset * bytes;
   std::byte* to = call.out.buffer->host() + call.out.offset * bytes;
@@ -70,7 +70,7 @@ bool is_rising(const DenseIndex& index) {
 // where the index rises, as that of a sparse gradient, threads take positions, else columns.
 template <class T>
 void scatter_rows(const ScatterAddCall& call) {
-  const DenseIndex index("scatter_add", call.index, call.out.shape[0]);
+  const DenseIndex index(call.name, call.index, call.out.shape[0]);
   const int64_t width = row_width(call.out), count = index.size();
   const T* from = call.source.data<T>();
   T* to = call.out.data<T>();
@@ -155,7 +155,7 @@ void walk_lanes(const View& index, int axis, const View& aligned, const View& in
 void gather(const GatherCall& call) {
   if (call.index.numel() == 0) return;
   if (call.rows) return gather_rows(call);
-  const DenseIndex index("gather", call.index, call.source.shape[call.axis]);
+  const DenseIndex index(call.name, call.index, call.source.shape[call.axis]);
   const int64_t step = call.source.strides[call.axis];
   visit_size(call.source.dtype, [&]<class T>(T) {
     const T* from = call.source.data<T>();
@@ -169,7 +169,7 @@ void scatter_add(const ScatterAddCall& call) {
   if (call.index.numel() == 0) return;
   visit_number("scatter_add", call.out.dtype, [&]<class T>(T) {
     if (call.rows) return scatter_rows<T>(call);
-    const DenseIndex index("scatter_add", call.index, call.out.shape[call.axis]);
+    const DenseIndex index(call.name, call.index, call.out.shape[call.axis]);
     const int64_t step = call.out.strides[call.axis];
     const T* from = call.source.data<T>();
     T* to = call.out.data<T>();

@@ -6,7 +6,7 @@
 
 namespace fovea::cpu {
 
-DenseIndex::DenseIndex(const char* kernel, const View& index, int64_t bound) : size_(index.numel()) {
+DenseIndex::DenseIndex(const char* name, const View& index, int64_t bound, const char* what) : size_(index.numel()) {
   if (index.is_contiguous()) {
     data_ = index.data<int32_t>();
   } else {
@@ -20,7 +20,7 @@ DenseIndex::DenseIndex(const char* kernel, const View& index, int64_t bound) : s
   if (size_ == 0 || greatest < static_cast<uint64_t>(bound)) return;
   for (int64_t i = 0; i < size_; ++i) {
     if (static_cast<uint32_t>(data_[i]) >= static_cast<uint64_t>(bound))
-      raise<IndexError>({}, "{}: index {} at position {} is outside [0, {})", kernel, data_[i], i, bound);
+      raise<IndexError>({}, "{}: {} {} at position {} is outside [0, {})", name, what, data_[i], i, bound);
   }
 }
 

@@ -5,10 +5,10 @@
 namespace fovea::cpu {
 
 /// An i32 view read in row-major order, every value checked to lie in [0, bound). Throws IndexError, which names the
-/// first value that does not, its position and the bound.
+/// operation, `what` the value is, the first that does not, its position and the bound.
 class DenseIndex {
  public:
-  DenseIndex(const char* kernel, const View& index, int64_t bound);
+  DenseIndex(const char* name, const View& index, int64_t bound, const char* what = "index");
 
   int64_t size() const { return size_; }
   int64_t operator[](int64_t i) const { return data_[i]; }

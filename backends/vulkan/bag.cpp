@@ -17,7 +17,7 @@ void bag(Engine& engine, const BagCall& call) {
          index.address(),
          offsets.address(),
          address_of(call.out),
-         engine.fault_address("bag"),
+         engine.fault_address(call.name),
          word(width),
          word(bags),
          static_cast<int32_t>(call.index.numel()),

@@ -60,7 +60,7 @@ void gather_rows(Engine& engine, const GatherCall& call) {
   struct {
     uint64_t source, index, out, fault;
     uint32_t width, count, bound, unused;
-  } push{address_of(call.source), index.address(), address_of(call.out), engine.fault_address("gather"), 0, 0, 0, 0};
+  } push{address_of(call.source), index.address(), address_of(call.out), engine.fault_address(call.name), 0, 0, 0, 0};
   const auto width = static_cast<int64_t>(row_bytes / unit), count = width * call.index.numel();
   check_count("gather", count);
   push.width = word(width);
@@ -98,7 +98,7 @@ void scatter_rows(Engine& engine, const ScatterAddCall& call) {
          address_of(positions),
          address_of(call.source),
          address_of(call.out),
-         engine.fault_address("scatter_add"),
+         engine.fault_address(call.name),
          word(width),
          word(count),
          static_cast<int32_t>(call.out.shape[0]),
@@ -122,7 +122,7 @@ void gather(Engine& engine, const GatherCall& call) {
   type_constant("gather", call.source);
   if (call.out.numel() == 0) return;
   if (call.rows) return gather_rows(engine, call);
-  Lanes lanes = make_lanes(engine, "gather", call.out, call.source, call.index, call.axis);
+  Lanes lanes = make_lanes(engine, call.name, call.out, call.source, call.index, call.axis);
   check_count("gather", call.index.numel());
   lanes.count = word(call.index.numel());
   const uint64_t parameters = engine.upload_parameters(std::as_bytes(std::span(&lanes, 1)));
@@ -141,7 +141,7 @@ void scatter_add(Engine& engine, const ScatterAddCall& call) {
   type_constant("scatter_add", call.out);
   if (call.source.numel() == 0) return;
   if (call.rows) return scatter_rows(engine, call);
-  Lanes lanes = make_lanes(engine, "scatter_add", call.source, call.out, call.index, call.axis);
+  Lanes lanes = make_lanes(engine, call.name, call.source, call.out, call.index, call.axis);
   check_count("scatter_add", call.index.numel());
   lanes.count = word(call.index.numel() / call.index.shape[call.axis]);
   const uint64_t parameters = engine.upload_parameters(std::as_bytes(std::span(&lanes, 1)));

@@ -45,9 +45,10 @@ TEST(DtypeErrors, NameTheDtypesAndWhatToCall) {
 
 TEST(IndexErrors, NameTheIndexAndItsBounds) {
   EXPECT_ERROR(index_select(a, 0, tensor({0, 2}, {i32})),
-               "gather: index 2 at position 1 is outside [0, 2) (errors_test.cpp:");
+               "index_select: index 2 at position 1 is outside [0, 2) (errors_test.cpp:");
   EXPECT_ERROR(gather(a, 1, tensor({3}, {i32}).reshape({1, 1})),
                "gather: index 3 at position 0 is outside [0, 3) (errors_test.cpp:");
+  EXPECT_ERROR(one_hot(tensor({0, 3}, {i32}), 3), "one_hot: index 3 at position 1 is outside [0, 3) (errors_test.cpp:");
   EXPECT_ERROR(cross_entropy(a, tensor({0, 3}, {i32})),
                "cross_entropy: target 3 at row 1 is outside [0, 3) (errors_test.cpp:");
   EXPECT_ERROR(sum(a, 2), "sum: axis 2 is not among the 2 of the tensor (errors_test.cpp:");

@@ -63,9 +63,12 @@ TEST_P(OnEveryDevice, IndexSelectReadsAlongAnyAxis) {
 
 TEST(IndexSelect, NamesAnIndexOutsideItsAxis) {
   const Tensor x = zeros({2, 3});
-  EXPECT_ERROR(index_select(x, 1, tensor({0, 3}, {i32})), "gather: index 3 at position 1 is outside [0, 3) (indexing");
-  EXPECT_ERROR(index_select(x, 1, tensor({-1}, {i32})), "gather: index -1 at position 0 is outside [0, 3) (indexing");
-  EXPECT_ERROR(index_select(zeros({2, 32, 2}), 1, tensor({32}, {i32})), "gather: index 32 at position 0 is outside");
+  EXPECT_ERROR(index_select(x, 1, tensor({0, 3}, {i32})),
+               "index_select: index 3 at position 1 is outside [0, 3) (indexing");
+  EXPECT_ERROR(index_select(x, 1, tensor({-1}, {i32})),
+               "index_select: index -1 at position 0 is outside [0, 3) (indexing");
+  EXPECT_ERROR(index_select(zeros({2, 32, 2}), 1, tensor({32}, {i32})),
+               "index_select: index 32 at position 0 is outside");
 }
 
 TEST(MaskedSelect, NamesWhatDoesNotFit) {

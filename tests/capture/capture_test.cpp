@@ -286,7 +286,7 @@ TEST(Capture, AnErrorOfTheStepPassesThroughAndNamesTheCapture) {
   for (int i = 0; i < 3; ++i) step(from_vector(std::vector<int32_t>{0, 3}));
   EXPECT_EQ(step.stats().replays, 1u);
   EXPECT_ERROR(step(from_vector(std::vector<int32_t>{0, 4})),
-               "gather: index 4 at position 1 is outside [0, 4) (capture_test.cpp:");
+               "embedding: index 4 at position 1 is outside [0, 4) (capture_test.cpp:");
   EXPECT_EQ(step(from_vector(std::vector<int32_t>{1, 2})).to_vector<float>(), std::vector<float>(4, 1));
 }
 

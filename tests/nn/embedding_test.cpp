@@ -75,7 +75,8 @@ TEST(Embedding, Gradients) {
 
 TEST(Embedding, NamesMisuse) {
   Embedding layer(4, 2);
-  EXPECT_ERROR(layer.forward(ids({0, 4}, {2})), "gather: index 4 at position 1 is outside [0, 4) (embedding_test.cpp:");
+  EXPECT_ERROR(layer.forward(ids({0, 4}, {2})),
+               "embedding: index 4 at position 1 is outside [0, 4) (embedding_test.cpp:");
   EXPECT_ERROR(layer.forward(ones({2})), "embedding: indices must be i32, not f32; convert with .to(i32) (embedding_t");
   EXPECT_ERROR(Embedding(4, 2, {.padding_index = 4}), "Embedding: padding index 4 is not among 4 rows (embedding_test");
 }
@@ -136,7 +137,12 @@ TEST(EmbeddingBag, NamesMisuse) {
   EmbeddingBag layer(4, 2);
   EXPECT_ERROR(layer.forward(ids({0, 1}, {2})),
                "EmbeddingBag: index [2] without offsets must have two axes (embedding");
-  EXPECT_ERROR(layer.forward(ids({0, 9}, {1, 2})), "bag: index 9 at position 1 is outside [0, 4) (embedding_test.cpp:");
+  EXPECT_ERROR(layer.forward(ids({0, 9}, {1, 2})),
+               "embedding_bag: index 9 at position 1 is outside [0, 4) (embedding_test.cpp:");
+  EXPECT_ERROR(layer.forward(ids({0, 1, 2}, {3}), ids({0, 4}, {2})),
+               "embedding_bag: offset 4 at position 1 is outside [0, 4) (embedding_test.cpp:");
+  EXPECT_ERROR(layer.forward(ids({0, 1, 2}, {3}), ids({2, 1}, {2})),
+               "embedding_bag: offset 1 at position 1 is less than the one before it (embedding_test.cpp:");
   EmbeddingBag padded(4, 2, {.padding_index = 1});
   EXPECT_ERROR(padded.forward(ids({0, 1, 2}, {3}), ids({2, 0, 99}, {3})),
                "embedding_bag: offset 0 at position 1 is not from 2 to 3 (embedding_test.cpp:");
