@@ -22,6 +22,15 @@ Value sparsemax(const Value& x) {
   return relu(centred - (sum(where(inside, z, 0), {-1}, true) - 1) / count);
 }
 
+/// log(softplus(x)), also where softplus has few digits left, or none: there it is x + log(log(1 + e) / e) with e = exp(x),
+/// by the series of e, whose next term is below 3e-8.
+Value log_softplus(const Value& x) {
+  const Value border = x.graph().scalar(-3), far = x < border;
+  const Value e = exp(where(far, x, -3));
+  const Value rest = e * (e * (e * (e * (251.0 / 2880) - 1.0 / 8) + 5.0 / 24) - 0.5);
+  return where(far, x + rest, log(softplus(where(far, border, x))));
+}
+
 /// The scores of keys x [batch, time, dim] by a pool's query: [batch, time].
 Value pool_scores(const nn::AttentionPool& layer, const Value& x) {
   Graph& graph = x.graph();
@@ -64,10 +73,8 @@ Value attention_weights(const Value& scores, const Value& keep, nn::Weights weig
       return kept(sparsemax(kept(scores, lowest)), 0);
     case nn::Weights::exp:
       return kept(exp(scores), 0);
-    case nn::Weights::sum: {
-      const Value parts = kept(softplus(scores), 0), total = sum(parts, {-1}, true);
-      return parts / where(total > scores.graph().scalar(0), total, 1);
-    }
+    case nn::Weights::sum:
+      return kept(softmax(kept(log_softplus(scores), lowest), -1), 0);
     case nn::Weights::entmax15:
       break;
   }

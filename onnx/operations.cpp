@@ -43,6 +43,7 @@ Value cast(const Argument& x, Element element) {
 
 Value exp(const Argument& x) { return unary("Exp", x); }
 Value gelu(const Argument& x) { return x * 0.5 * (unary("Erf", x * (1 / std::numbers::sqrt2)) + 1); }
+Value log(const Argument& x) { return unary("Log", x); }
 Value relu(const Argument& x) { return unary("Relu", x); }
 Value sigmoid(const Argument& x) { return unary("Sigmoid", x); }
 Value silu(const Argument& x) { return x * sigmoid(x); }

@@ -25,6 +25,7 @@ Value cast(const Argument& x, Element element);
 
 Value exp(const Argument& x);
 Value gelu(const Argument& x);
+Value log(const Argument& x);
 Value relu(const Argument& x);
 Value sigmoid(const Argument& x);
 Value silu(const Argument& x);

@@ -79,6 +79,25 @@ TEST(OnnxCompare, AttentionOnSomethingElse) {
   cases.add("cross", graph, {{"x", x}, {"keys", keys}, {"values", values}}, layer.forward(x, keys, values));
 }
 
+TEST(OnnxCompare, WeightsOfScoresFarApart) {
+  Cases cases;
+  manual_seed(6);
+  const NoGrad off;
+  const Tensor near = randn({4, 6}) * 3.0, far = randn({4, 6}) * 8.0 - 60.0;
+  const Tensor scores = concat({near, far, near - 6.0, near + 20.0}, 0);
+  const Tensor keep = rand({16, 6}) < 0.7;
+  for (const nn::Weights weights : {nn::Weights::softmax, nn::Weights::sum, nn::Weights::sparsemax, nn::Weights::exp}) {
+    Graph graph("weights");
+    const Value in = graph.input("scores", Element::f32, {"rows", "time"});
+    const Value may = graph.input("keep", Element::boolean, {"rows", "time"});
+    graph.output("y", onnx::attention_weights(in, may, weights), Element::f32, {"rows", "time"});
+    // Exponentials of scores that are large beside those that are not show nothing.
+    const Tensor x = weights == nn::Weights::exp ? repeat(near, {4, 1}) : scores;
+    cases.add(fmt::format("weights_{}", name(weights)), graph, {{"scores", x}, {"keep", keep}},
+              nn::attention_weights(x, keep, weights));
+  }
+}
+
 TEST(OnnxCompare, CausalLanguageModels) {
   Cases cases;
   const Tensor tokens = randint(0, 19, {2, 6});
