@@ -4,6 +4,7 @@
 
 #include "fovea/autograd/graph.h"
 #include "fovea/autograd/pointwise.h"
+#include "fovea/autograd/reductions.h"
 #include "fovea/autograd/shape_ops.h"
 #include "fovea/autograd/sparse_rows.h"
 #include "fovea/backends/recording.h"
@@ -215,27 +216,29 @@ struct Bags {
   Tensor offsets;
 };
 
-/// The bags without the entries of one index.
-Bags without(const Tensor& index, const Tensor& offsets, int64_t padding_index, Caller caller) {
+void check_offsets(const Tensor& offsets, int64_t count, Caller caller) {
   const std::vector<int32_t> starts = offsets.to_vector<int32_t>(caller);
   for (size_t b = 0; b < starts.size(); ++b) {
     const int32_t least = b == 0 ? 0 : starts[b - 1];
-    if (starts[b] >= least && starts[b] <= index.numel()) continue;
+    if (starts[b] >= least && starts[b] <= count) continue;
     raise<IndexError>(caller, "embedding_bag: offset {} at position {} is not from {} to {}", starts[b], b, least,
-                      index.numel());
+                      count);
   }
-  std::vector<int32_t> kept, kept_starts;
-  size_t bag = 0;
-  int32_t position = 0;
-  for (int32_t i : index.to_vector<int32_t>(caller)) {
-    for (; bag < starts.size() && starts[bag] <= position; ++bag) {
-      kept_starts.push_back(static_cast<int32_t>(kept.size()));
-    }
-    if (i != padding_index) kept.push_back(i);
-    ++position;
-  }
-  for (; bag < starts.size(); ++bag) kept_starts.push_back(static_cast<int32_t>(kept.size()));
-  return {from_vector(kept, index.device()), from_vector(kept_starts, index.device())};
+}
+
+/// The bags without the entries of one index: those stand in front of all bags.
+Bags without(const Tensor& index, const Tensor& offsets, int64_t padding_index, Caller caller) {
+  const int64_t count = index.numel();
+  // Elsewhere the kernels find what is wrong.
+  if (offsets.buffer()->host() && !is_recording()) check_offsets(offsets, count, caller);
+  const TensorOptions whole{i32, index.device()};
+  const Tensor keep = ne({index, caller}, static_cast<double>(padding_index));
+  const Tensor before = pad(cumsum(keep, 0), {1, 0});  // how many are kept before each position, and of all
+  const Tensor padding = static_cast<double>(count) - before.slice(0, count);
+  const Tensor here = before.slice(0, 0, count);
+  const Tensor place = where(keep, padding + here, arange(0, static_cast<double>(count), 1, whole) - here);
+  return {scatter_add(zeros({count}, whole), 0, place, where(keep, index, 0.0)),
+          gather_elements(before, 0, offsets, "embedding_bag", caller) + padding};
 }
 
 /// embedding_bag() with the padding's rows, which get no gradient.
@@ -258,22 +261,20 @@ Tensor bag_rows(const Tensor& given_index, const Tensor& given_offsets, const Te
                     [leaf](RowSparse rows) { deliver_sparse(leaf, std::move(rows)); });
           return Gradients{Tensor()};
         }
-        // Each position reads its bag's gradient; a mean divides it by the bag's size first.
-        std::vector<int32_t> bag_of;
-        std::vector<double> scale;
-        const std::vector<int64_t> starts = offsets->to_vector<int64_t>();
-        for (size_t b = 0; b < starts.size(); ++b) {
-          const int64_t end = b + 1 < starts.size() ? starts[b + 1] : index->numel();
-          bag_of.insert(bag_of.end(), static_cast<size_t>(end - starts[b]), static_cast<int32_t>(b));
-          scale.push_back(mean ? 1.0 / static_cast<double>(std::max<int64_t>(end - starts[b], 1)) : 1.0);
+        // Each position reads its bag's gradient; a mean divides it by the bag's size first. Bags are counted from 1 on:
+        // 0 is a row of zeros, for positions in front of all bags.
+        const int64_t count = index->numel();
+        const TensorOptions whole{i32, g.device()};
+        const Tensor begins = scatter_add(zeros({count + 1}, whole), 0, *offsets, ones(offsets->shape(), whole));
+        const Tensor bag_of = cumsum(begins, 0).slice(0, 0, count);
+        Tensor scaled = g;
+        if (mean) {
+          const Tensor ends = concat({offsets->slice(0, 1), full({1}, static_cast<double>(count), whole)});
+          const Tensor sizes = maximum(ends - *offsets, 1.0).to(raw::compute_dtype(g.dtype()));
+          scaled = g * reciprocal(sizes).to(g.dtype()).unsqueeze(1);
         }
-        const int64_t before = starts.empty() ? index->numel() : starts[0];
-        const Tensor bags = from_vector(bag_of, g.device());
-        const Tensor scaled =
-            mean ? g * from_vector(scale, {static_cast<int64_t>(scale.size()), 1}).to(g.dtype()).to(g.device()) : g;
-        const Tensor rows = gather_rows(scaled, bags, -1, "embedding_bag_backward", {});
-        const Tensor covered = raw::window(*index, {index->numel() - before}, {1}, index->view().offset + before);
-        return Gradients{scatter_rows(rows, covered, weight.shape(), options.padding_index)};
+        const Tensor rows = gather_rows(pad(scaled, {0, 0, 1, 0}), bag_of, -1, "embedding_bag_backward", {});
+        return Gradients{scatter_rows(rows, *index, weight.shape(), options.padding_index)};
       },
       caller);
 }

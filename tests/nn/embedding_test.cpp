@@ -133,6 +133,52 @@ TEST(EmbeddingBag, Gradients) {
   }
 }
 
+TEST_P(OnEveryDevice, EmbeddingBagIsCapturedWithOffsetsThatChange) {
+  const auto train = [&](bool captured, const nn::EmbeddingBagOptions& options) {
+    manual_seed(3);
+    EmbeddingBag layer(5, 2, options);
+    layer.to(device());
+    const auto step = [&](const Tensor& index, const Tensor& offsets) {
+      layer.weight.zero_grad();
+      const Tensor y = layer.forward(index, offsets);
+      sum(square(y)).backward();
+      return y.detach();
+    };
+    auto replayed = capture(step);
+    std::vector<std::vector<float>> found;
+    const std::vector<int32_t> starts[] = {{0, 2, 2, 5}, {1, 1, 3, 6}, {0, 0, 0, 0}, {3, 4, 5, 6}, {0, 1, 2, 4}};
+    for (const std::vector<int32_t>& some : starts) {
+      const Tensor index = ids({1, 4, some[0], some[1], 1, some[2] % 5}, {6}).to(device());
+      const Tensor offsets = ids(some, {4}).to(device());
+      found.push_back((captured ? replayed(index, offsets) : step(index, offsets)).to_vector<float>());
+      found.push_back(layer.weight.grad().to_vector<float>());
+    }
+    EXPECT_EQ(replayed.stats().replays, captured ? 3u : 0u);
+    return found;
+  };
+  for (const BagMode mode : {BagMode::sum, BagMode::mean}) {
+    for (const int64_t padding : {-1, 1}) {
+      const nn::EmbeddingBagOptions options{.mode = mode, .padding_index = padding};
+      EXPECT_EQ(train(true, options), train(false, options)) << "padding " << padding;
+    }
+  }
+}
+
+TEST(EmbeddingBag, LeavesOutWhatStandsInFrontOfAllBagsAndThePadding) {
+  // By hand: bags of {3}, {} and {0, 2}; the first index, and those of 1, are in none.
+  for (const BagMode mode : {BagMode::sum, BagMode::mean}) {
+    EmbeddingBag layer(4, 2, {.mode = mode, .padding_index = 1});
+    const Tensor w = layer.weight.detach();
+    const double share = mode == BagMode::mean ? 0.5 : 1;
+    const Tensor y = layer.forward(ids({2, 3, 1, 0, 1, 2}, {6}), ids({1, 3, 3}, {3}));
+    EXPECT_CLOSE(y.detach().select(0, 0), w.select(0, 3));
+    EXPECT_CLOSE(y.detach().select(0, 1), zeros({2}));
+    EXPECT_CLOSE(y.detach().select(0, 2), (w.select(0, 0) + w.select(0, 2)) * share);
+    sum(y).backward();
+    EXPECT_CLOSE(layer.weight.grad(), {share, share, 0, 0, share, share, 1, 1});
+  }
+}
+
 TEST(EmbeddingBag, NamesMisuse) {
   EmbeddingBag layer(4, 2);
   EXPECT_ERROR(layer.forward(ids({0, 1}, {2})),
