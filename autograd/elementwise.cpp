@@ -353,7 +353,9 @@ Tensor Elementwise::sum(const Axes& axes, bool keepdim, std::initializer_list<Op
   std::array<bool, max_rank> folded{};
   for (int64_t axis : axes.list) {
     const int a = normalize_axis(axis, kept.rank(), name, arguments.caller);
-    if (kept.rank() > 0) folded[static_cast<size_t>(a)] = true;
+    if (std::exchange(folded[static_cast<size_t>(a)], true)) {
+      raise<ValueError>(arguments.caller, "{}: axis {} is named twice", name, axis);
+    }
   }
   Shape out;
   for (int axis = 0; axis < kept.rank(); ++axis) {

@@ -24,8 +24,12 @@ constexpr auto flat_root = [](Expr s) {
 Shape kept_shape(const Tensor& x, const Axes& axes, const char* name, Caller caller) {
   Shape kept = x.shape();
   for (int axis = 0; axes.all() && axis < kept.rank(); ++axis) kept[axis] = 1;
+  std::array<bool, max_rank> seen{};
   for (int64_t given : axes.list) {
     const int axis = normalize_axis(given, x.rank(), name, caller);
+    if (std::exchange(seen[static_cast<size_t>(axis)], true)) {
+      raise<ValueError>(caller, "{}: axis {} is named twice", name, given);
+    }
     if (x.rank() > 0) kept[axis] = 1;
   }
   return kept;

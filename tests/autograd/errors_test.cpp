@@ -56,6 +56,17 @@ TEST(IndexErrors, NameTheIndexAndItsBounds) {
   EXPECT_ERROR(argmax(a, 5), "argmax: axis 5 is not among the 2 of the tensor (errors_test.cpp:");
 }
 
+TEST(ValueErrors, NameAnAxisThatStandsTwice) {
+  EXPECT_ERROR(sum(a, {0, 0}), "sum: axis 0 is named twice (errors_test.cpp:");
+  EXPECT_ERROR(mean(a, {1, -1}), "mean: axis -1 is named twice (errors_test.cpp:");
+  EXPECT_ERROR(amax(a, {0, -2}), "amax: axis -2 is named twice (errors_test.cpp:");
+  EXPECT_ERROR(prod(a, {0, 0}), "prod: axis 0 is named twice (errors_test.cpp:");
+  EXPECT_ERROR(var(a, {1, 1}), "var: axis 1 is named twice (errors_test.cpp:");
+  EXPECT_ERROR(norm(a, {1, 1}), "norm: axis 1 is named twice (errors_test.cpp:");
+  EXPECT_ERROR(any(gt(a, 0.0), {0, 0}), "sum: axis 0 is named twice (errors_test.cpp:");
+  EXPECT_ERROR(sum(a, {0, 0, 1, 1}, true), "sum: axis 0 is named twice (errors_test.cpp:");
+}
+
 TEST(ShapeErrors, NameWhatIsTooLarge) {
   const int64_t large = int64_t{1} << 32;
   EXPECT_ERROR(ones({1}).expand({large, large}),

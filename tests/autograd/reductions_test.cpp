@@ -18,6 +18,7 @@ TEST_P(OnEveryDevice, StandardDeviationFollowsItsDefinition) {
   for (const Shape& shape : {Shape{5}, Shape{3, 1, 7}, Shape{2, 3, 2}, Shape{1, 2}, Shape{33, 65}}) {
     const Tensor x = random(shape, options());
     for (const Axes& axes : {Axes{}, Axes{-1}, Axes{0, -1}}) {
+      if (axes.list.rank() > shape.rank()) continue;
       for (const double correction : {0.0, 1.0, 0.5}) {
         const auto deviation = [&](const std::vector<double>& v) {
           double mean = 0, squares = 0;
