@@ -10,8 +10,10 @@
 namespace fovea {
 namespace {
 
-void check(const char* name, const Tensor& x, std::initializer_list<const Tensor*> per_channel, Caller caller) {
+void check(const char* name, const Tensor& x, std::initializer_list<const Tensor*> per_channel, double eps,
+           Caller caller) {
   raw::check_floating(name, x, caller);
+  if (!(eps >= 0)) raise<ValueError>(caller, "{}: eps {} is negative", name, eps);
   if (x.rank() < 2) raise<ShapeError>(caller, "{}: input {} is not [batch, channels, ...]", name, x.shape());
   for (const Tensor* p : per_channel) {
     if (!p->defined()) continue;
@@ -41,7 +43,7 @@ Tensor affine(const Tensor& x, const Tensor& weight, const Tensor& bias) {
 BatchNormResult batch_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, double eps, Caller caller) {
   static const Elementwise normalize{
       "batch_norm", [](Expr centred, Expr variance, Scalar eps) { return centred * rsqrt(variance + eps); }};
-  check("batch_norm", x, {&weight, &bias}, caller);
+  check("batch_norm", x, {&weight, &bias}, eps, caller);
   if (x.shape()[1] > 0 && x.numel() == 0) {
     raise<ValueError>(caller, "batch_norm: input {} has no element to take a mean of", x.shape());
   }
@@ -64,13 +66,13 @@ Tensor batch_norm_eval(const Tensor& x, const Tensor& mean, const Tensor& varian
                                        return (x - mean) * rsqrt(variance + eps);
                                      }};
   for (const Tensor* each : {&mean, &variance}) raw::check_defined("batch_norm_eval", *each, caller);
-  check("batch_norm_eval", x, {&mean, &variance, &weight, &bias}, caller);
+  check("batch_norm_eval", x, {&mean, &variance, &weight, &bias}, eps, caller);
   return affine(normalize(x, along_channels(mean, x), along_channels(variance, x), eps), weight, bias);
 }
 
 Tensor group_norm(const Tensor& x, int64_t groups, const Tensor& weight, const Tensor& bias, double eps,
                   Caller caller) {
-  check("group_norm", x, {&weight, &bias}, caller);
+  check("group_norm", x, {&weight, &bias}, eps, caller);
   if (groups < 1 || x.shape()[1] % groups != 0) {
     raise<ShapeError>(caller, "group_norm: the {} channels of input {} are not in {} even groups", x.shape()[1],
                       x.shape(), groups);

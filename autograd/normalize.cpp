@@ -50,6 +50,7 @@ Tensor composed_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, 
 Tensor norm_rows(const Tensor& given, const Tensor& weight, const Tensor& bias, double eps, bool rms, const char* name,
                  Caller caller) {
   raw::check_floating(name, given, caller);
+  if (!(eps >= 0)) raise<ValueError>(caller, "{}: eps {} is negative", name, eps);
   if (given.rank() == 0) raise<ShapeError>(caller, "{}: a scalar has no axis to normalize over", name);
   for (const Tensor* p : {&weight, &bias}) {
     if (!p->defined()) continue;

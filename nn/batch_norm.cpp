@@ -11,6 +11,7 @@ namespace fovea::nn {
 BatchNorm::BatchNorm(int64_t channels, int least_rank, int greatest_rank, BatchNormOptions options, Caller caller)
     : channels_(channels), least_rank_(least_rank), greatest_rank_(greatest_rank), options_(options) {
   if (channels < 1) raise<ValueError>(caller, "BatchNorm: {} channels", channels);
+  if (!(options.eps >= 0)) raise<ValueError>(caller, "BatchNorm: eps {} is negative", options.eps);
   if (options.affine) {
     weight = ones({channels}, {}, caller);
     bias = zeros({channels}, {}, caller);
@@ -63,6 +64,7 @@ GroupNorm::GroupNorm(int64_t groups, int64_t channels, GroupNormOptions options,
   if (groups < 1 || channels < 1 || channels % groups != 0) {
     raise<ValueError>(caller, "GroupNorm: {} channels do not divide into {} groups", channels, groups);
   }
+  if (!(options.eps >= 0)) raise<ValueError>(caller, "GroupNorm: eps {} is negative", options.eps);
   if (!options.affine) return;
   weight = ones({channels}, {}, caller);
   bias = zeros({channels}, {}, caller);
@@ -82,6 +84,7 @@ std::string GroupNorm::description() const { return fmt::format("{}, {}", groups
 
 RMSNorm::RMSNorm(int64_t dim, RMSNormOptions options, Caller caller) : dim_(dim), options_(options) {
   if (dim < 1) raise<ValueError>(caller, "RMSNorm: size {} must be positive", dim);
+  if (!(options.eps >= 0)) raise<ValueError>(caller, "RMSNorm: eps {} is negative", options.eps);
   if (!options.affine) return;
   weight = ones({dim}, {}, caller);
   add("weight", weight);

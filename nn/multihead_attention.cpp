@@ -72,6 +72,9 @@ MultiheadAttention::MultiheadAttention(int64_t dim, int64_t heads, MultiheadAtte
   if (options_.rotary && dim / heads % 2 != 0) {
     raise<ValueError>(caller, "MultiheadAttention: rotary positions need an even width per head, not {}", dim / heads);
   }
+  if (!(options_.rotary_base > 0)) {
+    raise<ValueError>(caller, "MultiheadAttention: rotary_base {} is not positive", options_.rotary_base);
+  }
   const int64_t key_width = options_.key_heads * (dim / heads);
   if (options_.key_dim == dim && options_.value_dim == dim) {
     in_proj_weight = empty({dim + 2 * key_width, dim}, {}, caller);

@@ -7,6 +7,7 @@ namespace fovea::nn {
 
 LayerNorm::LayerNorm(int64_t dim, LayerNormOptions options, Caller caller) : dim_(dim), options_(options) {
   if (dim < 0) raise<ValueError>(caller, "LayerNorm: size {} must not be negative", dim);
+  if (!(options.eps >= 0)) raise<ValueError>(caller, "LayerNorm: eps {} is negative", options.eps);
   if (!options.affine) return;
   weight = ones({dim}, {}, caller);
   add("weight", weight);

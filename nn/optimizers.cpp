@@ -104,6 +104,9 @@ SGD::SGD(const std::vector<ParameterGroup<SGDOptions>>& groups, Caller caller) :
   for (const auto& group : groups) {
     check_rate("SGD", group.options, caller);
     check("SGD", "momentum", group.options.momentum, 0, unbounded, caller);
+    if (!std::isfinite(group.options.dampening)) {
+      raise<ValueError>(caller, "SGD: dampening = {} is not finite", group.options.dampening);
+    }
     if (group.options.nesterov && (group.options.momentum == 0 || group.options.dampening != 0)) {
       raise<ValueError>(caller, "SGD: nesterov needs momentum and no dampening");
     }

@@ -58,6 +58,7 @@ std::string LearnedPositions::description() const {
 
 Tensor sinusoidal_positions(int64_t time, int64_t dim, int64_t offset, double base, TensorOptions options,
                             Caller caller) {
+  if (!(base > 0)) raise<ValueError>(caller, "sinusoidal_positions: base {} is not positive", base);
   if (time < 0 || dim < 1) raise<ValueError>(caller, "sinusoidal_positions: sizes {} and {}", time, dim);
   const double step = std::pow(base, -2 / static_cast<double>(dim));
   std::vector<double> frequency, values;
@@ -89,6 +90,8 @@ Tensor rotary(const Tensor& x, int64_t offset, double base, Caller caller) {
       "rotary", [](Expr a, Expr b, Expr angle) {
         return std::vector<Expr>{a * cos(angle) - b * sin(angle), b * cos(angle) + a * sin(angle)};
       }};
+  raw::check_floating("rotary", x, caller);
+  if (!(base > 0)) raise<ValueError>(caller, "rotary: base {} is not positive", base);
   if (x.rank() < 2 || x.shape().back() % 2 != 0) {
     raise<ShapeError>(caller, "rotary: {} is not [..., time, an even size]", x.shape());
   }

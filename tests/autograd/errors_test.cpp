@@ -67,6 +67,12 @@ TEST(ValueErrors, NameAnAxisThatStandsTwice) {
   EXPECT_ERROR(sum(a, {0, 0, 1, 1}, true), "sum: axis 0 is named twice (errors_test.cpp:");
 }
 
+TEST(ValueErrors, NameANegativeEps) {
+  EXPECT_ERROR(layer_norm(a, {}, {}, -1e-5), "layer_norm: eps -1e-05 is negative (errors_test.cpp:");
+  EXPECT_ERROR(rms_norm(a, {}, NAN), "rms_norm: eps nan is negative (errors_test.cpp:");
+  EXPECT_ERROR(group_norm(a, 1, {}, {}, -1), "group_norm: eps -1 is negative (errors_test.cpp:");
+}
+
 TEST(ShapeErrors, NameWhatIsTooLarge) {
   const int64_t large = int64_t{1} << 32;
   EXPECT_ERROR(ones({1}).expand({large, large}),

@@ -231,6 +231,10 @@ TEST(MultiheadAttention, NamesMisuse) {
   EXPECT_ERROR(MultiheadAttention(8, 4, {.key_heads = 3}), "MultiheadAttention: 4 heads do not share 3 key heads");
   EXPECT_ERROR(MultiheadAttention(8, 4, {.dropout = 1}), "MultiheadAttention: dropout 1 is outside [0, 1)");
   EXPECT_ERROR(MultiheadAttention(6, 2, {.rotary = true}), "MultiheadAttention: rotary positions need an even width");
+  EXPECT_ERROR(MultiheadAttention(8, 2, {.rotary = true, .rotary_base = 0}),
+               "MultiheadAttention: rotary_base 0 is not positive (multihead_attention_test.cpp:");
+  EXPECT_ERROR(nn::rotary(zeros({1, 2, 4}), 0, -1), "rotary: base -1 is not positive (multihead_attention_test.cpp:");
+  EXPECT_ERROR(nn::sinusoidal_positions(2, 4, 0, NAN), "sinusoidal_positions: base nan is not positive (multihead");
   const MultiheadAttention m(8, 2), alibi(8, 2, {.alibi = true});
   EXPECT_ERROR(m.forward(zeros({2, 3, 7})), "MultiheadAttention: query [2, 3, 7], key [2, 3, 7] and value");
   EXPECT_ERROR(alibi.forward(zeros({1, 2, 8})), "MultiheadAttention: ALiBi's scores are for causal attention");

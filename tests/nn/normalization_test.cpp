@@ -46,6 +46,10 @@ TEST(LayerNorm, Gradients) {
 TEST(LayerNorm, NamesMisfits) {
   EXPECT_ERROR(LayerNorm(4).forward(ones({3, 5})),
                "LayerNorm: input [3, 5] does not end in 4 (normalization_test.cpp:");
+  EXPECT_ERROR(LayerNorm(4, {.eps = -1}), "LayerNorm: eps -1 is negative (normalization_test.cpp:");
+  EXPECT_ERROR(nn::RMSNorm(4, {.eps = NAN}), "RMSNorm: eps nan is negative (normalization_test.cpp:");
+  EXPECT_ERROR(nn::GroupNorm(2, 4, {.eps = -1}), "GroupNorm: eps -1 is negative (normalization_test.cpp:");
+  EXPECT_ERROR(nn::BatchNorm1d(4, {.eps = -1}), "BatchNorm: eps -1 is negative (normalization_test.cpp:");
 }
 
 }  // namespace

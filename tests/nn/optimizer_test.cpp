@@ -355,6 +355,8 @@ TEST(Optimizer, NamesMisuse) {
   EXPECT_ERROR(Adam(std::vector<Tensor>{p, p}), "optimizer: \"0\" and \"1\" are one parameter (optimizer_test.cpp:");
   EXPECT_ERROR(Adam(std::vector<Tensor>{p}, {.beta1 = 1}), "Adam: beta1 = 1 is outside [0, 1) (optimizer_test.cpp:");
   EXPECT_ERROR(SGD(std::vector<Tensor>{p}, {.lr = -1}), "SGD: lr = -1 is outside [0, inf) (optimizer_test.cpp:");
+  EXPECT_ERROR(SGD(std::vector<Tensor>{p}, {.momentum = 0.9, .dampening = NAN}),
+               "SGD: dampening = nan is not finite (optimizer_test.cpp:");
   EXPECT_ERROR(SGD(std::vector<Tensor>{p}, {.nesterov = true}), "SGD: nesterov needs momentum and no dampening");
   nn::Linear layer(2, 2);
   Adam optimizer(layer);
