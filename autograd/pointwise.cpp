@@ -1,10 +1,20 @@
 #include "fovea/autograd/pointwise.h"
 
+#include <cmath>
 #include <numbers>
 
 #include "fovea/tensor/raw.h"
 
 namespace fovea {
+namespace {
+
+bool is_whole(Operand x, const char* name) {
+  if (!x.tensor) return false;
+  raw::check_defined(name, *x.tensor, x.caller);
+  return !is_floating(x.tensor->dtype());
+}
+
+}  // namespace
 
 Tensor neg(Operand x) {
   static const Elementwise f{"neg", [](Expr x) { return -x; }};
@@ -104,6 +114,18 @@ Tensor logical_not(Operand x) {
 Tensor isnan(Operand x) {
   static const Elementwise f{"isnan", [](Expr x) { return isnan(x); }};
   return f(x);
+}
+
+Tensor isfinite(Operand x) {
+  static const Elementwise f{"isfinite", [](Expr x) { return abs(x) < INFINITY; }};
+  static const Elementwise whole{"isfinite", [](Expr x) { return x == x; }};
+  return is_whole(x, "isfinite") ? whole(x) : f(x);
+}
+
+Tensor isinf(Operand x) {
+  static const Elementwise f{"isinf", [](Expr x) { return abs(x) == INFINITY; }};
+  static const Elementwise whole{"isinf", [](Expr x) { return x != x; }};
+  return is_whole(x, "isinf") ? whole(x) : f(x);
 }
 
 Tensor where(Operand condition, Operand a, Operand b) {

@@ -40,6 +40,9 @@ Tensor logical_and(Operand a, Operand b);
 Tensor logical_or(Operand a, Operand b);
 Tensor logical_not(Operand x);
 Tensor isnan(Operand x);
+/// Neither infinite nor NaN: all whole numbers.
+Tensor isfinite(Operand x);
+Tensor isinf(Operand x);
 
 /// a where `condition` (a bool tensor) holds, else b.
 Tensor where(Operand condition, Operand a, Operand b);

@@ -14,11 +14,11 @@ namespace fovea::test {
 namespace {
 
 // What gives no gradient, whatever it is given.
-const std::set<std::string> without_derivative{"operator<", "operator<=", "operator>", "operator>=", "eq", "ne", "lt",
-                                               "le", "gt", "ge", "logical_and", "logical_or", "logical_not", "isnan",
-                                               "any", "all", "argmax", "argmin", "one_hot", "nonzero",
-                                               // Made of no tensor.
-                                               "sinusoidal_positions", "alibi_bias"};
+const std::set<std::string> without_derivative{
+    "operator<", "operator<=", "operator>", "operator>=", "eq", "ne", "lt", "le", "gt", "ge", "logical_and",
+    "logical_or", "logical_not", "isnan", "isfinite", "isinf", "any", "all", "argmax", "argmin", "one_hot", "nonzero",
+    // Made of no tensor.
+    "sinusoidal_positions", "alibi_bias"};
 // Functions of tensors that are no operations.
 const std::set<std::string> no_operations{"record",     "gradcheck",     "gradgradcheck",  "grad",
                                           "checkpoint", "differentiate", "clip_grad_norm", "grad_norm",
@@ -29,8 +29,8 @@ const std::set<std::string> internal_headers{"sparse_rows.h", "int8.h", "loss_re
 TEST(Operations, WithoutDerivativeRecordNothing) {
   const Tensor x = any_number({2, 3}).set_requires_grad();
   const Tensor made[] = {
-      x<1.0, x <= 1.0, x> 1.0, x >= 1.0,         eq(x, x),       ne(x, x), lt(x, x), le(x, x), gt(x, x), ge(x, x),
-      logical_and(x, x),       logical_or(x, x), logical_not(x), isnan(x), any(x),   all(x)};
+      x<1.0, x <= 1.0, x> 1.0, x >= 1.0,         eq(x, x),       ne(x, x), lt(x, x), le(x, x), gt(x, x),    ge(x, x),
+      logical_and(x, x),       logical_or(x, x), logical_not(x), isnan(x), any(x),   all(x),   isfinite(x), isinf(x)};
   for (const Tensor& y : made) {
     EXPECT_FALSE(y.requires_grad());
     EXPECT_EQ(y.dtype(), boolean);

@@ -83,6 +83,20 @@ TEST_P(OnEveryDevice, TheSignOfNaNIsZeroAndSoIsTheGradientOfItsAbsoluteValue) {
   EXPECT_CLOSE(sign(tensor({-3, 0, 5}, options(i32))), tensor({-1, 0, 1}, options(i32)));
 }
 
+TEST_P(OnEveryDevice, TellsFiniteFromInfiniteAndNaN) {
+  for (const DType dtype : {f32, f16, bf16}) {
+    const Tensor x = tensor({0, -1, 3e4, INFINITY, -INFINITY, NAN}, options()).to(dtype);
+    EXPECT_CLOSE(isfinite(x), {1, 1, 1, 0, 0, 0});
+    EXPECT_CLOSE(isinf(x), {0, 0, 0, 1, 1, 0});
+    EXPECT_EQ(isinf(x).dtype(), boolean);
+  }
+  for (const DType dtype : {i32, boolean}) {
+    const Tensor x = tensor({0, 1}, options(dtype));
+    EXPECT_CLOSE(isfinite(x), {1, 1});
+    EXPECT_CLOSE(isinf(x), {0, 0});
+  }
+}
+
 TEST_P(OnEveryDevice, AllcloseTakesTolerancesAndBroadcasts) {
   const auto of = [&](std::initializer_list<double> values) { return tensor(values, options()); };
   EXPECT_TRUE(allclose(of({1, 2}), of({1, 2})));
