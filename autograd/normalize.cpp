@@ -111,6 +111,22 @@ Tensor rms_norm(const Tensor& x, const Tensor& weight, double eps, Caller caller
   return norm_rows(x, weight, {}, eps, true, "rms_norm", caller);
 }
 
+Tensor cosine_similarity(const Tensor& a, const Tensor& b, int axis, double eps, Caller caller) {
+  static const Elementwise f{"cosine_similarity", [](Expr a, Expr b, Expr of_a, Expr of_b, Scalar eps) {
+                               return a / where(of_a < eps, eps, of_a) * (b / where(of_b < eps, eps, of_b));
+                             }};
+  for (const Tensor* each : {&a, &b}) raw::check_floating("cosine_similarity", *each, caller);
+  const Shape shape = broadcast_shapes(a.shape(), b.shape(), "cosine_similarity", caller);
+  const int last = normalize_axis(axis, shape.rank(), "cosine_similarity", caller);
+  const Tensor x = a.expand(shape, caller), y = b.expand(shape, caller);
+  return f.sum(last, false,
+               {{x, caller},
+                {y, caller},
+                {norm(x, last, true, caller), caller},
+                {norm(y, last, true, caller), caller},
+                {eps, caller}});
+}
+
 Tensor l2_normalize(const Tensor& x, int axis, double eps, Caller caller) {
   static const Elementwise f{"l2_normalize",
                              [](Expr x, Expr length, Scalar eps) { return x / where(length < eps, eps, length); }};

@@ -16,5 +16,7 @@ Tensor layer_norm(const Tensor& x, const Tensor& weight = {}, const Tensor& bias
 Tensor rms_norm(const Tensor& x, const Tensor& weight = {}, double eps = 1e-6, Caller caller = {});
 /// x / max(|x|, eps) along an axis.
 Tensor l2_normalize(const Tensor& x, int axis = -1, double eps = 1e-12, Caller caller = {});
+/// a b / (max(|a|, eps) max(|b|, eps)) along an axis of the shape that both broadcast to.
+Tensor cosine_similarity(const Tensor& a, const Tensor& b, int axis = 1, double eps = 1e-8, Caller caller = {});
 
 }  // namespace fovea

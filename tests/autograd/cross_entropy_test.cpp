@@ -53,6 +53,15 @@ TEST(CrossEntropy, MeansInHalfPrecisionDoNotOverflow) {
   }
 }
 
+TEST(CosineSimilarity, IsPyTorchs) {
+  const Tensor a = tensor({1, 2, 3, 0, 0, 0, 1e-9, 0, 0}).reshape({3, 3});
+  const Tensor b = tensor({2, -1, 0.5, 1, 2, 3, 1, 1, 1}).reshape({3, 3});
+  EXPECT_CLOSE(cosine_similarity(a, b), {0.174964, 0, 0.057735});
+  EXPECT_CLOSE(cosine_similarity(a, b, 0), {0.816497, -0.408248, 0.156174});
+  EXPECT_CLOSE(cosine_similarity(a, b, 1, 10), {0.015, 0, 1e-11});
+  EXPECT_ERROR(cosine_similarity(tensor({1}), tensor({2})), "cosine_similarity: axis 1 is not among the 1");
+}
+
 TEST(CrossEntropyOfShares, RefusesWhatDoesNotFit) {
   EXPECT_ERROR(cross_entropy(zeros({2, 3}), zeros({2, 4})),
                "cross_entropy: shares f32 [2, 4] do not fit logits f32 [2, 3] (");

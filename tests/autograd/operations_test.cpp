@@ -247,6 +247,12 @@ Table basic_operations() {
                            one({any_number({5})}, [](auto& x) { return layer_norm(x[0]); })})},
       {"rms_norm", list({one({any_number({2, 4}), any_number({4})}, [](auto& x) { return rms_norm(x[0], x[1]); }),
                          one({any_number({2, 3})}, [](auto& x) { return rms_norm(x[0]); })})},
+      {"cosine_similarity", list({one({any_number({2, 4}), any_number({2, 4})},
+                                      [](auto& x) { return cosine_similarity(x[0], x[1]); }),
+                                  one({any_number({3, 1, 2}), any_number({1, 4, 2})},
+                                      [](auto& x) { return cosine_similarity(x[0], x[1], -1, 0.1); }),
+                                  one({any_number({1, 3}), any_number({2, 1})},
+                                      [](auto& x) { return cosine_similarity(x[0], x[1], 0); })})},
       {"l2_normalize", list({one({any_number({2, 4})}, [](auto& x) { return l2_normalize(x[0]); }),
                              one({any_number({3, 2})}, [](auto& x) { return l2_normalize(x[0], 0); })})},
 
