@@ -193,6 +193,26 @@ Tensor bce_with_logits(const Tensor& x, const Tensor& y, Reduction reduction, Ca
                         Operand(y, caller));
 }
 
+Tensor bce_with_logits(const Tensor& x, const Tensor& y, const BceWithLogitsOptions& options, Caller caller) {
+  constexpr const char* name = "bce_with_logits";
+  if (!options.weight.defined() && !options.pos_weight.defined()) {
+    return bce_with_logits(x, y, options.reduction, caller);
+  }
+  static const Elementwise f{name, [](Expr x, Expr y, Expr weight, Expr pos_weight, Scalar part) {
+                               return part * weight * ((1.0 - y) * x + (1.0 + (pos_weight - 1.0) * y) * softplus(-x));
+                             }};
+  check_pair(x, y, name, caller);
+  for (const Tensor* each : {&options.weight, &options.pos_weight}) {
+    if (!each->defined() || broadcast_shapes(x.shape(), each->shape(), name, caller) == x.shape()) continue;
+    raise<ShapeError>(caller, "{}: weights {} for predictions {}", name, each->shape(), x.shape());
+  }
+  const auto given = [&](const Tensor& weight) {
+    return weight.defined() ? Operand(weight, caller) : Operand(1.0, caller);
+  };
+  return pointwise_loss(f, x.numel(), options.reduction, Operand(x, caller), Operand(y, caller), given(options.weight),
+                        given(options.pos_weight));
+}
+
 Tensor binary_cross_entropy(const Tensor& p, const Tensor& y, Reduction reduction, Caller caller) {
   check_pair(p, y, "binary_cross_entropy", caller);
   static const Elementwise f{"binary_cross_entropy", [](Expr p, Expr y) {

@@ -295,8 +295,17 @@ Table basic_operations() {
       {"huber_loss", loss([](auto& x, auto& y, auto r) { return huber_loss(x, y, 0.8, r); }, any_number, any_number)},
       {"smooth_l1_loss", loss([](auto& x, auto& y, auto r) { return smooth_l1_loss(x, y, 0.5, r); }, any_number,
                               any_number)},
-      {"bce_with_logits", loss([](auto& x, auto& y, auto r) { return bce_with_logits(x, spread(y, x), r); }, any_number,
-                               positive)},
+      {"bce_with_logits", [] {
+         Checks checks = loss([](auto& x, auto& y, auto r) { return bce_with_logits(x, spread(y, x), r); },
+                              any_number, positive);
+         for (const Reduction reduction : {Reduction::none, Reduction::mean, Reduction::sum}) {
+           checks.push_back(one({any_number({3, 2}), positive({3, 2}), positive({2}), positive({3, 1})},
+                                [=](auto& x) { return bce_with_logits(x[0], x[1], {x[2], x[3], reduction}); }));
+           checks.push_back(one({any_number({3, 2}), positive({3, 2}), positive({2})},
+                                [=](auto& x) { return bce_with_logits(x[0], x[1], {{}, x[2], reduction}); }));
+         }
+         return checks;
+       }()},
       {"binary_cross_entropy", loss([](auto& x, auto& y, auto r) { return binary_cross_entropy(sigmoid(x), spread(y, x), r); },
                                     any_number, positive)},
       {"kl_div", loss([](auto& x, auto& y, auto r) { return kl_div(x, y, r); }, any_number, positive)},
