@@ -123,6 +123,16 @@ Tensor randn(const Shape& shape, TensorOptions options, Generator& generator, Ca
   return random(shape, options, RandomCall::Kind::normal, generator, "randn", caller);
 }
 
+Tensor rand_like(const Tensor& x, Generator& generator, Caller caller) {
+  raw::check_floating("rand_like", x, caller);
+  return random(x.shape(), x.options(), RandomCall::Kind::uniform, generator, "rand_like", caller);
+}
+
+Tensor randn_like(const Tensor& x, Generator& generator, Caller caller) {
+  raw::check_floating("randn_like", x, caller);
+  return random(x.shape(), x.options(), RandomCall::Kind::normal, generator, "randn_like", caller);
+}
+
 Tensor randint(int64_t low, int64_t high, const Shape& shape, TensorOptions options, Generator& generator,
                Caller caller) {
   if (low >= high) raise<ValueError>(caller, "randint: no integer from {} to {} - 1", low, high);
@@ -151,6 +161,61 @@ Tensor randperm(int64_t n, Device device, Generator& generator, Caller caller) {
     std::swap(order[i - 1], order[pick]);
   }
   return from_vector(order, device);
+}
+
+namespace {
+
+/// Positions of a row, whose probabilities become 0 where they are drawn without replacement.
+void draw(std::span<double> row, std::span<const double> uniforms, bool replacement, std::vector<int32_t>& drawn,
+          Caller caller) {
+  double left = 0;
+  int64_t positive = 0;
+  for (const double p : row) {
+    if (!(p >= 0 && std::isfinite(p))) raise<ValueError>(caller, "multinomial: {} is no probability", p);
+    left += p;
+    positive += p > 0;
+  }
+  if (positive < (replacement ? 1 : std::ssize(uniforms)) && !uniforms.empty()) {
+    raise<ValueError>(caller, "multinomial: {} samples of {} positive probabilities", uniforms.size(), positive);
+  }
+  for (const double uniform : uniforms) {
+    double rest = uniform * left;
+    size_t taken = 0;
+    for (size_t i = 0; i < row.size(); ++i) {
+      if (row[i] == 0) continue;
+      taken = i;  // the last positive one where rounding leaves some of the rest
+      if ((rest -= row[i]) < 0) break;
+    }
+    drawn.push_back(static_cast<int32_t>(taken));
+    if (replacement) continue;
+    row[taken] = 0;
+    left = std::accumulate(row.begin(), row.end(), 0.0);
+  }
+}
+
+}  // namespace
+
+Tensor multinomial(const Tensor& probabilities, int64_t samples, bool replacement, Generator& generator,
+                   Caller caller) {
+  raw::check_floating("multinomial", probabilities, caller);
+  refuse_while_recording("multinomial", caller);
+  Shape shape = probabilities.shape();
+  if (shape.rank() != 1 && shape.rank() != 2) {
+    raise<ShapeError>(caller, "multinomial: probabilities {} are neither [n] nor [rows, n]", shape);
+  }
+  if (samples < 0) raise<ValueError>(caller, "multinomial: {} samples", samples);
+  const auto n = static_cast<size_t>(shape.back()), each = static_cast<size_t>(samples);
+  const size_t rows = shape.rank() == 1 ? 1 : static_cast<size_t>(shape[0]);
+  shape[shape.rank() - 1] = samples;
+  std::vector<double> left = probabilities.to_vector<double>(caller);
+  const std::vector<double> uniforms =
+      random(shape, {f64}, RandomCall::Kind::uniform, generator, "multinomial", caller).to_vector<double>();
+  std::vector<int32_t> drawn;
+  drawn.reserve(rows * each);
+  for (size_t r = 0; r < rows; ++r) {
+    draw(std::span(left).subspan(r * n, n), std::span(uniforms).subspan(r * each, each), replacement, drawn, caller);
+  }
+  return from_vector(drawn, shape, probabilities.device());
 }
 
 template <HostValue T>

@@ -52,11 +52,19 @@ Tensor rand(const Shape& shape, TensorOptions options = {}, Generator& generator
 /// Standard normal.
 Tensor randn(const Shape& shape, TensorOptions options = {}, Generator& generator = default_generator(),
              Caller caller = {});
+Tensor rand_like(const Tensor& x, Generator& generator = default_generator(), Caller caller = {});
+Tensor randn_like(const Tensor& x, Generator& generator = default_generator(), Caller caller = {});
 /// Integers from low to high - 1, i32.
 Tensor randint(int64_t low, int64_t high, const Shape& shape, TensorOptions options = {.dtype = i32},
                Generator& generator = default_generator(), Caller caller = {});
 /// The integers from 0 to n - 1 in random order, i32.
 Tensor randperm(int64_t n, Device device = {}, Generator& generator = default_generator(), Caller caller = {});
+
+/// Positions drawn from each row of probabilities [n] or [rows, n], which need not add up to 1: i32 [samples] or [rows,
+/// samples], without `replacement` distinct ones. The same on every device, which the host reads. Throws ShapeError,
+/// DTypeError, ValueError (a probability that is negative or not finite; fewer positive ones than samples).
+Tensor multinomial(const Tensor& probabilities, int64_t samples, bool replacement = false,
+                   Generator& generator = default_generator(), Caller caller = {});
 
 /// What host values may be: the elements of some dtype, or int64_t, which becomes i32.
 template <class T>

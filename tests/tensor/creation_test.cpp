@@ -233,6 +233,53 @@ TEST(Random, DrawsIntegersFromTheWholeRange) {
   for (int count : seen) EXPECT_NEAR(count, 1000, 150);
 }
 
+TEST_P(OnEveryDevice, DrawsLikeOthers) {
+  for (const DType dtype : {f32, f16}) {
+    const Tensor x = zeros({3, 50}, options(dtype)).mT();
+    Generator a{5, 0}, b{5, 0};
+    const Tensor uniform = rand_like(x, a), normal = randn_like(x, a);
+    EXPECT_EQ(uniform.dtype(), dtype);
+    EXPECT_EQ(uniform.device(), device());
+    EXPECT_CLOSE(uniform, rand({50, 3}, options(dtype), b).to_vector<double>(), 0, 0);
+    EXPECT_CLOSE(normal, randn({50, 3}, options(dtype), b).to_vector<double>(), 0, 0);
+  }
+  EXPECT_ERROR(rand_like(zeros({2}, options(i32))), "rand_like: needs a floating dtype, not i32");
+}
+
+TEST_P(OnEveryDevice, DrawsPositionsByTheirProbability) {
+  Generator generator{7, 0};
+  const Tensor p = tensor({0, 3, 1, 0, 0, 0.5, 0, 0.5}, options()).reshape({2, 4});
+  const Tensor drawn = multinomial(p, 4000, true, generator);
+  EXPECT_EQ(drawn.shape(), (Shape{2, 4000}));
+  EXPECT_EQ(drawn.dtype(), i32);
+  EXPECT_EQ(drawn.device(), device());
+  std::array<std::array<double, 4>, 2> share{};
+  const std::vector<int32_t> values = drawn.to_vector<int32_t>();
+  for (size_t i = 0; i < values.size(); ++i) share[i / 4000][static_cast<size_t>(values[i])] += 1.0 / 4000;
+  const double expected[2][4] = {{0, 0.75, 0.25, 0}, {0, 0.5, 0, 0.5}};
+  for (size_t r = 0; r < 2; ++r) {
+    for (size_t c = 0; c < 4; ++c) EXPECT_NEAR(share[r][c], expected[r][c], expected[r][c] > 0 ? 0.03 : 0) << r << c;
+  }
+  // Without replacement: each positive one once, the likely ones first.
+  double first = 0;
+  for (int run = 0; run < 1000; ++run) {
+    std::vector<int32_t> two = multinomial(p.select(0, 0), 2, false, generator).to_vector<int32_t>();
+    first += two[0] == 1 ? 1e-3 : 0;
+    std::sort(two.begin(), two.end());
+    ASSERT_EQ(two, (std::vector<int32_t>{1, 2}));
+  }
+  EXPECT_NEAR(first, 0.75, 0.06);
+}
+
+TEST(Random, DrawsPositionsFromProbabilitiesAlone) {
+  EXPECT_ERROR(multinomial(tensor({1, -1}), 1), "multinomial: -1 is no probability (creation_test.cpp:");
+  EXPECT_ERROR(multinomial(tensor({1, INFINITY}), 1), "multinomial: inf is no probability (creation_test.cpp:");
+  EXPECT_ERROR(multinomial(tensor({0, 0}), 1, true), "multinomial: 1 samples of 0 positive probabilities (creation");
+  EXPECT_ERROR(multinomial(tensor({0, 2, 1}), 3), "multinomial: 3 samples of 2 positive probabilities (creation");
+  EXPECT_ERROR(multinomial(scalar(1), 1), "multinomial: probabilities [] are neither [n] nor [rows, n] (creation");
+  EXPECT_EQ(multinomial(tensor({0, 0}), 0).shape(), Shape{0});
+}
+
 TEST(Random, PermutesEveryNumberOnce) {
   std::vector<int32_t> order = randperm(1000).to_vector<int32_t>();
   EXPECT_FALSE(std::is_sorted(order.begin(), order.end()));
