@@ -13,6 +13,7 @@ struct Parameters {
   Parameters(const Module& module);
   Parameters(std::vector<NamedTensor> named) : list(std::move(named)) {}
   Parameters(const std::vector<Tensor>& tensors);
+  Parameters(std::initializer_list<Tensor> tensors) : Parameters(std::vector<Tensor>(tensors)) {}
   std::vector<NamedTensor> list;
 };
 

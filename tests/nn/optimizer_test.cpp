@@ -119,6 +119,17 @@ TEST(Optimizer, FollowsTheFormulas) {
               p, 1e-12);
 }
 
+TEST(Optimizer, TakesLooseTensors) {
+  Tensor w = tensor({1, 2}).set_requires_grad(), v = tensor({3}).set_requires_grad();
+  SGD optimizer({w, v}, {.lr = 0.5});
+  Adam one({w}, {.lr = 0.5});
+  EXPECT_EQ(one.parameters().size(), 1u);
+  (sum(w * 2.0) + sum(v)).backward();
+  optimizer.step();
+  EXPECT_CLOSE(w.detach(), {0, 1});
+  EXPECT_CLOSE(v.detach(), {2.5});
+}
+
 TEST(Optimizer, SkipsWhatHasNoGradient) {
   Tensor used = ones({2}).set_requires_grad(), unused = ones({2}).set_requires_grad();
   Adam optimizer(std::vector<Tensor>{used, unused}, {.lr = 0.1});
