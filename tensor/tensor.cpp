@@ -77,7 +77,7 @@ std::vector<T> converted_values(const Tensor& x) {
 
 }  // namespace
 
-template <class T>
+template <HostElement T>
 std::vector<T> Tensor::to_vector(Caller caller) const {
   raw::check_defined("to_vector", *this, caller);
   refuse_while_recording("to_vector", caller);
@@ -98,7 +98,7 @@ std::vector<T> Tensor::to_vector(Caller caller) const {
   return {};
 }
 
-template <class T>
+template <HostElement T>
 T Tensor::item(Caller caller) const {
   raw::check_defined("item", *this, caller);
   refuse_while_recording("item", caller);
@@ -116,6 +116,7 @@ template float Tensor::item<float>(Caller) const;
 template double Tensor::item<double>(Caller) const;
 template int32_t Tensor::item<int32_t>(Caller) const;
 template int64_t Tensor::item<int64_t>(Caller) const;
+template uint8_t Tensor::item<uint8_t>(Caller) const;
 template bool Tensor::item<bool>(Caller) const;
 
 }  // namespace fovea

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <concepts>
 #include <functional>
 #include <iosfwd>
 #include <memory>
@@ -61,6 +62,11 @@ struct Axes {
   bool all() const { return list.rank() == 0; }
   Shape list;
 };
+
+/// What elements are read as on the host.
+template <class T>
+concept HostElement = std::same_as<T, float> || std::same_as<T, double> || std::same_as<T, int32_t> ||
+    std::same_as<T, int64_t> || std::same_as<T, uint8_t> || std::same_as<T, bool>;
 
 /// An n-dimensional array: a cheap handle to shared storage. Copying a handle shares the elements; views (reshape,
 /// transpose, slice, ...) do too. Operations are free functions (`matmul(a, b)`, `softmax(x, -1)`) in fovea/autograd;
@@ -136,12 +142,11 @@ class Tensor {
 
   // Values on the host.
 
-  /// The only element, as one of float, double, int32_t, int64_t and bool. Throws ShapeError where there is not exactly
-  /// one.
-  template <class T = double>
+  /// The only element. Throws ShapeError where there is not exactly one.
+  template <HostElement T = double>
   T item(Caller caller = {}) const;
-  /// All elements in row-major order, converted to one of float, double, int32_t, int64_t, uint8_t and bool.
-  template <class T>
+  /// All elements in row-major order, converted.
+  template <HostElement T>
   std::vector<T> to_vector(Caller caller = {}) const;
 
   // In place, outside the graph: throws AutogradError on a tensor whose gradient is being recorded (use NoGrad).

@@ -173,6 +173,9 @@ TEST(Conversion, ReadsValuesAsAnyNumber) {
   EXPECT_EQ(x.to_vector<bool>(), (std::vector<bool>{true, false, true}));
   EXPECT_EQ(tensor({7}, {i32}).item<int64_t>(), 7);
   EXPECT_EQ(tensor({7}, {f16}).item<float>(), 7);
+  EXPECT_EQ(tensor({7}, {i32}).item<uint8_t>(), 7);
+  static_assert(HostElement<int64_t> && !HostElement<uint64_t> && !HostElement<Half> && !HostElement<std::string>,
+                "no link error for what they do not give");
   EXPECT_ERROR(x.item(), "item: the tensor has 3 elements, not one: [3] (conversion_test.cpp:");
   EXPECT_ERROR(zeros({0}).item(), "item: the tensor has 0 elements, not one: [0] (conversion_test.cpp:");
 }
