@@ -86,6 +86,7 @@ class RMSNorm : public Module {
   explicit RMSNorm(int64_t dim, RMSNormOptions options = {}, Caller caller = {});
   Tensor forward(const Tensor& x, Caller caller = {}) const;
   std::string description() const override;
+  const RMSNormOptions& options() const { return options_; }
 
   Tensor weight;
 

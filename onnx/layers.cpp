@@ -110,6 +110,18 @@ Value emit(const nn::LayerNorm& layer, const Value& x, Caller caller) {
   return graph.node("LayerNormalization", inputs, {{"epsilon", static_cast<float>(layer.options().eps)}});
 }
 
+Value emit(const nn::RMSNorm& layer, const Value& x, Caller caller) {
+  Graph& graph = x.graph(caller);
+  const Graph::Scope scope(graph, layer, caller);
+  const Value y = x / sqrt(mean(x * x, {-1}, true) + layer.options().eps);
+  return layer.weight.defined() ? y * graph.constant(layer.weight, "weight") : y;
+}
+
+Value emit(const nn::SwiGLU& layer, const Value& x, Caller caller) {
+  const Graph::Scope scope(x.graph(caller), layer, caller);
+  return emit(layer.down, silu(emit(layer.gate, x)) * emit(layer.up, x));
+}
+
 Value emit(const nn::LearnedPositions& layer, const Value& x, Caller caller) {
   Graph& graph = x.graph(caller);
   const Graph::Scope scope(graph, layer, caller);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "fovea/nn/activations.h"
 #include "fovea/nn/attention_pool.h"
 #include "fovea/nn/batch_norm.h"
 #include "fovea/nn/causal_lm.h"
@@ -32,6 +33,8 @@ Value emit(const nn::Conv1d& layer, const Value& x, Caller caller = {});
 Value emit(const nn::Conv2d& layer, const Value& x, Caller caller = {});
 Value emit(const nn::BatchNorm& layer, const Value& x, Caller caller = {});
 Value emit(const nn::LayerNorm& layer, const Value& x, Caller caller = {});
+Value emit(const nn::RMSNorm& layer, const Value& x, Caller caller = {});
+Value emit(const nn::SwiGLU& layer, const Value& x, Caller caller = {});
 
 /// output [batch, time, directions * hidden], past a sequence's end 0; h [directions, batch, hidden] of the last layer.
 struct Recurrent {

@@ -48,6 +48,7 @@ Value relu(const Argument& x) { return unary("Relu", x); }
 Value sigmoid(const Argument& x) { return unary("Sigmoid", x); }
 Value silu(const Argument& x) { return x * sigmoid(x); }
 Value softplus(const Argument& x) { return unary("Softplus", x); }
+Value sqrt(const Argument& x) { return unary("Sqrt", x); }
 Value tanh(const Argument& x) { return unary("Tanh", x); }
 
 Value matmul(const Argument& a, const Argument& b) { return binary("MatMul", a, b); }

@@ -30,6 +30,7 @@ Value relu(const Argument& x);
 Value sigmoid(const Argument& x);
 Value silu(const Argument& x);
 Value softplus(const Argument& x);
+Value sqrt(const Argument& x);
 Value tanh(const Argument& x);
 
 Value matmul(const Argument& a, const Argument& b);

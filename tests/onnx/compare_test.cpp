@@ -98,6 +98,25 @@ TEST(OnnxCompare, WeightsOfScoresFarApart) {
   }
 }
 
+TEST(OnnxCompare, NormsAndGates) {
+  Cases cases;
+  manual_seed(7);
+  const NoGrad off;
+  const Tensor x = randn({2, 5, 12});
+  const auto add = [&](const std::string& name, const auto& layer) {
+    Graph graph(name);
+    graph.output("y", emit(layer, graph.input("x", Element::f32, {"batch", "time", 12})), Element::f32,
+                 {"batch", "time", 12});
+    cases.add(name, graph, {{"x", x}}, layer.forward(x));
+  };
+  nn::RMSNorm norm(12, {.eps = 0.1});
+  nn::init::normal_(norm.weight);
+  add("rms_norm", norm);
+  add("rms_norm_plain", nn::RMSNorm(12, {.affine = false}));
+  add("swiglu", nn::SwiGLU(12, 20));
+  add("swiglu_bias", nn::SwiGLU(12, 20, {.bias = true}));
+}
+
 TEST(OnnxCompare, CausalLanguageModels) {
   Cases cases;
   const Tensor tokens = randint(0, 19, {2, 6});
