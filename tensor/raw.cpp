@@ -74,8 +74,8 @@ void check_dtype(TensorOptions options, const char* name, Caller caller) {
   raise<DTypeError>(caller, "{}: {} has no f64, which is for the CPU; convert with .to(f32)", name, options.device);
 }
 
-void check_defined(const char* name, const Tensor& x, Caller caller) {
-  if (!x.defined()) raise<ValueError>(caller, "{}: an undefined tensor is used", name);
+void refuse_undefined(const char* name, Caller caller) {
+  raise<ValueError>(caller, "{}: an undefined tensor is used", name);
 }
 
 void check_alike(const char* name, std::initializer_list<const Tensor*> tensors, Caller caller) {

@@ -12,8 +12,11 @@ namespace fovea::raw {
 void check_shape(const Shape& shape, const char* name, Caller caller);
 /// Throws DTypeError for a dtype that the device computes nothing in: f64 is for the CPU.
 void check_dtype(TensorOptions options, const char* name, Caller caller);
+[[noreturn]] void refuse_undefined(const char* name, Caller caller);
 /// Throws ValueError where x is undefined, as one that was moved from is.
-void check_defined(const char* name, const Tensor& x, Caller caller);
+inline void check_defined(const char* name, const Tensor& x, Caller caller) {
+  if (!x.defined()) refuse_undefined(name, caller);
+}
 /// Throws DTypeError or DeviceError where one that is defined has not the first one's dtype or device, and ValueError
 /// where the first is undefined or on another device than the step that is being captured.
 void check_alike(const char* name, std::initializer_list<const Tensor*> tensors, Caller caller);
