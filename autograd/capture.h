@@ -91,11 +91,9 @@ constexpr bool gives_tensors(std::index_sequence<I...>) {
 
 }  // namespace detail
 
-/// What capture() takes: a function whose arguments are tensors, and the function's results none, one, or a std::array of
-/// them.
 template <class F>
-concept TakesTensors = detail::tensors_taken<F>()
->= 0;
+concept TakesTensors = (detail::tensors_taken<F>() >= 0);
+/// What capture() takes: a function of tensors that gives none, one, or a std::array of them.
 template <class F>
 concept StepFunction = TakesTensors<F> &&
     detail::gives_tensors<F>(std::make_index_sequence<size_t(detail::tensors_taken<F>())>{});

@@ -19,12 +19,6 @@ struct ConvolutionForm {
   WindowSteps steps;
   int64_t groups;
   bool bf16_operands = false;  // see ConvolutionCall
-
-  int64_t batch() const { return x[0]; }
-  int64_t in() const { return weight[1]; }            // channels of a group
-  int64_t out() const { return weight[0] / groups; }  // of a group
-  int64_t taps() const { return weight[2] * weight[3]; }
-  int64_t positions() const { return y[2] * y[3]; }
 };
 
 /// The member of the form that `product` names, from the two others.

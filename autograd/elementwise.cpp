@@ -348,18 +348,11 @@ std::vector<Tensor> Elementwise::many(std::span<const Operand> operands) const {
 Tensor Elementwise::sum(const Axes& axes, bool keepdim, std::initializer_list<Operand> operands) const {
   Arguments arguments(kernel_, {operands.begin(), operands.size()});
   check_one_output(kernel_->function, arguments.caller);
-  const char* name = kernel_->function.name.c_str();
   Shape kept = arguments.space;
-  std::array<bool, max_rank> folded{};
-  for (int64_t axis : axes.list) {
-    const int a = normalize_axis(axis, kept.rank(), name, arguments.caller);
-    if (std::exchange(folded[static_cast<size_t>(a)], true)) {
-      raise<ValueError>(arguments.caller, "{}: axis {} is named twice", name, axis);
-    }
-  }
+  const auto folded = chosen_axes(axes, kept.rank(), kernel_->function.name.c_str(), arguments.caller);
   Shape out;
   for (int axis = 0; axis < kept.rank(); ++axis) {
-    if (axes.all() || folded[static_cast<size_t>(axis)]) {
+    if (folded[static_cast<size_t>(axis)]) {
       kept[axis] = 1;
       if (keepdim) out.push_back(1);
     } else {

@@ -22,26 +22,20 @@ constexpr auto flat_root = [](Expr s) {
 
 /// x's shape with the reduced axes of size 1.
 Shape kept_shape(const Tensor& x, const Axes& axes, const char* name, Caller caller) {
+  const auto reduced = chosen_axes(axes, x.rank(), name, caller);
   Shape kept = x.shape();
-  for (int axis = 0; axes.all() && axis < kept.rank(); ++axis) kept[axis] = 1;
-  std::array<bool, max_rank> seen{};
-  for (int64_t given : axes.list) {
-    const int axis = normalize_axis(given, x.rank(), name, caller);
-    if (std::exchange(seen[static_cast<size_t>(axis)], true)) {
-      raise<ValueError>(caller, "{}: axis {} is named twice", name, given);
-    }
-    if (x.rank() > 0) kept[axis] = 1;
+  for (int axis = 0; axis < kept.rank(); ++axis) {
+    if (reduced[static_cast<size_t>(axis)]) kept[axis] = 1;
   }
   return kept;
 }
 
 /// `kept` without the reduced axes.
 Shape dropped_shape(const Tensor& x, const Axes& axes, const char* name, Caller caller) {
-  std::array<bool, max_rank> reduced{};
-  for (int64_t given : axes.list) reduced[static_cast<size_t>(normalize_axis(given, x.rank(), name, caller))] = true;
+  const auto reduced = chosen_axes(axes, x.rank(), name, caller);
   Shape out;
   for (int axis = 0; axis < x.rank(); ++axis) {
-    if (!axes.all() && !reduced[static_cast<size_t>(axis)]) out.push_back(x.shape()[axis]);
+    if (!reduced[static_cast<size_t>(axis)]) out.push_back(x.shape()[axis]);
   }
   return out;
 }

@@ -35,7 +35,7 @@ std::vector<std::string> add_all(AudioDataset& set, const ExampleSource& source)
   if (archive) {
     TarReader reader(source.path);
     size_t size = 0;
-    while (std::optional<TarEntry> entry = reader.next(recording_files.endings())) {
+    while (std::optional<TarEntry> entry = reader.next(recording_files.endings)) {
       if (is_hidden(entry->name)) continue;
       if (recording_files.can_read(entry->name)) {
         size += entry->content.size();
@@ -45,7 +45,7 @@ std::vector<std::string> add_all(AudioDataset& set, const ExampleSource& source)
       names.push_back(std::move(entry->name));
     }
   } else {
-    names = files_below(source.path, recording_files.endings());
+    names = files_below(source.path, recording_files.endings);
   }
   const std::vector<std::string> readable = readable_files(source, names, recording_files);
   for (const size_t i : source.of(readable)) {

@@ -1,8 +1,5 @@
 #include "fovea/data/audio_file.h"
 
-#include <algorithm>
-#include <cmath>
-
 #include "fovea/data/byte_reader.h"
 #include "fovea/data/file_error.h"
 #include "fovea/data/library_module.h"
@@ -12,6 +9,8 @@ namespace fovea::data {
 namespace {
 
 constexpr size_t most_file_bytes = size_t{1} << 30;
+constexpr std::string_view recording_endings[] = {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif",
+                                                  ".m4a", ".aac",  ".wma", ".amr", ".webm", ".sph", ".au"};
 
 /// Whether the sound library is to be asked what it is.
 bool may_be_sound(std::string_view bytes) {
@@ -38,10 +37,7 @@ Audio decode_sound(std::string_view bytes, const std::string& name) {
 
 }  // namespace
 
-const FileKinds recording_files{
-    .readable = {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif"},
-    .others = {".m4a", ".aac", ".wma", ".amr", ".webm", ".sph", ".au"},
-};
+constinit const FileKinds recording_files{recording_endings, 8};
 
 Audio load_audio_file(const std::string& path) { return decode_audio_file(read_unpacked(path, most_file_bytes), path); }
 

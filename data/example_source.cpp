@@ -102,19 +102,13 @@ bool is_folder(const std::string& path) {
   return fs::is_directory(status);
 }
 
-bool FileKinds::can_read(std::string_view name) const { return ends_in(name, readable); }
-
-std::vector<std::string_view> FileKinds::endings() const {
-  std::vector<std::string_view> all = readable;
-  all.insert(all.end(), others.begin(), others.end());
-  return all;
-}
+bool FileKinds::can_read(std::string_view name) const { return ends_in(name, endings.first(readable)); }
 
 std::string FileKinds::text() const {
-  std::string out(readable.front());
-  for (size_t i = 1; i < readable.size(); ++i) {
-    out += i + 1 == readable.size() ? " or " : ", ";
-    out += readable[i];
+  std::string out(endings.front());
+  for (size_t i = 1; i < readable; ++i) {
+    out += i + 1 == readable ? " or " : ", ";
+    out += endings[i];
   }
   return out;
 }

@@ -38,14 +38,13 @@ struct ExampleSource {
 /// Whether there is a folder of that name. Throws DataError where that cannot be told.
 bool is_folder(const std::string& path);
 
-/// The endings of files (".png", in any case) that hold an example each: of those that can be read, and of others of
+/// The endings of files (".png", in any case) that hold an example each: first those that can be read, then others of
 /// their medium, whose examples would be missing without a word.
 struct FileKinds {
-  std::vector<std::string_view> readable;
-  std::vector<std::string_view> others;
+  std::span<const std::string_view> endings;
+  size_t readable;  // how many of them
 
   bool can_read(std::string_view name) const;
-  std::vector<std::string_view> endings() const;  // all of them
   /// ".png, .jpg or .jpeg"
   std::string text() const;
 };

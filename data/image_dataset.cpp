@@ -16,13 +16,12 @@ namespace fs = std::filesystem;
 constexpr int64_t most_side = 4096;
 constexpr size_t most_set_pixels = size_t{1} << 34;
 
-const FileKinds picture_files{
-    .readable = {".png", ".jpg", ".jpeg"},
-    .others = {".gif", ".bmp", ".tif", ".tiff", ".webp", ".avif", ".heic", ".jp2", ".jxl", ".pgm", ".ppm"},
-};
+constexpr std::string_view picture_endings[] = {".png",  ".jpg",  ".jpeg", ".gif", ".bmp", ".tif", ".tiff",
+                                                ".webp", ".avif", ".heic", ".jp2", ".jxl", ".pgm", ".ppm"};
+constexpr FileKinds picture_files{picture_endings, 3};
 
 std::vector<std::string> pictures_below(const ExampleSource& source) {
-  return readable_files(source, files_below(source.path, picture_files.endings()), picture_files);
+  return readable_files(source, files_below(source.path, picture_files.endings), picture_files);
 }
 
 class Collector {

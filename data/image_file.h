@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -20,5 +21,9 @@ std::string encode_png(const Image& image);
 /// JPEG: baseline or progressive, grey or in colour; what is meant for print (CMYK) becomes red, green and blue. Pictures
 /// stand as they are stored: turning them is left to what Exif may say.
 Image decode_jpeg(std::string_view bytes, const std::string& name);
+
+/// Throws DataError where a file claims a picture without pixels or of more than 2^25, those of an 8K screen: a file of
+/// 100 kB may claim as many.
+void check_image_size(std::string_view name, uint64_t width, uint64_t height);
 
 }  // namespace fovea::data

@@ -1,11 +1,7 @@
 #include "fovea/data/interleaved.h"
 
-#include "fovea/data/file_error.h"
-
 namespace fovea::data {
 namespace {
-
-constexpr uint64_t most_pixels = uint64_t{1} << 25;
 
 /// [rows, columns] as [columns, rows].
 std::vector<uint8_t> transposed(std::span<const uint8_t> from, size_t rows, size_t columns) {
@@ -26,12 +22,6 @@ std::vector<uint8_t> to_planes(std::span<const uint8_t> interleaved, int64_t cha
 std::vector<uint8_t> to_interleaved(std::span<const uint8_t> planes, int64_t channels) {
   const auto count = static_cast<size_t>(channels);
   return transposed(planes, count, planes.size() / count);
-}
-
-void check_image_size(std::string_view name, uint64_t width, uint64_t height) {
-  if (width == 0 || height == 0 || width > most_pixels / height) {
-    fail(name, "a picture of {} x {} pixels; up to {} pixels can be read", width, height, most_pixels);
-  }
 }
 
 }  // namespace fovea::data

@@ -13,12 +13,6 @@
 #include "fovea/tensor/raw.h"
 
 namespace fovea::nn {
-namespace {
-
-bool is_rate(double lr) { return lr >= 0 && std::isfinite(lr); }
-
-}  // namespace
-
 Parameters::Parameters(const Module& module) : list(module.named_parameters()) {
   std::erase_if(list, [](const NamedTensor& entry) { return !entry.tensor.requires_grad(); });
   const std::string path = module.path();

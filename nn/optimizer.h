@@ -1,11 +1,15 @@
 #pragma once
 
+#include <cmath>
 #include <string>
 #include <vector>
 
 #include "fovea/nn/module.h"
 
 namespace fovea::nn {
+
+/// Whether a learning rate is in [0, inf).
+inline bool is_rate(double lr) { return lr >= 0 && std::isfinite(lr); }
 
 /// What an optimizer works on: a module's parameters under their full names, without those that require no gradient, or
 /// tensors of one's own under names or numbers.

@@ -106,7 +106,7 @@ void Schedule::apply(const std::vector<double>& base, int64_t steps, Caller call
   std::vector<double> rates;
   for (double rate : base) rates.push_back(curve_(rate, steps));
   for (double rate : rates) {
-    if (rate >= 0 && std::isfinite(rate)) continue;
+    if (is_rate(rate)) continue;
     raise<ValueError>(caller, "schedule: lr = {} of step {} is outside [0, inf)", rate, steps);
   }
   for (size_t g = 0; g < rates.size(); ++g) optimizer_.set_lr(g, rates[g], caller);

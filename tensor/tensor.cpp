@@ -21,6 +21,18 @@ int normalize_axis(int64_t axis, int rank, const char* operation, Caller caller)
   return static_cast<int>(axis < 0 ? axis + axes : axis);
 }
 
+std::array<bool, max_rank> chosen_axes(const Axes& axes, int rank, const char* operation, Caller caller) {
+  std::array<bool, max_rank> chosen{};
+  if (axes.all()) chosen.fill(true);
+  for (const int64_t given : axes.list) {
+    const int axis = normalize_axis(given, rank, operation, caller);
+    if (std::exchange(chosen[static_cast<size_t>(axis)], true)) {
+      raise<ValueError>(caller, "{}: axis {} is named twice", operation, given);
+    }
+  }
+  return chosen;
+}
+
 int64_t Tensor::size(int axis, Caller caller) const {
   raw::check_defined("size", *this, caller);
   if (rank() == 0) raise<IndexError>(caller, "size: a scalar has no axis {}", axis);

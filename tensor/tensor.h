@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <concepts>
 #include <functional>
 #include <iosfwd>
@@ -230,6 +231,9 @@ inline bool Tensor::is_leaf() const { return !impl_ || !impl_->grad_fn; }
 
 /// An axis counted from the front. Throws IndexError naming the operation.
 int normalize_axis(int64_t axis, int rank, const char* operation, Caller caller);
+/// Which of the axes of a tensor are meant. Throws IndexError for one that there is not, ValueError for one that is named
+/// twice, naming the operation.
+std::array<bool, max_rank> chosen_axes(const Axes& axes, int rank, const char* operation, Caller caller);
 
 /// Prints values with sensible elision, shape and dtype: numpy's way.
 std::string to_string(const Tensor& tensor);

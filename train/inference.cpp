@@ -22,26 +22,38 @@ Evaluation evaluation_of(const Predictions& predictions, std::span<const int32_t
   return {std::move(confusion), loss, std::move(metrics)};
 }
 
+namespace {
+
+/// Calls `use` with each outcome of a stream of labelled examples.
+template <class Use>
+void for_each_outcome(nn::Module& model, BatchStream& data, const char* name, Caller caller, Use use) {
+  const nn::Evaluating evaluating(model);
+  data.seek(0, 0);
+  while (const std::optional<Outcome> outcome = data.next()) {
+    if (!outcome->labels.defined()) raise<ValueError>(caller, "{}: the examples have no labels", name);
+    use(*outcome);
+  }
+}
+
+}  // namespace
+
 Evaluation evaluate(nn::Module& model, BatchStream& data, Caller caller) {
   return evaluate(model, data, nullptr, caller);
 }
 
 Evaluation evaluate(nn::Module& model, BatchStream& data, ProcessGroup* group, Caller caller) {
-  const nn::Evaluating evaluating(model);
   Predictions predictions;
   std::vector<int32_t> truths;
   double loss_sum = 0;
-  data.seek(0, 0);
-  while (const std::optional<Outcome> outcome = data.next()) {
-    if (!outcome->labels.defined()) raise<ValueError>(caller, "evaluate: the examples have no labels");
-    predictions.classes = outcome->logits.size(-1);
-    if (outcome->stand_in) continue;
-    const auto labels = outcome->labels.to_vector<int32_t>();
-    const auto rows = softmax(outcome->logits, -1).to_vector<float>();
-    loss_sum += cross_entropy(outcome->logits, outcome->labels).item() * static_cast<double>(labels.size());
+  for_each_outcome(model, data, "evaluate", caller, [&](const Outcome& outcome) {
+    predictions.classes = outcome.logits.size(-1);
+    if (outcome.stand_in) return;
+    const auto labels = outcome.labels.to_vector<int32_t>();
+    const auto rows = softmax(outcome.logits, -1).to_vector<float>();
+    loss_sum += cross_entropy(outcome.logits, outcome.labels).item() * static_cast<double>(labels.size());
     predictions.probabilities.insert(predictions.probabilities.end(), rows.begin(), rows.end());
     truths.insert(truths.end(), labels.begin(), labels.end());
-  }
+  });
   if (group) {
     predictions.probabilities = all_gather<float>(*group, predictions.probabilities);
     truths = all_gather<int32_t>(*group, truths);
@@ -72,17 +84,14 @@ Predictions predict(nn::Module& model, BatchStream& data) {
 }
 
 Score score(nn::Module& model, BatchStream& data, ProcessGroup* group, Caller caller) {
-  const nn::Evaluating evaluating(model);
   std::array<double, 3> sums{};  // of examples, of those that are right, of losses
-  data.seek(0, 0);
-  while (const std::optional<Outcome> outcome = data.next()) {
-    if (!outcome->labels.defined()) raise<ValueError>(caller, "score: the examples have no labels");
-    if (outcome->stand_in) continue;
-    const auto examples = static_cast<double>(outcome->labels.numel());
+  for_each_outcome(model, data, "score", caller, [&](const Outcome& outcome) {
+    if (outcome.stand_in) return;
+    const auto examples = static_cast<double>(outcome.labels.numel());
     sums[0] += examples;
-    sums[1] += sum(eq(argmax(outcome->logits, -1), outcome->labels).to(i32)).item();
-    sums[2] += cross_entropy(outcome->logits, outcome->labels).item() * examples;
-  }
+    sums[1] += sum(eq(argmax(outcome.logits, -1), outcome.labels).to(i32)).item();
+    sums[2] += cross_entropy(outcome.logits, outcome.labels).item() * examples;
+  });
   if (group) group->all_reduce(sums);
   if (sums[0] == 0) raise<ValueError>(caller, "score: there are no examples");
   return {static_cast<int64_t>(sums[0]), sums[1] / sums[0], sums[2] / sums[0]};
@@ -91,16 +100,13 @@ Score score(nn::Module& model, BatchStream& data, ProcessGroup* group, Caller ca
 double mean_loss(nn::Module& model, BatchStream& data,
                  const std::function<Tensor(const Tensor& logits, const Tensor& targets)>& loss, ProcessGroup* group,
                  Caller caller) {
-  const nn::Evaluating evaluating(model);
   std::array<double, 2> sums{};  // of labels, of losses
-  data.seek(0, 0);
-  while (const std::optional<Outcome> outcome = data.next()) {
-    if (!outcome->labels.defined()) raise<ValueError>(caller, "mean_loss: the examples have no labels");
-    if (outcome->stand_in) continue;
-    const auto labels = static_cast<double>(outcome->labels.numel());
+  for_each_outcome(model, data, "mean_loss", caller, [&](const Outcome& outcome) {
+    if (outcome.stand_in) return;
+    const auto labels = static_cast<double>(outcome.labels.numel());
     sums[0] += labels;
-    sums[1] += loss(outcome->logits, outcome->targets.defined() ? outcome->targets : outcome->labels).item() * labels;
-  }
+    sums[1] += loss(outcome.logits, outcome.targets.defined() ? outcome.targets : outcome.labels).item() * labels;
+  });
   if (group) group->all_reduce(sums);
   if (sums[0] == 0) raise<ValueError>(caller, "mean_loss: there are no examples");
   return sums[1] / sums[0];

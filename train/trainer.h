@@ -71,8 +71,9 @@ struct TrainerEvents {
 /// How a run ended.
 enum class Ending : uint8_t { complete, stopped_early, out_of_time, interrupted };
 
-/// Trains a classifier, or a model of numbers (TrainerOptions::regression), and can go on where it was interrupted, to the very bytes that it would have had: model,
-/// optimizer, random numbers, place in the epoch and the best weights so far stand in its checkpoint.
+/// Trains a classifier, or a model of numbers (TrainerOptions::regression), and can go on where it was interrupted, to the
+/// very bytes that it would have had: model, optimizer, random numbers, place in the epoch and the best weights so far
+/// stand in its checkpoint.
 ///
 ///     auto forward = [&](const Batch& batch) { return model.forward(batch.tokens, batch.mask); };
 ///     auto train = stream(train_loader, forward), valid = stream(valid_loader, forward);

@@ -5,8 +5,8 @@
 
 namespace fovea::cpu {
 
-/// The processor: Highway kernels on several threads, OpenBLAS for products of f64 and where vectors are short. Every call is done when it
-/// returns, and its result does not depend on the number of threads.
+/// The processor: Highway kernels on several threads, OpenBLAS for products of f64 and where vectors are short. Every call
+/// is done when it returns, and its result does not depend on the number of threads.
 class CpuBackend final : public Backend {
  public:
   CpuBackend() : allocator_(*this) {}

@@ -11,12 +11,13 @@
 namespace fovea::vulkan {
 namespace {
 
+int32_t attention_stride(int64_t value) { return stride("attention", value); }
+
 struct Steps {
   int32_t batch = 0, head = 0, row = 0;
 };
 Steps steps_of(const View& view) {
-  return {stride("attention", view.strides[0]), stride("attention", view.strides[1]),
-          stride("attention", view.strides[2])};
+  return {attention_stride(view.strides[0]), attention_stride(view.strides[1]), attention_stride(view.strides[2])};
 }
 
 // attention.glsl's Call.
@@ -58,7 +59,7 @@ Call describe(const AttentionCall& call) {
   result.v_steps = steps_of(call.v);
   result.out_steps = steps_of(call.out);
   for (int axis = 0; call.bias && axis < 4; ++axis)
-    result.bias_steps[axis] = stride("attention", call.bias->strides[axis]);
+    result.bias_steps[axis] = attention_stride(call.bias->strides[axis]);
   result.batch = word(q[0]);
   result.heads = word(q[1]);
   result.key_heads = word(k[1]);

@@ -10,6 +10,8 @@
 namespace fovea::vulkan {
 namespace {
 
+int32_t matmul_stride(int64_t value) { return stride("matmul", value); }
+
 constexpr uint32_t accumulates = 1, partial_sums = 2, writes_fours = 4;  // in `epilogue`, as in matmul.glsl
 
 bool aligned(const Matrix& x, const int64_t (&step)[2], int64_t width, size_t element) {
@@ -44,20 +46,20 @@ Push make_push(const MatmulPlan& plan, uint32_t epilogue) {
           word(plan.n),
           word(plan.k),
           word(plan.chunk),
-          stride("matmul", plan.a.row),
-          stride("matmul", plan.a.column),
-          stride("matmul", plan.b.row),
-          stride("matmul", plan.b.column),
-          stride("matmul", plan.out.row),
-          stride("matmul", plan.out.column),
+          matmul_stride(plan.a.row),
+          matmul_stride(plan.a.column),
+          matmul_stride(plan.b.row),
+          matmul_stride(plan.b.column),
+          matmul_stride(plan.out.row),
+          matmul_stride(plan.out.column),
           word(plan.batch[1]),
-          stride("matmul", plan.a_step[0]),
-          stride("matmul", plan.a_step[1]),
-          stride("matmul", plan.b_step[0]),
-          stride("matmul", plan.b_step[1]),
-          stride("matmul", plan.out_step[0]),
-          stride("matmul", plan.out_step[1]),
-          plan.bias ? stride("matmul", plan.bias->strides[0]) : 0,
+          matmul_stride(plan.a_step[0]),
+          matmul_stride(plan.a_step[1]),
+          matmul_stride(plan.b_step[0]),
+          matmul_stride(plan.b_step[1]),
+          matmul_stride(plan.out_step[0]),
+          matmul_stride(plan.out_step[1]),
+          plan.bias ? matmul_stride(plan.bias->strides[0]) : 0,
           epilogue,
           0};
 }
@@ -80,12 +82,12 @@ void join(Engine& engine, const MatmulCall& call, const MatmulPlan& plan, const 
          word(plan.n),
          word(size.batch),
          word(sums.shape[0]),
-         stride("matmul", plan.out.row),
-         stride("matmul", plan.out.column),
+         matmul_stride(plan.out.row),
+         matmul_stride(plan.out.column),
          word(plan.batch[1]),
-         stride("matmul", plan.out_step[0]),
-         stride("matmul", plan.out_step[1]),
-         plan.bias ? stride("matmul", plan.bias->strides[0]) : 0,
+         matmul_stride(plan.out_step[0]),
+         matmul_stride(plan.out_step[1]),
+         plan.bias ? matmul_stride(plan.bias->strides[0]) : 0,
          epilogue,
          0};
   const int64_t elements = size.batch * plan.m * plan.n;

@@ -23,6 +23,11 @@ Tensor row(const std::vector<int32_t>& ids, Device device) {
   return from_vector(ids, {1, static_cast<int64_t>(ids.size())}, device);
 }
 
+/// A file or folder that has to be named, on the command line alone.
+void add_path(train::OptionTable& options, const char* name, std::string* path, const char* help, const char* kind) {
+  options.add(name, path, help, {.placeholder = kind, .required = true, .configuration = false});
+}
+
 }  // namespace
 
 std::string continue_text(nn::CausalLM& model, const Characters& characters, const std::string& prompt,
@@ -44,8 +49,7 @@ train::Command generate_command() {
   auto state = std::make_shared<State>();
   const auto declare = [state](train::OptionTable& options) {
     options.group("Files");
-    options.add("model", &state->model, "folder that train wrote",
-                {.placeholder = "DIR", .required = true, .configuration = false});
+    add_path(options, "model", &state->model, "folder that train wrote", "DIR");
     options.group("Text");
     options.add("prompt", &state->prompt, "what the text begins with", {.default_text = "the commonest character"});
     options.add("length", &state->options.length, "characters to write", {.min = 0, .max = 1e9});
@@ -96,10 +100,8 @@ train::Command evaluate_command() {
   auto state = std::make_shared<State>();
   const auto declare = [state](train::OptionTable& options) {
     options.group("Files");
-    options.add("model", &state->model, "folder that train wrote",
-                {.placeholder = "DIR", .required = true, .configuration = false});
-    options.add("data", &state->data, "text to test on",
-                {.placeholder = "FILE", .required = true, .configuration = false});
+    add_path(options, "model", &state->model, "folder that train wrote", "DIR");
+    add_path(options, "data", &state->data, "text to test on", "FILE");
     state->run.declare(options);
   };
   const auto run = [state](train::OptionTable&) {
@@ -134,10 +136,8 @@ train::Command export_command() {
   auto state = std::make_shared<State>();
   const auto declare = [state](train::OptionTable& options) {
     options.group("Files");
-    options.add("model", &state->model, "folder that train wrote",
-                {.placeholder = "DIR", .required = true, .configuration = false});
-    options.add("onnx", &state->onnx, "file to write, for other programs",
-                {.placeholder = "FILE", .required = true, .configuration = false});
+    add_path(options, "model", &state->model, "folder that train wrote", "DIR");
+    add_path(options, "onnx", &state->onnx, "file to write, for other programs", "FILE");
     state->run.declare(options);
   };
   const auto run = [state](train::OptionTable&) {

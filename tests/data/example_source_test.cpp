@@ -91,7 +91,8 @@ TEST(FilesBelow, AreSortedAndOfTheEndings) {
 }
 
 TEST(ReadableFiles, RefusesWhatIsMeantAndCannotBeRead) {
-  const FileKinds kinds{.readable = {".png", ".jpg"}, .others = {".gif"}};
+  const std::string_view endings[] = {".png", ".jpg", ".gif"};
+  const FileKinds kinds{endings, 2};
   const std::vector<std::string> names{"cat/1.png", "cat/2.GIF", "dog/3.jpg"};
   EXPECT_EQ(error_of([&] { readable_files({.path = "pets", .selection = ""}, names, kinds); }),
             "pets/cat/2.GIF: only .png or .jpg files can be read here; convert it, or leave it out by a pattern in "

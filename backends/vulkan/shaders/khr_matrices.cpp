@@ -6,12 +6,13 @@
 #include <stdexcept>
 #include <string>
 
+#include "spirv_words.h"
+
 namespace fovea::spirv {
 namespace {
 
 using Words = std::vector<uint32_t>;
 
-constexpr size_t header_words = 5;
 constexpr uint32_t scope_subgroup = 3;
 constexpr uint32_t first_marker = 240, markers = 3;
 constexpr uint32_t decoration_spec_id = 1;
@@ -46,21 +47,6 @@ enum Capability : uint32_t {
   bf16_matrices = 5118,
 };
 constexpr const char* nv_extension = "SPV_NV_cooperative_matrix";
-
-struct Instruction {
-  uint32_t opcode;
-  std::span<const uint32_t> operands;
-};
-
-template <class Visit>
-void for_each(std::span<const uint32_t> module, Visit visit) {
-  for (size_t at = header_words; at < module.size();) {
-    const uint32_t count = module[at] >> 16;
-    if (count == 0 || at + count > module.size()) throw std::runtime_error("malformed SPIR-V");
-    visit(Instruction{module[at] & 0xffff, module.subspan(at + 1, count - 1)});
-    at += count;
-  }
-}
 
 std::string text_of(std::span<const uint32_t> words) {
   return {reinterpret_cast<const char*>(words.data()),
