@@ -8,6 +8,7 @@
 #include "fovea/backends/cpu/map_convert.h"
 #include "fovea/backends/cpu/map_copy.h"
 #include "fovea/backends/cpu/map_reduce.h"
+#include "fovea/backends/cpu/map_rows.h"
 #include "fovea/backends/cpu/map_tiles.h"
 #include "fovea/backends/cpu/threads.h"
 
@@ -39,9 +40,9 @@ bool is_plain(const View& view, const Shape& space) {
 /// Returns false for others.
 template <class T>
 bool map_plain(const MapCall& call, const Code<T>& code, int64_t n) {
-  constexpr int most_operands = 32, most_repeated = 6;
-  if (code.operands > most_operands) return false;
-  Operand operands[most_operands];
+  constexpr int most_repeated = 6;
+  if (code.operands > RowRun<T>::most_operands) return false;
+  Operand operands[RowRun<T>::most_operands];
   Repeated<T> repeated[most_repeated];
   int used = 0;
   const auto repeat = [&](int operand, T value) {
@@ -75,32 +76,18 @@ bool map_plain(const MapCall& call, const Code<T>& code, int64_t n) {
   }
 
   const int slots = code.first_output - code.first_slot;
-  const auto everywhere = [](size_t) { return true; };
   if (slots == 0 && n <= grain(code.cost)) {
-    run_steps(code, operands, n, everywhere);
+    run_steps(code, operands, n, [](size_t) { return true; });
     return true;
   }
   const auto compute = [&](int64_t begin, int64_t end) {
-    constexpr int64_t greatest_tile = 4096 / sizeof(T), room = 6 * greatest_tile;
-    alignas(vector_bytes) T values[room];
-    const int64_t tile = slots ? room / std::max(slots, 6) / 64 * 64 : end - begin;
-    Operand local[most_operands];
-    std::copy_n(operands, code.operands, local);
-    for (int i = 0; i < slots; ++i) local[code.first_slot + i] = {values + i * tile, 1};
-    const auto forward = [&](Operand& operand, int64_t by) {
-      operand.data = static_cast<T*>(operand.data) + by * operand.step;
-    };
-    const auto all_forward = [&](int64_t by) {
-      for (int i = 0; i < code.first_scalar; ++i) {
-        if (code.input_used[static_cast<size_t>(i)]) forward(local[i], by);
-      }
-      for (int i = code.first_output; i < code.operands; ++i) forward(local[i], by);
-    };
-    all_forward(begin);
-    for (int64_t position = begin; position < end; position += tile) {
-      run_steps(code, local, std::min(tile, end - position), everywhere);
-      all_forward(tile);
+    RowRun<T> run(code);
+    for (int i = 0; i < code.first_constant; ++i) {
+      if (i >= code.first_scalar || code.input_used[static_cast<size_t>(i)]) run[i] = operands[i];
     }
+    for (int i = code.first_output; i < code.operands; ++i) run[i] = operands[i];
+    run.forward(begin);
+    run.run(end - begin);
   };
   parallel_for(n, grain(code.cost), compute, turns_back(touched<T>(call)));
   return true;
@@ -116,12 +103,12 @@ bool sort_axes(const View& out, int* order) {
 }
 
 template <class T>
-void map_tiles(const MapCall& call, const Code<T>& code) {
+void map_tiles(const MapCall& call, const Code<T>& code, bool backward) {
   int order[max_rank];
   const bool reorder = !call.outputs.empty() && sort_axes(*call.outputs[0], order);
   const Tiles<T> tiles(call, code, reorder ? order : nullptr);
   const auto compute = [&](int64_t begin, int64_t end) { tiles.run(begin, end); };
-  parallel_for(call.space.numel(), grain(code.cost), compute, turns_back(touched<T>(call)));
+  parallel_for(call.space.numel(), grain(code.cost), compute, backward);
 }
 
 template <class T>
@@ -132,7 +119,9 @@ void run(const MapCall& call) {
   const int64_t n = call.space.numel();
   if (n == 0) return;
   const Code<T>& code = CompiledMap::of(call.program).template code<T>();
-  if (!map_plain(call, code, n)) map_tiles(call, code);
+  if (map_plain(call, code, n)) return;
+  const bool backward = turns_back(touched<T>(call));
+  if (!map_rows(call, code, grain(code.cost), backward)) map_tiles(call, code, backward);
 }
 
 /// A program that only copies, between views of one dtype.

@@ -107,6 +107,7 @@ struct Flow {
       calls[i].kernel = kernels<T>().op[static_cast<int>(instruction.op)];
       calls[i].reads.assign(instruction.operands, instruction.operands + arity(instruction.op));
       for (int k = 0; k < arity(instruction.op) && calls[i].instructions == 1; ++k) fuse(i, k);
+      clamp(i);
     }
   }
 
@@ -135,14 +136,25 @@ struct Flow {
     fused_into[operand] = static_cast<uint16_t>(i);
   }
 
+  /// Bounded above, what is bounded below: both bounds of one value are one kernel.
+  void clamp(size_t i) {
+    const KernelSet& set = kernels<T>();
+    if (calls[i].kernel != set.bounded_above || uses[code[i].operands[2]] != 1) return;
+    const uint16_t inner = code[i].operands[2];
+    const std::vector<uint16_t>& reads = calls[inner].reads;
+    if (calls[inner].kernel != set.bounded_below || reads[0] != reads[2] || reads[0] != calls[i].reads[0]) return;
+    calls[i] = {set.clamped, {reads[0], reads[1], calls[i].reads[1]}, 4};
+    fused_into[inner] = static_cast<uint16_t>(i);
+  }
+
   Kernel kernel_of_both(uint16_t operand, size_t i, int k) const {
     const KernelSet& set = kernels<T>();
     const int function = static_cast<int>(code[i].op), inner = static_cast<int>(code[operand].op);
     const int before = calls[operand].instructions - 1;
     if (arity(code[i].op) == 3) {
-      const bool bounded = code[i].op == Op::select && k == 0 && code[operand].op == Op::le && before == 0 &&
-                           code[operand].operands[1] == code[i].operands[1];
-      return bounded ? set.bounded : nullptr;
+      const bool bounded = code[i].op == Op::select && k == 0 && code[operand].operands[1] == code[i].operands[1];
+      if (!bounded || code[operand].op == Op::le) return bounded ? set.bounded_below : nullptr;
+      return code[operand].op == Op::ge ? set.bounded_above : nullptr;
     }
     if (arity(code[operand].op) == 1 && before < 2) {
       if (const auto after = after_of(code[i].op)) {

@@ -262,21 +262,34 @@ void RunPair(const Step& step, const Operand* operands, int64_t n) {
   ForVectors<T, 3>(step, operands, n, Apply2<static_cast<First>(code / 4), static_cast<Second>(code % 4)>{});
 }
 
+/// bound where x lies beyond it, else y.
+template <bool below, class V>
+HWY_INLINE V Bounded(V x, V bound, V y) {
+  if constexpr (std::is_integral_v<hn::TFromV<V>>) {
+    return hn::IfThenElse(below ? hn::Gt(x, bound) : hn::Lt(x, bound), y, bound);
+  } else {
+    return hn::IfThenElse(below ? hn::Le(x, bound) : hn::Ge(x, bound), bound, y);
+  }
+}
+
+template <bool below>
 struct ApplyBounded {
+  static constexpr int arity = 3;
+
   template <class D, class V>
   HWY_INLINE V operator()(D, V a, V b, V c) const {
-    if constexpr (std::is_integral_v<hn::TFromV<V>>) {
-      return hn::IfThenElse(hn::Gt(a, b), c, b);
-    } else {
-      return hn::IfThenElse(hn::Le(a, b), b, c);
-    }
+    return Bounded<below>(a, b, c);
   }
 };
 
-template <class T>
-void RunBounded(const Step& step, const Operand* operands, int64_t n) {
-  ForVectors<T, 3>(step, operands, n, ApplyBounded{});
-}
+struct ApplyClamped {
+  static constexpr int arity = 3;
+
+  template <class D, class V>
+  HWY_INLINE V operator()(D, V a, V b, V c) const {
+    return Bounded<false>(a, c, Bounded<true>(a, b, a));
+  }
+};
 
 template <Combine combine, class D, class V>
 HWY_INLINE V Fold(D d, V a, V b) {
@@ -317,34 +330,49 @@ HWY_INLINE T FoldLanes([[maybe_unused]] D d, hn::Vec<D> v) {
   return hn::GetLane(v);
 }
 
-template <class T, Combine combine>
-void RunFoldEach(const void* x, int64_t n, int64_t rows, void* results) {
+/// n elements as a long run of their own, folded by `fold`.
+template <Combine combine, class D, class F, class T = hn::TFromD<D>>
+HWY_INLINE T FoldRow(D d, const T* in, int64_t n, F fold) {
   using Limits = std::numeric_limits<T>;
-  const hn::CappedTag<T, 256 / sizeof(T)> d;
-  constexpr auto width = static_cast<int64_t>(hn::MaxLanes(d)), count = fold_lanes<T> / width;
+  constexpr auto width = static_cast<int64_t>(hn::MaxLanes(D())), count = fold_lanes<T> / width;
   const T greatest = Limits::has_infinity ? Limits::infinity() : Limits::max();
   const T least = Limits::has_infinity ? -Limits::infinity() : Limits::lowest();
   const auto nothing = hn::Set(d, combine == Combine::sum ? T{0} : combine == Combine::maximum ? least : greatest);
+  hn::Vec<D> partial[count];
+  for (int64_t k = 0; k < count; ++k) partial[k] = nothing;
+  for (; n >= fold_lanes<T>; n -= fold_lanes<T>, in += fold_lanes<T>) {
+    for (int64_t k = 0; k < count; ++k) partial[k] = fold(partial[k], hn::LoadU(d, in + k * width));
+  }
+  for (int64_t k = 0; k < count && n > 0; ++k, n -= width, in += width) {
+    const int64_t here = std::min(n, width);
+    const auto some = hn::FirstN(d, static_cast<size_t>(here));
+    const auto v = here == width ? hn::LoadU(d, in) : hn::IfThenElse(some, LoadFirst(d, in, here), nothing);
+    partial[k] = fold(partial[k], v);
+  }
+  for (int64_t half = count / 2; half > 0; half /= 2) {
+    for (int64_t k = 0; k < half; ++k) partial[k] = Fold<combine>(d, partial[k], partial[k + half]);
+  }
+  return FoldLanes<combine>(d, partial[0]);
+}
+
+template <class T, Combine combine>
+void RunFoldEach(const void* x, int64_t n, int64_t rows, void* results) {
+  const hn::CappedTag<T, 256 / sizeof(T)> d;
   const T* in = static_cast<const T*>(x);
   T* out = static_cast<T*>(results);
-  for (int64_t row = 0; row < rows; ++row) {
-    hn::Vec<decltype(d)> partial[count];
-    for (int64_t k = 0; k < count; ++k) partial[k] = nothing;
-    int64_t left = n;
-    for (; left >= fold_lanes<T>; left -= fold_lanes<T>, in += fold_lanes<T>) {
-      for (int64_t k = 0; k < count; ++k) partial[k] = Fold<combine>(d, partial[k], hn::LoadU(d, in + k * width));
+  const auto exactly = [&](auto a, auto b) HWY_ATTR { return Fold<combine>(d, a, b); };
+  for (int64_t row = 0; row < rows; ++row, in += n) {
+    if constexpr (std::is_floating_point_v<T> && combine != Combine::sum) {
+      // What keeps a NaN takes four instructions, each of which waits for the one before; rows seldom hold one.
+      auto nan = hn::FirstN(d, 0);
+      const T result = FoldRow<combine>(d, in, n, [&](auto a, auto b) HWY_ATTR {
+        nan = hn::Or(nan, Differ(b, b));
+        return combine == Combine::maximum ? hn::Max(a, b) : hn::Min(a, b);
+      });
+      out[row] = hn::AllFalse(d, nan) ? result : FoldRow<combine>(d, in, n, exactly);
+    } else {
+      out[row] = FoldRow<combine>(d, in, n, exactly);
     }
-    for (int64_t k = 0; k < count && left > 0; ++k, left -= width) {
-      const int64_t here = std::min(left, width);
-      const auto some = hn::FirstN(d, static_cast<size_t>(here));
-      const auto v = here == width ? hn::LoadU(d, in) : hn::IfThenElse(some, LoadFirst(d, in, here), nothing);
-      partial[k] = Fold<combine>(d, partial[k], v);
-      in += here;
-    }
-    for (int64_t half = count / 2; half > 0; half /= 2) {
-      for (int64_t k = 0; k < half; ++k) partial[k] = Fold<combine>(d, partial[k], partial[k + half]);
-    }
-    out[row] = FoldLanes<combine>(d, partial[0]);
   }
 }
 
@@ -407,7 +435,9 @@ KernelSet MakeKernels(std::integer_sequence<int, ops...>, std::integer_sequence<
   ((set.op[ops] = arity(static_cast<Op>(ops)) > 0 ? Run<T, static_cast<Op>(ops)> : nullptr), ...);
   (MakeFunctions<T, static_cast<Op>(ops)>(set.function[ops]), ...);
   ((set.pair[pairs / 4][pairs % 4] = RunPair<T, pairs>), ...);
-  set.bounded = RunBounded<T>;
+  set.bounded_below = RunFunction<T, ApplyBounded<true>>;
+  set.bounded_above = RunFunction<T, ApplyBounded<false>>;
+  set.clamped = RunFunction<T, ApplyClamped>;
   set.copy = Copy<T>;
   set.fold_run[static_cast<int>(Combine::sum)] = RunFold<T, Combine::sum>;
   set.fold_run[static_cast<int>(Combine::maximum)] = RunFold<T, Combine::maximum>;

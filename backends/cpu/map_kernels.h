@@ -57,7 +57,8 @@ struct KernelSet {
   // By Op, whether of a product, and After: op(a b), op(a) + b, op(a b) * c and their like. Null where one would not be
   // faster than the instructions one by one.
   Kernel function[op_count][2][3];
-  Kernel bounded;  // a <= b ? b : c, which is the gradient of relu
+  // a <= b ? b : c (the gradient of relu), a >= b ? b : c, and both of one a: a >= c ? c : a <= b ? b : a (clamp).
+  Kernel bounded_below, bounded_above, clamped;
   Kernel copy;
   FoldRun fold_run[3];  // by Combine
   FoldEach fold_each[3];

@@ -15,10 +15,12 @@ namespace {
 
 /// Blocks of a long row and of rows that T alone adds up; beyond them f64 does for floating numbers.
 constexpr int64_t run_block = 4096, row_block = 64;
-/// Columns that are folded at once, and below which several rows share a tile.
-constexpr int64_t column_block = 1024, short_row = 512;
+/// Columns that are folded at once, and up to which several rows of them share a tile.
+constexpr int64_t column_block = 1024, narrow_row = 512;
 /// Positions worth a task, and the most tasks.
 constexpr int64_t task_positions = 32768, most_tasks = 32;
+/// Rows that share a tile, at the most.
+constexpr int64_t rows_room = 256;
 /// Outputs of a call that are dealt with on the stack.
 constexpr size_t most_outputs = 8;
 
@@ -222,7 +224,7 @@ class Pass {
     const int last = plan_.count - 1;
     if (!plan_.groups[last].folded) {
       fold_columns(task, worker, totals.data());
-    } else if (last > 0 && plan_.groups[last].size <= std::min(short_row, tile())) {
+    } else if (last > 0 && plan_.groups[last].size <= tile()) {
       fold_short_rows(task, worker, totals.data());
     } else {
       fold_long_rows(task, worker, totals.data());
@@ -255,10 +257,14 @@ class Pass {
     task.for_indices(plan_, last, [&](int64_t position, int64_t output) {
       const int64_t end = position + task.end[last];
       for (int64_t block = position + task.begin[last]; block < end; block += run_block) {
+        const int64_t block_end = std::min(end, block + run_block);
+        if (block_end - block <= tile()) {
+          fold_rows(worker, block, block_end - block, 1, [&](int64_t k) { return totals[k] + output; });
+          continue;
+        }
         for (int64_t k = 0; k < size(); ++k) {
           std::fill_n(lanes.data() + k * fold_lanes<T>, fold_lanes<T>, identity<T>(combine(k)));
         }
-        const int64_t block_end = std::min(end, block + run_block);
         for (int64_t i = block; i < block_end;) {
           const int64_t n = std::min(tiles_.tile(), block_end - i);
           worker.run(i, n);
@@ -274,21 +280,28 @@ class Pass {
     });
   }
 
-  /// Short rows come many to a tile.
+  /// Folds `rows` (at most rows_room) rows that lie one behind the other and fill a tile together, each into one of the
+  /// totals from total(k) on.
+  template <class F>
+  void fold_rows(typename Tiles<T>::Worker& worker, int64_t position, int64_t length, int64_t rows, F total) {
+    T results[rows_room];
+    worker.run(position, rows * length);
+    for (int64_t k = 0; k < size(); ++k) {
+      kernel().fold_each[static_cast<int>(combine(k))](values(worker, k), length, rows, results);
+      Total<T>* const totals = total(k);
+      for (int64_t i = 0; i < rows; ++i) add(combine(k), totals[i], results[i]);
+    }
+  }
+
   void fold_short_rows(const Task& task, typename Tiles<T>::Worker& worker, Total<T>** totals) {
     const int above = plan_.count - 2;
-    constexpr int64_t room = 256;
-    const int64_t length = plan_.groups[above + 1].size, most = std::clamp<int64_t>(tile() / length, 1, room);
-    T results[room];
+    const int64_t length = plan_.groups[above + 1].size;
+    const int64_t most = tiles_.in_memory() ? rows_room : std::clamp<int64_t>(tile() / length, 1, rows_room);
     task.for_indices(plan_, above, [&](int64_t position, int64_t output) {
       for (int64_t row = task.begin[above]; row < task.end[above];) {
         const int64_t rows = std::min(most, task.end[above] - row);
-        worker.run(position + row * length, rows * length);
-        for (int64_t k = 0; k < size(); ++k) {
-          kernel().fold_each[static_cast<int>(combine(k))](values(worker, k), length, rows, results);
-          Total<T>* total = totals[k] + output + (row - task.begin[above]) * plan_.groups[above].out_stride;
-          for (int64_t i = 0; i < rows; ++i) add(combine(k), total[i], results[i]);
-        }
+        const int64_t first = output + (row - task.begin[above]) * plan_.groups[above].out_stride;
+        fold_rows(worker, position + row * length, length, rows, [&](int64_t k) { return totals[k] + first; });
         row += rows;
       }
     });
@@ -298,7 +311,7 @@ class Pass {
   void fold_columns(const Task& task, typename Tiles<T>::Worker& worker, Total<T>** totals) {
     const int last = plan_.count - 1, above = last - 1;
     const int64_t stride = plan_.groups[above].stride;
-    const bool narrow = task.size(last) == stride && stride <= short_row;
+    const bool narrow = task.size(last) == stride && stride <= narrow_row;
     const int64_t width = std::min(tile(), std::min(column_block, task.size(last)));
     // Rows that stand in memory as they are need no tile.
     const int64_t rows_at_once = tiles_.in_memory() ? row_block : narrow ? std::max<int64_t>(1, tile() / stride) : 1;

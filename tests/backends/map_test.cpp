@@ -543,6 +543,86 @@ TEST(Map, InstructionsInOneKernelGiveTheBytesOfEachOnItsOwn) {
   }
 }
 
+TEST(Map, BothBoundsInOneKernelGiveTheBytesOfEachOnItsOwn) {
+  const double values[] = {-3, -1, -0.5, -0.0, 0, 0.25, 1, 2, INFINITY, -INFINITY, NAN};
+  for (DType dtype : {f32, f64, i32}) {
+    const int64_t n = 77;
+    Array x = test::make({n}, dtype), low = test::make({n}, dtype), high = test::make({n}, dtype);
+    for (int64_t i = 0; i < n; ++i) {
+      const double value = values[i % 11];
+      x.set(i, dtype == i32 ? static_cast<double>(i % 7 - 3) : value);
+      low.set(i, -1);
+      high.set(i, i % 3 == 0 && dtype != i32 ? NAN : 1);
+    }
+    const std::vector<Instruction> code = {input(0),
+                                           input(1),
+                                           input(2),
+                                           apply(Op::le, 0, 1),
+                                           apply(Op::select, 3, 1, 0),
+                                           apply(Op::ge, 0, 2),
+                                           apply(Op::select, 5, 2, 4)};
+    Array together = test::make({n}, dtype), above = test::make({n}, dtype), alone = test::make({n}, dtype);
+    run(program(code, {{.value = 6}}), dtype, {n}, {x, low, high}, {together});
+    run(program(code, {{.value = 4}, {.value = 6}}), dtype, {n}, {x, low, high}, {above, alone});
+    EXPECT_EQ(together.bytes(), alone.bytes()) << name(dtype);
+    run(program(code, {{.value = 3}, {.value = 4}, {.value = 5}, {.value = 6}}), dtype, {n}, {x, low, high},
+        {test::make({n}, dtype), above, test::make({n}, dtype), alone});
+    EXPECT_EQ(together.bytes(), alone.bytes()) << name(dtype);
+  }
+}
+
+TEST(Map, RowsAndColumnsGiveTheBytesOfWhatTheyRepeatInto) {
+  const Program sum =
+      program({input(0), input(1), input(2), apply(Op::sub, 0, 1), apply(Op::mul, 3, 2)}, {{.value = 4}});
+  const Program longer = program(
+      {input(0), input(1), input(2), apply(Op::div, 0, 1), apply(Op::sqrt, 3), apply(Op::sub, 4, 2), apply(Op::abs, 5)},
+      {{.value = 6}, {.value = 4}});
+  const auto repeated = [](const Array& x, const Shape& space) {
+    Array all = test::make(space);
+    for (int64_t i = 0; i < all.numel(); ++i) {
+      int64_t rest = i, at = 0, step = 1;
+      for (int axis = space.rank() - 1; axis >= 0; --axis) {
+        const int own = axis - (space.rank() - x.view.rank());
+        if (own >= 0 && x.view.shape[own] > 1) {
+          at += rest % space[axis] * step;
+          step *= x.view.shape[own];
+        }
+        rest /= space[axis];
+      }
+      all.set(i, x.get(at));
+    }
+    return all;
+  };
+  for (int64_t n : {63, 64, 65, 255, 257, 1500, 70001}) {
+    const int64_t rows = n > 2000 ? 2 : 33;
+    for (const Shape& space : {Shape{rows, n}, Shape{3, 5, n}, Shape{3, 5, 1, n}}) {
+      Shape column = space, rank_of_first = space;
+      column[space.rank() - 1] = 1;
+      rank_of_first[0] = 1;
+      const Array x = test::noise(space, 1), row = test::noise({n}, 2), column_of = test::noise(column, 3),
+                  middle = test::noise(rank_of_first, 4);
+      for (const Array& second : {row, column_of, middle}) {
+        for (const Program* made : {&sum, &longer}) {
+          std::vector<Array> got, want;
+          for (size_t k = 0; k < made->outputs.size(); ++k) {
+            got.push_back(test::make(space));
+            want.push_back(test::make(space));
+          }
+          run(*made, f32, space, {x, second, column_of}, got);
+          run(*made, f32, space, {x, repeated(second, space), repeated(column_of, space)}, want);
+          for (size_t k = 0; k < got.size(); ++k)
+            EXPECT_EQ(got[k].bytes(), want[k].bytes()) << fmt::format("{}", space);
+          // In place, where every row of the first input is read before it is written.
+          Array own = test::noise(space, 1);
+          got[0] = own;
+          run(*made, f32, space, {own, second, column_of}, got);
+          EXPECT_EQ(own.bytes(), want[0].bytes()) << fmt::format("{} in place", space);
+        }
+      }
+    }
+  }
+}
+
 TEST(Map, SameBytesOnAnyThreads) {
   const Shape space{300, 7, 200};
   const Array x = test::noise(space, 1), y = test::noise({7, 1}, 2), z = test::noise(space, 3, f32, Layout::transposed);
