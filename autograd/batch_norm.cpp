@@ -1,11 +1,14 @@
 #include "fovea/autograd/batch_norm.h"
 
+#include <array>
+
+#include "fovea/autograd/backward.h"
 #include "fovea/autograd/elementwise.h"
 #include "fovea/autograd/graph.h"
 #include "fovea/autograd/half.h"
-#include "fovea/autograd/normalize.h"
 #include "fovea/autograd/pointwise.h"
 #include "fovea/autograd/reductions.h"
+#include "fovea/autograd/shape_ops.h"
 
 namespace fovea {
 namespace {
@@ -24,25 +27,135 @@ void check(const char* name, const Tensor& x, std::initializer_list<const Tensor
   }
 }
 
-/// [channels] so that it broadcasts to x.
-Tensor along_channels(const Tensor& p, const Tensor& x) {
-  Shape shape{p.shape()[0]};
-  for (int axis = 2; axis < x.rank(); ++axis) shape.push_back(1);
-  return p.reshape(shape);
-}
+/// x as a norm sees it: over which axes mean and variance are taken, over which of them a channel's own sums, and which
+/// shape a weight per channel has beside it.
+struct Layout {
+  Shape shape, channels;
+  Axes folded, summed;
+
+  /// [batch, channels, all other axes].
+  static Layout batch(const Tensor& x) {
+    const int64_t c = x.shape()[1];
+    return {{x.shape()[0], c, places(x)}, {c, 1}, {0, 2}, {0, 2}};
+  }
+  /// [batch, groups, channels of a group, all other axes].
+  static Layout groups(const Tensor& x, int64_t groups) {
+    const int64_t c = x.shape()[1] / groups;
+    return {{x.shape()[0], groups, c, places(x)}, {groups, c, 1}, {2, 3}, {3}};
+  }
+  Tensor beside(const Tensor& p) const { return p.defined() ? p.reshape(channels) : p; }
+
+ private:
+  static int64_t places(const Tensor& x) {
+    int64_t product = 1;
+    for (int axis = 2; axis < x.rank(); ++axis) product *= x.shape()[axis];
+    return product;
+  }
+};
+
+struct Statistics {
+  Tensor mean, variance, rstd;
+};
 
 Tensor affine(const Tensor& x, const Tensor& weight, const Tensor& bias) {
-  static const Elementwise both{"affine", [](Expr x, Expr w, Expr b) { return x * w + b; }};
-  if (weight.defined() && bias.defined()) return both(x, along_channels(weight, x), along_channels(bias, x));
-  if (weight.defined()) return x * along_channels(weight, x);
-  return bias.defined() ? x + along_channels(bias, x) : x;
+  const Tensor y = weight.defined() ? x * weight : x;
+  return bias.defined() ? y + bias : y;
+}
+
+/// In ordinary operations: what the derivative is differentiated through.
+Tensor composed_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, double eps, const Layout& layout) {
+  const Tensor given = x.reshape(layout.shape), centred = given - mean(given, layout.folded, true);
+  const Tensor y = centred * rsqrt(mean(square(centred), layout.folded, true) + eps);
+  return affine(y, layout.beside(weight), layout.beside(bias)).reshape(x.shape());
+}
+
+/// (x - mean) * rstd * weight + bias in one pass.
+Tensor normalized(const Tensor& x, const Tensor& mean, const Tensor& rstd, const Tensor& weight, const Tensor& bias) {
+  static const Elementwise normalize{"norm", [](Expr x, Expr mean, Expr rstd) { return (x - mean) * rstd; }};
+  static const Elementwise all{"norm", [](Expr x, Expr mean, Expr rstd, Expr weight, Expr bias) {
+                                 return std::vector{(x - mean) * rstd * weight + bias};
+                               }};
+  if (weight.defined() && bias.defined()) return all.all({x, mean, rstd, weight, bias})[0];
+  return affine(normalize(x, mean, rstd), weight, bias);
+}
+
+double share(const Tensor& x, const Tensor& mean) {
+  return static_cast<double>(mean.numel()) / static_cast<double>(x.numel());
+}
+
+// With h = (x - mean) * rstd and f = g * weight: dweight = sum(g * h), dbias = sum(g), dx = rstd * (f - mean(f) -
+// h * mean(f * h)), where the means are those of a channel's sums.
+Gradients norm_backward(const Tensor& g, const Tensor& x, const Tensor& weight, const Statistics& of,
+                        const Layout& layout, Needs needs) {
+  static const Elementwise product{"norm",
+                                   [](Expr g, Expr x, Expr mean, Expr rstd) { return g * ((x - mean) * rstd); }};
+  static const Elementwise combine{"norm", [](Expr f, Expr shift, Expr x, Expr mean, Expr slope, Expr rstd) {
+                                     return std::vector{(f - shift - (x - mean) * slope) * rstd};
+                                   }};
+  static const Elementwise weighted{"norm",
+                                    [](Expr g, Expr weight, Expr shift, Expr x, Expr mean, Expr slope, Expr rstd) {
+                                      return std::vector{(g * weight - shift - (x - mean) * slope) * rstd};
+                                    }};
+  const Tensor sums = sum(g, layout.summed, true), along = product.sum(layout.summed, true, {g, x, of.mean, of.rstd});
+  Gradients out(3);
+  if (needs[0]) {
+    const bool plain = !weight.defined();
+    const auto mean_of = [&](const Tensor& s) {
+      return sum(plain ? s : s * weight, layout.folded, true) * share(x, of.mean);
+    };
+    const Tensor shift = mean_of(sums), slope = mean_of(along) * of.rstd;
+    out[0] = plain ? combine.all({g, shift, x, of.mean, slope, of.rstd})[0]
+                   : weighted.all({g, weight, shift, x, of.mean, slope, of.rstd})[0];
+  }
+  if (needs[1]) out[1] = sum_to(along, layout.channels);
+  if (needs[2]) out[2] = sum_to(sums, layout.channels);
+  return out;
+}
+
+struct Normalized {
+  Tensor y;
+  Statistics statistics;
+};
+
+Normalized norm(const Tensor& x, const Tensor& weight, const Tensor& bias, double eps, const Layout& layout,
+                const char* name, Caller caller) {
+  static const Elementwise squares{"norm", [](Expr x, Expr mean, Scalar scale) { return square(x - mean) * scale; }};
+  Normalized result = [&] {
+    const NoGrad off;
+    const Tensor given = x.reshape(layout.shape);
+    Statistics of;
+    of.mean = mean(given, layout.folded, true);
+    of.variance = squares.sum(layout.folded, true, {given, of.mean, share(given, of.mean)});
+    of.rstd = rsqrt(of.variance + eps);
+    const Tensor y = normalized(given, of.mean, of.rstd, layout.beside(weight), layout.beside(bias));
+    return Normalized{y.reshape(x.shape()), of};
+  }();
+  result.y = record(
+      name, result.y, {x, weight, bias},
+      [x = Saved(x), weight = Saved(weight), bias = Saved(bias), of = result.statistics, eps, layout](const Tensor& g,
+                                                                                                      Needs needs) {
+        if (grad_enabled()) {
+          return autograd::differentiate(
+              [eps, layout](const std::vector<Tensor>& in) {
+                return std::vector<Tensor>{composed_norm(in[0], in[1], in[2], eps, layout)};
+              },
+              std::array{*x, *weight, *bias}, {&g, 1}, needs);
+        }
+        Gradients out =
+            norm_backward(g.reshape(layout.shape), x->reshape(layout.shape), layout.beside(*weight), of, layout, needs);
+        const Saved* inputs[] = {&x, &weight, &bias};
+        for (size_t i = 0; i < 3; ++i) {
+          if (needs[i]) out[i] = out[i].reshape((*inputs[i])->shape());
+        }
+        return out;
+      },
+      caller);
+  return result;
 }
 
 }  // namespace
 
 BatchNormResult batch_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, double eps, Caller caller) {
-  static const Elementwise normalize{
-      "batch_norm", [](Expr centred, Expr variance, Scalar eps) { return centred * rsqrt(variance + eps); }};
   check("batch_norm", x, {&weight, &bias}, eps, caller);
   if (x.shape()[1] > 0 && x.numel() == 0) {
     raise<ValueError>(caller, "batch_norm: input {} has no element to take a mean of", x.shape());
@@ -51,23 +164,22 @@ BatchNormResult batch_norm(const Tensor& x, const Tensor& weight, const Tensor& 
     const BatchNormResult wide = batch_norm(widened(x), widened(weight), widened(bias), eps, caller);
     return {wide.y.to(x.dtype()), wide.mean.to(x.dtype()), wide.variance.to(x.dtype())};
   }
-  Axes others{0};
-  for (int axis = 2; axis < x.rank(); ++axis) others.list.push_back(axis);
-  const Tensor centre = mean(x, others, true);
-  const Tensor centred = x - centre;
-  const Tensor variance = mean(square(centred), others, true);
-  return {affine(normalize(centred, variance, eps), weight, bias), centre.detach().reshape({-1}),
-          variance.detach().reshape({-1})};
+  const Normalized result = norm(x, weight, bias, eps, Layout::batch(x), "batch_norm", caller);
+  return {result.y, result.statistics.mean.reshape({-1}), result.statistics.variance.reshape({-1})};
 }
 
 Tensor batch_norm_eval(const Tensor& x, const Tensor& mean, const Tensor& variance, const Tensor& weight,
                        const Tensor& bias, double eps, Caller caller) {
-  static const Elementwise normalize{"batch_norm_eval", [](Expr x, Expr mean, Expr variance, Scalar eps) {
-                                       return (x - mean) * rsqrt(variance + eps);
-                                     }};
   for (const Tensor* each : {&mean, &variance}) raw::check_defined("batch_norm_eval", *each, caller);
   check("batch_norm_eval", x, {&mean, &variance, &weight, &bias}, eps, caller);
-  return affine(normalize(x, along_channels(mean, x), along_channels(variance, x), eps), weight, bias);
+  if (is_half(x)) {  // in which 1 / sqrt(variance) would lose digits
+    return batch_norm_eval(widened(x), widened(mean), widened(variance), widened(weight), widened(bias), eps, caller)
+        .to(x.dtype());
+  }
+  const Layout layout = Layout::batch(x);
+  return normalized(x.reshape(layout.shape), layout.beside(mean), rsqrt(layout.beside(variance) + eps),
+                    layout.beside(weight), layout.beside(bias))
+      .reshape(x.shape());
 }
 
 Tensor group_norm(const Tensor& x, int64_t groups, const Tensor& weight, const Tensor& bias, double eps,
@@ -77,9 +189,12 @@ Tensor group_norm(const Tensor& x, int64_t groups, const Tensor& weight, const T
     raise<ShapeError>(caller, "group_norm: the {} channels of input {} are not in {} even groups", x.shape()[1],
                       x.shape(), groups);
   }
-  if (x.numel() == 0) return affine(x, weight, bias);
-  return affine(layer_norm(x.reshape({x.shape()[0], groups, -1}), {}, {}, eps, caller).reshape(x.shape()), weight,
-                bias);
+  const Layout layout = Layout::groups(x, groups);
+  if (x.numel() == 0) {
+    return affine(x.reshape(layout.shape), layout.beside(weight), layout.beside(bias)).reshape(x.shape());
+  }
+  if (is_half(x)) return group_norm(widened(x), groups, widened(weight), widened(bias), eps, caller).to(x.dtype());
+  return norm(x, weight, bias, eps, layout, "group_norm", caller).y;
 }
 
 }  // namespace fovea

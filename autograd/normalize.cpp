@@ -128,9 +128,9 @@ Tensor cosine_similarity(const Tensor& a, const Tensor& b, int axis, double eps,
 }
 
 Tensor l2_normalize(const Tensor& x, int axis, double eps, Caller caller) {
-  static const Elementwise f{"l2_normalize",
-                             [](Expr x, Expr length, Scalar eps) { return x / where(length < eps, eps, length); }};
-  return f({x, caller}, {norm(x, axis, true, caller), caller}, {eps, caller});
+  static const Elementwise at_least{"l2_normalize",
+                                    [](Expr length, Scalar eps) { return where(length < eps, eps, length); }};
+  return div({x, caller}, {at_least({norm(x, axis, true, caller), caller}, {eps, caller}), caller});
 }
 
 }  // namespace fovea

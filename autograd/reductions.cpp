@@ -135,7 +135,18 @@ Tensor mean(const Tensor& x, const Axes& axes, bool keepdim, Caller caller) {
   raw::check_floating("mean", x, caller);
   const double count = reduced_count(x, axes, "mean", caller);
   if (count == 0) return sum(x, axes, keepdim, caller) + NAN;
-  return f.sum(axes, keepdim, {{x, caller}, {1 / count, caller}});
+  if (is_half(x)) return f.sum(axes, keepdim, {{x, caller}, {1 / count, caller}});  // whose sum may be too large for it
+  // A sum alone is folded where it lies.
+  Tensor out = [&] {
+    const NoGrad off;
+    return div({sum(x, axes, keepdim, caller), caller}, {count, caller});
+  }();
+  return record(
+      "mean", std::move(out), {x},
+      [shape = x.shape(), kept = kept_shape(x, axes, "mean", caller), count](const Tensor& g) {
+        return Gradients{(g / count).reshape(kept).expand(shape)};
+      },
+      caller);
 }
 
 Tensor amax(const Tensor& x, const Axes& axes, bool keepdim, Caller caller) {
