@@ -99,13 +99,22 @@ void prefetch_row(const T* row, int64_t n) {
 template <class V>
 class RowValues {
  public:
-  explicit RowValues(const View& view) : bytes_(view.buffer->host()), offset_(view.offset), dtype_(view.dtype) {}
+  explicit RowValues(const View& view)
+      : bytes_(view.buffer->host()),
+        offset_(view.offset),
+        dtype_(view.dtype),
+        own_(dtype_ == dtype_of<V> ? view.data<V>() : nullptr) {}
 
   V get(int64_t i) const {
+    if (own_) return own_[i];
     return visit_floating("rows", dtype_,
                           [&]<class T>(T) { return static_cast<V>(static_cast<Compute<T>>(at<T>(i))); });
   }
   void set(int64_t i, V value) const {
+    if (own_) {
+      own_[i] = value;
+      return;
+    }
     visit_floating("rows", dtype_, [&]<class T>(T) { at<T>(i) = T(static_cast<Compute<T>>(value)); });
   }
 
@@ -118,6 +127,7 @@ class RowValues {
   std::byte* bytes_;
   int64_t offset_;
   DType dtype_;
+  V* own_;  // where they are of type V
 };
 
 /// A vector [n] as a dense row of V, converted where it is of another type or has gaps; null stays null.

@@ -1,9 +1,8 @@
 #include <algorithm>
-#include <cmath>
 
 #include "fovea/backends/cpu/elements.h"
 #include "fovea/backends/cpu/kernels.h"
-#include "fovea/backends/cpu/math.h"
+#include "fovea/backends/cpu/row_kernels.h"
 #include "fovea/backends/cpu/scratch.h"
 #include "fovea/backends/cpu/threads.h"
 #include "fovea/backends/round_up.h"
@@ -11,39 +10,12 @@
 namespace fovea::cpu {
 namespace {
 
-template <class V>
-struct Moments {
-  V mean, rstd;
-};
-
-// y = (x - mean) * rstd * weight + bias
-template <class V>
-Moments<V> norm_row(const V* x, const V* weight, const V* bias, V* y, int64_t n, V eps, bool rms) {
-  const V count = static_cast<V>(n), mean = rms ? V(0) : sum(x, n) / count;
-  const V rstd = 1 / std::sqrt(sum_squares(x, mean, n) / count + eps);
-  scale(x, mean, rstd, weight, bias, y, n);
-  return {mean, rstd};
-}
-
-// With g = dy * weight and h = (x - mean) * rstd: dx = rstd * (g - mean(g) - h * mean(g * h)), where rms lacks the
-// middle term.
-template <class V>
-void backward_row(const V* h, const V* dy, const V* weight, V rstd, V* dx, int64_t n, bool rms) {
-  const V count = static_cast<V>(n);
-  if (weight) {
-    for (int64_t i = 0; i < n; ++i) dx[i] = dy[i] * weight[i];
-  } else {
-    std::copy_n(dy, n, dx);
-  }
-  const V shift = rms ? V(0) : sum(dx, n) / count, slope = dot(dx, h, n) / count;
-  for (int64_t i = 0; i < n; ++i) dx[i] = rstd * (dx[i] - shift - h[i] * slope);
-}
-
 template <class T>
 void backward(const LayerNormBackwardCall& call) {
   using V = Compute<T>;
   const int64_t n = call.x.rank() ? call.x.shape.back() : 1, rows = call.x.numel() / n;
   const DenseVector<T> weight(call.weight);
+  const Norm<V> norm{.weight = weight.data(), .bias = nullptr, .eps = 0, .rms = call.rms};
   const T *x = call.x.data<T>(), *dy = call.dy.data<T>();
   const ResultRows<T> dx(call.dx ? call.dx->data<T>() : nullptr, rows, n);
   const RowValues<V> rstd(call.rstd), mean(call.rms ? call.rstd : *call.mean);
@@ -53,21 +25,14 @@ void backward(const LayerNormBackwardCall& call) {
   const Scratch<V> partial(sums ? chunks * 2 * n : 0);
   parallel_for(rows, grain, [&](int64_t begin, int64_t end) {
     const Scratch<V> normal(n), in(n), gradient(n), out(n);
-    V *dweight = partial.data() + begin / grain * 2 * n, *dbias = dweight + n;
+    V* dweight = sums ? partial.data() + begin / grain * 2 * n : nullptr;
     if (sums) std::fill_n(dweight, 2 * n, V(0));
     for (int64_t row = begin; row < end; ++row) {
-      const V *values = load_row(x + row * n, n, in.data()), *g = load_row(dy + row * n, n, gradient.data());
-      const V scale = rstd.get(row), center = call.rms ? V(0) : mean.get(row);
-      V* h = normal.data();
-      for (int64_t i = 0; i < n; ++i) h[i] = (values[i] - center) * scale;
-      if (sums) {
-        for (int64_t i = 0; i < n; ++i) dweight[i] += g[i] * h[i];
-        for (int64_t i = 0; i < n; ++i) dbias[i] += g[i];
-      }
-      if (!call.dx) continue;
-      V* result = dx.room(row, out.data());
-      backward_row(h, g, weight.data(), scale, result, n, call.rms);
-      dx.store(result, row);
+      V* result = call.dx ? dx.room(row, out.data()) : nullptr;
+      norm_backward_row(norm, {call.rms ? V(0) : mean.get(row), rstd.get(row)}, load_row(x + row * n, n, in.data()),
+                        load_row(dy + row * n, n, gradient.data()), normal.data(), result, dweight,
+                        sums ? dweight + n : nullptr, n);
+      if (result) dx.store(result, row);
     }
     dx.finish();
   });
@@ -92,6 +57,7 @@ void layer_norm(const LayerNormCall& call) {
   visit_floating("layer_norm", call.x.dtype, [&]<class T>(T) {
     using V = Compute<T>;
     const DenseVector<T> weight(call.weight), bias(call.bias);
+    const Norm<V> norm{weight.data(), bias.data(), static_cast<V>(call.eps), call.rms};
     const RowValues<V> rstd(call.rstd), mean(call.mean ? *call.mean : call.rstd);
     const T* x = call.x.data<T>();
     const ResultRows<T> y(call.y.data<T>(), rows, n);
@@ -99,8 +65,7 @@ void layer_norm(const LayerNormCall& call) {
       const Scratch<V> in(n), out(n);
       for (int64_t row = begin; row < end; ++row) {
         V* result = y.room(row, out.data());
-        const Moments<V> moments = norm_row(load_row(x + row * n, n, in.data()), weight.data(), bias.data(), result, n,
-                                            static_cast<V>(call.eps), call.rms);
+        const Moments<V> moments = norm_row(norm, load_row(x + row * n, n, in.data()), result, n);
         y.store(result, row);
         if (call.mean) mean.set(row, moments.mean);
         rstd.set(row, moments.rstd);

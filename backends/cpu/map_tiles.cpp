@@ -9,7 +9,7 @@
 namespace fovea::cpu {
 namespace {
 
-constexpr int64_t greatest_tile = 1024, least_tile = 64;
+constexpr int64_t greatest_tile = 4096, least_tile = 64;
 /// Rows at least this long are worth a tile of their own where inputs then need no copy.
 constexpr int64_t least_cut = 256;
 

@@ -5,9 +5,6 @@
 /// Functions over arrays, vectorised; x and y may be the same array. One thread.
 namespace fovea::cpu {
 
-void exp(const float* x, float* y, int64_t n);
-void exp(const double* x, double* y, int64_t n);
-
 /// y = exp(x - shift); the sum of y.
 float exp_shifted(const float* x, float shift, float* y, int64_t n);
 double exp_shifted(const double* x, double shift, double* y, int64_t n);
@@ -24,12 +21,5 @@ double sum(const double* x, int64_t n);
 /// The sum of x * y.
 float dot(const float* x, const float* y, int64_t n);
 double dot(const double* x, const double* y, int64_t n);
-
-/// The sum of the squares of x - shift.
-float sum_squares(const float* x, float shift, int64_t n);
-double sum_squares(const double* x, double shift, int64_t n);
-/// y = (x - shift) * by * weight + bias, in one pass; weight and bias may be null.
-void scale(const float* x, float shift, float by, const float* weight, const float* bias, float* y, int64_t n);
-void scale(const double* x, double shift, double by, const double* weight, const double* bias, double* y, int64_t n);
 
 }  // namespace fovea::cpu

@@ -5,7 +5,7 @@
 namespace fovea::test {
 namespace {
 
-const Shape norm_shapes[] = {{0, 3}, {1, 1}, {3, 17}, {2, 3, 64}, {65, 130}, {7}, {700, 65}};
+const Shape norm_shapes[] = {{0, 3}, {1, 1}, {3, 17}, {2, 3, 64}, {65, 130}, {7}, {700, 65}, {3, 1030}, {2, 9001}};
 
 struct Normed {
   std::vector<double> y, mean, rstd;
@@ -37,22 +37,23 @@ TEST(LayerNorm, EqualsTheDefinition) {
   for (DType dtype : {f32, f64, f16, bf16}) {
     for (const Shape& shape : norm_shapes) {
       for (bool rms : {false, true}) {
-        for (bool affine : {false, true}) {
+        for (int affine = 0; affine < 4; ++affine) {
+          const bool weighted = affine & 1, shifted = affine & 2;
           const Array x = noise(shape, 1, dtype), y = make(shape, dtype), weight = noise({shape.back()}, 2, dtype),
                       bias = noise({shape.back()}, 3, dtype);
           const Array mean = make(rows_of(shape), dtype), rstd = make(rows_of(shape), dtype);
           for (int64_t i = 0; i < x.numel(); ++i) x.set(i, x.get(i) + 2);
           cpu().layer_norm({.x = x,
-                            .weight = affine ? &weight : nullptr,
-                            .bias = affine && !rms ? &bias : nullptr,
+                            .weight = weighted ? &weight : nullptr,
+                            .bias = shifted ? &bias : nullptr,
                             .y = y,
                             .mean = rms ? nullptr : &mean,
                             .rstd = rstd,
                             .eps = 1e-3,
                             .rms = rms});
-          const Normed want = naive(x, affine ? std::addressof(weight) : nullptr,
-                                    affine && !rms ? std::addressof(bias) : nullptr, 1e-3, rms);
-          SCOPED_TRACE(fmt::format("{} {} rms {}", shape, dtype, rms));
+          const Normed want = naive(x, weighted ? std::addressof(weight) : nullptr,
+                                    shifted ? std::addressof(bias) : nullptr, 1e-3, rms);
+          SCOPED_TRACE(fmt::format("{} {} rms {} affine {}", shape, dtype, rms, affine));
           expect_close(y.values(), want.y, 2 * tolerance(dtype));
           expect_close(rstd.values(), want.rstd, 2 * tolerance(dtype));
           if (!rms) expect_close(mean.values(), want.mean, 2 * tolerance(dtype));

@@ -240,27 +240,6 @@ TEST(Math, ArraysOfEveryLength) {
       ASSERT_LE(ulps(y.data<float>()[i], std::exp(static_cast<double>(x.data<float>()[i] - 0.5f))), 1);
       ASSERT_NEAR(y64.get(i), std::exp(x64.get(i) - 0.5), 1e-15);
     }
-    cpu::exp(x.data<float>(), y.data<float>(), n);
-    for (int64_t i = 0; i < n; ++i) ASSERT_LE(ulps(y.data<float>()[i], std::exp(x.get(i))), 1);
-    cpu::exp(x.data<float>(), x.data<float>(), n);  // in place
-    for (int64_t i = 0; i < n; ++i) ASSERT_EQ(x.get(i), y.get(i));
-  }
-}
-
-TEST(Math, SquaresAndScaledArraysOfEveryLength) {
-  for (int64_t n : {0, 1, 3, 16, 17, 63, 65, 1000}) {
-    const Array x = test::noise({n}, 4), y = test::make({n}), weight = test::noise({n}, 5), bias = test::noise({n}, 6);
-    double squares = 0;
-    for (int64_t i = 0; i < n; ++i) squares += (x.get(i) - 0.25) * (x.get(i) - 0.25);
-    EXPECT_NEAR(cpu::sum_squares(x.data<float>(), 0.25f, n), squares, 1e-6 * squares);
-    cpu::scale(x.data<float>(), 0.25f, 3.0f, weight.data<float>(), bias.data<float>(), y.data<float>(), n);
-    for (int64_t i = 0; i < n; ++i) {
-      const double product = 3 * (x.get(i) - 0.25) * weight.get(i);
-      ASSERT_NEAR(y.get(i), product + bias.get(i), 1e-6 * (std::abs(product) + std::abs(bias.get(i))));
-    }
-    std::copy_n(x.data<float>(), n, y.data<float>());
-    cpu::scale(y.data<float>(), 0.0f, -2.0f, nullptr, nullptr, y.data<float>(), n);  // in place
-    for (int64_t i = 0; i < n; ++i) ASSERT_EQ(y.data<float>()[i], -2 * x.data<float>()[i]);
   }
 }
 
