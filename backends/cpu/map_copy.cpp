@@ -7,6 +7,7 @@
 #include <hwy/cache_control.h>
 
 #include "fovea/backends/cpu/insertion_sort.h"
+#include "fovea/backends/cpu/odometer.h"
 #include "fovea/backends/cpu/stream.h"
 #include "fovea/backends/cpu/threads.h"
 #include "fovea/backends/round_up.h"
@@ -88,6 +89,8 @@ void copy_row(const T* from, int64_t from_stride, T* to, int64_t to_stride, int6
     std::memmove(to, from, static_cast<size_t>(n) * sizeof(T));
   } else if (to_stride == 1 && from_stride == 0) {
     std::fill_n(to, n, *from);
+  } else if (to_stride == 1 && from_stride == -1) {
+    std::reverse_copy(from - (n - 1), from + 1, to);
   } else {
     for (int64_t i = 0; i < n; ++i) to[i * to_stride] = from[i * from_stride];
   }
@@ -98,14 +101,20 @@ void copy_rows(Axes axes) {
   const Axis row = axes.take(axes.count - 1);
   T* to = reinterpret_cast<T*>(axes.to);
   const T* from = reinterpret_cast<const T*>(axes.from);
-  const int64_t rows = axes.positions(), pieces = divide_up(row.size, chunk);
-  parallel_for(rows * pieces, std::max<int64_t>(1, chunk / row.size), [&](int64_t begin, int64_t end) {
+  Odometer<2> outer;
+  for (int i = axes.count - 1; i >= 0; --i) outer.add(axes.axis[i].size, {axes.axis[i].to, axes.axis[i].from});
+  const int64_t pieces = divide_up(row.size, chunk);
+  parallel_for(outer.positions() * pieces, std::max<int64_t>(1, chunk / row.size), [&](int64_t begin, int64_t end) {
+    Odometer<2> position = outer;
+    position.go_to(begin / pieces);
+    int64_t piece = begin % pieces;
     for (int64_t i = begin; i < end; ++i) {
-      int64_t to_offset, from_offset;
-      axes.locate(i / pieces, to_offset, from_offset);
-      const int64_t first = i % pieces * chunk;
-      copy_row(from + from_offset + first * row.from, row.from, to + to_offset + first * row.to, row.to,
+      const int64_t first = piece * chunk;
+      copy_row(from + position.offset(1) + first * row.from, row.from, to + position.offset(0) + first * row.to, row.to,
                std::min(chunk, row.size - first));
+      if (++piece < pieces) continue;
+      piece = 0;
+      position.next();
     }
   });
 }

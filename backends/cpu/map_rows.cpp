@@ -1,6 +1,7 @@
 #include "fovea/backends/cpu/map_rows.h"
 
 #include "fovea/backends/cpu/map_convert.h"
+#include "fovea/backends/cpu/odometer.h"
 #include "fovea/backends/cpu/threads.h"
 #include "fovea/backends/round_up.h"
 
@@ -47,10 +48,11 @@ struct Rows {
     return true;
   }
 
-  int64_t rows() const {
-    int64_t product = 1;
-    for (int i = 1; i < count; ++i) product *= axes[i].size;
-    return product;
+  /// All axes but the innermost.
+  Odometer<most_views> outer() const {
+    Odometer<most_views> odometer;
+    for (int i = 1; i < count; ++i) odometer.add(axes[i].size, axes[i].strides);
+    return odometer;
   }
 
  private:
@@ -68,34 +70,6 @@ struct Rows {
       axes[count++] = next;
     }
   }
-};
-
-/// Where a row begins in every view.
-template <class T>
-class RowPosition {
- public:
-  RowPosition(const Rows<T>& rows, int64_t row) : rows_(rows) {
-    for (int i = 1; i < rows.count; ++i) {
-      index_[i] = row % rows.axes[i].size;
-      row /= rows.axes[i].size;
-      for (int v = 0; v < rows.views; ++v) offset_[v] += index_[i] * rows.axes[i].strides[v];
-    }
-  }
-  int64_t offset(int view) const { return offset_[view]; }
-  void next() {
-    for (int i = 1; i < rows_.count; ++i) {
-      const auto& axis = rows_.axes[i];
-      for (int v = 0; v < rows_.views; ++v) offset_[v] += axis.strides[v];
-      if (++index_[i] < axis.size) return;
-      for (int v = 0; v < rows_.views; ++v) offset_[v] -= axis.size * axis.strides[v];
-      index_[i] = 0;
-    }
-  }
-
- private:
-  const Rows<T>& rows_;
-  int64_t index_[max_rank];
-  int64_t offset_[most_views] = {};
 };
 
 }  // namespace
@@ -116,12 +90,14 @@ bool map_rows(const MapCall& call, const Code<T>& code, int64_t grain, bool back
   for (size_t i = 0; i < call.scalars.size(); ++i) scalars[i].fill(convert<T>(call.scalars[i]));
 
   const int64_t pieces = divide_up(row.size, grain), length = divide_up(row.size, pieces);
+  const auto outer = rows.outer();
   const auto compute = [&](int64_t begin, int64_t end) {
     RowRun<T> run(code);
     Repeated<T> repeated[most_views];
     for (size_t i = 0; i < call.scalars.size(); ++i)
       run[code.first_scalar + static_cast<int>(i)] = {scalars[i].lanes, 0};
-    RowPosition<T> position(rows, begin / pieces);
+    auto position = outer;
+    position.go_to(begin / pieces);
     int64_t first = begin % pieces * length;
     for (int64_t i = begin; i < end; ++i) {
       for (int v = 0; v < rows.views; ++v) {
@@ -140,7 +116,7 @@ bool map_rows(const MapCall& call, const Code<T>& code, int64_t grain, bool back
       position.next();
     }
   };
-  parallel_for(rows.rows() * pieces, std::max<int64_t>(1, grain / row.size), compute, backward);
+  parallel_for(outer.positions() * pieces, std::max<int64_t>(1, grain / row.size), compute, backward);
   return true;
 }
 
