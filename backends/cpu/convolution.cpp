@@ -2,6 +2,7 @@
 
 #include "fovea/backends/cpu/bf16_product.h"
 #include "fovea/backends/cpu/convolution_products.h"
+#include "fovea/backends/cpu/depthwise_convolution.h"
 #include "fovea/backends/cpu/direct_convolution.h"
 #include "fovea/backends/cpu/kernels.h"
 #include "fovea/backends/cpu/scratch.h"
@@ -36,7 +37,6 @@ class Convolution {
         bf16_operands_(call.bf16_operands) {}
 
   void output() const {
-    if (is_depthwise()) return depthwise_output();
     const int64_t rows = rows_per_block(depth()), blocks = divide_up(out_height_, rows);
     parallel_for(batch_ * groups_ * blocks, items_per_chunk(out_ * depth() * rows * out_width_),
                  [&](int64_t begin, int64_t end) {
@@ -61,7 +61,6 @@ class Convolution {
       std::fill_n(x_, batch_ * groups_ * in_ * height_ * width_, T(0));
       return;
     }
-    if (is_depthwise()) return depthwise_input();
     // Channels in blocks, so that a single image has work for several threads too.
     const int64_t channels = channels_per_block(), blocks = divide_up(in_, channels);
     const int64_t rows = rows_per_block(channels * taps());
@@ -90,7 +89,6 @@ class Convolution {
 
   void weight() const {
     if (out_ * depth() == 0) return;
-    if (is_depthwise()) return depthwise_weight();
     // Channels in blocks and, where these are few, images in segments, whose sums are added in order.
     const int64_t channels = channels_per_block(), blocks = divide_up(in_, channels);
     const int64_t wanted = std::clamp<int64_t>(16 / (groups_ * blocks), 1, std::max<int64_t>(batch_, 1));
@@ -153,7 +151,6 @@ class Convolution {
     return taps() == 1 && steps_.stride[0] == 1 && steps_.stride[1] == 1 && steps_.padding[0] == 0 &&
            steps_.padding[1] == 0;
   }
-  bool is_depthwise() const { return in_ == 1 && groups_ > 1; }
 
   // The output positions j, within [0, out_width), whose tap q reads inside the image.
   std::pair<int64_t, int64_t> inside(int64_t q) const {
@@ -222,74 +219,6 @@ class Convolution {
     }
   }
 
-  // Calls body(weight, x row shifted to tap, y row, begin, end) for every tap and output row of a depthwise plane pair.
-  template <class Body>
-  void each_row(int64_t image, int64_t o, Body body) const {
-    T* x = x_plane(image);
-    T* y = y_plane(image * out_ + o);
-    T* weight = weight_ + (image % groups_ * out_ + o) * taps();
-    for (int64_t p = 0; p < kernel_height_; ++p) {
-      for (int64_t q = 0; q < kernel_width_; ++q, ++weight) {
-        const auto [begin, end] = inside(q);
-        for (int64_t i = 0; i < out_height_; ++i) {
-          const int64_t row = source_row(i, p);
-          if (row < 0 || row >= height_) continue;
-          body(*weight, x + row * width_ + source_column(0, q), y + i * out_width_, begin, end);
-        }
-      }
-    }
-  }
-
-  void depthwise_output() const {
-    const int64_t stride = steps_.stride[1];
-    parallel_for(
-        batch_ * groups_, items_per_chunk(out_ * positions() * taps()), [&](int64_t begin_image, int64_t end_image) {
-          for (int64_t image = begin_image; image < end_image; ++image) {
-            for (int64_t o = 0; o < out_; ++o) {
-              std::fill_n(y_plane(image * out_ + o), positions(), bias_ ? bias_[image % groups_ * out_ + o] : T(0));
-              each_row(image, o, [stride](T weight, const T* x, T* y, int64_t begin, int64_t end) {
-                for (int64_t j = begin; j < end; ++j) y[j] += weight * x[j * stride];
-              });
-            }
-          }
-        });
-  }
-
-  void depthwise_input() const {
-    const int64_t stride = steps_.stride[1];
-    parallel_for(batch_ * groups_, items_per_chunk(out_ * positions() * taps()),
-                 [&](int64_t begin_image, int64_t end_image) {
-                   for (int64_t image = begin_image; image < end_image; ++image) {
-                     std::fill_n(x_plane(image), height_ * width_, T(0));
-                     for (int64_t o = 0; o < out_; ++o) {
-                       each_row(image, o, [stride](T weight, T* x, const T* y, int64_t begin, int64_t end) {
-                         for (int64_t j = begin; j < end; ++j) x[j * stride] += weight * y[j];
-                       });
-                     }
-                   }
-                 });
-  }
-
-  void depthwise_weight() const {
-    const int64_t stride = steps_.stride[1];
-    parallel_for(groups_, items_per_chunk(batch_ * out_ * positions() * taps()),
-                 [&](int64_t begin_group, int64_t end_group) {
-                   std::fill_n(weight_ + begin_group * out_ * taps(), (end_group - begin_group) * out_ * taps(), T(0));
-                   for (int64_t group = begin_group; group < end_group; ++group) {
-                     for (int64_t b = 0; b < batch_; ++b) {
-                       for (int64_t o = 0; o < out_; ++o) {
-                         each_row(b * groups_ + group, o,
-                                  [stride](T& weight, const T* x, const T* y, int64_t begin, int64_t end) {
-                                    T sum = 0;
-                                    for (int64_t j = begin; j < end; ++j) sum += x[j * stride] * y[j];
-                                    weight += sum;
-                                  });
-                       }
-                     }
-                   }
-                 });
-  }
-
   WindowSteps steps_;
   int64_t groups_, batch_, in_, height_, width_, out_, kernel_height_, kernel_width_, out_height_, out_width_;
   T *x_, *weight_, *y_;
@@ -301,12 +230,14 @@ class Convolution {
 
 void convolution(const ConvolutionCall& call) {
   if (takes_direct_convolution(call)) return direct_convolution(call);
+  if (call.x.dtype != DType::f32 && call.x.dtype != DType::f64) {
+    raise<DTypeError>({}, "convolution: runs in f32 or f64, not {}", call.x.dtype);
+  }
+  if (is_depthwise(call)) return depthwise_convolution(call);
   if (call.x.dtype == DType::f64) {
     compute_product(call, Convolution<double>(call));
-  } else if (call.x.dtype == DType::f32) {
-    compute_product(call, Convolution<float>(call));
   } else {
-    raise<DTypeError>({}, "convolution: runs in f32 or f64, not {}", call.x.dtype);
+    compute_product(call, Convolution<float>(call));
   }
 }
 

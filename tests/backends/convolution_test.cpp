@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "support/device.h"
 #include "support/expect.h"
 #include "support/layouts.h"
@@ -33,6 +35,111 @@ const std::vector<ConvolutionCase>& cases() {
       {33, 1, 1, 5, 5, 8, {3, 3}, {.padding = {1, 1}}},
   };
   return list;
+}
+
+// Other steps, and one channel a group, each of which has a way of its own in f64 too.
+const std::vector<ConvolutionCase>& other_cases() {
+  static const std::vector<ConvolutionCase> list{
+      {2, 3, 1, 5, 6, 1, {3, 3}, {.padding = {1, 1}}},
+      {3, 4, 1, 9, 33, 2, {3, 5}, {.padding = {1, 2}}},
+      {2, 3, 1, 8, 9, 1, {3, 3}, {.stride = {2, 2}, .padding = {1, 1}}},
+      {1, 2, 1, 7, 20, 3, {4, 2}, {.stride = {3, 2}, .padding = {2, 0}, .dilation = {1, 3}}},
+      {2, 2, 1, 1, 40, 1, {1, 7}, {.padding = {0, 9}}},  // wider than the kernel
+      {2, 2, 1, 6, 5, 1, {1, 2}, {.stride = {4, 3}}},    // places that no tap reads
+      {2, 5, 1, 1, 1, 1, {1, 1}},
+      {0, 3, 1, 5, 6, 1, {3, 3}, {.padding = {1, 1}}},
+      {2, 3, 1, 2, 17, 1, {2, 11}, {.padding = {1, 1}, .dilation = {2, 1}}},
+      {2, 1, 3, 8, 9, 17, {3, 3}, {.stride = {2, 2}, .padding = {1, 1}}},
+      {1, 1, 5, 14, 14, 20, {7, 7}, {.stride = {2, 2}, .padding = {3, 3}}},
+      {3, 2, 4, 9, 20, 8, {3, 4}, {.stride = {1, 3}, .padding = {0, 2}}},
+      {2, 1, 3, 16, 16, 33, {4, 4}, {.stride = {4, 4}}},  // patches
+      {2, 1, 6, 11, 13, 9, {1, 1}, {.stride = {2, 2}}},
+      {4, 1, 8, 1, 50, 16, {1, 3}, {.stride = {1, 2}, .padding = {0, 1}}},
+      {2, 1, 3, 12, 10, 8, {3, 2}, {.stride = {3, 2}, .padding = {4, 1}, .dilation = {2, 3}}},
+      {1, 1, 2, 60, 90, 8, {5, 5}, {.stride = {2, 1}, .padding = {2, 2}}},
+  };
+  return list;
+}
+
+struct ConvolutionArrays {
+  Tensor x, weight, y;
+
+  ConvolutionArrays(const ConvolutionCase& c, DType dtype) {
+    Shape out{c.batch, c.out * c.groups};
+    const int64_t size[] = {c.height, c.width};
+    for (int axis = 0; axis < 2; ++axis) out.push_back(c.steps.positions(axis, size[axis], c.kernel[axis]));
+    x = random({c.batch, c.in * c.groups, c.height, c.width}, {}, 1).to(dtype);
+    weight = random({c.out * c.groups, c.in, c.kernel[0], c.kernel[1]}, {}, 2).to(dtype);
+    y = random(out, {}, 3).to(dtype);
+  }
+  Tensor& result(Product product) { return product == Product::y ? y : product == Product::x ? x : weight; }
+};
+
+/// What the call would compute in place of one of the arrays, term by term.
+std::vector<double> naive(const ConvolutionCase& c, const ConvolutionArrays& arrays, Product product,
+                          const Tensor& bias) {
+  const auto x = arrays.x.to_vector<double>(), weight = arrays.weight.to_vector<double>(),
+             y = arrays.y.to_vector<double>(), b = bias.to_vector<double>();
+  std::vector<double> dx(x.size()), dweight(weight.size()), out(y.size());
+  const Shape& shape = arrays.y.shape();
+  for (int64_t n = 0; n < c.batch; ++n) {
+    for (int64_t o = 0; o < c.out * c.groups; ++o) {
+      for (int64_t i = 0; i < shape[2]; ++i) {
+        for (int64_t j = 0; j < shape[3]; ++j) {
+          const auto at = static_cast<size_t>(((n * shape[1] + o) * shape[2] + i) * shape[3] + j);
+          out[at] += b[static_cast<size_t>(o)];
+          for (int64_t k = 0; k < c.in * c.kernel[0] * c.kernel[1]; ++k) {
+            const int64_t channel = k / (c.kernel[0] * c.kernel[1]), p = k / c.kernel[1] % c.kernel[0];
+            const int64_t row = i * c.steps.stride[0] + p * c.steps.dilation[0] - c.steps.padding[0];
+            const int64_t column = j * c.steps.stride[1] + k % c.kernel[1] * c.steps.dilation[1] - c.steps.padding[1];
+            if (row < 0 || row >= c.height || column < 0 || column >= c.width) continue;
+            const int64_t plane = (n * c.groups + o / c.out) * c.in + channel;
+            const auto from = static_cast<size_t>((plane * c.height + row) * c.width + column);
+            const auto tap = static_cast<size_t>(o * c.in * c.kernel[0] * c.kernel[1] + k);
+            out[at] += weight[tap] * x[from];
+            dx[from] += weight[tap] * y[at];
+            dweight[tap] += x[from] * y[at];
+          }
+        }
+      }
+    }
+  }
+  return product == Product::y ? out : product == Product::x ? dx : dweight;
+}
+
+TEST(Convolution, EqualsItsDefinition) {
+  std::vector<ConvolutionCase> all = cases();
+  all.insert(all.end(), other_cases().begin(), other_cases().end());
+  for (const ConvolutionCase& c : all) {
+    if (c.height * c.width > 10000) continue;
+    for (DType dtype : {f32, f64}) {
+      const Tensor bias = random({c.out * c.groups}, {}, 4).to(dtype);
+      for (Product product : {Product::y, Product::x, Product::weight}) {
+        ConvolutionArrays arrays(c, dtype);
+        const std::vector<double> want = naive(c, ConvolutionArrays(c, f64), product, bias);
+        arrays.x.backend().convolution({product, arrays.x.view(), arrays.weight.view(), arrays.y.view(),
+                                        product == Product::y ? &bias.view() : nullptr, c.steps, c.groups});
+        const std::vector<double> got = arrays.result(product).to_vector<double>();
+        ASSERT_EQ(got.size(), want.size());
+        const double tolerance = dtype == f32 ? 1e-4 : 1e-11;
+        for (size_t i = 0; i < got.size(); ++i) {
+          ASSERT_NEAR(got[i], want[i], tolerance * (1 + std::abs(want[i])))
+              << "at " << i << ": x " << to_string(arrays.x.shape()) << " weight " << to_string(arrays.weight.shape())
+              << " product " << static_cast<int>(product);
+        }
+      }
+    }
+  }
+}
+
+TEST(Convolution, KeepsInfinitiesWhereTheyAre) {
+  // One channel a group; zeros stand beside the last vector of a row.
+  Tensor x = random({1, 2, 5, 7}, {}, 1), dy = random({1, 2, 5, 7}, {}, 1), weight = random({2, 1, 3, 3}, {}, 1);
+  x.fill_(0);
+  dy.fill_(1);
+  x.select(1, 1).select(1, 2).fill_(INFINITY);
+  x.backend().convolution({Product::weight, x.view(), weight.view(), dy.view(), nullptr, {.padding = {1, 1}}, 2});
+  for (const double value : weight.to_vector<double>()) EXPECT_FALSE(std::isnan(value));
 }
 
 TEST(Convolution, InF32IsThatInF64) {
