@@ -1,6 +1,7 @@
 #include "fovea/backends/cpu/direct_convolution.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "fovea/backends/cpu/convolution_products.h"
 #include "fovea/backends/cpu/direct_convolution_kernels.h"
@@ -28,26 +29,37 @@ struct Pictures {
   }
 };
 
-// What a convolution by steps of one does along the columns, and how its picture is laid out: rows `pitch` apart, with zeros
-// behind each, which are also those before the next.
+// How a picture is laid out for a convolution: rows `pitch` apart. By steps of one a row has zeros behind it, which are also
+// those before the next. By others the picture, with zeros around it, falls into phases, each of the rows and columns that are
+// a step apart; then what a tap reads at neighbouring positions are neighbours in one of them.
 struct Layout {
-  int64_t kernel[2], dilation[2], padding[2];
+  int64_t kernel[2], dilation[2], padding[2], stride[2];
   int64_t width, positions, pitch;
 
-  Layout(const int64_t (&kernel_size)[2], const int64_t (&dilations)[2], const int64_t (&paddings)[2],
-         int64_t source_width, int64_t result_width)
+  Layout(const int64_t (&kernel_size)[2], const WindowSteps& steps, int64_t source_width, int64_t result_width)
       : kernel{kernel_size[0], kernel_size[1]},
-        dilation{dilations[0], dilations[1]},
-        padding{paddings[0], paddings[1]},
+        dilation{steps.dilation[0], steps.dilation[1]},
+        padding{steps.padding[0], steps.padding[1]},
+        stride{steps.stride[0], steps.stride[1]},
         width(source_width),
         positions(result_width) {
-    const int64_t behind = positions + (kernel[1] - 1) * dilation[1] - padding[1] - width;
-    pitch = std::max(width + std::max({padding[1], behind, int64_t{0}}), positions);
+    if (strided()) {
+      pitch = std::max(divide_up(padding[1] + width, stride[1]), positions + (kernel[1] - 1) * dilation[1] / stride[1]);
+    } else {
+      const int64_t behind = positions + (kernel[1] - 1) * dilation[1] - padding[1] - width;
+      pitch = std::max(width + std::max({padding[1], behind, int64_t{0}}), positions);
+    }
   }
 
-  int64_t before() const { return std::max<int64_t>(padding[1], 0); }
+  bool strided() const { return stride[0] != 1 || stride[1] != 1; }
+  int64_t before() const { return strided() ? 0 : std::max<int64_t>(padding[1], 0); }
   int64_t taps() const { return kernel[0] * kernel[1]; }
-  int64_t rows_read(int64_t rows) const { return rows + (kernel[0] - 1) * dilation[0]; }
+  int64_t rows_read(int64_t rows) const { return rows + (kernel[0] - 1) * dilation[0] / stride[0]; }
+
+  /// Taps read phases in turn, this many of them: tap k phase k % period, which begins at (k * dilation) % stride.
+  int64_t period(int axis) const { return stride[axis] / std::gcd(stride[axis], dilation[axis]); }
+  int64_t phases(int axis) const { return std::min(kernel[axis], period(axis)); }
+  int64_t phases() const { return phases(0) * phases(1); }
 };
 
 // What some rows of results read of some channels of a picture, laid out, and where each tap of each channel reads from the
@@ -59,15 +71,13 @@ class LaidOut {
 
   // For `rows` rows of results from `first` on.
   void take(const Pictures& from, int64_t image, int64_t channel, int64_t channels, int64_t first, int64_t rows) {
-    const int64_t pitch = layout_.pitch, top = first - layout_.padding[0], count = layout_.rows_read(rows);
     if (channels != channels_ || rows != rows_) clear(channels, rows);
     float* to = room_.data() + layout_.before();
     for (int64_t c = channel; c < channel + channels; ++c) {
-      for (int64_t r = top; r < top + count; ++r, to += pitch) {
-        if (r < 0 || r >= from.rows) {
-          std::fill_n(to, layout_.width, 0.0f);
-        } else {
-          copy_short_row(from.row(image, c, r), layout_.width, to);
+      for (int64_t i = 0; i < layout_.phases(0); ++i) {
+        const int64_t down = i * layout_.dilation[0] % layout_.stride[0] - layout_.padding[0];
+        for (int64_t j = 0; j < layout_.phases(1); ++j) {
+          to = take_phase(from, image, c, first * layout_.stride[0] + down, layout_.rows_read(rows), j, to);
         }
       }
     }
@@ -78,7 +88,25 @@ class LaidOut {
 
  private:
   int64_t size(int64_t channels, int64_t rows) const {
-    return layout_.before() + channels * layout_.rows_read(rows) * layout_.pitch + shifted_slack;
+    return layout_.before() + channels * layout_.phases() * layout_.rows_read(rows) * layout_.pitch + shifted_slack;
+  }
+
+  // `count` rows of the picture from row `top` on, as far apart as the steps are, their columns of phase j.
+  float* take_phase(const Pictures& from, int64_t image, int64_t c, int64_t top, int64_t count, int64_t j, float* to) {
+    const int64_t step = layout_.stride[1], begins = j * layout_.dilation[1] % step;
+    const int64_t zeros = layout_.strided() ? divide_up(std::max<int64_t>(layout_.padding[1] - begins, 0), step) : 0;
+    const int64_t column = layout_.strided() ? begins + zeros * step - layout_.padding[1] : 0;
+    const int64_t columns = divide_up(std::max<int64_t>(layout_.width - column, 0), step);
+    for (int64_t r = top; count > 0; --count, r += layout_.stride[0], to += layout_.pitch) {
+      if (r < 0 || r >= from.rows) {
+        std::fill_n(to + zeros, columns, 0.0f);
+      } else if (const float* row = from.row(image, c, r) + column; step == 1) {
+        copy_short_row(row, columns, to + zeros);
+      } else {
+        for (int64_t k = 0; k < columns; ++k) to[zeros + k] = row[k * step];
+      }
+    }
+    return to;
   }
 
   // The zeros between rows stay where they are from one picture to the next.
@@ -89,8 +117,13 @@ class LaidOut {
     int64_t* shift = shifts_.data();
     for (int64_t c = 0; c < channels; ++c) {
       for (int64_t p = 0; p < layout_.kernel[0]; ++p) {
-        const int64_t row = (c * layout_.rows_read(rows) + p * layout_.dilation[0]) * layout_.pitch;
-        for (int64_t q = 0; q < layout_.kernel[1]; ++q) *shift++ = row + q * layout_.dilation[1] - layout_.padding[1];
+        for (int64_t q = 0; q < layout_.kernel[1]; ++q) {
+          const int64_t phase =
+              c * layout_.phases() + p % layout_.period(0) * layout_.phases(1) + q % layout_.period(1);
+          const int64_t row = phase * layout_.rows_read(rows) + p * layout_.dilation[0] / layout_.stride[0];
+          *shift++ = row * layout_.pitch + q * layout_.dilation[1] / layout_.stride[1] -
+                     (layout_.strided() ? 0 : layout_.padding[1]);
+        }
       }
     }
   }
@@ -109,14 +142,15 @@ class DirectConvolution {
         in_(call.weight.shape[1]),
         out_(call.weight.shape[0] / call.groups),
         kernel_{call.weight.shape[2], call.weight.shape[3]},
-        is_flat_(kernel_[0] == 1 && steps_.padding[0] == 0 && call.x.shape[2] == call.y.shape[2]),
+        is_flat_(kernel_[0] == 1 && steps_.stride[0] == 1 && steps_.padding[0] == 0 &&
+                 call.x.shape[2] == call.y.shape[2]),
         x_(pictures(call.x)),
         y_(pictures(call.y)),
         weight_(call.weight.data<float>()),
         bias_(call.bias ? call.bias->data<float>() : nullptr) {}
 
   void output() const {
-    const Layout layout(kernel_, steps_.dilation, steps_.padding, x_.width, y_.width);
+    const Layout layout(kernel_, steps_, x_.width, y_.width);
     const int64_t depth = in_ * layout.taps(), stride = weight_row(depth);
     if (stride == depth) return correlate(layout, x_, in_, y_, out_, weight_, stride, bias_);
     const Scratch<float> weight(groups_ * out_ * stride);
@@ -126,10 +160,11 @@ class DirectConvolution {
 
   // The same of y, with the kernel turned around.
   void input() const {
-    int64_t padding[2];
-    for (int axis = 0; axis < 2; ++axis)
-      padding[axis] = (kernel_[axis] - 1) * steps_.dilation[axis] - steps_.padding[axis];
-    const Layout layout(kernel_, steps_.dilation, padding, y_.width, x_.width);
+    WindowSteps turned_steps = steps_;
+    for (int axis = 0; axis < 2; ++axis) {
+      turned_steps.padding[axis] = (kernel_[axis] - 1) * steps_.dilation[axis] - steps_.padding[axis];
+    }
+    const Layout layout(kernel_, turned_steps, y_.width, x_.width);
     const int64_t taps = layout.taps(), depth = out_ * taps, stride = weight_row(depth);
     const Scratch<float> turned(groups_ * in_ * stride);
     parallel_for(groups_ * in_, items_per_chunk(depth), [&](int64_t begin, int64_t end) {
@@ -145,11 +180,12 @@ class DirectConvolution {
   }
 
   void weight() const {
-    const Layout layout(kernel_, steps_.dilation, steps_.padding, x_.width, y_.width);
+    const Layout layout(kernel_, steps_, x_.width, y_.width);
     // Channels in blocks and, where these are few, rows of results in segments, whose sums are added in order.
     const int64_t channels = std::clamp<int64_t>(288 / layout.taps(), 1, in_), blocks = divide_up(in_, channels);
     const int64_t width = round_up(out_, vector_lanes()), depth = in_ * layout.taps();
-    const int64_t rows = rows_of_block(std::max(channels, width) * layout.pitch, layout.pitch, y_.rows);
+    const int64_t rows =
+        rows_of_block(std::max(channels * layout.phases(), width) * layout.pitch, layout.pitch, y_.rows);
     const int64_t row_blocks = divide_up(y_.rows, rows), all_rows = x_.count * row_blocks;
     const int64_t wanted = std::clamp<int64_t>(divide_up(16, groups_ * blocks), 1, all_rows);
     const int64_t per_segment = divide_up(all_rows, wanted), segments = divide_up(all_rows, per_segment);
@@ -211,7 +247,8 @@ class DirectConvolution {
   // `to` with m channels a group from `from` with n, by weight [m, n taps] of each group, rows `weight_row` apart.
   void correlate(const Layout& layout, const Pictures& from, int64_t n, const Pictures& to, int64_t m,
                  const float* weight, int64_t weight_row, const float* bias) const {
-    const int64_t rows = rows_of_block(n * layout.pitch, layout.pitch, to.rows), blocks = divide_up(to.rows, rows);
+    const int64_t rows = rows_of_block(n * layout.phases() * layout.pitch, layout.pitch, to.rows),
+                  blocks = divide_up(to.rows, rows);
     const int64_t depth = n * layout.taps(), pictures = x_.count * groups_ * blocks;
     // Where pictures are few, threads share their channels; each lays the picture out for itself.
     const int64_t wanted = std::clamp<int64_t>(divide_up(16, pictures), 1, divide_up(m, 16));
@@ -271,12 +308,13 @@ bool takes_direct_convolution(const ConvolutionCall& call) {
   const WindowSteps& s = call.steps;
   const Shape &x = call.x.shape, &weight = call.weight.shape, &y = call.y.shape;
   const int64_t in = weight[1], out = weight[0] / call.groups, taps = weight[2] * weight[3];
-  if (call.x.dtype != DType::f32 || call.bf16_operands || s.stride[0] != 1 || s.stride[1] != 1) return false;
+  const bool strided = s.stride[0] != 1 || s.stride[1] != 1;
+  if (call.x.dtype != DType::f32 || call.bf16_operands) return false;
   if (x.numel() == 0 || y.numel() == 0 || weight.numel() == 0 || !has_tile_product()) return false;
-  // A kernel of one tap reads the picture as it is in any case.
-  if (taps == 1 || (in == 1 && call.groups > 1)) return false;
+  // Where every element is read once at the most, a kernel of one tap or patches, columns cost no more than a layout.
+  if (taps <= s.stride[0] * s.stride[1] || (in == 1 && call.groups > 1)) return false;
   // A single channel of results keeps too few sums in flight.
-  if (call.product == Product::x) return in > 1 || out == 1;
+  if (call.product == Product::x) return !strided && (in > 1 || out == 1);
   // With few outputs most of a vector of them would be zeros, and turning the sums takes as long as a few hundred positions.
   return call.product == Product::y || (out >= 8 && y[0] * y[2] * y[3] >= 256);
 }
