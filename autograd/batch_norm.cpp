@@ -156,6 +156,7 @@ Normalized norm(const Tensor& x, const Tensor& weight, const Tensor& bias, doubl
 }  // namespace
 
 BatchNormResult batch_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, double eps, Caller caller) {
+  const ErrorScope scope(caller);
   check("batch_norm", x, {&weight, &bias}, eps, caller);
   if (x.shape()[1] > 0 && x.numel() == 0) {
     raise<ValueError>(caller, "batch_norm: input {} has no element to take a mean of", x.shape());
@@ -170,6 +171,7 @@ BatchNormResult batch_norm(const Tensor& x, const Tensor& weight, const Tensor& 
 
 Tensor batch_norm_eval(const Tensor& x, const Tensor& mean, const Tensor& variance, const Tensor& weight,
                        const Tensor& bias, double eps, Caller caller) {
+  const ErrorScope scope(caller);
   for (const Tensor* each : {&mean, &variance}) raw::check_defined("batch_norm_eval", *each, caller);
   check("batch_norm_eval", x, {&mean, &variance, &weight, &bias}, eps, caller);
   if (is_half(x)) {  // in which 1 / sqrt(variance) would lose digits
@@ -184,6 +186,7 @@ Tensor batch_norm_eval(const Tensor& x, const Tensor& mean, const Tensor& varian
 
 Tensor group_norm(const Tensor& x, int64_t groups, const Tensor& weight, const Tensor& bias, double eps,
                   Caller caller) {
+  const ErrorScope scope(caller);
   check("group_norm", x, {&weight, &bias}, eps, caller);
   if (groups < 1 || x.shape()[1] % groups != 0) {
     raise<ShapeError>(caller, "group_norm: the {} channels of input {} are not in {} even groups", x.shape()[1],

@@ -311,7 +311,7 @@ void check_one_output(const ElementwiseFunction& f, Caller caller) {
 
 void Elementwise::define(const char* name, std::span<const bool> scalar_parameters,
                          const std::function<std::vector<Expr>(const std::vector<Expr>&)>& body) {
-  if (scalar_parameters.size() > 63) throw ValueError(fmt::format("{}: more than 63 parameters", name));
+  if (scalar_parameters.size() > 63) raise_here<ValueError>("{}: more than 63 parameters", name);
   ElementwiseFunction f;
   f.name = name;
   {

@@ -331,7 +331,7 @@ void Engine::execute(Node& node) {
 }
 
 void raise_changed_in_place() {
-  if (!running) throw AutogradError("backward: a saved value was changed in place");
+  if (!running) raise_here<AutogradError>("backward: a saved value was changed in place");
   raise<AutogradError>(running->where(), "{}: a value saved for its backward was changed in place", running->name());
 }
 

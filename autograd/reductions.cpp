@@ -196,6 +196,7 @@ Tensor var_of_few(const Tensor& x, const Axes& axes, double degrees) {
 /// var of what is no half, for the operation `name`.
 Tensor variance(const Tensor& x, const Axes& axes, double correction, bool keepdim, const char* name, Caller caller) {
   static const Elementwise f{"var", [](Expr x, Expr m, Scalar scale) { return square(x - m) * scale; }};
+  const ErrorScope scope(caller);
   const double count = reduced_count(x, axes, name, caller);
   if (count == 0) return sum(x, axes, keepdim, caller) + NAN;
   if (count <= correction) {

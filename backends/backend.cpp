@@ -5,7 +5,7 @@ namespace fovea {
 void BufferRef::recycle(Buffer* buffer) { buffer->backend().recycle(buffer); }
 
 void Backend::lacks(const char* kernel) const {
-  throw DeviceError(fmt::format("{}: {} has no such kernel", kernel, to_string(device())));
+  raise_here<DeviceError>("{}: {} has no such kernel", kernel, to_string(device()));
 }
 
 }  // namespace fovea

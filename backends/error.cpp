@@ -37,4 +37,8 @@ std::string detail::error_text(Caller caller, std::string message) {
   return fmt::format("{}{} ({})", message, ErrorScope::path(), to_string(ErrorScope::caller(caller)));
 }
 
+std::string detail::error_text_here(std::string message) {
+  return innermost ? error_text({}, std::move(message)) : message;
+}
+
 }  // namespace fovea

@@ -85,13 +85,22 @@ class ErrorScope {
 
 namespace detail {
 std::string error_text(Caller caller, std::string message);
-}
+/// The same where no caller is given: place and path if a scope knows them.
+std::string error_text_here(std::string message);
+}  // namespace detail
 
 /// Throws E with "message (file:line)" and the path of modules that the thread is inside of:
 /// `raise<ShapeError>(caller, "matmul: inner sizes differ: {} x {}", a, b)`.
 template <class E, class... Args>
 [[noreturn]] void raise(Caller caller, fmt::format_string<Args...> format, Args&&... args) {
   throw E(detail::error_text(caller, fmt::format(format, std::forward<Args>(args)...)));
+}
+
+/// The same of what is not told its caller, a kernel say: the place is that of the scope that the thread is inside of,
+/// where it is inside of one.
+template <class E, class... Args>
+[[noreturn]] void raise_here(fmt::format_string<Args...> format, Args&&... args) {
+  throw E(detail::error_text_here(fmt::format(format, std::forward<Args>(args)...)));
 }
 
 }  // namespace fovea

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <functional>
 
-#include "fovea/backends/custom.h"
 #include "fovea/backends/recording_kernels.h"
 
 namespace fovea {
@@ -89,7 +88,7 @@ bool recorded_write(Backend& device, Buffer& buffer, size_t offset, const void* 
 
 void refuse_recorded_read() {
   if (detail::recordings.load(std::memory_order_relaxed) != 0 && current) {
-    throw ValueError("a captured step cannot give values to the host; read them behind it");
+    raise_here<ValueError>("a captured step cannot give values to the host; read them behind it");
   }
 }
 
@@ -97,24 +96,17 @@ void detail::refuse_other_device(const char* operation, Backend& device, Caller 
   if (current) current->use(device, operation, caller);
 }
 
+bool recorded_custom(const CustomCall& call, Device device) {
+  if (!current) return false;
+  RecordingKernels& kernels = *current;
+  const Pause pause;
+  kernels.custom(call, device);
+  return true;
+}
+
 void refuse_while_recording(const char* what, Caller caller) {
   if (!current) return;
   raise<ValueError>(caller, "{}: a captured step cannot give values to the host; read them behind it", what);
-}
-
-void run(const CustomCall& call, Device device) {
-  const CustomKernel& kernel = call.kernel;
-  const bool vulkan = device.kind == Device::Kind::vulkan;
-  if (vulkan ? kernel.spirv.empty() : !kernel.cpu) {
-    throw DeviceError(fmt::format("{}: {} has no such kernel", kernel.name, device));
-  }
-  if (call.items == 0) return;
-  if (current) {
-    RecordingKernels& kernels = *current;
-    const Pause pause;
-    return kernels.custom(call, device);
-  }
-  launch(call, device);
 }
 
 }  // namespace fovea

@@ -66,6 +66,9 @@ bool recorded(Backend& device, void (Backend::*kernel)(const Call&), const Call&
 /// The same of memory; null where nothing is recorded.
 BufferRef recorded_allocation(Backend& device, size_t bytes);
 bool recorded_write(Backend& device, Buffer& buffer, size_t offset, const void* source, size_t bytes);
+struct CustomCall;
+/// The same of a kernel of the user's own.
+bool recorded_custom(const CustomCall& call, Device device);
 /// Throws ValueError where a step is being recorded: its values are not there yet.
 void refuse_recorded_read();
 

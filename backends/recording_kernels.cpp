@@ -29,7 +29,7 @@ void RecordingKernels::use(Backend& device, const char* operation, Caller caller
   if (&device == device_ || &device == this) return;
   const std::string text =
       fmt::format("{}: a step that is captured on {} uses {} too", operation, device_->device(), device.device());
-  if (caller.line == 0) throw ValueError(text + ErrorScope::path());
+  if (caller.line == 0) raise_here<ValueError>("{}", text);
   raise<ValueError>(caller, "{}", text);
 }
 
@@ -143,9 +143,9 @@ void RecordingKernels::note_work(std::function<void()> work) {
 // Where numbers begin, counted from the beginning of the run. `numbers` are drawn from there.
 uint64_t RecordingKernels::draw(const char* name, uint64_t seed, uint64_t offset, int64_t numbers) {
   if (seed != random_->seed || offset < random_->offset) {
-    throw ValueError(fmt::format(
+    raise_here<ValueError>(
         "{}: a captured step draws random numbers from the default generator alone, so that each run gets new ones",
-        name));
+        name);
   }
   const uint64_t from = offset - random_->offset;
   drawn_ = std::max(drawn_, from + static_cast<uint64_t>(numbers + 3) / 4);
@@ -194,7 +194,7 @@ void RecordingKernels::write(Buffer& to, size_t offset, const void* source, size
 }
 
 void RecordingKernels::read(const Buffer&, size_t, void*, size_t) {
-  throw ValueError("capture: a captured step cannot give values to the host; read them behind it");
+  raise_here<ValueError>("capture: a captured step cannot give values to the host; read them behind it");
 }
 
 void RecordingKernels::custom(const CustomCall& call, Device device) {

@@ -8,7 +8,7 @@
 
 namespace fovea {
 
-void Shape::too_many_axes() { throw ShapeError(fmt::format("shape: more than {} axes", max_rank)); }
+void Shape::too_many_axes() { raise_here<ShapeError>("shape: more than {} axes", max_rank); }
 
 Strides contiguous_strides(const Shape& shape) {
   Strides strides = shape;

@@ -36,7 +36,7 @@ size_t plan_rooms(std::vector<PlannedRoom>& rooms, size_t block) {
     PlannedRoom& room = rooms[i];
     const size_t size = rounded(room.bytes);
     if (size > block) {
-      throw OutOfMemoryError(fmt::format("capture: the device allocates {} bytes at most, not {}", block, room.bytes));
+      raise_here<OutOfMemoryError>("capture: the device allocates {} bytes at most, not {}", block, room.bytes);
     }
     size_t at = 0;
     for (size_t j : placed) {
@@ -112,15 +112,15 @@ void SharedMemory::check(const RecordedStep& step, std::span<Buffer* const> argu
   for (size_t i = 0; i < arguments.size(); ++i) {
     for (size_t j = 0; j < i; ++j) {
       if (arguments[i] == arguments[j] && (arguments_[i].written || arguments_[j].written)) {
-        throw ValueError(fmt::format("capture: arguments {} and {} share memory that the step writes", j + 1, i + 1));
+        raise_here<ValueError>("capture: arguments {} and {} share memory that the step writes", j + 1, i + 1);
       }
     }
     for (const Use& other : others_) {
       if (step.buffers[other.buffer].held.get() == arguments[i] && (arguments_[i].written || other.written)) {
-        throw ValueError(
-            fmt::format("capture: argument {} shares memory with a tensor that the step uses without being given it, "
-                        "and writes it",
-                        i + 1));
+        raise_here<ValueError>(
+            "capture: argument {} shares memory with a tensor that the step uses without being given it, "
+            "and writes it",
+            i + 1);
       }
     }
   }

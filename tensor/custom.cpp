@@ -7,6 +7,7 @@ namespace fovea::raw {
 void run(const CustomKernel& kernel, std::initializer_list<const Tensor*> inputs,
          std::initializer_list<const Tensor*> outputs, int64_t items, std::initializer_list<double> numbers,
          Caller caller) {
+  const ErrorScope scope(caller);
   if (outputs.size() == 0) raise<ValueError>(caller, "{}: a kernel without outputs", kernel.name);
   if (items < 0) raise<ValueError>(caller, "{}: {} items", kernel.name, items);
   const Device device = (*outputs.begin())->device();

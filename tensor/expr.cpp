@@ -12,7 +12,7 @@ namespace {
 thread_local ExprGraph* current = nullptr;
 
 ExprGraph& building() {
-  if (!current) throw ValueError("expression: an Expr is used outside the lambda of an Elementwise");
+  if (!current) raise_here<ValueError>("expression: an Expr is used outside the lambda of an Elementwise");
   return *current;
 }
 
@@ -180,7 +180,7 @@ Expr ExprGraph::intern(const Instruction& instruction) {
   for (auto found = begin; found != end; ++found) {
     if (nodes_[static_cast<size_t>(found->second)] == instruction) return Expr(ExprId{found->second});
   }
-  if (nodes_.size() > UINT16_MAX) throw ValueError("expression: more than 65535 nodes");
+  if (nodes_.size() > UINT16_MAX) raise_here<ValueError>("expression: more than 65535 nodes");
   const int id = static_cast<int>(nodes_.size());
   nodes_.push_back(instruction);
   index_.emplace(key, id);

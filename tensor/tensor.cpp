@@ -5,12 +5,7 @@
 
 namespace fovea {
 
-void detail::undefined_tensor() {
-  const Caller unknown("", 0);
-  const Caller caller = ErrorScope::caller(unknown);
-  const std::string place = caller.line == unknown.line ? "" : fmt::format(" ({})", to_string(caller));
-  throw ValueError(fmt::format("tensor: an undefined tensor is used{}{}", ErrorScope::path(), place));
-}
+void detail::undefined_tensor() { raise_here<ValueError>("tensor: an undefined tensor is used"); }
 
 int normalize_axis(int64_t axis, int rank, const char* operation, Caller caller) {
   // A scalar takes axis 0 and -1, as if it had one axis.

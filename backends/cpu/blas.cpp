@@ -22,8 +22,7 @@ struct OpenBlas {
 
 OpenBlas load_blas() {
   void* library = dlopen(library_name, RTLD_NOW | RTLD_LOCAL);
-  if (!library)
-    throw DeviceError(fmt::format("cpu: this product needs OpenBLAS, which cannot be loaded: {}", dlerror()));
+  if (!library) raise_here<DeviceError>("cpu: this product needs OpenBLAS, which cannot be loaded: {}", dlerror());
   const auto find = []<class F>(F& function, void* where, const char* name) {
     function = reinterpret_cast<F>(dlsym(where, name));
   };
@@ -44,7 +43,7 @@ OpenBlas load_blas() {
   find(set_own_threads, library, "openblas_set_num_threads");
   constexpr int own_threads = 1;  // as openblas_get_parallel() says it
   if (parallel && set_own_threads && parallel() == own_threads) set_own_threads(1);
-  if (!blas.sgemm || !blas.dgemm) throw DeviceError(fmt::format("cpu: {} has no C interface to BLAS", library_name));
+  if (!blas.sgemm || !blas.dgemm) raise_here<DeviceError>("cpu: {} has no C interface to BLAS", library_name);
   return blas;
 }
 

@@ -191,7 +191,7 @@ class Pool {
 int num_threads() { return thread_count().load(std::memory_order_relaxed); }
 
 void set_num_threads(int threads) {
-  if (threads < 1) throw ValueError(fmt::format("set_num_threads: {} is not at least 1", threads));
+  if (threads < 1) raise_here<ValueError>("set_num_threads: {} is not at least 1", threads);
   thread_count().store(threads, std::memory_order_relaxed);
 }
 

@@ -44,8 +44,8 @@ Call describe(const AttentionCall& call) {
   constexpr int64_t far = int64_t{1} << 30;
   const Shape &q = call.q.shape, &k = call.k.shape;
   if (call.offset > far || call.offset < -far || q[2] > far || k[2] > far)
-    throw DeviceError(
-        fmt::format("attention: positions beyond 2^30: {} queries from {} on, {} keys", q[2], call.offset, k[2]));
+    raise_here<DeviceError>("attention: positions beyond 2^30: {} queries from {} on, {} keys", q[2], call.offset,
+                            k[2]);
   Call result{};
   result.q = address_of(call.q);
   result.k = address_of(call.k);

@@ -58,7 +58,7 @@ const View& written(const ConvolutionCall& call) {
 Push describe(const ConvolutionCall& call, const Sizes& sizes) {
   for (const View* view : {&call.x, &call.weight, &call.y}) {
     if (view->numel() >= int64_t{1} << 31)
-      throw DeviceError(fmt::format("convolution: {} has more than 2^31 elements", view->shape));
+      raise_here<DeviceError>("convolution: {} has more than 2^31 elements", view->shape);
   }
   const int64_t kernel[2] = {call.weight.shape[2], call.weight.shape[3]};
   const auto word = [](int64_t value) { return static_cast<uint32_t>(value); };

@@ -40,11 +40,11 @@ void custom(Engine& engine, const CustomCall& call) {
   const char* name = call.kernel.name;
   const std::vector<std::byte> push = parameters_of(call);
   if (push.size() > push_bytes) {
-    throw DeviceError(fmt::format("{}: {} views and {} numbers are more than {} bytes of parameters", name,
-                                  call.inputs.size() + call.outputs.size(), call.numbers.size(), push_bytes));
+    raise_here<DeviceError>("{}: {} views and {} numbers are more than {} bytes of parameters", name,
+                            call.inputs.size() + call.outputs.size(), call.numbers.size(), push_bytes);
   }
   if (call.items > std::numeric_limits<uint32_t>::max()) {
-    throw DeviceError(fmt::format("{}: more than 2^32 items in one call", name));
+    raise_here<DeviceError>("{}: more than 2^32 items in one call", name);
   }
   const uint32_t threads = engine.map_threads();
   const VkPipeline pipeline = pipeline_of(engine, call.kernel, threads);

@@ -26,7 +26,7 @@ Grid grid(uint64_t groups, uint32_t most) {
   constexpr uint64_t most_rows = 65535;
   if (groups <= most) return {static_cast<uint32_t>(groups), 1};
   const uint64_t rows = divide_up(groups, most);
-  if (rows > most_rows) throw DeviceError("vulkan: a kernel over too many elements");
+  if (rows > most_rows) raise_here<DeviceError>("vulkan: a kernel over too many elements");
   return {static_cast<uint32_t>(divide_up(groups, rows)), static_cast<uint32_t>(rows)};
 }
 
@@ -59,9 +59,9 @@ BufferRef Engine::allocate(size_t bytes) {
   }
   if (!buffer) {
     const MemoryStats stats = memory_.stats();
-    throw OutOfMemoryError(fmt::format("vulkan: {} has no {} bytes left ({} in use, {} in all) after {}",
-                                       physical().about.name, bytes, stats.live, physical().about.memory,
-                                       recorder_.last_operation()));
+    raise_here<OutOfMemoryError>("vulkan: {} has no {} bytes left ({} in use, {} in all) after {}",
+                                 physical().about.name, bytes, stats.live, physical().about.memory,
+                                 recorder_.last_operation());
   }
   return BufferRef(buffer);
 }
@@ -166,7 +166,7 @@ VulkanCounters Engine::counters() {
 }
 
 void Engine::refuse_while_preparing() const {
-  if (preparing_) throw DeviceError("vulkan: what the host sends or asks for cannot be recorded ahead");
+  if (preparing_) raise_here<DeviceError>("vulkan: what the host sends or asks for cannot be recorded ahead");
 }
 
 void Engine::throw_fault() {
@@ -179,8 +179,8 @@ AddressRange Engine::range_of(const View& view) const {
   const auto [first, last] = view.reach();
   const auto size = static_cast<int64_t>(size_of(view.dtype));
   if (first < 0 || (last + 1) * size > static_cast<int64_t>(view.buffer->bytes()))
-    throw ShapeError(fmt::format("vulkan: a view {} with strides {} reaches beyond its {} bytes", view.shape,
-                                 view.strides, view.buffer->bytes()));
+    raise_here<ShapeError>("vulkan: a view {} with strides {} reaches beyond its {} bytes", view.shape, view.strides,
+                           view.buffer->bytes());
   const uint64_t base = view.buffer->address();
   return {base + static_cast<uint64_t>(first * size), base + static_cast<uint64_t>((last + 1) * size)};
 }

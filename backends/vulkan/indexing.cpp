@@ -41,7 +41,7 @@ Lanes make_lanes(Engine& engine, const char* kernel, const View& aligned, const 
     reach[2] += std::abs(indexed.strides[i]) * indexed.shape[i];
   }
   if (*std::max_element(std::begin(reach), std::end(reach)) > std::numeric_limits<int32_t>::max())
-    throw DeviceError(fmt::format("{}: an operand spans more than 2^31 elements", kernel));
+    raise_here<DeviceError>("{}: an operand spans more than 2^31 elements", kernel);
   return lanes;
 }
 

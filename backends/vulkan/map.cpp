@@ -345,14 +345,14 @@ void refuse_f64(const MapCall& call) {
   const auto is_f64 = [](const View* view) { return view->dtype == DType::f64; };
   if (call.compute == DType::f64 || std::any_of(call.inputs.begin(), call.inputs.end(), is_f64) ||
       std::any_of(call.outputs.begin(), call.outputs.end(), is_f64))
-    throw DeviceError(fmt::format("{}: Vulkan devices have no f64; use f32", call.program.name));
+    raise_here<DeviceError>("{}: Vulkan devices have no f64; use f32", call.program.name);
 }
 
 void run_part(Engine& engine, Entry& entry, const MapCall& call, uint64_t outputs, uint32_t folded) {
   Part& part = entry.part(outputs);
   const size_t input_count = part.need.inputs.size(), output_count = part.need.output_list.size();
   if (input_count + output_count > MapJob::most_operands)
-    throw DeviceError(fmt::format("{}: more than {} inputs and outputs", call.program.name, MapJob::most_operands));
+    raise_here<DeviceError>("{}: more than {} inputs and outputs", call.program.name, MapJob::most_operands);
   std::array<const View*, MapJob::most_operands> views;
   std::array<AddressRange, MapJob::most_operands> ranges;
   for (size_t i = 0; i < input_count; ++i) {
@@ -380,7 +380,7 @@ void map(Engine& engine, const MapCall& call) {
   refuse_f64(call);
   Entry& entry = entry_of(engine, call.program);
   const size_t count = call.outputs.size();
-  if (count > 64) throw DeviceError(fmt::format("{}: more than 64 outputs", call.program.name));
+  if (count > 64) raise_here<DeviceError>("{}: more than 64 outputs", call.program.name);
   std::array<uint32_t, 64> folded;
   for (size_t i = 0; i < count; ++i) folded[i] = folded_axes(*call.outputs[i], call.space);
   // A pass for each set of folded axes; elementwise outputs last, for they may be stored over inputs.

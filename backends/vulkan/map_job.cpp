@@ -103,7 +103,7 @@ bool MapJob::fits() const {
 
 std::array<MapJob, 2> MapJob::halves() const {
   const auto longest = static_cast<size_t>(std::max_element(kept.begin(), kept.begin() + kept_rank) - kept.begin());
-  if (kept[longest] < 2) throw DeviceError("vulkan: map: more than 2^31 elements to fold into one");
+  if (kept[longest] < 2) raise_here<DeviceError>("vulkan: map: more than 2^31 elements to fold into one");
   std::array<MapJob, 2> parts{*this, *this};
   const int64_t middle = kept[longest] / 2;
   parts[0].kept[longest] = middle;

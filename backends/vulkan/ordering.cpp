@@ -73,7 +73,7 @@ void sort(Engine& engine, const SortCall& call) {
   const uint32_t type = type_constant("sort", call.x);
   if (call.x.numel() == 0 || call.values.numel() == 0) return;
   const int64_t n = call.x.shape.back(), rows = rows_of(call.x);
-  if (rows * n > int64_t{1} << 31) throw DeviceError("sort: more than 2^31 elements in one call");
+  if (rows * n > int64_t{1} << 31) raise_here<DeviceError>("sort: more than 2^31 elements in one call");
   struct {
     uint64_t x, values, indices, from, to;
     uint32_t rows, n, k, descending, run, last;

@@ -35,8 +35,7 @@ Push describe(const View& from, const View& to, const View* index, const Shape& 
 // A thread an element of `over`.
 void run(Engine& engine, const char* name, const ShaderCode& code, const View& over, const int64_t (&kernel)[2],
          std::initializer_list<const View*> reads, std::initializer_list<const View*> writes, const Push& push) {
-  if (over.numel() >= int64_t{1} << 31)
-    throw DeviceError(fmt::format("{}: {} has more than 2^31 elements", name, over.shape));
+  if (over.numel() >= int64_t{1} << 31) raise_here<DeviceError>("{}: {} has more than 2^31 elements", name, over.shape);
   const auto count = static_cast<uint64_t>(over.numel());
   engine.launch({.code = code,
                  .constants = {engine.map_threads(), type_constant(name, over)},

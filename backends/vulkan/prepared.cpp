@@ -77,7 +77,7 @@ uint64_t PreparedCommands::parameters(std::span<const std::byte> bytes) {
   constexpr size_t alignment = 16;
   if (parameters_.empty() || parameters_used_ + bytes.size() > parameters_.back()->bytes()) {
     auto block = MemoryBlock::make(engine_.device(), MemoryUse::upload, std::max(parameter_block, bytes.size()));
-    if (!block) throw OutOfMemoryError("vulkan: no memory to keep parameters in");
+    if (!block) raise_here<OutOfMemoryError>("vulkan: no memory to keep parameters in");
     parameters_.push_back(std::move(block));
     parameters_used_ = 0;
   }

@@ -26,7 +26,7 @@ struct Layer {
         gates(fovea::gates(call.kind)),
         reserved(reserve_width(call.kind)) {
     if (call.output.dtype != f32)
-      throw DeviceError(fmt::format("recurrent: Vulkan devices run it in f32, not {}", call.output.dtype));
+      raise_here<DeviceError>("recurrent: Vulkan devices run it in f32, not {}", call.output.dtype);
     // Few members a thread make many workgroups, many read the weights less often.
     const uint32_t rows = batch <= (engine.physical().is_cpu() ? 8 : 64) ? 1 : 4;
     constants = {across * across, 0, static_cast<uint32_t>(call.kind), rows};

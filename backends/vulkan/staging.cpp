@@ -7,7 +7,7 @@ namespace fovea::vulkan {
 
 StagingRing::StagingRing(const LogicalDevice& device, Recorder& recorder, MemoryUse use, size_t bytes)
     : recorder_(recorder), block_(MemoryBlock::make(device, use, bytes)) {
-  if (!block_) throw OutOfMemoryError(fmt::format("vulkan: no {} bytes of memory to stage through", bytes));
+  if (!block_) raise_here<OutOfMemoryError>("vulkan: no {} bytes of memory to stage through", bytes);
 }
 
 StagingRing::Slot StagingRing::take(size_t bytes) {

@@ -38,12 +38,12 @@ DType compute_type(DType dtype) { return is_floating(dtype) ? f32 : i32; }
 
 void check_count(const char* kernel, int64_t count) {
   constexpr int64_t most = (int64_t{1} << 32) - (int64_t{1} << 25);
-  if (count > most) throw DeviceError(fmt::format("{}: more than {} elements in one call", kernel, most));
+  if (count > most) raise_here<DeviceError>("{}: more than {} elements in one call", kernel, most);
 }
 
 int32_t stride(const char* kernel, int64_t value) {
   if (std::abs(value) > std::numeric_limits<int32_t>::max()) {
-    throw DeviceError(fmt::format("{}: an operand spans more than 2^31 elements", kernel));
+    raise_here<DeviceError>("{}: an operand spans more than 2^31 elements", kernel);
   }
   return static_cast<int32_t>(value);
 }
@@ -84,7 +84,7 @@ DenseView::DenseView(Engine& engine, const View* view) {
 }
 
 uint32_t type_constant(const char* kernel, const View& view) {
-  if (view.dtype == DType::f64) throw DeviceError(fmt::format("{}: Vulkan devices have no f64; use f32", kernel));
+  if (view.dtype == DType::f64) raise_here<DeviceError>("{}: Vulkan devices have no f64; use f32", kernel);
   return static_cast<uint32_t>(view.dtype);
 }
 

@@ -85,7 +85,7 @@ TEST_P(OnEveryDevice, CustomKernelsNameMisuse) {
   EXPECT_ERROR(raw::run(kernel, {&x, &x}, {&gaps}, 6, {1, 1}, {}), "weighted_sum: an output [2, 3] with gaps");
   EXPECT_ERROR(raw::run(kernel, {&x}, {}, 6, {1, 1}, {}), "weighted_sum: a kernel without outputs");
   EXPECT_ERROR(raw::run({.name = "half"}, {&x}, {&x}, 6),
-               fmt::format("half: {} has no such kernel", to_string(device())));
+               fmt::format("half: {} has no such kernel (custom_test.cpp:", to_string(device())));
   if (device() == Device::cpu()) return;
   const Tensor host = ones({2, 3});
   EXPECT_ERROR(raw::run(kernel, {&x, &host}, {&x}, 6, {1, 1}, {}),
