@@ -1,5 +1,7 @@
 #include "fovea/autograd/elementwise_kernel.h"
 
+#include "fovea/backends/dtype.h"
+
 namespace fovea {
 namespace {
 

@@ -2,7 +2,6 @@
 
 #include <array>
 #include <atomic>
-#include <cmath>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -12,8 +11,6 @@
 #include "fovea/tensor/derivative.h"
 
 namespace fovea {
-
-inline bool is_i32(double value) { return value == std::trunc(value) && value >= INT32_MIN && value <= INT32_MAX; }
 
 /// A function with what is made of it on demand: derivatives, and variants in which some inputs are numbers.
 class ElementwiseKernel {

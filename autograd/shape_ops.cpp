@@ -174,7 +174,9 @@ Tensor pad(const Tensor& x, const std::vector<int64_t>& sizes, double value, Cal
     shape[axis] += before + after;
     inner = inner.slice(axis, std::max<int64_t>(-before, 0), x.shape()[axis] - std::max<int64_t>(-after, 0), 1, caller);
   }
-  Tensor out = full(shape, value, x.options());
+  if (x.dtype() == i32 && !is_i32(value)) raise<ValueError>(caller, "pad: {} is no i32 number", value);
+  raw::check_shape(shape, "pad", caller);
+  Tensor out = full(shape, value, x.options(), caller);
   Strides steps = out.strides();
   int64_t offset = 0;
   for (size_t pair = 0; pair < sizes.size() / 2; ++pair) {
@@ -210,12 +212,14 @@ Tensor band(const Tensor& x, int64_t diagonal, bool lower, const char* name, Cal
 }  // namespace
 
 Tensor tril(const Tensor& x, int64_t diagonal, Caller caller) {
+  const ErrorScope scope(caller);
   raw::check_defined("tril", x, caller);
   if (x.dtype() == boolean) return logical_and(x, band(x, diagonal, true, "tril", caller));
   return where(band(x, diagonal, true, "tril", caller), x, 0.0);
 }
 
 Tensor triu(const Tensor& x, int64_t diagonal, Caller caller) {
+  const ErrorScope scope(caller);
   raw::check_defined("triu", x, caller);
   if (x.dtype() == boolean) return logical_and(x, band(x, diagonal, false, "triu", caller));
   return where(band(x, diagonal, false, "triu", caller), x, 0.0);

@@ -32,6 +32,11 @@ constexpr size_t size_of(DType dtype) {
 
 constexpr bool is_floating(DType dtype) { return dtype != DType::i32 && dtype != DType::boolean; }
 
+/// Whether a number is an i32 one, which a cast leaves as it is.
+constexpr bool is_i32(double value) {
+  return value >= INT32_MIN && value <= INT32_MAX && value == static_cast<double>(static_cast<int32_t>(value));
+}
+
 /// "f32", ..., "bool".
 constexpr std::string_view name(DType dtype) {
   switch (dtype) {

@@ -12,7 +12,7 @@ namespace {
 
 /// Throws ValueError where the dtype is i32 and the value is none: a cast would change it without a word.
 void check_value(double value, DType dtype, const char* name, Caller caller) {
-  if (dtype != i32 || (value == std::trunc(value) && value >= INT32_MIN && value <= INT32_MAX)) return;
+  if (dtype != i32 || is_i32(value)) return;
   raise<ValueError>(caller, "{}: {} is no i32 number", name, value);
 }
 
@@ -160,7 +160,7 @@ Tensor randperm(int64_t n, Device device, Generator& generator, Caller caller) {
     const uint64_t pick = static_cast<uint64_t>(static_cast<uint32_t>(bits[i - 1])) * i >> 32;
     std::swap(order[i - 1], order[pick]);
   }
-  return from_vector(order, device);
+  return detail::from_values(std::span<const int32_t>(order), {n}, device, "randperm", caller);
 }
 
 namespace {
@@ -219,21 +219,22 @@ Tensor multinomial(const Tensor& probabilities, int64_t samples, bool replacemen
 }
 
 template <HostValue T>
-Tensor from_span(std::span<const T> values, const Shape& shape, Device device, Caller caller) {
+Tensor detail::from_values(std::span<const T> values, const Shape& shape, Device device, const char* name,
+                           Caller caller) {
   if constexpr (std::same_as<T, int64_t>) {
     std::vector<int32_t> narrow;
     narrow.reserve(values.size());
     for (const int64_t value : values) {
-      if (value < INT32_MIN || value > INT32_MAX) raise<ValueError>(caller, "from_span: {} does not fit i32", value);
+      if (value < INT32_MIN || value > INT32_MAX) raise<ValueError>(caller, "{}: {} does not fit i32", name, value);
       narrow.push_back(static_cast<int32_t>(value));
     }
-    return from_span(std::span<const int32_t>(narrow), shape, device, caller);
+    return from_values(std::span<const int32_t>(narrow), shape, device, name, caller);
   } else {
     const ErrorScope scope(caller);
-    raw::check_shape(shape, "from_span", caller);
-    raw::check_dtype({dtype_of<T>, device}, "from_span", caller);
+    raw::check_shape(shape, name, caller);
+    raw::check_dtype({dtype_of<T>, device}, name, caller);
     if (static_cast<int64_t>(values.size()) != shape.numel()) {
-      raise<ShapeError>(caller, "from_span: {} values do not fill {}", values.size(), shape);
+      raise<ShapeError>(caller, "{}: {} values do not fill {}", name, values.size(), shape);
     }
     Tensor out = raw::empty(shape, {dtype_of<T>, device});
     if (!values.empty()) out.backend().write(*out.buffer(), 0, values.data(), values.size_bytes());
@@ -241,18 +242,18 @@ Tensor from_span(std::span<const T> values, const Shape& shape, Device device, C
   }
 }
 
-template Tensor from_span(std::span<const float>, const Shape&, Device, Caller);
-template Tensor from_span(std::span<const double>, const Shape&, Device, Caller);
-template Tensor from_span(std::span<const Half>, const Shape&, Device, Caller);
-template Tensor from_span(std::span<const BFloat16>, const Shape&, Device, Caller);
-template Tensor from_span(std::span<const int32_t>, const Shape&, Device, Caller);
-template Tensor from_span(std::span<const int64_t>, const Shape&, Device, Caller);
-template Tensor from_span(std::span<const bool>, const Shape&, Device, Caller);
+template Tensor detail::from_values(std::span<const float>, const Shape&, Device, const char*, Caller);
+template Tensor detail::from_values(std::span<const double>, const Shape&, Device, const char*, Caller);
+template Tensor detail::from_values(std::span<const Half>, const Shape&, Device, const char*, Caller);
+template Tensor detail::from_values(std::span<const BFloat16>, const Shape&, Device, const char*, Caller);
+template Tensor detail::from_values(std::span<const int32_t>, const Shape&, Device, const char*, Caller);
+template Tensor detail::from_values(std::span<const int64_t>, const Shape&, Device, const char*, Caller);
+template Tensor detail::from_values(std::span<const bool>, const Shape&, Device, const char*, Caller);
 
 Tensor from_vector(const std::vector<bool>& values, const Shape& shape, Device device, Caller caller) {
   const auto bytes = std::make_unique<bool[]>(values.size());
   std::copy(values.begin(), values.end(), bytes.get());
-  return from_span(std::span<const bool>(bytes.get(), values.size()), shape, device, caller);
+  return detail::from_values(std::span<const bool>(bytes.get(), values.size()), shape, device, "from_vector", caller);
 }
 
 Tensor tensor(std::initializer_list<double> values, TensorOptions options, Caller caller) {

@@ -71,18 +71,27 @@ template <class T>
 concept HostValue = std::same_as<T, float> || std::same_as<T, double> || std::same_as<T, Half> ||
     std::same_as<T, BFloat16> || std::same_as<T, int32_t> || std::same_as<T, int64_t> || std::same_as<T, bool>;
 
+namespace detail {
+/// The same under a name of the caller's, for errors.
+template <HostValue T>
+Tensor from_values(std::span<const T> values, const Shape& shape, Device device, const char* name, Caller caller);
+}  // namespace detail
+
 /// The values in row-major order as a tensor of `shape` and T's dtype. Throws ShapeError where their number differs,
 /// ValueError where one does not fit i32.
 template <HostValue T>
-Tensor from_span(std::span<const T> values, const Shape& shape, Device device = {}, Caller caller = {});
+Tensor from_span(std::span<const T> values, const Shape& shape, Device device = {}, Caller caller = {}) {
+  return detail::from_values(values, shape, device, "from_span", caller);
+}
 template <HostValue T>
 Tensor from_vector(const std::vector<T>& values, const Shape& shape, Device device = {}, Caller caller = {}) {
-  return from_span(std::span<const T>(values), shape, device, caller);
+  return detail::from_values(std::span<const T>(values), shape, device, "from_vector", caller);
 }
 /// A vector as a tensor of rank 1.
 template <HostValue T>
 Tensor from_vector(const std::vector<T>& values, Device device = {}, Caller caller = {}) {
-  return from_span(std::span<const T>(values), {static_cast<int64_t>(values.size())}, device, caller);
+  const Shape shape{static_cast<int64_t>(values.size())};
+  return detail::from_values(std::span<const T>(values), shape, device, "from_vector", caller);
 }
 Tensor from_vector(const std::vector<bool>& values, const Shape& shape, Device device = {}, Caller caller = {});
 /// `tensor({1, 2, 3})`: f32 of rank 1.

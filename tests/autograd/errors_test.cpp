@@ -102,6 +102,8 @@ TEST(DtypeErrors, NameWeightsAndTargetsThatDoNotFit) {
   EXPECT_ERROR(bce_with_logits(logits, logits, {.weight = ones({4, 2, 3})}),
                "bce_with_logits: weights [4, 2, 3] for predictions [2, 3] (errors_test.cpp:");
   EXPECT_ERROR(one_hot(zeros({2}), 3), "one_hot: indices must be i32, not f32");
+  EXPECT_ERROR(pad(whole, {1, 0}, 0.5), "pad: 0.5 is no i32 number (errors_test.cpp:");
+  EXPECT_ERROR(pad(a, {int64_t{1} << 62, 0}), "pad: ");
 }
 
 TEST(IndexErrors, NameALengthThatIsNone) {

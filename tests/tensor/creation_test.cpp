@@ -99,7 +99,7 @@ TEST(Creation, TakesWideIntegersThatFit) {
   EXPECT_EQ(x.dtype(), i32);
   EXPECT_EQ(x.to_vector<int64_t>(), (std::vector<int64_t>{INT32_MIN, 0, INT32_MAX}));
   EXPECT_ERROR(from_vector(std::vector<int64_t>{1, 1LL << 31}),
-               "from_span: 2147483648 does not fit i32 (creation_test.cpp:");
+               "from_vector: 2147483648 does not fit i32 (creation_test.cpp:");
   static_assert(!HostValue<uint64_t> && !HostValue<char>, "no link error for what it does not take");
 }
 
@@ -150,9 +150,15 @@ TEST(Creation, RefusesWhatCannotBe) {
   EXPECT_ERROR(eye(-1), "eye: size -1 is negative (creation_test.cpp:");
   EXPECT_ERROR(randint(3, 3, {2}), "randint: no integer from 3 to 3 - 1 (creation_test.cpp:");
   EXPECT_ERROR(randint(0, int64_t{1} << 33, {2}), "randint: 0 to 8589934591 does not fit i32 (creation_test.cpp:");
+  try {
+    randperm(5, Device::vulkan(99));
+    ADD_FAILURE() << "there is a hundredth device";
+  } catch (const DeviceError& error) {
+    EXPECT_NE(std::string(error.what()).find("(creation_test.cpp:"), std::string::npos) << error.what();
+  }
   EXPECT_ERROR(randperm(-1), "randperm: count -1 is negative (creation_test.cpp:");
   EXPECT_ERROR(from_vector(std::vector<float>{1, 2, 3}, {2, 2}),
-               "from_span: 3 values do not fill [2, 2] (creation_test.cpp:");
+               "from_vector: 3 values do not fill [2, 2] (creation_test.cpp:");
 }
 
 TEST_P(OnEveryDevice, RepeatsRandomNumbersForASeed) {
