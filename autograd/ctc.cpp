@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "fovea/autograd/elementwise.h"
+#include "fovea/autograd/half.h"
 #include "fovea/autograd/indexing.h"
 #include "fovea/autograd/loss_reduction.h"
 #include "fovea/autograd/pointwise.h"
@@ -105,8 +106,8 @@ Expr log_add(Expr a, Expr b) { return where(a > b, a + softplus(b - a), b + soft
 
 }  // namespace
 
-Tensor ctc_loss(const Tensor& x, const Tensor& targets, const Tensor& input_lengths, const Tensor& target_lengths,
-                const CTCOptions& options, Caller caller) {
+Tensor ctc_loss(const Tensor& log_probabilities, const Tensor& targets, const Tensor& input_lengths,
+                const Tensor& target_lengths, const CTCOptions& options, Caller caller) {
   // A path comes to a state from itself, the one before or, over a blank, the one before that.
   static const Elementwise step{"ctc_step",
                                 [](Expr stay, Expr before, Expr over, Expr skips, Expr emission, Expr reads) {
@@ -118,6 +119,8 @@ Tensor ctc_loss(const Tensor& x, const Tensor& targets, const Tensor& input_leng
                                   return where(log_likelihood > never / 2, -log_likelihood, impossible);
                                 }};
   const ErrorScope scope(caller);
+  raw::check_floating("ctc_loss", log_probabilities, caller);
+  const Tensor x = widened(log_probabilities);  // f16 holds no `never`
   const Labels labels = read_labels(x, targets, input_lengths, target_lengths, options, caller);
   const int64_t time = x.shape()[0];
   const States states = make_states(labels, options.blank, x.options());
@@ -136,10 +139,12 @@ Tensor ctc_loss(const Tensor& x, const Tensor& targets, const Tensor& input_leng
   }
   const Tensor log_likelihood = logsumexp(ending(alpha, states.ends), 1);
   const Tensor losses = cost(log_likelihood, options.zero_infinity ? 0.0 : std::numeric_limits<double>::infinity());
-  if (options.reduction != Reduction::mean) return reduce_losses(losses, options.reduction);
+  if (options.reduction != Reduction::mean) {
+    return reduce_losses(losses, options.reduction).to(log_probabilities.dtype());
+  }
   std::vector<double> divisors;
   for (int64_t length : labels.lengths) divisors.push_back(static_cast<double>(std::max<int64_t>(length, 1)));
-  return mean(losses / raw::from_host(divisors, {labels.batch}, x.options()));
+  return mean(losses / raw::from_host(divisors, {labels.batch}, x.options())).to(log_probabilities.dtype());
 }
 
 }  // namespace fovea

@@ -101,8 +101,23 @@ TEST(CTC, OverflowsNowhere) {
   EXPECT_FALSE(any(isnan(never.grad())).item<bool>());
 }
 
+TEST_P(OnEveryDevice, CTCOfHalvesIsThatOfFloats) {
+  for (const DType dtype : {f16, bf16}) {
+    Tensor x = log_probabilities({dtype, device()}).detach().set_requires_grad();
+    Tensor wide = x.detach().to(f32).set_requires_grad();
+    const Tensor loss = ctc_loss(x, padded, inputs, lengths), want = ctc_loss(wide, padded, inputs, lengths);
+    EXPECT_EQ(loss.dtype(), dtype);
+    EXPECT_CLOSE(loss.detach().to(f32), want.detach(), 1e-2, 1e-2);
+    loss.backward();
+    want.backward();
+    EXPECT_CLOSE(x.grad().to(f32), wide.grad(), 1e-2, 1e-2);
+  }
+}
+
 TEST(CTC, NamesMisuse) {
   const Tensor x = log_probabilities({});
+  EXPECT_ERROR(ctc_loss(ones({5, 5, 3}, {i32}), padded, inputs, lengths),
+               "ctc_loss: needs a floating dtype, not i32; convert with .to(f32) (ctc_test.cpp:");
   EXPECT_ERROR(ctc_loss(ones({5, 3}), padded, inputs, lengths),
                "ctc_loss: log-probabilities [5, 3] are not [time, batch, classes] (ctc_test.cpp:");
   EXPECT_ERROR(ctc_loss(x, padded, ids({5, 4, 1, 3, 6}), lengths),
