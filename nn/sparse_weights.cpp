@@ -2,6 +2,7 @@
 
 #include "fovea/autograd/elementwise.h"
 #include "fovea/autograd/graph.h"
+#include "fovea/autograd/half.h"
 #include "fovea/autograd/pointwise.h"
 #include "fovea/autograd/reductions.h"
 #include "fovea/tensor/creation.h"
@@ -9,6 +10,7 @@
 namespace fovea::nn {
 
 Tensor sparsemax(const Tensor& x, Caller caller) {
+  const ErrorScope scope(caller);
   raw::check_defined("sparsemax", x, caller);
   if (x.rank() == 0) raise<ShapeError>(caller, "sparsemax: a scalar has no axis");
   if (x.shape().back() == 0) return x;
@@ -17,6 +19,9 @@ Tensor sparsemax(const Tensor& x, Caller caller) {
   static const Elementwise in_support{"sparsemax_support", [](Expr z, Expr total, Expr k) {
                                         return where(Expr(1.0) + k * z > total, Expr(1.0), Expr(0.0));
                                       }};
+  // What lies below -1 is never in the support: the weight of 0, the greatest, would exceed 1. So sums stay finite that
+  // are made of masked scores, each the lowest of its dtype; f16 would not tell the positions of a long row apart either.
+  static const Elementwise shifted{"sparsemax_shift", [](Expr x, Expr top) { return maximum(x - top, -2.0); }};
   static const Elementwise excess{"sparsemax", [](Expr x, Expr top, Expr total, Expr count) {
                                     return maximum(x - top - (total - Expr(1.0)) / count, Expr(0.0));
                                   }};
@@ -25,12 +30,12 @@ Tensor sparsemax(const Tensor& x, Caller caller) {
                                    }};
   Tensor out = [&] {
     const NoGrad off;
-    const Tensor top = amax(x, -1, true, caller);
-    const Tensor z = sort(x - top, -1, true, caller).values;
-    const Tensor ranks = arange(1, static_cast<double>(x.shape().back()) + 1, 1, x.options());
+    const Tensor wide = widened(x), top = amax(wide, -1, true, caller);
+    const Tensor z = sort(shifted(wide, top), -1, true, caller).values;
+    const Tensor ranks = arange(1, static_cast<double>(x.shape().back()) + 1, 1, wide.options());
     const Tensor support = in_support(z, cumsum(z, -1), ranks);
     static const Elementwise inside{"sparsemax_inside", [](Expr z, Expr support) { return where(support, z, 0.0); }};
-    return excess(x, top, inside.sum(-1, true, {z, support}), sum(support, -1, true));
+    return excess(wide, top, inside.sum(-1, true, {z, support}), sum(support, -1, true)).to(x.dtype());
   }();
   const Tensor support = [&] {
     const NoGrad off;
@@ -61,12 +66,12 @@ Tensor entmax_support(const Tensor& x, const Tensor& top) {
   static const Elementwise last{"entmax_last",
                                 [](Expr tau, Expr k, Expr count) { return where(k == count, tau, 0.0); }};
   static const Elementwise above{"entmax_support", [](Expr z, Expr tau) { return where(z > tau, 1.0, 0.0); }};
-  const Tensor z = shifted(x, top);
+  const Tensor z = shifted(widened(x), widened(top));
   const Tensor sorted = sort(z, -1, true).values;
-  const Tensor k = arange(1, static_cast<double>(x.shape().back()) + 1, 1, x.options());
+  const Tensor k = arange(1, static_cast<double>(x.shape().back()) + 1, 1, z.options());
   const Tensor tau = threshold(cumsum(sorted, -1), cumsum(square(sorted), -1), k);
   const Tensor count = reached.sum(-1, true, {sorted, tau});
-  return above(z, last.sum(-1, true, {tau, k, count}));
+  return above(z, last.sum(-1, true, {tau, k, count})).to(x.dtype());
 }
 
 }  // namespace

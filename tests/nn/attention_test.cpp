@@ -239,6 +239,18 @@ TEST(AttentionScores, ManyQueriesEqualOneByOne) {
   }
 }
 
+TEST(AttentionWeights, OfHalvesLeaveOutMaskedKeys) {
+  // More keys than f16 counts.
+  const int64_t time = 5000, kept = 300;
+  const Tensor scores = test::random({2, time}, {f32, {}}).to(f16), mask = arange(0, time, 1, {i32, {}});
+  const Tensor keep = lt(mask, static_cast<double>(kept)).expand({2, time}).contiguous();
+  for (const Weights weights : {Weights::softmax, Weights::sparsemax, Weights::entmax15}) {
+    const Tensor got = nn::attention_weights(scores, keep, weights).to(f32);
+    EXPECT_CLOSE(got, nn::attention_weights(scores.to(f32), keep, weights), 2e-3, 2e-3);
+    EXPECT_EQ(sum(abs(got.slice(1, kept, time))).item(), 0);
+  }
+}
+
 TEST(AttentionWeights, OverflowNowhere) {
   const Tensor huge = tensor({1e4, -1e4, 0, 5e3}).reshape({1, 4});
   const Tensor keep = from_vector(std::vector<bool>{0, 1, 1, 1}, {1, 4});
