@@ -309,13 +309,13 @@ Tensor embedding_bag(const Tensor& index, const Tensor& offsets, const Tensor& w
   return bag_rows(bags.index, bags.offsets, weight, mean, options, caller);
 }
 
-Tensor one_hot(const Tensor& index, int64_t classes, TensorOptions options, Caller caller) {
+Tensor one_hot(const Tensor& index, int64_t classes, DType dtype, Caller caller) {
   if (classes < 0) raise<ValueError>(caller, "one_hot: {} classes", classes);
   check_index(index, index, "one_hot", caller);
   const Tensor all = arange(0, static_cast<double>(classes), 1, {i32, index.device()});
   // Of a class that is none no place is equal; the gather, of a table whose values do not matter, finds it.
   gather_rows(raw::empty({classes, 1}, {f32, index.device()}), index, -1, "one_hot", caller);
-  return eq({index.unsqueeze(-1), caller}, all).to(options.dtype);
+  return eq({index.unsqueeze(-1), caller}, all).to(dtype);
 }
 
 }  // namespace fovea

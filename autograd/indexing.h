@@ -28,7 +28,7 @@ Tensor embedding(const Tensor& index, const Tensor& weight, EmbeddingOptions opt
 Tensor embedding_bag(const Tensor& index, const Tensor& offsets, const Tensor& weight, bool mean = false,
                      EmbeddingOptions options = {}, Caller caller = {});
 
-/// 1 at each index and 0 elsewhere: [..., classes].
-Tensor one_hot(const Tensor& index, int64_t classes, TensorOptions options = {}, Caller caller = {});
+/// 1 at each index and 0 elsewhere: [..., classes], on the device of the index.
+Tensor one_hot(const Tensor& index, int64_t classes, DType dtype = f32, Caller caller = {});
 
 }  // namespace fovea

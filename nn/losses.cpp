@@ -90,7 +90,7 @@ Tensor multi_margin_loss(const Tensor& x, const Tensor& targets, double margin, 
   }
   const Tensor column = targets.unsqueeze(-1);
   const Tensor own = gather(x, -1, column);
-  const Tensor is_own = one_hot(targets, x.shape().back(), x.options());
+  const Tensor is_own = one_hot(targets, x.shape().back(), x.dtype());
   const double part = 1 / static_cast<double>(std::max<int64_t>(x.shape().back(), 1));
   return reduce_losses(f.sum(-1, false, {x, own, is_own, margin, part}), reduction);
 }
