@@ -99,9 +99,11 @@ Exported export_int8(const std::string& folder, const std::string& program, cons
   ModelConfig config = load_config(folder, program);
   std::error_code error;
   if (fs::exists(out, error) && !fs::is_empty(out, error)) refuse("{}: there is something in it already", out);
-  const fs::path beside = without_slash(out).string() + ".unfinished";
+  const fs::path target = without_slash(out), parent = target.parent_path();
+  data::remove_abandoned(parent.empty() ? "." : parent);
+  const fs::path beside = data::temporary_name(target);
   if (!fs::create_directory(beside, error)) {
-    data::fail_system(beside.string(), "cannot be made", error ? error.value() : EEXIST);
+    data::fail_system(out, "cannot be made", error ? error.value() : EEXIST);
   }
   try {
     save_int8_weights(beside, *trained.model, config.run);
@@ -109,7 +111,7 @@ Exported export_int8(const std::string& folder, const std::string& program, cons
     config.files = hash_files(beside);
     save_config(beside, config);
     fs::remove(out, error);
-    fs::rename(beside, without_slash(out), error);
+    fs::rename(beside, target, error);
     if (error) data::fail_system(out, "cannot be made", error.value());
   } catch (...) {
     fs::remove_all(beside, error);

@@ -116,6 +116,21 @@ TEST_F(Export, AFolderMayEndInASlash) {
   EXPECT_EQ(classify({"evaluate", "--model", folder / "small", "--data", data, "--quiet"}).status, 0);
 }
 
+TEST_F(Export, AKilledOneIsNoObstacle) {
+  train({});
+  const std::string small = folder / "small";
+  const pid_t gone = fork();
+  if (gone == 0) {
+    std::filesystem::create_directory(small + ".unfinished");
+    std::filesystem::create_directory(data::temporary_name(small));
+    _exit(0);
+  }
+  waitpid(gone, nullptr, 0);
+  const Finished done = classify({"export", "--model", model, "--int8", small});
+  EXPECT_EQ(done.status, 0) << done.error;
+  for (const std::string& name : folder.names()) EXPECT_THAT(name, testing::Not(HasSubstr(".tmp-")));
+}
+
 TEST_F(Export, RefusesInOneLine) {
   train({});
   const auto error_of = [&](const Words& flags) {
