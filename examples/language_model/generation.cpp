@@ -7,6 +7,7 @@
 #include "fovea/data/file_error.h"
 #include "fovea/train/command_line.h"
 #include "fovea/train/export.h"
+#include "fovea/train/json_text.h"
 #include "model_options.h"
 
 using namespace fovea;
@@ -86,7 +87,7 @@ train::Command generate_command() {
     };
     loaded.model->generate(row(prompt, device), options);
     if (shows) fmt::print("\n");
-    if (state->run.json) fmt::print("{}\n", nlohmann::json{{"text", text}}.dump());
+    if (state->run.json) fmt::print("{}\n", train::json_text(nlohmann::json{{"text", text}}));
     return train::ExitStatus::success;
   };
   return {.name = "generate", .description = "Writes a text", .declare = declare, .run = run};
@@ -118,10 +119,10 @@ train::Command evaluate_command() {
                  score.loss, bits, std::exp(score.loss), score.accuracy, score.examples);
     }
     if (state->run.json) {
-      fmt::print("{}\n",
-                 nlohmann::ordered_json{
-                     {"characters", score.examples}, {"accuracy", score.accuracy}, {"bits", bits}, {"loss", score.loss}}
-                     .dump());
+      fmt::print(
+          "{}\n",
+          train::json_text(nlohmann::ordered_json{
+              {"characters", score.examples}, {"accuracy", score.accuracy}, {"bits", bits}, {"loss", score.loss}}));
     }
     return train::ExitStatus::success;
   };
@@ -161,7 +162,7 @@ train::Command export_command() {
       fmt::print("{}: {:.2f} MB, {}\n", state->onnx, static_cast<double>(bytes.size()) / 1e6, graph.signature());
     }
     if (state->run.json) {
-      fmt::print("{}\n", nlohmann::ordered_json{{"onnx", state->onnx}, {"bytes", bytes.size()}}.dump());
+      fmt::print("{}\n", train::json_text(nlohmann::ordered_json{{"onnx", state->onnx}, {"bytes", bytes.size()}}));
     }
     return train::ExitStatus::success;
   };
