@@ -1,6 +1,7 @@
 #include "fovea/nn/losses.h"
 
 #include <cmath>
+#include <numbers>
 
 #include "fovea/autograd/elementwise.h"
 #include "fovea/autograd/indexing.h"
@@ -112,7 +113,7 @@ Tensor gaussian_nll_loss(const Tensor& mean, const Tensor& y, const Tensor& vari
     }
   }
   return pointwise_loss(f, y.numel(), options.reduction, mean, y, variance, fixed, options.eps,
-                        options.full ? 0.5 * std::log(2 * M_PI) : 0.0);
+                        options.full ? 0.5 * std::log(2 * std::numbers::pi) : 0.0);
 }
 
 Tensor poisson_nll_loss(const Tensor& x, const Tensor& y, PoissonNLLOptions options, Caller caller) {
@@ -120,11 +121,11 @@ Tensor poisson_nll_loss(const Tensor& x, const Tensor& y, PoissonNLLOptions opti
                                     [](Expr x, Expr y, Scalar, Scalar part) { return part * (exp(x) - y * x); }};
   static const Elementwise from_rate{
       "poisson_nll_loss", [](Expr x, Expr y, Scalar eps, Scalar part) { return part * (x - y * log(x + eps)); }};
-  static const Elementwise stirling{"poisson_stirling", [](Expr y, Scalar part) {
-                                      const Expr safe = maximum(y, 1.0);
-                                      return part *
-                                             where(y > 1, safe * log(safe) - safe + 0.5 * log(2 * M_PI * safe), 0.0);
-                                    }};
+  static const Elementwise stirling{
+      "poisson_stirling", [](Expr y, Scalar part) {
+        const Expr safe = maximum(y, 1.0);
+        return part * where(y > 1, safe * log(safe) - safe + 0.5 * log(2 * std::numbers::pi * safe), 0.0);
+      }};
   const ErrorScope scope(caller);
   same_shape("poisson_nll_loss", x, y, caller);
   const Tensor loss =

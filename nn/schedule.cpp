@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numbers>
 
 #include "fovea/tensor/creation.h"
 
@@ -14,7 +15,9 @@ void check_positive(const char* name, int64_t steps, Caller caller) {
 }
 
 /// From a (part 0) to b (part 1) by half a cosine.
-double half_cosine(double a, double b, double part) { return b + (a - b) / 2 * (1 + std::cos(M_PI * part)); }
+double half_cosine(double a, double b, double part) {
+  return b + (a - b) / 2 * (1 + std::cos(std::numbers::pi * part));
+}
 
 }  // namespace
 
@@ -92,6 +95,15 @@ double number(const StateDict& state, const std::string& name, const char* of, C
   return found->second.item();
 }
 
+/// A number of steps under a name. Throws ValueError where there is none, or one that no schedule counts to.
+int64_t count(const StateDict& state, const std::string& name, const char* of, Caller caller) {
+  const double value = number(state, name, of, caller);
+  if (!(value >= 0 && value < 1e15)) {
+    raise<ValueError>(caller, "load_state_dict: {} is no count for \"{}\" in the state of a {}", value, name, of);
+  }
+  return static_cast<int64_t>(value);
+}
+
 Tensor number(double value) { return scalar(value, {.dtype = f64}); }
 
 }  // namespace
@@ -124,14 +136,13 @@ StateDict Schedule::state_dict() const {
 }
 
 void Schedule::load_state_dict(const StateDict& state, Caller caller) {
-  const double steps = number(state, "steps", "schedule", caller);
-  if (!(steps >= 0 && steps < 1e15)) raise<ValueError>(caller, "load_state_dict: a schedule of {} steps", steps);
+  const int64_t steps = count(state, "steps", "schedule", caller);
   std::vector<double> base;
   for (size_t g = 0; g < base_.size(); ++g) {
     base.push_back(number(state, fmt::format("base_lr.{}", g), "schedule", caller));
   }
-  apply(base, static_cast<int64_t>(steps), caller);
-  steps_ = static_cast<int64_t>(steps);
+  apply(base, steps, caller);
+  steps_ = steps;
   base_ = std::move(base);
 }
 
@@ -179,11 +190,11 @@ StateDict ReduceOnPlateau::state_dict() const {
 
 void ReduceOnPlateau::load_state_dict(const StateDict& state, Caller caller) {
   const double best = number(state, "best", "ReduceOnPlateau", caller);
-  const double bad = number(state, "bad", "ReduceOnPlateau", caller);
-  const double cooling = number(state, "cooling", "ReduceOnPlateau", caller);
+  const int64_t bad = count(state, "bad", "ReduceOnPlateau", caller);
+  const int64_t cooling = count(state, "cooling", "ReduceOnPlateau", caller);
   best_ = best;
-  bad_ = static_cast<int64_t>(bad);
-  cooling_ = static_cast<int64_t>(cooling);
+  bad_ = bad;
+  cooling_ = cooling;
 }
 
 }  // namespace fovea::nn

@@ -81,6 +81,26 @@ TEST(Schedule, ResumesWhereItWas) {
                "load_state_dict: no number \"steps\" in the state of a schedule (schedule_t");
 }
 
+TEST(Schedule, LoadsNoCountThatIsNone) {
+  Tensor p = ones({1}).set_requires_grad();
+  nn::SGD optimizer(std::vector<Tensor>{p}, {.lr = 1});
+  Schedule rates(optimizer, schedule::exponential(0.5));
+  ReduceOnPlateau plateau(optimizer);
+  plateau.step(3);
+  plateau.step(4);
+  for (const double bad : {-1.0, 1e300, double{NAN}}) {
+    nn::StateDict steps = rates.state_dict(), cooling = plateau.state_dict();
+    steps["steps"] = scalar(bad, {f64, {}});
+    cooling["cooling"] = scalar(bad, {f64, {}});
+    cooling["best"] = scalar(100, {f64, {}});
+    EXPECT_ERROR(rates.load_state_dict(steps), fmt::format("load_state_dict: {} is no count for \"steps\"", bad));
+    EXPECT_ERROR(plateau.load_state_dict(cooling),
+                 fmt::format("load_state_dict: {} is no count for \"cooling\" in the state of a ReduceOnPlateau", bad));
+    EXPECT_EQ(plateau.state_dict().at("best").item(), 3);
+    EXPECT_EQ(plateau.state_dict().at("bad").item(), 1);
+  }
+}
+
 TEST(ReduceOnPlateau, WaitsThenReduces) {
   Tensor p = ones({1}).set_requires_grad();
   nn::SGD optimizer(std::vector<Tensor>{p}, {.lr = 1});
@@ -142,7 +162,7 @@ TEST(Schedule, RefusesRatesAndStatesThatAreNone) {
   rates.step();
   EXPECT_ERROR(rates.step(), "schedule: lr = -1 of step 2 is outside [0, inf) (schedule_test.cpp:");
   EXPECT_ERROR(rates.load_state_dict({{"steps", scalar(-3)}, {"base_lr.0", scalar(1)}}),
-               "load_state_dict: a schedule of -3 steps (schedule_test.cpp:");
+               "load_state_dict: -3 is no count for \"steps\" in the state of a schedule (schedule_test.cpp:");
   EXPECT_ERROR(rates.load_state_dict({{"steps", scalar(0)}, {"base_lr.0", scalar(NAN)}}),
                "schedule: lr = nan of step 0 is outside [0, inf) (schedule_test.cpp:");
   EXPECT_EQ(rates.steps(), 1);
