@@ -66,16 +66,20 @@ bool Batcher::work(const Work& work, std::chrono::milliseconds patience) {
   const std::vector<Share> shares = take();
   lock.unlock();
 
-  std::vector<Question> batch;
-  for (const Share& share : shares) {
-    // Nobody else reads them any more.
-    const auto begin = share.request->questions.begin() + static_cast<std::ptrdiff_t>(share.begin);
-    std::move(begin, begin + static_cast<std::ptrdiff_t>(share.count), std::back_inserter(batch));
-  }
-  std::vector<Answer> answers(batch.size());
+  // From here on askers wait for this batch: whatever fails is told to them.
+  std::vector<Answer> answers;
   std::exception_ptr error;
   try {
+    std::vector<Question> batch;
+    for (const Share& share : shares) {
+      // Nobody else reads them any more.
+      const auto begin = share.request->questions.begin() + static_cast<std::ptrdiff_t>(share.begin);
+      std::move(begin, begin + static_cast<std::ptrdiff_t>(share.count), std::back_inserter(batch));
+    }
     answers = work(batch);
+    if (answers.size() != batch.size()) {
+      raise<ValueError>(Caller(), "Batcher: {} answers to {} questions", answers.size(), batch.size());
+    }
   } catch (...) {
     error = std::current_exception();
   }
@@ -84,7 +88,7 @@ bool Batcher::work(const Work& work, std::chrono::milliseconds patience) {
   auto answer = answers.begin();
   for (const Share& share : shares) {
     Request& request = *share.request;
-    for (size_t i = 0; i < share.count; ++i) request.answers[share.begin + i] = std::move(*answer++);
+    for (size_t i = 0; i < share.count && !error; ++i) request.answers[share.begin + i] = std::move(*answer++);
     request.answered += share.count;
     if (error) request.error = error;
     if (request.answered == request.questions.size()) request.done.notify_one();

@@ -67,6 +67,18 @@ TEST(Batcher, AnswersEachQuestionOfEveryThread) {
   EXPECT_EQ(batcher.waiting(), 0);
 }
 
+TEST(Batcher, TellsEachAskerThatAnswersAreMissing) {
+  Batcher batcher({.batch_size = 8, .wait = milliseconds(1)});
+  Worker worker(batcher, [&](std::span<const Question>) { return std::vector<Answer>(1); });
+  try {
+    batcher.ask(questions_like("a", 3));
+    ADD_FAILURE() << "nothing was thrown";
+  } catch (const ValueError& error) {
+    EXPECT_EQ(std::string(error.what()).substr(0, 34), "Batcher: 1 answers to 3 questions ");
+  }
+  EXPECT_EQ(batcher.ask(questions_like("a", 1)).size(), 1u);
+}
+
 TEST(Batcher, AFullBatchDoesNotWait) {
   Batcher batcher({.batch_size = 2, .wait = std::chrono::hours(1)});
   Worker worker(batcher, echo);
