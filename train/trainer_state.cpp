@@ -58,20 +58,27 @@ void Trainer::resume(const Checkpoint& checkpoint) {
     }
     const Generator random{.seed = state.at("random_seed").get<uint64_t>(),
                            .offset = state.at("random_offset").get<uint64_t>()};
-    if (scaler_) scaler_->restore(state.at("loss_scale").get<double>(), state.at("clean_steps").get<int64_t>());
-    step_ = state.at("step").get<int64_t>();
-    skipped_ = state.at("skipped").get<int64_t>();
-    loss_sum_ = state.at("loss_sum").get<double>();
-    correct_ = state.at("correct").get<int64_t>();
-    examples_ = state.at("examples").get<int64_t>();
-    earlier_seconds_ = state.at("seconds").get<double>();
+    std::optional<nn::GradScaler> scaler = scaler_;
+    if (scaler) scaler->restore(state.at("loss_scale").get<double>(), state.at("clean_steps").get<int64_t>());
+    const auto step = state.at("step").get<int64_t>(), skipped = state.at("skipped").get<int64_t>(),
+               correct = state.at("correct").get<int64_t>(), examples = state.at("examples").get<int64_t>();
+    const auto loss_sum = state.at("loss_sum").get<double>(), seconds = state.at("seconds").get<double>();
+    nn::StateDict best;
+    for (const auto& [name, tensor] : checkpoint.best) best.emplace(name, tensor);
+    // What can be refused comes first: a trainer that was given another's checkpoint stands where it stood.
     model_.load_state_dict(checkpoint.model);
     optimizer_.load_state_dict(checkpoint.optimizer);
+    scaler_ = std::move(scaler);
+    step_ = step;
+    skipped_ = skipped;
+    loss_sum_ = loss_sum;
+    correct_ = correct;
+    examples_ = examples;
+    earlier_seconds_ = seconds;
     epoch_ = epoch;
     batch_ = batch * options_.parts;
     best_epoch_ = best_epoch;
-    best_.clear();
-    for (const auto& [name, tensor] : checkpoint.best) best_.emplace(name, tensor);
+    best_ = std::move(best);
     history_ = std::move(history);
     default_generator() = random;
   } catch (const Json::exception& error) {

@@ -130,6 +130,25 @@ TEST_F(TrainerTest, ResumesWithTheScaleThatItHad) {
   EXPECT_EQ(again.skipped_steps(), trainer.skipped_steps());
 }
 
+TEST_F(TrainerTest, ARefusedCheckpointChangesNothing) {
+  nn::Linear model(3, 2), larger(4, 2);
+  nn::SGD optimizer(model, {.lr = 0.5}), other(larger, {.lr = 0.5});
+  Trainer trainer(model, optimizer, {.epochs = 1, .precision = f16});
+  PointStream stream(model, points, 4, 16);
+  trainer.fit(stream);
+  const Checkpoint before = trainer.checkpoint();
+  const int64_t steps = trainer.steps();
+  const double scale = trainer.loss_scale();
+  Trainer fresh(larger, other, {.epochs = 1, .precision = f16});
+  EXPECT_THROW(trainer.resume(fresh.checkpoint()), DataError);
+  EXPECT_EQ(trainer.steps(), steps);
+  EXPECT_EQ(trainer.loss_scale(), scale);
+  Checkpoint counts = before;
+  counts.state.replace(counts.state.find("\"correct\""), 9, "\"correcT\"");
+  EXPECT_THROW(fresh.resume(counts), DataError);
+  EXPECT_EQ(fresh.steps(), 0);
+}
+
 TEST_F(TrainerTest, RefusesAValidLossThatIsNoNumber) {
   nn::Linear model(3, 2);
   nn::SGD optimizer(model, {.lr = 0.1});
