@@ -37,14 +37,14 @@ void square_sum(const Tensor& x, const Tensor& sums, int64_t index) {
 }
 
 /// The L2 norm of all of them together; 0 of none.
-Tensor norm_of(const std::vector<Tensor>& gradients, Caller caller) {
+Tensor norm_of(const std::vector<Tensor>& gradients, const char* name, Caller caller) {
   static const Elementwise root{"norm", [](Expr x) { return sqrt(x); }};
   static const Elementwise identity{"sum", [](Expr x) { return x; }};
   if (gradients.empty()) return scalar(0);
   TensorOptions options = gradients[0].options();
   for (const Tensor& g : gradients) {
     if (g.device() != options.device) {
-      raise<DeviceError>(caller, "clip_grad_norm: gradients are on {} and {}", options.device, g.device());
+      raise<DeviceError>(caller, "{}: gradients are on {} and {}", name, options.device, g.device());
     }
     options.dtype = options.dtype == f64 || g.dtype() == f64 ? f64 : f32;
   }
@@ -62,7 +62,7 @@ Tensor clip_grad_norm(const std::vector<Tensor>& parameters, double max_norm, Ca
   if (!(max_norm >= 0)) raise<ValueError>(caller, "clip_grad_norm: max_norm {} is not 0 or more", max_norm);
   const NoGrad off;
   const std::vector<Tensor> gradients = gradients_of(parameters);
-  const Tensor norm = norm_of(gradients, caller);
+  const Tensor norm = norm_of(gradients, "clip_grad_norm", caller);
   // Where the host can look for free, a pass over gradients that are small enough is spared.
   const bool free = norm.buffer()->host() && !is_recording();
   if (gradients.empty() || (free && norm.item(caller) + 1e-6 <= max_norm)) return norm;
@@ -73,7 +73,7 @@ Tensor clip_grad_norm(const std::vector<Tensor>& parameters, double max_norm, Ca
 
 Tensor grad_norm(const std::vector<Tensor>& parameters, Caller caller) {
   const NoGrad off;
-  return norm_of(gradients_of(parameters), caller);
+  return norm_of(gradients_of(parameters), "grad_norm", caller);
 }
 
 void scale_grad(const std::vector<Tensor>& parameters, double factor) {

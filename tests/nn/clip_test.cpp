@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "layer_checks.h"
+#include "support/device.h"
 
 namespace fovea {
 namespace {
@@ -60,6 +61,10 @@ TEST(ClipGradValue, ClampsEveryElement) {
 
 TEST(Clip, NamesMisuse) {
   EXPECT_ERROR(nn::clip_grad_norm({}, -1), "clip_grad_norm: max_norm -1 is not 0 or more (clip_test.cpp:");
+  if (test::obstacle(Device::vulkan()).empty()) {
+    const Tensor here = with_gradient(ones({2})), there = with_gradient(ones({2}, {f32, Device::vulkan()}));
+    EXPECT_ERROR(nn::grad_norm({here, there}), "grad_norm: gradients are on cpu and vulkan:0 (clip_test.cpp:");
+  }
   EXPECT_ERROR(nn::clip_grad_value({}, std::nan("")), "clip_grad_value: limit nan is not 0 or more (clip_test.cpp:");
 }
 
