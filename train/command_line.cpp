@@ -121,8 +121,13 @@ std::string one_line(std::string text) {
 
 /// Without the " (file.cpp:42)" at its end: the place in the program is of no use to its user.
 std::string without_place(std::string text) {
-  const size_t open = text.rfind(" (");
-  if (open != std::string::npos && text.ends_with(")")) text.resize(open);
+  const size_t open = text.rfind(" ("), colon = text.rfind(':');
+  if (open == std::string::npos || colon == std::string::npos || colon < open || !text.ends_with(")")) return text;
+  const std::string_view whole = text, file = whole.substr(open + 2, colon - open - 2);
+  const std::string_view line = whole.substr(colon + 1, whole.size() - colon - 2);
+  const bool place = file.find('.') != file.npos && file.find(' ') == file.npos && !line.empty() &&
+                     line.find_first_not_of("0123456789") == line.npos;
+  if (place) text.resize(open);
   return text;
 }
 
