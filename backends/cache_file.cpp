@@ -9,6 +9,8 @@
 
 #include <fmt/format.h>
 
+#include "fovea/backends/fnv.h"
+
 namespace fovea {
 namespace {
 
@@ -22,13 +24,8 @@ struct Header {
   uint64_t checksum;
 };
 
-uint64_t checksum(std::span<const std::byte> bytes, uint64_t hash) {
-  for (std::byte byte : bytes) hash = (hash ^ static_cast<uint64_t>(byte)) * 1099511628211ull;
-  return hash;
-}
-
 uint64_t checksum(const std::string& key, std::span<const std::byte> content) {
-  return checksum(content, checksum(std::as_bytes(std::span(key)), 14695981039346656037ull));
+  return Fnv().add(std::as_bytes(std::span(key))).add(content).value();
 }
 
 }  // namespace

@@ -2,6 +2,8 @@
 
 #include <bit>
 
+#include "fovea/backends/fnv.h"
+
 namespace fovea {
 namespace {
 
@@ -37,9 +39,9 @@ bool is_predicate(Op op) {
 }
 
 uint64_t Program::digest() const {
-  uint64_t hash = 14695981039346656037ull;
+  Fnv hash;
   const auto mix = [&](uint64_t word) {
-    for (int byte = 0; byte < 8; ++byte) hash = (hash ^ ((word >> (8 * byte)) & 0xff)) * 1099511628211ull;
+    for (int byte = 0; byte < 8; ++byte) hash.add((word >> (8 * byte)) & 0xff);
   };
   for (const Instruction& i : code) {
     mix(static_cast<uint64_t>(i.op) | static_cast<uint64_t>(i.operands[0]) << 8 |
@@ -48,7 +50,7 @@ uint64_t Program::digest() const {
     mix(std::bit_cast<uint64_t>(i.value));
   }
   for (const ProgramOutput& o : outputs) mix(o.value | static_cast<uint64_t>(o.combine) << 16);
-  return hash;
+  return hash.value();
 }
 
 }  // namespace fovea

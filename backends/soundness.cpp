@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "fovea/backends/cache_file.h"
+#include "fovea/backends/fnv.h"
 
 namespace fovea {
 namespace {
@@ -19,11 +20,12 @@ struct Record {
 Record record_of(Device device, Caller caller) {
   std::string description = backend(device, caller).description();
   // The CPU's tells the number of threads too, on which no result depends.
-  if (device.kind == Device::Kind::cpu) description.erase(0, description.find(", ") + 2);
+  if (const size_t threads = description.find(" threads, ");
+      device.kind == Device::Kind::cpu && threads != description.npos)
+    description.erase(0, threads + std::string_view(" threads, ").size());
   Record record;
   record.key = fmt::format("{} of fovea {}", description, FOVEA_VERSION);
-  uint64_t hash = 14695981039346656037ull;
-  for (char c : record.key) hash = (hash ^ static_cast<uint8_t>(c)) * 1099511628211ull;
+  const uint64_t hash = Fnv().add(std::as_bytes(std::span(record.key))).value();
   if (const std::filesystem::path folder = cache_folder(); !folder.empty())
     record.file = folder / fmt::format("failed-kernels-{:016x}.bin", hash);
   return record;

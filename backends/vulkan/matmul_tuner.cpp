@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "fovea/backends/fnv.h"
 #include "fovea/backends/vulkan/kernels.h"
 #include "fovea/backends/vulkan/measure.h"
 #include "fovea/vulkan_shaders.h"
@@ -75,11 +76,11 @@ class Trial {
 double tolerance(DType dtype) { return dtype == f32 ? 1e-5 : dtype == f16 ? 0x1p-9 : 0x1p-6; }
 
 std::string version() {
-  uint64_t hash = 14695981039346656037ull;
+  Fnv hash;
   for (const ShaderCode* code : {&shaders::matmul, &shaders::matmul_cooperative, &shaders::matmul_cooperative_bf16}) {
-    for (uint32_t word : code->words) hash = (hash ^ word) * 1099511628211ull;
+    for (uint32_t word : code->words) hash.add(word);
   }
-  std::string text = fmt::format("{:x}", hash);
+  std::string text = fmt::format("{:x}", hash.value());
   for (const MatmulTile& tile : matmul_tiles()) text += fmt::format(",{}", tile.name);
   for (const CooperativeTile& tile : cooperative_tiles()) text += fmt::format(",{}", tile.name);
   return text;
