@@ -3,21 +3,14 @@
 #include <cstddef>
 
 #include "fovea/backends/normal.h"
+#include "fovea/backends/philox.h"
 
 namespace fovea::data {
 
 std::array<uint32_t, 4> philox(uint64_t key, uint64_t counter, uint64_t stream) {
-  auto low = static_cast<uint32_t>(key), high = static_cast<uint32_t>(key >> 32);
-  std::array<uint32_t, 4> x{static_cast<uint32_t>(counter), static_cast<uint32_t>(counter >> 32),
-                            static_cast<uint32_t>(stream), static_cast<uint32_t>(stream >> 32)};
-  for (int round = 0; round < 10; ++round) {
-    const uint64_t a = uint64_t{0xd2511f53u} * x[0], b = uint64_t{0xcd9e8d57u} * x[2];
-    x = {static_cast<uint32_t>(b >> 32) ^ x[1] ^ low, static_cast<uint32_t>(b),
-         static_cast<uint32_t>(a >> 32) ^ x[3] ^ high, static_cast<uint32_t>(a)};
-    low += 0x9e3779b9u;
-    high += 0xbb67ae85u;
-  }
-  return x;
+  const auto low = [](uint64_t word) { return static_cast<uint32_t>(word); };
+  const auto high = [](uint64_t word) { return static_cast<uint32_t>(word >> 32); };
+  return fovea::philox({low(counter), high(counter), low(stream), high(stream)}, {low(key), high(key)});
 }
 
 uint64_t RandomStream::bits() {

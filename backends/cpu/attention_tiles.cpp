@@ -1,9 +1,9 @@
 #include <limits>
 
 #include "fovea/backends/cpu/attention.h"
-#include "fovea/backends/cpu/philox.h"
 #include "fovea/backends/cpu/right_operand.h"
 #include "fovea/backends/cpu/skinny.h"
+#include "fovea/backends/philox.h"
 
 namespace fovea::cpu {
 

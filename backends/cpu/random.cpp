@@ -4,9 +4,9 @@
 
 #include "fovea/backends/cpu/elements.h"
 #include "fovea/backends/cpu/kernels.h"
-#include "fovea/backends/cpu/philox.h"
 #include "fovea/backends/cpu/threads.h"
 #include "fovea/backends/normal.h"
+#include "fovea/backends/philox.h"
 
 namespace fovea::cpu {
 namespace {

@@ -3,7 +3,7 @@
 #include <array>
 #include <cstdint>
 
-namespace fovea::cpu {
+namespace fovea {
 
 /// Philox 4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"): the block of a 128-bit counter.
 inline std::array<uint32_t, 4> philox(std::array<uint32_t, 4> counter, std::array<uint32_t, 2> key) {
@@ -17,4 +17,4 @@ inline std::array<uint32_t, 4> philox(std::array<uint32_t, 4> counter, std::arra
   return counter;
 }
 
-}  // namespace fovea::cpu
+}  // namespace fovea
