@@ -50,4 +50,8 @@ inline std::array<float, 2> normal_pair(uint32_t first, uint32_t second) {
   return {radius * x, radius * z};
 }
 
+/// The inverse of the standard normal distribution, of p between 0 and 1: Acklam's rational approximation, refined by a
+/// step of Halley's method.
+double normal_quantile(double p);
+
 }  // namespace fovea

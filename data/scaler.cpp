@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "fovea/backends/normal.h"
+
 namespace fovea::data {
 namespace {
 
@@ -14,16 +16,6 @@ bool rises(std::span<const double> values) {
 }
 
 }  // namespace
-
-double normal_quantile(double p) {
-  // The distribution function rises everywhere: halving an interval of it finds the place.
-  double low = -10, high = 10;
-  while (high - low > 1e-13 * (1 + std::abs(low))) {
-    const double middle = (low + high) / 2;
-    (std::erfc(-middle / std::sqrt(2.0)) / 2 < p ? low : high) = middle;
-  }
-  return (low + high) / 2;
-}
 
 Scaler Scaler::fit(std::span<const double> values, Scaling scaling) {
   Scaler scaler;

@@ -38,7 +38,4 @@ class Scaler {
   std::vector<double> images_;  // where they go; between them it is linear
 };
 
-/// The x below which a share p of a standard normal distribution lies, 0 < p < 1.
-double normal_quantile(double p);
-
 }  // namespace fovea::data

@@ -1,7 +1,5 @@
 #include "fovea/nn/activations.h"
 
-#include <cmath>
-
 #include "fovea/autograd/matmul.h"
 #include "fovea/autograd/pointwise.h"
 #include "fovea/nn/init.h"
@@ -10,6 +8,7 @@ namespace fovea::nn {
 
 Tensor glu(const Tensor& x, int axis, Caller caller) {
   static const Elementwise f{"glu", [](Expr a, Expr b) { return a * sigmoid(b); }};
+  raw::check_defined("glu", x, caller);
   const int64_t size = x.size(axis, caller);
   if (size % 2 != 0) raise<ShapeError>(caller, "glu: axis {} of {} has no two halves", axis, x.shape());
   return f(x.slice(axis, 0, size / 2), x.slice(axis, size / 2));
@@ -59,13 +58,10 @@ Bilinear::Bilinear(int64_t in1, int64_t in2, int64_t out, LinearOptions options,
   if (in1 < 1 || in2 < 1 || out < 1) {
     raise<ValueError>(caller, "Bilinear: sizes {}, {} and {} must be positive", in1, in2, out);
   }
-  const double bound = 1 / std::sqrt(static_cast<double>(in1));
-  weight = empty({out, in1, in2}, {}, caller);
-  init::uniform_(weight, -bound, bound);
+  weight = init::by_fan({out, in1, in2}, in1, caller);
   add("weight", weight);
   if (!options.bias) return;
-  bias = empty({out}, {}, caller);
-  init::uniform_(bias, -bound, bound);
+  bias = init::by_fan({out}, in1, caller);
   add("bias", bias);
 }
 

@@ -1,7 +1,5 @@
 #include "fovea/nn/attention_pool.h"
 
-#include <cmath>
-
 #include "fovea/autograd/matmul.h"
 #include "fovea/autograd/pointwise.h"
 #include "fovea/nn/init.h"
@@ -17,9 +15,7 @@ AttentionPool::AttentionPool(int64_t dim, AttentionPoolOptions options, Caller c
   }
   const bool additive = options.score == Score::additive;
   const int64_t width = additive && options.hidden > 0 ? options.hidden : dim;
-  const auto bound = [](int64_t size) { return 1 / std::sqrt(static_cast<double>(size)); };
-  query = empty({width}, {}, caller);
-  init::uniform_(query, -bound(width), bound(width));
+  query = init::by_fan({width}, width, caller);
   add("query", query);
   if (additive) {
     key = std::make_unique<Linear>(dim, width, LinearOptions{}, caller);
@@ -29,8 +25,7 @@ AttentionPool::AttentionPool(int64_t dim, AttentionPoolOptions options, Caller c
     raise<ValueError>(caller, "AttentionPool: location scores need a greatest length");
   }
   if (options.score == Score::bilinear || options.score == Score::location) {
-    weight = empty({dim, options.score == Score::bilinear ? dim : options.length}, {}, caller);
-    init::uniform_(weight, -bound(dim), bound(dim));
+    weight = init::by_fan({dim, options.score == Score::bilinear ? dim : options.length}, dim, caller);
     add("weight", weight);
   }
   if (options.gate) {

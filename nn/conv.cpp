@@ -1,27 +1,28 @@
 #include "fovea/nn/conv.h"
 
-#include <cmath>
+#include <tuple>
+#include <utility>
 
 #include "fovea/nn/init.h"
 
 namespace fovea::nn {
 namespace {
 
-/// Draws a weight [out, in / groups, kernel...] and a bias, as PyTorch does.
-void initialise(const char* name, int64_t in, int64_t out, int64_t groups, bool with_bias, int64_t bias_size,
-                Shape shape, Tensor& weight, Tensor& bias, Caller caller) {
+/// Weight [out, in / groups, kernel...] (transposed: in and out change places) and bias [out], as PyTorch draws them.
+std::pair<Tensor, Tensor> draw(const char* name, int64_t in, int64_t out, int64_t groups, bool with_bias,
+                               const Shape& kernel, bool transposed, Caller caller) {
   if (in < 1 || out < 1 || groups < 1 || in % groups != 0 || out % groups != 0) {
     raise<ValueError>(caller, "{}: {} and {} channels do not divide into {} groups", name, in, out, groups);
   }
-  for (int axis = 2; axis < shape.rank(); ++axis) {
-    if (shape[axis] < 1) raise<ValueError>(caller, "{}: a kernel of size {}", name, shape[axis]);
+  Shape shape = transposed ? Shape{in, out / groups} : Shape{out, in / groups};
+  int64_t fan = shape[1];
+  for (const int64_t size : kernel) {
+    if (size < 1) raise<ValueError>(caller, "{}: a kernel of size {}", name, size);
+    shape.push_back(size);
+    fan *= size;
   }
-  weight = empty(shape, {}, caller);
-  const double bound = 1 / std::sqrt(static_cast<double>(weight.numel() / shape[0]));
-  init::uniform_(weight, -bound, bound);
-  if (!with_bias) return;
-  bias = empty({bias_size}, {}, caller);
-  init::uniform_(bias, -bound, bound);
+  Tensor weight = init::by_fan(shape, fan, caller);
+  return {std::move(weight), with_bias ? init::by_fan({out}, fan, caller) : Tensor()};
 }
 
 std::string text(int64_t in, int64_t out, const Tensor& weight, Extent stride, Extent padding, Extent dilation,
@@ -42,8 +43,7 @@ std::string text(int64_t in, int64_t out, const Tensor& weight, Extent stride, E
 }  // namespace
 
 Conv1d::Conv1d(int64_t in, int64_t out, int64_t kernel, Conv1dLayerOptions options, Caller caller) : options_(options) {
-  initialise("Conv1d", in, out, options.groups, options.bias, out,
-             {out, in / std::max<int64_t>(options.groups, 1), kernel}, weight, bias, caller);
+  std::tie(weight, bias) = draw("Conv1d", in, out, options.groups, options.bias, {kernel}, false, caller);
   add("weight", weight);
   if (options.bias) add("bias", bias);
 }
@@ -59,8 +59,8 @@ std::string Conv1d::description() const {
 }
 
 Conv2d::Conv2d(int64_t in, int64_t out, Extent kernel, Conv2dLayerOptions options, Caller caller) : options_(options) {
-  initialise("Conv2d", in, out, options.groups, options.bias, out,
-             {out, in / std::max<int64_t>(options.groups, 1), kernel.height, kernel.width}, weight, bias, caller);
+  std::tie(weight, bias) =
+      draw("Conv2d", in, out, options.groups, options.bias, {kernel.height, kernel.width}, false, caller);
   add("weight", weight);
   if (options.bias) add("bias", bias);
 }
@@ -77,8 +77,8 @@ std::string Conv2d::description() const {
 
 ConvTranspose2d::ConvTranspose2d(int64_t in, int64_t out, Extent kernel, ConvTranspose2dOptions options, Caller caller)
     : options_(options) {
-  initialise("ConvTranspose2d", in, out, options.groups, options.bias, out,
-             {in, out / std::max<int64_t>(options.groups, 1), kernel.height, kernel.width}, weight, bias, caller);
+  std::tie(weight, bias) =
+      draw("ConvTranspose2d", in, out, options.groups, options.bias, {kernel.height, kernel.width}, true, caller);
   add("weight", weight);
   if (options.bias) add("bias", bias);
 }

@@ -19,6 +19,9 @@ Tensor& normal_(Tensor& x, double mean = 0, double deviation = 1, Generator& gen
 Tensor& trunc_normal_(Tensor& x, double mean = 0, double deviation = 1, double low = -2, double high = 2,
                       Generator& generator = default_generator(), Caller caller = {});
 
+/// A new tensor, uniform within 1 / sqrt(fan), as PyTorch's layers begin; zeros where fan is 0.
+Tensor by_fan(const Shape& shape, int64_t fan, Caller caller = {});
+
 // A weight [out, in, ...] has fan_in = in * product(...) and fan_out = out * product(...); these throw ShapeError for
 // fewer than two axes.
 

@@ -1,7 +1,5 @@
 #include "fovea/nn/linear.h"
 
-#include <cmath>
-
 #include "fovea/autograd/matmul.h"
 #include "fovea/nn/init.h"
 
@@ -9,13 +7,10 @@ namespace fovea::nn {
 
 Linear::Linear(int64_t in, int64_t out, LinearOptions options, Caller caller) {
   if (in < 0 || out < 0) raise<ValueError>(caller, "Linear: sizes {} and {} must not be negative", in, out);
-  const double bound = in > 0 ? 1 / std::sqrt(static_cast<double>(in)) : 0;
-  weight = empty({out, in}, {}, caller);
-  init::uniform_(weight, -bound, bound);
+  weight = init::by_fan({out, in}, in, caller);
   add("weight", weight);
   if (!options.bias) return;
-  bias = empty({out}, {}, caller);
-  init::uniform_(bias, -bound, bound);
+  bias = init::by_fan({out}, in, caller);
   add("bias", bias);
 }
 

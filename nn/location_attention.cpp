@@ -1,7 +1,5 @@
 #include "fovea/nn/location_attention.h"
 
-#include <cmath>
-
 #include "fovea/autograd/elementwise.h"
 #include "fovea/nn/init.h"
 
@@ -18,9 +16,7 @@ LocationAwareAttention::LocationAwareAttention(int64_t query_dim, int64_t key_di
     raise<ValueError>(caller, "LocationAwareAttention: a width of {} must be positive and a kernel of {} odd", hidden,
                       options.kernel);
   }
-  const double bound = 1 / std::sqrt(static_cast<double>(hidden));
-  weight = empty({hidden}, {}, caller);
-  init::uniform_(weight, -bound, bound);
+  weight = init::by_fan({hidden}, hidden, caller);
   add("query", query);
   add("key", key);
   add("location", location);

@@ -1,7 +1,5 @@
 #include "fovea/nn/multihead_pool.h"
 
-#include <cmath>
-
 #include "fovea/autograd/matmul.h"
 #include "fovea/autograd/pointwise.h"
 #include "fovea/nn/init.h"
@@ -21,9 +19,7 @@ MultiheadPool::MultiheadPool(int64_t dim, int64_t heads, MultiheadPoolOptions op
   if (!(options.temperature > 0)) {
     raise<ValueError>(caller, "MultiheadPool: temperature {} is not positive", options.temperature);
   }
-  const double bound = 1 / std::sqrt(static_cast<double>(dim / heads));
-  query = empty({heads, dim / heads}, {}, caller);
-  init::uniform_(query, -bound, bound);
+  query = init::by_fan({heads, dim / heads}, dim / heads, caller);
   add("query", query);
   add("key", key);
   add("value", value);

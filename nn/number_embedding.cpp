@@ -1,7 +1,5 @@
 #include "fovea/nn/number_embedding.h"
 
-#include <cmath>
-
 #include "fovea/autograd/matmul.h"
 #include "fovea/autograd/pointwise.h"
 #include "fovea/autograd/shape_ops.h"
@@ -15,12 +13,10 @@ NumberEmbedding::NumberEmbedding(int64_t columns, int64_t dim, NumberEmbeddingOp
     raise<ValueError>(caller, "NumberEmbedding: {} columns of {} numbers, {} knots within {}", columns, dim,
                       options.knots, options.range);
   }
-  const double bound = 1 / std::sqrt(static_cast<double>(dim));
   const int64_t segments = std::max<int64_t>(options.knots - 1, 0);
-  weight = empty({columns, 1 + segments, dim}, {}, caller);
-  bias = empty({columns, dim}, {}, caller);
-  absent = empty({columns, dim}, {}, caller);
-  for (Tensor* each : {&weight, &bias, &absent}) init::uniform_(*each, -bound, bound);
+  weight = init::by_fan({columns, 1 + segments, dim}, dim, caller);
+  bias = init::by_fan({columns, dim}, dim, caller);
+  absent = init::by_fan({columns, dim}, dim, caller);
   add("weight", weight);
   add("bias", bias);
   add("absent", absent);

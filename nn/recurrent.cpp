@@ -1,7 +1,6 @@
 #include "fovea/nn/recurrent.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "fovea/autograd/matmul.h"
 #include "fovea/autograd/shape_ops.h"
@@ -28,14 +27,12 @@ RecurrentLayer::RecurrentLayer(RecurrentKind kind, int64_t input, int64_t hidden
     raise<ValueError>(caller, "{}: dropout {} is not between 0 and 1", name(kind), options.dropout);
   }
   const int64_t rows = gates(kind) * hidden;
-  const double bound = 1 / std::sqrt(static_cast<double>(hidden));
   parameters_.resize(static_cast<size_t>(options.layers * directions()));
   for (size_t i = 0; i < parameters_.size(); ++i) {
     const auto k = static_cast<int64_t>(i) / directions();
     const std::string suffix = fmt::format("l{}{}", k, static_cast<int64_t>(i) % directions() == 1 ? "_reverse" : "");
     const auto make = [&](Tensor& parameter, const char* name, const Shape& shape) {
-      parameter = empty(shape, {}, caller);
-      init::uniform_(parameter, -bound, bound);
+      parameter = init::by_fan(shape, hidden, caller);
       add(fmt::format("{}_{}", name, suffix), parameter);
     };
     Direction& direction = parameters_[i];

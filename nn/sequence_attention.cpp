@@ -1,7 +1,5 @@
 #include "fovea/nn/sequence_attention.h"
 
-#include <cmath>
-
 #include "fovea/autograd/pointwise.h"
 #include "fovea/autograd/shape_ops.h"
 #include "fovea/nn/init.h"
@@ -22,9 +20,7 @@ SequenceAttention::SequenceAttention(int64_t query_dim, int64_t key_dim, Sequenc
     raise<ValueError>(caller, "SequenceAttention: location scores need a greatest length");
   }
   const auto make = [this, caller](const char* name, Tensor& parameter, const Shape& shape) {
-    const double bound = 1 / std::sqrt(static_cast<double>(shape[0]));
-    parameter = empty(shape, {}, caller);
-    init::uniform_(parameter, -bound, bound);
+    parameter = init::by_fan(shape, shape[0], caller);
     add(name, parameter);
   };
   if (options.score == Score::bilinear) make("weight", weight, {query_dim, key_dim});

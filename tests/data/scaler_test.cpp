@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 
+#include "fovea/backends/normal.h"
 #include "fovea/data/random_stream.h"
 
 namespace fovea::data {
