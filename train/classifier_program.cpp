@@ -4,6 +4,7 @@
 
 #include "fovea/train/hyper_search.h"
 #include "fovea/train/model_commands.h"
+#include "fovea/train/run_identity.h"
 #include "fovea/train/training_session.h"
 
 namespace fovea::train {
@@ -86,7 +87,11 @@ Command ClassifierProgram::demo_command() const {
                 options.add("out", &state->out, "folder to write to", {.placeholder = "DIR", .configuration = false});
                 state->run.declare(options);
               },
-          .run = [state, this](OptionTable&) { return demo_(*this, state->out, state->run); }};
+          .run =
+              [state, this](OptionTable&) {
+                prepare_folder(state->out);
+                return demo_(*this, state->out, state->run);
+              }};
 }
 
 }  // namespace fovea::train

@@ -19,7 +19,7 @@ namespace fovea::train {
 ///     }
 class ClassifierProgram {
  public:
-  /// Shows the program at work on data that it makes in `folder`; returns the exit status.
+  /// Shows the program at work on data that it makes in `folder`, which exists; returns the exit status.
   using Demo = std::function<int(const ClassifierProgram& program, const std::string& folder, const RunOptions& run)>;
 
   ClassifierProgram(std::string name, std::string description, MakeTask make_task);

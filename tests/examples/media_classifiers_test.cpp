@@ -139,6 +139,7 @@ TEST_P(MediaClassifier, DemonstratesItself) {
   const Finished done =
       call({"demo", "--out", folder / "demo", "--device", "cpu", "--threads", "2", "--quiet", "--json"});
   ASSERT_EQ(done.status, 0) << done.error;
+  EXPECT_EQ(std::count(done.out.begin(), done.out.end(), '\n'), 1) << done.out;
   EXPECT_GE(json_lines(done.out).back()["accuracy"], 0.9) << done.out;
   expect_as_good_in_8_bits(kind.program, folder / "demo/model", folder / "demo/test");
   if (!runs_elsewhere(kind.program, folder / "demo/model", folder / "demo/test")) GTEST_SKIP() << no_runtime;

@@ -60,6 +60,7 @@ TEST_F(MultimodalClassifier, DemoNeedsBothTextAndColumns) {
   const Finished done =
       classify_offers({"demo", "--out", folder / "demo", "--device", "cpu", "--threads", "2", "--quiet", "--json"});
   ASSERT_EQ(done.status, 0) << done.error;
+  EXPECT_EQ(std::count(done.out.begin(), done.out.end(), '\n'), 1) << done.out;
   const Json accuracy = last_line(done.out);
   EXPECT_GT(accuracy["both"], accuracy["text"].get<double>() + 0.2);
   EXPECT_GT(accuracy["both"], accuracy["columns"].get<double>() + 0.2);

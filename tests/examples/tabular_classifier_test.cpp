@@ -257,6 +257,7 @@ TEST_F(TabularClassifier, DemoDecidesCheaperByCosts) {
   const Finished done =
       classify_rows({"demo", "--out", folder / "demo", "--device", "cpu", "--threads", "2", "--quiet", "--json"});
   ASSERT_EQ(done.status, 0) << done.error;
+  EXPECT_EQ(std::count(done.out.begin(), done.out.end(), '\n'), 1) << done.out;
   const Json result = last_line(done.out);
   EXPECT_GT(result["roc_auc"], 0.85);
   EXPECT_LT(result["cost_with_costs"], result["cost"]);

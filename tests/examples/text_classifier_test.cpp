@@ -141,6 +141,7 @@ TEST_F(TextClassifierTest, TheDemosAttentionBeatsItsBagOfWords) {
   const Finished done =
       classify({"demo", "--out", folder / "demo", "--device", "cpu", "--threads", "1", "--quiet", "--json"});
   ASSERT_EQ(done.status, 0) << done.error;
+  EXPECT_EQ(std::count(done.out.begin(), done.out.end(), '\n'), 1) << done.out;
   const Json result = last_line(done.out);
   EXPECT_LT(result["bag"], 0.8);
   EXPECT_GT(result["attention"], 0.95);
