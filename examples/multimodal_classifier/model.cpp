@@ -1,7 +1,5 @@
 #include "model.h"
 
-#include <cmath>
-
 using namespace fovea;
 
 void ModelOptions::declare(train::OptionTable& options) {
@@ -34,19 +32,11 @@ MultimodalModel::MultimodalModel(const ModelOptions& options, const train::Table
       text_attention_(options.dim),
       dropout_(options.dropout),
       output_(options.dim * (options.use == "both" ? 2 : 1), shape.classes) {
-  const double bound = 1 / std::sqrt(static_cast<double>(options.dim));
   if (options.uses_columns()) {
-    if (shape.numeric > 0) {
-      numbers_ = std::make_unique<nn::NumberEmbedding>(shape.numeric, options.dim,
-                                                       nn::NumberEmbeddingOptions{.knots = options.knots});
-      add("numbers", *numbers_);
-    }
-    if (!shape.first_ids.empty()) {
-      categories_ = std::make_unique<nn::Embedding>(shape.ids, options.dim);
-      nn::init::uniform_(categories_->weight, -bound, bound);
-      first_ids_ = from_vector(shape.first_ids);
-      add("categories", *categories_);
-    }
+    columns_.emplace(shape, train::ColumnTokensOptions{
+                                .dim = options.dim, .knots = options.knots, .dropout = options.column_dropout});
+    if (columns_->numbers) add("numbers", *columns_->numbers);
+    if (columns_->categories) add("categories", *columns_->categories);
     add("column_attention", column_attention_);
   }
   if (options.uses_text()) {
@@ -66,26 +56,6 @@ MultimodalModel::MultimodalModel(const ModelOptions& options, const train::Table
   add("dropout", dropout_);
 }
 
-/// [batch, columns, dim]: a token for each column, numeric ones first. In training, cells at random are hidden as if they
-/// were missing.
-Tensor MultimodalModel::columns(const train::TableBatch& batch) const {
-  const bool hide = training() && options_.column_dropout > 0;
-  const auto hidden = [&](const Tensor& cells) {
-    return rand(cells.shape(), {.device = cells.device()}) < options_.column_dropout;
-  };
-  std::vector<Tensor> tokens;
-  if (numbers_) {
-    const Tensor missing = hide ? logical_or(batch.missing, hidden(batch.numbers)) : batch.missing;
-    tokens.push_back(numbers_->forward(batch.numbers, missing));
-  }
-  if (categories_) {
-    Tensor categories = batch.categories;
-    if (hide) categories = where(hidden(categories), first_ids_.to(categories.device()), categories);
-    tokens.push_back(categories_->forward(categories));
-  }
-  return concat(tokens, 1);
-}
-
 /// [batch, time, dim]: the text as the GRU read it. In training, tokens at random become unknown.
 Tensor MultimodalModel::text(const train::TableBatch& batch) const {
   Tensor tokens = batch.tokens;
@@ -98,7 +68,7 @@ Tensor MultimodalModel::text(const train::TableBatch& batch) const {
 
 train::TableOutput MultimodalModel::forward(const train::TableBatch& batch) const {
   Tensor table, words;
-  if (options_.uses_columns()) table = columns(batch);
+  if (options_.uses_columns()) table = columns_->forward(batch, training());
   if (options_.uses_text()) words = text(batch);
   if (options_.use == "both") {
     const Tensor from_words = columns_read_text_.forward(table, words, words, {.key_padding_keep = batch.mask});
@@ -124,11 +94,9 @@ train::TableOutput MultimodalModel::forward(const train::TableBatch& batch) cons
 }
 
 onnx::Value MultimodalModel::emit(const train::TableInputs& inputs) const {
-  std::vector<onnx::Value> cells, parts;
-  if (numbers_) cells.push_back(onnx::emit(*numbers_, inputs.numbers, inputs.missing));
-  if (categories_) cells.push_back(onnx::emit(*categories_, inputs.categories));
+  std::vector<onnx::Value> parts;
   onnx::Value table, words;
-  if (options_.uses_columns()) table = concat(cells, 1);
+  if (options_.uses_columns()) table = columns_->emit(inputs);
   if (options_.uses_text()) words = onnx::emit(reader_, onnx::emit(words_, inputs.tokens), inputs.lengths).output;
   if (options_.use == "both") {
     const onnx::Value from_words = onnx::emit(columns_read_text_, table, words, words, {.keep = inputs.mask});

@@ -2,7 +2,7 @@
 
 #include <fovea/fovea.h>
 
-#include <memory>
+#include <optional>
 #include <string>
 
 /// What the model is made of.
@@ -33,13 +33,10 @@ class MultimodalModel final : public fovea::nn::Module {
   fovea::onnx::Value emit(const fovea::train::TableInputs& inputs) const;
 
  private:
-  fovea::Tensor columns(const fovea::train::TableBatch& batch) const;
   fovea::Tensor text(const fovea::train::TableBatch& batch) const;
 
   ModelOptions options_;
-  fovea::Tensor first_ids_;  // of the categorical columns
-  std::unique_ptr<fovea::nn::NumberEmbedding> numbers_;
-  std::unique_ptr<fovea::nn::Embedding> categories_;
+  std::optional<fovea::train::ColumnTokens> columns_;
   fovea::nn::Embedding words_;
   fovea::nn::GRU reader_;
   fovea::nn::MultiheadAttention columns_read_text_, text_reads_columns_;

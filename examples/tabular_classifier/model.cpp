@@ -1,7 +1,5 @@
 #include "model.h"
 
-#include <cmath>
-
 using namespace fovea;
 
 void ModelOptions::declare(train::OptionTable& options) {
@@ -22,18 +20,12 @@ TableModel::TableModel(const ModelOptions& options, const train::TableShape& sha
       hidden_(options.dim * shape.columns(), options.hidden),
       dropout_(options.dropout),
       output_(options.hidden, shape.classes) {
-  if (shape.numeric > 0) {
-    numbers_ = std::make_unique<nn::NumberEmbedding>(shape.numeric, options.dim,
-                                                     nn::NumberEmbeddingOptions{.knots = options.knots});
-    add("numbers", *numbers_);
-  }
-  if (!shape.first_ids.empty()) {
-    categories_ = std::make_unique<nn::Embedding>(shape.ids, options.dim);
-    const double bound = 1 / std::sqrt(static_cast<double>(options.dim));
-    nn::init::uniform_(categories_->weight, -bound, bound);
-    first_ids_ = from_vector(shape.first_ids);
-    add("categories", *categories_);
-  }
+  columns_.emplace(
+      shape,
+      train::ColumnTokensOptions{
+          .dim = options.dim, .knots = options.knots, .dropout = options.column_dropout, .noise = options.noise});
+  if (columns_->numbers) add("numbers", *columns_->numbers);
+  if (columns_->categories) add("categories", *columns_->categories);
   encoder_ = std::make_unique<nn::TransformerEncoder>(options.dim, options.heads, options.layers,
                                                       nn::TransformerOptions{.feedforward = options.feedforward,
                                                                              .activation = nn::FeedForward::gelu,
@@ -46,31 +38,8 @@ TableModel::TableModel(const ModelOptions& options, const train::TableShape& sha
   add("dropout", dropout_);
 }
 
-/// A token for each column: numeric ones first. In training, cells at random are hidden as if they were missing: so that
-/// the model learns to do without any one of them.
-Tensor TableModel::columns(const train::TableBatch& batch) const {
-  const bool hide = training() && options_.column_dropout > 0;
-  const auto hidden = [&](const Tensor& cells) {
-    return rand(cells.shape(), {.device = cells.device()}) < options_.column_dropout;
-  };
-  std::vector<Tensor> tokens;
-  if (numbers_) {
-    Tensor numbers = batch.numbers;
-    if (training() && options_.noise > 0) {
-      numbers = numbers + randn(numbers.shape(), {.device = numbers.device()}) * options_.noise;
-    }
-    tokens.push_back(numbers_->forward(numbers, hide ? logical_or(batch.missing, hidden(numbers)) : batch.missing));
-  }
-  if (categories_) {
-    Tensor categories = batch.categories;
-    if (hide) categories = where(hidden(categories), first_ids_.to(categories.device()), categories);
-    tokens.push_back(categories_->forward(categories));
-  }
-  return concat(tokens, 1);
-}
-
 train::TableOutput TableModel::forward(const train::TableBatch& batch) const {
-  const Tensor read = encoder_->forward(columns(batch));
+  const Tensor read = encoder_->forward(columns_->forward(batch, training()));
   const Tensor weights = attention_.forward_with_weights(read).weights;
   const int64_t columns = read.size(1);
   // By equal weights every column comes through as it is.
@@ -80,10 +49,7 @@ train::TableOutput TableModel::forward(const train::TableBatch& batch) const {
 }
 
 onnx::Value TableModel::emit(const train::TableInputs& inputs) const {
-  std::vector<onnx::Value> tokens;
-  if (numbers_) tokens.push_back(onnx::emit(*numbers_, inputs.numbers, inputs.missing));
-  if (categories_) tokens.push_back(onnx::emit(*categories_, inputs.categories));
-  const onnx::Value read = onnx::emit(*encoder_, concat(tokens, 1));
+  const onnx::Value read = onnx::emit(*encoder_, columns_->emit(inputs));
   const onnx::Value weights = onnx::emit(attention_, read).weights;
   const int64_t width = hidden_.weight.size(1);
   const double columns = static_cast<double>(width / options_.dim);

@@ -3,6 +3,7 @@
 #include <fovea/fovea.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 
 /// What the model is made of.
@@ -32,12 +33,8 @@ class TableModel final : public fovea::nn::Module {
   fovea::onnx::Value emit(const fovea::train::TableInputs& inputs) const;
 
  private:
-  fovea::Tensor columns(const fovea::train::TableBatch& batch) const;
-
   ModelOptions options_;
-  fovea::Tensor first_ids_;  // of the categorical columns
-  std::unique_ptr<fovea::nn::NumberEmbedding> numbers_;
-  std::unique_ptr<fovea::nn::Embedding> categories_;
+  std::optional<fovea::train::ColumnTokens> columns_;
   std::unique_ptr<fovea::nn::TransformerEncoder> encoder_;
   fovea::nn::AttentionPool attention_;
   fovea::nn::Linear hidden_;

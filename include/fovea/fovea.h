@@ -88,6 +88,7 @@
 #include "fovea/tensor/custom.h"
 #include "fovea/tensor/tensor.h"
 #include "fovea/train/classifier_program.h"
+#include "fovea/train/column_tokens.h"
 #include "fovea/train/deletion_test.h"
 #include "fovea/train/event_file.h"
 #include "fovea/train/image_task.h"
