@@ -211,8 +211,8 @@ class FunctionNode final : public Node {
 /// Makes `out` the output `index` of `node`.
 void attach(Tensor& out, Node* node, uint32_t index);
 
-/// Throws where anomaly mode is on and `tensor` holds a NaN.
 bool anomaly_enabled();
+/// Throws AutogradError where `tensor` holds a NaN, which anomaly mode looks for.
 void check_for_nan(const Tensor& tensor, const char* name, Caller where, const char* what);
 
 struct Input {

@@ -105,7 +105,7 @@ class Predicting final : public ModelUse {
  public:
   void declare(OptionTable& options, ClassifierTask& task) override {
     std::string input = task.input_kind();
-    for (char& c : input) c = static_cast<char>(std::toupper(c));
+    for (char& c : input) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
     options.add(input, &inputs_, task.input_help(), {.positional = true, .configuration = false});
     options.group("Output");
     options.add("explain", &prediction_.explain, "show what the model looked at", {.configuration = false});

@@ -74,8 +74,7 @@ class TableTask : public ClassifierTask {
   std::string input_kind() const override { return "row"; }
   std::string input_help() const override {
     return "rows to classify: values between commas, of the columns that the model knows in the order of the file that "
-           "it "
-           "learned from; or a JSON object of values by column";
+           "it learned from; or a JSON object of values by column";
   }
 
   const data::Labels& labels() const override { return labels_; }

@@ -36,7 +36,7 @@ int main() {
   const Tensor tokens = randint(0, 10, {100, 10}), labels = randint(0, 10, {100});
 
   Model model;
-  nn::Adam optimizer(model.parameters(), {.lr = 0.01});
+  nn::Adam optimizer(model, {.lr = 0.01});
   for (int epoch = 1; epoch <= 10; ++epoch) {
     const Tensor order = randperm(100);
     double total = 0;

@@ -39,7 +39,7 @@ int main() {
   // It trains, saves and loads like the library's own.
   Highway model(3), again(3);
   const Tensor x = randn({64, 3}), y = x.flip(1);
-  nn::Adam optimizer(model.parameters(), {.lr = 0.02});
+  nn::Adam optimizer(model, {.lr = 0.02});
   const double before = mse_loss(model.forward(x), y).item();
   for (int i = 0; i < 200; ++i) {
     optimizer.zero_grad();
