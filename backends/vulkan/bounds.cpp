@@ -6,54 +6,15 @@
 #include <map>
 #include <utility>
 
+#include "fovea/backends/vulkan/shaders/spirv_opcodes.h"
+
 namespace fovea::vulkan {
 namespace {
 
 using Id = uint32_t;
 
-// SPIR-V's numbers of the instructions that are looked at or made (specification, 3.52).
-enum Code : uint16_t {
-  type_bool = 20,
-  type_int = 21,
-  type_float = 22,
-  type_vector = 23,
-  type_array = 28,
-  type_struct = 30,
-  type_pointer = 32,
-  type_function = 33,
-  constant_true = 41,
-  constant_false = 42,
-  constant = 43,
-  function = 54,
-  function_parameter = 55,
-  function_end = 56,
-  function_call = 57,
-  load = 61,
-  store = 62,
-  decorate = 71,
-  member_decorate = 72,
-  convert_p_to_u = 117,
-  u_convert = 113,
-  convert_u_to_p = 120,
-  i_add = 128,
-  i_mul = 132,
-  logical_and = 167,
-  select = 169,
-  u_greater_equal = 174,
-  u_less = 176,
-  u_less_equal = 178,
-  atomic_load = 227,
-  atomic_store = 228,
-  atomic_exchange = 229,
-  atomic_xor = 242,
-  phi = 245,
-  loop_merge = 246,
-  selection_merge = 247,
-  label = 248,
-  branch = 249,
-  branch_conditional = 250,
-  return_value = 254,
-};
+namespace op = fovea::spirv::op;
+
 constexpr uint32_t physical = 5349, offset_decoration = 35, stride_decoration = 6, aligned = 2;
 constexpr size_t header = 5;
 
@@ -79,7 +40,7 @@ class Checker {
     out_.assign(words_.begin(), words_.begin() + header);
     bool declared = false;
     each(words_, [&](const Instruction& i) {
-      if (i.code == function && !std::exchange(declared, true)) out_.insert(out_.end(), made_.begin(), made_.end());
+      if (i.code == op::function && !std::exchange(declared, true)) out_.insert(out_.end(), made_.begin(), made_.end());
       copy(i);
     });
     write_check();
@@ -96,43 +57,43 @@ class Checker {
   void learn() {
     each(words_, [&](const Instruction& i) {
       switch (i.code) {
-        case type_bool:
-          types_[{type_bool}] = i[1];
+        case op::type_bool:
+          types_[{op::type_bool}] = i[1];
           break;
-        case type_int:
-        case type_float:
-          types_[{i.code, i[2], i.code == type_int ? i[3] : 0}] = i[1];
+        case op::type_int:
+        case op::type_float:
+          types_[{i.code, i[2], i.code == op::type_int ? i[3] : 0}] = i[1];
           bytes_[i[1]] = i[2] / 8;
           break;
-        case type_vector:
+        case op::type_vector:
           bytes_[i[1]] = bytes_[i[2]] * i[3];
           break;
-        case type_array:
+        case op::type_array:
           bytes_[i[1]] = strides_[i[1]] * constants_[i[3]];
           break;
-        case type_struct:
+        case op::type_struct:
           for (size_t member = 2; member < i.words.size(); ++member) {
             const uint32_t end = offsets_[{i[1], static_cast<uint32_t>(member - 2)}] + bytes_[i[member]];
             bytes_[i[1]] = std::max(bytes_[i[1]], end);
           }
           break;
-        case type_pointer:
+        case op::type_pointer:
           bytes_[i[1]] = 8;
           if (i[2] == physical) pointees_[i[1]] = i[3];
-          types_[{type_pointer, i[2], i[3]}] = i[1];
+          types_[{op::type_pointer, i[2], i[3]}] = i[1];
           break;
-        case constant:
+        case op::constant:
           constants_[i[2]] = i[3];
           break;
-        case decorate:
+        case op::decorate:
           if (i[2] == stride_decoration) strides_[i[1]] = i[3];
           break;
-        case member_decorate:
+        case op::member_decorate:
           if (i[3] == offset_decoration) offsets_[{i[1], i[2]}] = i[4];
           break;
         default:
           // Whatever has a result of such a type: its type is the first operand, itself the second.
-          if (i.words.size() > 2 && i.code >= function_parameter) {
+          if (i.words.size() > 2 && i.code >= op::function_parameter) {
             const auto found = pointees_.find(i[1]);
             if (found != pointees_.end()) pointers_[i[2]] = {i[1], found->second};
           }
@@ -155,24 +116,24 @@ class Checker {
     return id;
   }
   Id word(uint32_t value) {
-    put(made_, constant, {uint_, next_, value});
+    put(made_, op::constant, {uint_, next_, value});
     return next_++;
   }
   Id wide(uint64_t value) {
-    put(made_, constant, {ulong_, next_, static_cast<uint32_t>(value), static_cast<uint32_t>(value >> 32)});
+    put(made_, op::constant, {ulong_, next_, static_cast<uint32_t>(value), static_cast<uint32_t>(value >> 32)});
     return next_++;
   }
 
   void declare() {
-    bool_ = type({type_bool}, {});
-    uint_ = type({type_int, 32, 0}, {32, 0});
-    ulong_ = type({type_int, 64, 0}, {64, 0});
-    word_pointer_ = type({type_pointer, physical, uint_}, {physical, uint_});
-    wide_pointer_ = type({type_pointer, physical, ulong_}, {physical, ulong_});
+    bool_ = type({op::type_bool}, {});
+    uint_ = type({op::type_int, 32, 0}, {32, 0});
+    ulong_ = type({op::type_int, 64, 0}, {64, 0});
+    word_pointer_ = type({op::type_pointer, physical, uint_}, {physical, uint_});
+    wide_pointer_ = type({op::type_pointer, physical, ulong_}, {physical, ulong_});
     signature_ = next_++;
-    put(made_, type_function, {signature_, ulong_, ulong_, ulong_, bool_});
-    put(made_, constant_true, {bool_, true_ = next_++});
-    put(made_, constant_false, {bool_, false_ = next_++});
+    put(made_, op::type_function, {signature_, ulong_, ulong_, ulong_, bool_});
+    put(made_, op::constant_true, {bool_, true_ = next_++});
+    put(made_, op::constant_false, {bool_, false_ = next_++});
     check_ = next_++;
     // The numbers that the check itself needs.
     zero_ = word(0);
@@ -192,17 +153,17 @@ class Checker {
   }
 
   void copy(const Instruction& i) {
-    const bool stores = i.code == store || i.code == atomic_store;
-    const bool both = i.code >= atomic_exchange && i.code <= atomic_xor;
+    const bool stores = i.code == op::store || i.code == op::atomic_store;
+    const bool both = i.code >= op::atomic_exchange && i.code <= op::atomic_xor;
     const size_t place = stores ? 1 : 3;
-    if (!stores && !both && i.code != load && i.code != atomic_load) return append(i.words);
+    if (!stores && !both && i.code != op::load && i.code != op::atomic_load) return append(i.words);
     const auto pointer = pointers_.find(i[place]);
     if (pointer == pointers_.end()) return append(i.words);
     const Id address = next_++, checked = next_++, safe = next_++;
-    put(out_, convert_p_to_u, {ulong_, address, i[place]});
-    put(out_, function_call,
+    put(out_, op::convert_ptr_to_u, {ulong_, address, i[place]});
+    put(out_, op::function_call,
         {ulong_, checked, check_, address, sizes_[bytes_[pointer->second.pointee]], stores || both ? true_ : false_});
-    put(out_, convert_u_to_p, {pointer->second.type, safe, checked});
+    put(out_, op::convert_u_to_ptr, {pointer->second.type, safe, checked});
     append(i.words);
     out_[out_.size() - i.words.size() + place] = safe;
   }
@@ -215,11 +176,11 @@ class Checker {
     out_.insert(out_.end(), operands);
     return id;
   }
-  Id pointer_at(Id address, Id type) { return emit(convert_u_to_p, type, {address}); }
-  Id load_word(size_t place) { return emit(load, uint_, {pointer_at(places_[place], word_pointer_), aligned, 4}); }
-  Id load_wide(Id address) { return emit(load, ulong_, {pointer_at(address, wide_pointer_), aligned, 8}); }
+  Id pointer_at(Id address, Id type) { return emit(op::convert_u_to_ptr, type, {address}); }
+  Id load_word(size_t place) { return emit(op::load, uint_, {pointer_at(places_[place], word_pointer_), aligned, 4}); }
+  Id load_wide(Id address) { return emit(op::load, ulong_, {pointer_at(address, wide_pointer_), aligned, 8}); }
   void store_word(size_t place, Id value) {
-    put(out_, store, {pointer_at(places_[place], word_pointer_), value, aligned, 4});
+    put(out_, op::store, {pointer_at(places_[place], word_pointer_), value, aligned, 4});
   }
 
   // ulong check(ulong address, ulong bytes, bool stores): the address where some range holds all its bytes.
@@ -227,49 +188,50 @@ class Checker {
     const Id address = next_++, bytes = next_++, stores = next_++;
     const Id entry = next_++, head = next_++, body = next_++, next = next_++, merge = next_++, fault = next_++,
              done = next_++, step = next_++;
-    put(out_, function, {ulong_, check_, 0, signature_});
-    put(out_, function_parameter, {ulong_, address});
-    put(out_, function_parameter, {ulong_, bytes});
-    put(out_, function_parameter, {bool_, stores});
-    put(out_, label, {entry});
+    put(out_, op::function, {ulong_, check_, 0, signature_});
+    put(out_, op::function_parameter, {ulong_, address});
+    put(out_, op::function_parameter, {ulong_, bytes});
+    put(out_, op::function_parameter, {bool_, stores});
+    put(out_, op::label, {entry});
     const Id writable = load_word(offsetof(BoundsTable, writable));
     const Id readable = load_word(offsetof(BoundsTable, readable));
-    const Id count = emit(select, uint_, {stores, writable, readable});
-    const Id end = emit(i_add, ulong_, {address, bytes});
-    put(out_, branch, {head});
+    const Id count = emit(op::select, uint_, {stores, writable, readable});
+    const Id end = emit(op::i_add, ulong_, {address, bytes});
+    put(out_, op::branch, {head});
 
-    put(out_, label, {head});
-    const Id i = emit(phi, uint_, {zero_, entry, step, next});
-    const Id more = emit(u_less, bool_, {i, count});
-    put(out_, loop_merge, {merge, next, 0});
-    put(out_, branch_conditional, {more, body, merge});
+    put(out_, op::label, {head});
+    const Id i = emit(op::phi, uint_, {zero_, entry, step, next});
+    const Id more = emit(op::u_less_than, bool_, {i, count});
+    put(out_, op::loop_merge, {merge, next, 0});
+    put(out_, op::branch_conditional, {more, body, merge});
 
-    put(out_, label, {body});
-    const Id shift = emit(i_mul, ulong_, {emit(u_convert, ulong_, {i}), range_bytes_});
-    const Id range = emit(i_add, ulong_, {shift, places_[offsetof(BoundsTable, ranges)]});
-    const Id from = load_wide(range), to = load_wide(emit(i_add, ulong_, {range, half_range_}));
-    const Id after = emit(u_greater_equal, bool_, {address, from}), before = emit(u_less_equal, bool_, {end, to});
-    put(out_, branch_conditional, {emit(logical_and, bool_, {after, before}), merge, next});
+    put(out_, op::label, {body});
+    const Id shift = emit(op::i_mul, ulong_, {emit(op::u_convert, ulong_, {i}), range_bytes_});
+    const Id range = emit(op::i_add, ulong_, {shift, places_[offsetof(BoundsTable, ranges)]});
+    const Id from = load_wide(range), to = load_wide(emit(op::i_add, ulong_, {range, half_range_}));
+    const Id after = emit(op::u_greater_than_equal, bool_, {address, from}),
+             before = emit(op::u_less_than_equal, bool_, {end, to});
+    put(out_, op::branch_conditional, {emit(op::logical_and, bool_, {after, before}), merge, next});
 
-    put(out_, label, {next});
-    out_.insert(out_.end(), {uint32_t{5} << 16 | i_add, uint_, step, i, one_});
-    put(out_, branch, {head});
+    put(out_, op::label, {next});
+    out_.insert(out_.end(), {uint32_t{5} << 16 | op::i_add, uint_, step, i, one_});
+    put(out_, op::branch, {head});
 
-    put(out_, label, {merge});
-    const Id inside = emit(phi, bool_, {false_, head, true_, body});
-    put(out_, selection_merge, {done, 0});
-    put(out_, branch_conditional, {inside, done, fault});
+    put(out_, op::label, {merge});
+    const Id inside = emit(op::phi, bool_, {false_, head, true_, body});
+    put(out_, op::selection_merge, {done, 0});
+    put(out_, op::branch_conditional, {inside, done, fault});
 
-    put(out_, label, {fault});
-    store_word(offsetof(BoundsTable, stored), emit(select, uint_, {stores, one_, zero_}));
+    put(out_, op::label, {fault});
+    store_word(offsetof(BoundsTable, stored), emit(op::select, uint_, {stores, one_, zero_}));
     store_word(offsetof(BoundsTable, operation), load_word(offsetof(BoundsTable, number)));
-    put(out_, store, {pointer_at(places_[offsetof(BoundsTable, address)], wide_pointer_), address, aligned, 8});
+    put(out_, op::store, {pointer_at(places_[offsetof(BoundsTable, address)], wide_pointer_), address, aligned, 8});
     store_word(offsetof(BoundsTable, found), one_);
-    put(out_, branch, {done});
+    put(out_, op::branch, {done});
 
-    put(out_, label, {done});
-    put(out_, return_value, {emit(select, ulong_, {inside, address, places_[offsetof(BoundsTable, nowhere)]})});
-    put(out_, function_end, {});
+    put(out_, op::label, {done});
+    put(out_, op::return_value, {emit(op::select, ulong_, {inside, address, places_[offsetof(BoundsTable, nowhere)]})});
+    put(out_, op::function_end, {});
   }
 
   std::span<const uint32_t> words_;

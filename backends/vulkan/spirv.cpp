@@ -1,6 +1,7 @@
 #include "fovea/backends/vulkan/spirv.h"
 
 #include <cstring>
+#include <string_view>
 
 namespace fovea::vulkan::spirv {
 namespace {

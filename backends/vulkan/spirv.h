@@ -4,91 +4,15 @@
 #include <cstdint>
 #include <initializer_list>
 #include <map>
-#include <span>
-#include <string_view>
 #include <vector>
+
+#include "fovea/backends/vulkan/shaders/spirv_opcodes.h"
 
 namespace fovea::vulkan::spirv {
 
 using Id = uint32_t;
 
-/// The instructions that the emitter uses (SPIR-V specification, 3.52).
-enum class Code : uint16_t {
-  memory_model = 14,
-  entry_point = 15,
-  execution_mode = 16,
-  capability = 17,
-  ext_inst_import = 11,
-  ext_inst = 12,
-  type_void = 19,
-  type_bool = 20,
-  type_int = 21,
-  type_float = 22,
-  type_vector = 23,
-  type_array = 28,
-  type_struct = 30,
-  type_pointer = 32,
-  type_function = 33,
-  constant = 43,
-  constant_composite = 44,
-  function = 54,
-  function_end = 56,
-  variable = 59,
-  load = 61,
-  store = 62,
-  access_chain = 65,
-  decorate = 71,
-  member_decorate = 72,
-  composite_construct = 80,
-  composite_extract = 81,
-  convert_f_to_s = 110,
-  convert_s_to_f = 111,
-  u_convert = 113,
-  s_convert = 114,
-  f_convert = 115,
-  convert_u_to_ptr = 120,
-  bitcast = 124,
-  s_negate = 126,
-  f_negate = 127,
-  i_add = 128,
-  f_add = 129,
-  i_sub = 130,
-  f_sub = 131,
-  i_mul = 132,
-  f_mul = 133,
-  u_div = 134,
-  s_div = 135,
-  f_div = 136,
-  u_mod = 137,
-  logical_or = 166,
-  logical_and = 167,
-  logical_not = 168,
-  select = 169,
-  i_equal = 170,
-  i_not_equal = 171,
-  u_greater_than = 172,
-  s_greater_than = 173,
-  u_less_than = 176,
-  s_less_than = 177,
-  s_less_than_equal = 179,
-  f_ord_equal = 180,
-  f_unord_not_equal = 183,
-  f_ord_less_than = 184,
-  f_ord_greater_than = 186,
-  f_ord_less_than_equal = 188,
-  shift_right_logical = 194,
-  shift_right_arithmetic = 195,
-  shift_left_logical = 196,
-  bitwise_or = 197,
-  bitwise_and = 199,
-  control_barrier = 224,
-  loop_merge = 246,
-  selection_merge = 247,
-  label = 248,
-  branch = 249,
-  branch_conditional = 250,
-  return_ = 253,
-};
+using Code = fovea::spirv::op::Code;
 
 /// Functions of the instruction set GLSL.std.450.
 enum class Extended : uint32_t {

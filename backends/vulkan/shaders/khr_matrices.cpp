@@ -6,6 +6,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "spirv_opcodes.h"
 #include "spirv_words.h"
 
 namespace fovea::spirv {
@@ -17,29 +18,6 @@ constexpr uint32_t scope_subgroup = 3;
 constexpr uint32_t first_marker = 240, markers = 3;
 constexpr uint32_t decoration_spec_id = 1;
 
-enum Opcode : uint32_t {
-  op_name = 5,
-  op_extension = 10,
-  op_capability = 17,
-  op_type_int = 21,
-  op_type_float = 22,
-  op_constant_true = 41,
-  op_constant_false = 42,
-  op_constant = 43,
-  op_spec_constant = 50,
-  op_spec_constant_op = 52,
-  op_decorate = 71,
-  op_type_matrix_khr = 4456,
-  op_load_khr = 4457,
-  op_store_khr = 4458,
-  op_multiply_khr = 4459,
-  op_length_khr = 4460,
-  op_type_matrix_nv = 5358,
-  op_load_nv = 5359,
-  op_store_nv = 5360,
-  op_multiply_nv = 5361,
-  op_length_nv = 5362,
-};
 enum Capability : uint32_t {
   matrices_nv = 5357,
   matrices_khr = 6022,
@@ -79,14 +57,14 @@ class Rewrite {
   /// Collects what instructions further on refer to.
   void note(const Instruction& i) {
     const auto& o = i.operands;
-    if (i.opcode == op_decorate && o.size() == 3 && o[1] == decoration_spec_id && o[2] >= first_marker &&
+    if (i.opcode == op::decorate && o.size() == 3 && o[1] == decoration_spec_id && o[2] >= first_marker &&
         o[2] < first_marker + markers) {
       uses_[o[0]] = o[2] - first_marker;
-    } else if (i.opcode == op_constant_true || i.opcode == op_constant_false) {
-      flags_[o[1]] = i.opcode == op_constant_true;
-    } else if (i.opcode == op_type_int && o[1] == 32 && o[2] == 0) {
+    } else if (i.opcode == op::constant_true || i.opcode == op::constant_false) {
+      flags_[o[1]] = i.opcode == op::constant_true;
+    } else if (i.opcode == op::type_int && o[1] == 32 && o[2] == 0) {
       uint_type_ = o[0];
-    } else if (i.opcode == op_type_float && o[1] == 16) {
+    } else if (i.opcode == op::type_float && o[1] == 16) {
       half_type_ = o[0];
     }
   }
@@ -102,12 +80,12 @@ class Rewrite {
     if (number_[0] != 0) return;
     for (uint32_t value = 0; value < 4; ++value) {
       number_[value] = next_id_++;
-      emit(op_constant, {uint_type_, number_[value], value});
+      emit(op::constant, {uint_type_, number_[value], value});
     }
     if (half_ == HalfType::f16) return;
     constexpr uint32_t encoding_bf16 = 0;
     bf16_id_ = next_id_++;
-    emit(op_type_float, {bf16_id_, 16, encoding_bf16});
+    emit(op::type_float, {bf16_id_, 16, encoding_bf16});
   }
 
   uint32_t layout(uint32_t columns_first) const {
@@ -123,50 +101,50 @@ class Rewrite {
     if (use == uses_.end()) throw std::runtime_error("cooperative matrices: a type does not say what it is used for");
     const bool half = o[1] == half_type_;
     const uint32_t component = half && half_ == HalfType::bf16 ? bf16_id_ : o[1];
-    emit(op_type_matrix_khr, {o[0], component, number_[scope_subgroup], o[3], o[4], number_[use->second]});
+    emit(op::type_matrix_khr, {o[0], component, number_[scope_subgroup], o[3], o[4], number_[use->second]});
   }
 
   void rewrite(const Instruction& i) {
     const auto& o = i.operands;
     switch (i.opcode) {
-      case op_capability:
+      case op::capability:
         if (o[0] != matrices_nv) return emit(i, i.opcode);
-        emit(op_capability, {matrices_khr});
+        emit(op::capability, {matrices_khr});
         if (half_ == HalfType::bf16) {
-          emit(op_capability, {bf16_type});
-          emit(op_capability, {bf16_matrices});
+          emit(op::capability, {bf16_type});
+          emit(op::capability, {bf16_matrices});
         }
         return;
-      case op_extension:
+      case op::extension:
         if (text_of(o) != nv_extension) return emit(i, i.opcode);
-        emit(op_extension, words_of("SPV_KHR_cooperative_matrix"));
-        if (half_ == HalfType::bf16) emit(op_extension, words_of("SPV_KHR_bfloat16"));
+        emit(op::extension, words_of("SPV_KHR_cooperative_matrix"));
+        if (half_ == HalfType::bf16) emit(op::extension, words_of("SPV_KHR_bfloat16"));
         return;
-      case op_name:
-      case op_decorate:
+      case op::name:
+      case op::decorate:
         if (!uses_.contains(o[0])) emit(i, i.opcode);
         return;
-      case op_spec_constant:
+      case op::spec_constant:
         if (!uses_.contains(o[1])) emit(i, i.opcode);
         return;
-      case op_type_matrix_nv:
+      case op::type_matrix_nv:
         return rewrite_type(i);
-      case op_load_nv: {  // type, result, pointer, stride, columns first, memory operands ...
+      case op::load_nv: {  // type, result, pointer, stride, columns first, memory operands ...
         Words operands{o[0], o[1], o[2], layout(o[4]), o[3]};
         operands.insert(operands.end(), o.begin() + 5, o.end());
-        return emit(op_load_khr, operands);
+        return emit(op::load_khr, operands);
       }
-      case op_store_nv: {  // pointer, matrix, stride, columns first, memory operands ...
+      case op::store_nv: {  // pointer, matrix, stride, columns first, memory operands ...
         Words operands{o[0], o[1], layout(o[3]), o[2]};
         operands.insert(operands.end(), o.begin() + 4, o.end());
-        return emit(op_store_khr, operands);
+        return emit(op::store_khr, operands);
       }
-      case op_multiply_nv:
-        return emit(i, op_multiply_khr);
-      case op_length_nv:
-        return emit(i, op_length_khr);
-      case op_spec_constant_op:
-        if (o[2] == op_length_nv) throw std::runtime_error("cooperative matrices: length() as a constant");
+      case op::multiply_nv:
+        return emit(i, op::multiply_khr);
+      case op::length_nv:
+        return emit(i, op::length_khr);
+      case op::spec_constant_op:
+        if (o[2] == op::length_nv) throw std::runtime_error("cooperative matrices: length() as a constant");
         return emit(i, i.opcode);
       default:
         return emit(i, i.opcode);
@@ -190,7 +168,8 @@ class Rewrite {
 bool uses_nv_matrices(std::span<const uint32_t> module) {
   bool found = false;
   if (module.size() >= header_words) {
-    for_each(module, [&](const Instruction& i) { found |= i.opcode == op_capability && i.operands[0] == matrices_nv; });
+    for_each(module,
+             [&](const Instruction& i) { found |= i.opcode == op::capability && i.operands[0] == matrices_nv; });
   }
   return found;
 }
