@@ -3,7 +3,6 @@
 #include "fovea/autograd/batch_norm.h"
 #include "fovea/autograd/elementwise.h"
 #include "fovea/autograd/graph.h"
-#include "fovea/autograd/normalize.h"
 #include "fovea/tensor/creation.h"
 
 namespace fovea::nn {
@@ -81,23 +80,5 @@ Tensor GroupNorm::forward(const Tensor& x, Caller caller) const {
 }
 
 std::string GroupNorm::description() const { return fmt::format("{}, {}", groups_, channels_); }
-
-RMSNorm::RMSNorm(int64_t dim, RMSNormOptions options, Caller caller) : dim_(dim), options_(options) {
-  if (dim < 1) raise<ValueError>(caller, "RMSNorm: size {} must be positive", dim);
-  if (!(options.eps >= 0)) raise<ValueError>(caller, "RMSNorm: eps {} is negative", options.eps);
-  if (!options.affine) return;
-  weight = ones({dim}, {}, caller);
-  add("weight", weight);
-}
-
-Tensor RMSNorm::forward(const Tensor& x, Caller caller) const {
-  const Scope scope(*this, caller);
-  if (x.rank() == 0 || x.shape().back() != dim_) {
-    raise<ShapeError>(caller, "RMSNorm: input {} does not end in {}", x.shape(), dim_);
-  }
-  return rms_norm(x, weight, options_.eps, caller);
-}
-
-std::string RMSNorm::description() const { return fmt::format("{}", dim_); }
 
 }  // namespace fovea::nn

@@ -29,4 +29,26 @@ class LayerNorm : public Module {
   LayerNormOptions options_;
 };
 
+struct RMSNormOptions {
+  double eps = 1e-6;
+  bool affine = true;
+};
+
+/// x / sqrt(mean(x^2) + eps) * weight over the last axis (Zhang and Sennrich 2019).
+///   x, y   [..., dim]
+///   weight [dim], ones
+class RMSNorm : public Module {
+ public:
+  explicit RMSNorm(int64_t dim, RMSNormOptions options = {}, Caller caller = {});
+  Tensor forward(const Tensor& x, Caller caller = {}) const;
+  std::string description() const override;
+  const RMSNormOptions& options() const { return options_; }
+
+  Tensor weight;
+
+ private:
+  int64_t dim_;
+  RMSNormOptions options_;
+};
+
 }  // namespace fovea::nn
