@@ -295,7 +295,7 @@ Tensor embedding(const Tensor& index, const Tensor& weight, EmbeddingOptions opt
   return bag_rows(index.reshape({-1}), offsets, weight, false, options, caller).reshape(shape);
 }
 
-Tensor embedding_bag(const Tensor& index, const Tensor& offsets, const Tensor& weight, bool mean,
+Tensor embedding_bag(const Tensor& index, const Tensor& weight, const Tensor& offsets, bool mean,
                      EmbeddingOptions options, Caller caller) {
   raw::check_defined("embedding_bag", weight, caller);
   check_index(weight, index, "embedding_bag", caller);

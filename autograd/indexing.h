@@ -25,7 +25,7 @@ struct EmbeddingOptions {
 Tensor embedding(const Tensor& index, const Tensor& weight, EmbeddingOptions options = {}, Caller caller = {});
 /// Sums (or means) of rows: bag b holds index[offsets[b]] up to before index[offsets[b + 1]] -> [bags, d]; an empty one
 /// is 0.
-Tensor embedding_bag(const Tensor& index, const Tensor& offsets, const Tensor& weight, bool mean = false,
+Tensor embedding_bag(const Tensor& index, const Tensor& weight, const Tensor& offsets, bool mean = false,
                      EmbeddingOptions options = {}, Caller caller = {});
 
 /// 1 at each index and 0 elsewhere: [..., classes], on the device of the index.

@@ -184,19 +184,20 @@ Tensor smooth_l1_loss(const Tensor& x, const Tensor& y, double beta, Reduction r
   return huber_loss(x, y, beta, reduction, caller) * (1 / beta);
 }
 
-Tensor bce_with_logits(const Tensor& x, const Tensor& y, Reduction reduction, Caller caller) {
-  check_pair(x, y, "bce_with_logits", caller);
+Tensor binary_cross_entropy_with_logits(const Tensor& x, const Tensor& y, Reduction reduction, Caller caller) {
+  check_pair(x, y, "binary_cross_entropy_with_logits", caller);
   // softplus(x) - x y, but without the difference of two large numbers.
-  static const Elementwise f{"bce_with_logits",
+  static const Elementwise f{"binary_cross_entropy_with_logits",
                              [](Expr x, Expr y, Scalar part) { return part * ((1.0 - y) * x + softplus(-x)); }};
-  return pointwise_loss(f, pair_count(x, y, "bce_with_logits", caller), reduction, Operand(x, caller),
+  return pointwise_loss(f, pair_count(x, y, "binary_cross_entropy_with_logits", caller), reduction, Operand(x, caller),
                         Operand(y, caller));
 }
 
-Tensor bce_with_logits(const Tensor& x, const Tensor& y, const BceWithLogitsOptions& options, Caller caller) {
-  constexpr const char* name = "bce_with_logits";
+Tensor binary_cross_entropy_with_logits(const Tensor& x, const Tensor& y, const BceWithLogitsOptions& options,
+                                        Caller caller) {
+  constexpr const char* name = "binary_cross_entropy_with_logits";
   if (!options.weight.defined() && !options.pos_weight.defined()) {
-    return bce_with_logits(x, y, options.reduction, caller);
+    return binary_cross_entropy_with_logits(x, y, options.reduction, caller);
   }
   static const Elementwise f{name, [](Expr x, Expr y, Expr weight, Expr pos_weight, Scalar part) {
                                return part * weight * ((1.0 - y) * x + (1.0 + (pos_weight - 1.0) * y) * softplus(-x));

@@ -35,13 +35,15 @@ Tensor huber_loss(const Tensor& x, const Tensor& y, double delta = 1, Reduction 
 Tensor smooth_l1_loss(const Tensor& x, const Tensor& y, double beta = 1, Reduction reduction = Reduction::mean,
                       Caller caller = {});
 /// -(y log sigmoid(x) + (1 - y) log(1 - sigmoid(x))), from logits x.
-Tensor bce_with_logits(const Tensor& x, const Tensor& y, Reduction reduction = Reduction::mean, Caller caller = {});
+Tensor binary_cross_entropy_with_logits(const Tensor& x, const Tensor& y, Reduction reduction = Reduction::mean,
+                                        Caller caller = {});
 struct BceWithLogitsOptions {
   Tensor weight = {};                     // how much each element counts, broadcast to x; undefined: all alike
   Tensor pos_weight = {};                 // how much its positive part counts: what y multiplies; the same
   Reduction reduction = Reduction::mean;  // the mean is over elements
 };
-Tensor bce_with_logits(const Tensor& x, const Tensor& y, const BceWithLogitsOptions& options, Caller caller = {});
+Tensor binary_cross_entropy_with_logits(const Tensor& x, const Tensor& y, const BceWithLogitsOptions& options,
+                                        Caller caller = {});
 /// -(y log p + (1 - y) log(1 - p)), from probabilities p; logarithms are held above -100.
 Tensor binary_cross_entropy(const Tensor& p, const Tensor& y, Reduction reduction = Reduction::mean,
                             Caller caller = {});

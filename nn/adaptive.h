@@ -27,13 +27,13 @@ class AdaptiveTemperature : public Module {
 };
 
 struct AdaptiveSpanOptions {
-  int64_t greatest = 1024;  // no head looks farther than this and the ramp
+  int64_t max_span = 1024;  // no head looks farther than this and the ramp
   int64_t ramp = 32;        // over how many positions the weight falls to 0
   double initial = 0.1;     // of the span, from 0 to 1
 };
 
 /// The bias by which every head learns how far it looks: log m(x) at distance x, with m(x) = min(max((ramp + z - x) /
-/// ramp, 0), 1) and z = greatest span, so that softmax(s + log m) = m exp(s) / sum m exp(s) (Sukhbaatar et al. 2019).
+/// ramp, 0), 1) and z = max_span span, so that softmax(s + log m) = m exp(s) / sum m exp(s) (Sukhbaatar et al. 2019).
 ///   span  [heads], each between 0 and 1
 ///   bias  [heads, queries, keys], very negative where m is 0
 class AdaptiveSpan : public Module {
@@ -55,8 +55,8 @@ class AdaptiveSpan : public Module {
 };
 
 struct AdaptiveDepthOptions {
-  int64_t greatest = 8;  // the most steps
-  double eps = 0.01;     // a row stops once its halting probabilities reach 1 - eps together
+  int64_t max_steps = 8;  // the most steps
+  double eps = 0.01;      // a row stops once its halting probabilities reach 1 - eps together
 };
 
 /// What adaptive computation made of each row.

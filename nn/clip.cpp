@@ -55,14 +55,14 @@ Tensor norm_of(const std::vector<Tensor>& gradients, const char* name, Caller ca
 
 }  // namespace
 
-Tensor clip_grad_norm(const std::vector<Tensor>& parameters, double max_norm, Caller caller) {
+Tensor clip_grad_norm_(const std::vector<Tensor>& parameters, double max_norm, Caller caller) {
   static const Elementwise factor{"clip_factor",
                                   [](Expr norm, Scalar most) { return minimum(most / (norm + 1e-6), Expr(1)); }};
   static const Elementwise scale{"clip", [](Expr g, Expr factor) { return g * factor; }};
-  if (!(max_norm >= 0)) raise<ValueError>(caller, "clip_grad_norm: max_norm {} is not 0 or more", max_norm);
+  if (!(max_norm >= 0)) raise<ValueError>(caller, "clip_grad_norm_: max_norm {} is not 0 or more", max_norm);
   const NoGrad off;
   const std::vector<Tensor> gradients = gradients_of(parameters);
-  const Tensor norm = norm_of(gradients, "clip_grad_norm", caller);
+  const Tensor norm = norm_of(gradients, "clip_grad_norm_", caller);
   // Where the host can look for free, a pass over gradients that are small enough is spared.
   const bool free = norm.buffer()->host() && !is_recording();
   if (gradients.empty() || (free && norm.item(caller) + 1e-6 <= max_norm)) return norm;
@@ -76,15 +76,15 @@ Tensor grad_norm(const std::vector<Tensor>& parameters, Caller caller) {
   return norm_of(gradients_of(parameters), "grad_norm", caller);
 }
 
-void scale_grad(const std::vector<Tensor>& parameters, double factor) {
-  static const Elementwise scale{"scale_grad", [](Expr g, Scalar factor) { return g * factor; }};
+void scale_grad_(const std::vector<Tensor>& parameters, double factor) {
+  static const Elementwise scale{"scale_grad_", [](Expr g, Scalar factor) { return g * factor; }};
   const NoGrad off;
   for (const Tensor& g : gradients_of(parameters)) scale.into({&g}, {g, factor});
 }
 
-void clip_grad_value(const std::vector<Tensor>& parameters, double limit, Caller caller) {
+void clip_grad_value_(const std::vector<Tensor>& parameters, double limit, Caller caller) {
   static const Elementwise clamp{"clip_value", [](Expr g, Scalar limit) { return minimum(maximum(g, -limit), limit); }};
-  if (!(limit >= 0)) raise<ValueError>(caller, "clip_grad_value: limit {} is not 0 or more", limit);
+  if (!(limit >= 0)) raise<ValueError>(caller, "clip_grad_value_: limit {} is not 0 or more", limit);
   const NoGrad off;
   for (const Tensor& g : gradients_of(parameters)) clamp.into({&g}, {g, limit});
 }

@@ -42,7 +42,7 @@ EmbeddingBag::EmbeddingBag(int64_t count, int64_t dim, EmbeddingBagOptions optio
 
 Tensor EmbeddingBag::forward(const Tensor& index, const Tensor& offsets, Caller caller) const {
   const Scope scope(*this, caller);
-  return embedding_bag(index, offsets, weight, options_.mode == BagMode::mean,
+  return embedding_bag(index, weight, offsets, options_.mode == BagMode::mean,
                        {options_.padding_index, options_.sparse}, caller);
 }
 

@@ -20,7 +20,7 @@ struct GradScalerOptions {
 ///
 ///     scaler.scale(loss).backward();
 ///     scaler.unscale(parameters);
-///     clip_grad_norm(parameters, 1.0);
+///     clip_grad_norm_(parameters, 1.0);
 ///     scaler.step(optimizer);
 ///
 /// A scaler serves one optimizer.

@@ -119,24 +119,24 @@ Tensor alibi_bias(int64_t heads, int64_t keys, TensorOptions options, Caller cal
 
 RelativePositionBias::RelativePositionBias(int64_t heads, RelativePositionOptions options, Caller caller)
     : options_(options) {
-  const int64_t own = options.causal ? options.buckets : options.buckets / 2;
-  if (heads < 1 || own < 2 || options.greatest <= own / 2) {
+  const int64_t own = options.causal ? options.num_buckets : options.num_buckets / 2;
+  if (heads < 1 || own < 2 || options.max_distance <= own / 2) {
     raise<ValueError>(caller, "RelativePositionBias: {} heads, {} buckets up to a distance of {}", heads,
-                      options.buckets, options.greatest);
+                      options.num_buckets, options.max_distance);
   }
-  weight = empty({options.buckets, heads}, {}, caller);
+  weight = empty({options.num_buckets, heads}, {}, caller);
   init::normal_(weight, 0, 0.02);
   add("weight", weight);
 }
 
 int64_t RelativePositionBias::bucket(int64_t distance) const {
-  const int64_t own = options_.causal ? options_.buckets : options_.buckets / 2;
+  const int64_t own = options_.causal ? options_.num_buckets : options_.num_buckets / 2;
   const int64_t first = !options_.causal && distance > 0 ? own : 0;
   const int64_t far = options_.causal ? std::max<int64_t>(-distance, 0) : std::abs(distance);
   const int64_t exact = own / 2;
   if (far < exact) return first + far;
   const double part = std::log(static_cast<double>(far) / static_cast<double>(exact)) /
-                      std::log(static_cast<double>(options_.greatest) / static_cast<double>(exact));
+                      std::log(static_cast<double>(options_.max_distance) / static_cast<double>(exact));
   const auto step = static_cast<int64_t>(part * static_cast<double>(own - exact));
   return first + std::min(exact + step, own - 1);
 }
@@ -158,8 +158,8 @@ Tensor RelativePositionBias::forward(int64_t queries, int64_t keys, int64_t offs
 }
 
 std::string RelativePositionBias::description() const {
-  return fmt::format("{}, buckets={}, greatest={}{}", weight.shape()[1], options_.buckets, options_.greatest,
-                     options_.causal ? ", causal" : "");
+  return fmt::format("{}, num_buckets={}, max_distance={}{}", weight.shape()[1], options_.num_buckets,
+                     options_.max_distance, options_.causal ? ", causal" : "");
 }
 
 }  // namespace fovea::nn

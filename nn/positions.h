@@ -47,14 +47,14 @@ Tensor rotary(const Tensor& x, int64_t offset = 0, double base = 10000, Caller c
 Tensor alibi_bias(int64_t heads, int64_t keys, TensorOptions options = {}, Caller caller = {});
 
 struct RelativePositionOptions {
-  int64_t buckets = 32;    // half of them for each direction where not causal
-  int64_t greatest = 128;  // distances from here on share the last bucket
+  int64_t num_buckets = 32;    // half of them for each direction where not causal
+  int64_t max_distance = 128;  // distances from here on share the last bucket
   bool causal = false;
 };
 
 /// A learned bias per head and distance, which attention adds to its scores (Raffel et al. 2020, "T5"): near distances
 /// have a bucket each, far ones share buckets that grow with the logarithm.
-///   weight  [buckets, heads], normal with deviation 0.02
+///   weight  [num_buckets, heads], normal with deviation 0.02
 ///   bias    [heads, queries, keys]
 class RelativePositionBias : public Module {
  public:

@@ -140,7 +140,8 @@ Tensor TransformerDecoderLayer::forward(const Tensor& x, const Tensor& memory, c
         p);
   };
   const auto read = [&](const Tensor& y) {
-    const AttendOptions attend_memory{.key_padding_keep = options.memory_keep, .cache = options.memory_cache};
+    const AttendOptions attend_memory{.key_padding_keep = options.memory_key_padding_keep,
+                                      .cache = options.memory_cache};
     return dropout(multihead_attn.forward(y, memory, memory, attend_memory, caller), p);
   };
   const auto feed = [&](const Tensor& y) { return feed_forward(linear1, linear2, options_.activation, p, y, caller); };

@@ -58,7 +58,7 @@ class TransformerEncoderLayer : public Module {
 struct DecodeOptions {
   bool causal = true;                     // of self-attention
   Tensor key_padding_keep = {};           // bool [batch, time] of x
-  Tensor memory_keep = {};                // bool [batch, memory time]
+  Tensor memory_key_padding_keep = {};    // bool [batch, memory time]
   KeyValueCache* cache = nullptr;         // of self-attention
   KeyValueCache* memory_cache = nullptr;  // of attention on the memory, which is projected once
 };

@@ -207,9 +207,9 @@ void Trainer::backward(const Outcome& outcome, double weight) {
 /// Lets the optimizer make a step with the gradients that were added, divided by `weight`.
 void Trainer::update(double weight) {
   if (reducer_) weight = share(weight);
-  if (weight != 1) nn::scale_grad(parameters_, 1 / weight);
+  if (weight != 1) nn::scale_grad_(parameters_, 1 / weight);
   if (scaler_) scaler_->unscale(parameters_);
-  if (options_.clip > 0) nn::clip_grad_norm(parameters_, options_.clip);
+  if (options_.clip > 0) nn::clip_grad_norm_(parameters_, options_.clip);
   if (!scaler_) {
     optimizer_.step();
   } else if (!scaler_->step(optimizer_)) {

@@ -49,7 +49,7 @@ TEST(CrossEntropy, MeansInHalfPrecisionDoNotOverflow) {
     EXPECT_EQ(cross_entropy(logits, targets, {.weight = ones({4}, {.dtype = dtype})}).item(), expected);
     EXPECT_EQ(nll_loss(log_softmax(logits, -1), targets).item(), expected);
     EXPECT_EQ(mse_loss(logits, logits + 2).item(), 4);
-    EXPECT_EQ(bce_with_logits(logits, logits).item(), tensor({std::log(2.0)}).to(dtype).item());
+    EXPECT_EQ(binary_cross_entropy_with_logits(logits, logits).item(), tensor({std::log(2.0)}).to(dtype).item());
   }
 }
 
@@ -57,12 +57,15 @@ TEST(BceWithLogits, WeighsElementsAndPositivesAsPyTorch) {
   const Tensor x = tensor({0.5, -2, 90, 1, -80, 0.25}).reshape({2, 3});
   const Tensor y = tensor({1, 0, 1, 0.3, 1, 0}).reshape({2, 3});
   const Tensor weight = tensor({0.5, 2, 1}), pos_weight = tensor({3, 0.5, 1});
-  EXPECT_CLOSE(bce_with_logits(x, y, {.weight = weight, .pos_weight = pos_weight, .reduction = Reduction::none}),
+  EXPECT_CLOSE(binary_cross_entropy_with_logits(
+                   x, y, {.weight = weight, .pos_weight = pos_weight, .reduction = Reduction::none}),
                {0.711115, 0.253856, 0, 0.600612, 80, 0.825939});
-  EXPECT_NEAR(bce_with_logits(x, y, {.weight = weight, .pos_weight = pos_weight}).item(), 13.7319, 1e-4);
-  EXPECT_NEAR(bce_with_logits(x, y, {.pos_weight = pos_weight}).item(), 7.2627, 1e-4);
-  EXPECT_NEAR(bce_with_logits(x, y, {.weight = tensor({0.5})}).item(), 6.8700, 1e-4);
-  EXPECT_EQ(bce_with_logits(x, y, {.reduction = Reduction::sum}).item(), bce_with_logits(x, y, Reduction::sum).item());
+  EXPECT_NEAR(binary_cross_entropy_with_logits(x, y, {.weight = weight, .pos_weight = pos_weight}).item(), 13.7319,
+              1e-4);
+  EXPECT_NEAR(binary_cross_entropy_with_logits(x, y, {.pos_weight = pos_weight}).item(), 7.2627, 1e-4);
+  EXPECT_NEAR(binary_cross_entropy_with_logits(x, y, {.weight = tensor({0.5})}).item(), 6.8700, 1e-4);
+  EXPECT_EQ(binary_cross_entropy_with_logits(x, y, {.reduction = Reduction::sum}).item(),
+            binary_cross_entropy_with_logits(x, y, Reduction::sum).item());
 }
 
 TEST(CosineSimilarity, IsPyTorchs) {

@@ -96,11 +96,12 @@ TEST(DtypeErrors, NameWeightsAndTargetsThatDoNotFit) {
   EXPECT_ERROR(cross_entropy(logits, targets, {.weight = ones({3}, {f64})}),
                "cross_entropy: dtypes differ: f32 and f64");
   EXPECT_ERROR(cross_entropy(logits, softmax(logits, 1), {.weight = ones({1})}), "cross_entropy: class weights [1]");
-  EXPECT_ERROR(bce_with_logits(zeros({2, 1}), zeros({2})), "bce_with_logits: targets [2] for predictions [2, 1]");
-  EXPECT_ERROR(bce_with_logits(logits, logits, {.pos_weight = ones({2})}),
-               "bce_with_logits: shapes do not broadcast: [2, 3] and [2] (errors_test.cpp:");
-  EXPECT_ERROR(bce_with_logits(logits, logits, {.weight = ones({4, 2, 3})}),
-               "bce_with_logits: weights [4, 2, 3] for predictions [2, 3] (errors_test.cpp:");
+  EXPECT_ERROR(binary_cross_entropy_with_logits(zeros({2, 1}), zeros({2})),
+               "binary_cross_entropy_with_logits: targets [2] for predictions [2, 1]");
+  EXPECT_ERROR(binary_cross_entropy_with_logits(logits, logits, {.pos_weight = ones({2})}),
+               "binary_cross_entropy_with_logits: shapes do not broadcast: [2, 3] and [2] (errors_test.cpp:");
+  EXPECT_ERROR(binary_cross_entropy_with_logits(logits, logits, {.weight = ones({4, 2, 3})}),
+               "binary_cross_entropy_with_logits: weights [4, 2, 3] for predictions [2, 3] (errors_test.cpp:");
   EXPECT_ERROR(one_hot(zeros({2}), 3), "one_hot: indices must be i32, not f32");
   EXPECT_ERROR(pad(whole, {1, 0}, 0.5), "pad: 0.5 is no i32 number (errors_test.cpp:");
   EXPECT_ERROR(pad(a, {int64_t{1} << 62, 0}), "pad: ");

@@ -21,7 +21,7 @@ const std::set<std::string> without_derivative{
     "sinusoidal_positions", "alibi_bias"};
 // Functions of tensors that are no operations.
 const std::set<std::string> no_operations{"record",        "gradcheck",       "gradgradcheck", "grad",   "checkpoint",
-                                          "differentiate", "clip_grad_norm", "grad_norm",     "by_fan", "vjp",
+                                          "differentiate", "clip_grad_norm_", "grad_norm",     "by_fan", "vjp",
                                           "jvp",           "jacobian",        "hessian"};
 // Headers of helpers outside the graph.
 const std::set<std::string> internal_headers{"sparse_rows.h", "int8.h", "loss_reduction.h"};

@@ -283,11 +283,11 @@ Table basic_operations() {
       {"embedding", list({one({integers({1, 0, 1, 3}, {2, 2}), any_number({4, 2})},
                               [](auto& x) { return square(embedding(x[0], x[1])); })})},
       {"embedding_bag", list({one({integers({1, 0, 1, 3, 2}, {5}), integers({1, 2, 2}, {3}), any_number({4, 2})},
-                                  [](auto& x) { return square(embedding_bag(x[0], x[1], x[2], true, {.padding_index = 3})); }),
+                                  [](auto& x) { return square(embedding_bag(x[0], x[2], x[1], true, {.padding_index = 3})); }),
                               one({integers({1, 0, 1, 3, 2}, {5}), integers({0, 2, 2}, {3}), any_number({4, 2})},
-                                  [](auto& x) { return square(embedding_bag(x[0], x[1], x[2])); }),
+                                  [](auto& x) { return square(embedding_bag(x[0], x[2], x[1])); }),
                               one({integers({1, 0, 1, 3, 2}, {5}), integers({0, 1}, {2}), any_number({4, 2})},
-                                  [](auto& x) { return square(embedding_bag(x[0], x[1], x[2], true)); })})},
+                                  [](auto& x) { return square(embedding_bag(x[0], x[2], x[1], true)); })})},
 
       // losses.h
       {"mse_loss", loss([](auto& x, auto& y, auto r) { return mse_loss(x, y, r); }, any_number, any_number)},
@@ -295,14 +295,14 @@ Table basic_operations() {
       {"huber_loss", loss([](auto& x, auto& y, auto r) { return huber_loss(x, y, 0.8, r); }, any_number, any_number)},
       {"smooth_l1_loss", loss([](auto& x, auto& y, auto r) { return smooth_l1_loss(x, y, 0.5, r); }, any_number,
                               any_number)},
-      {"bce_with_logits", [] {
-         Checks checks = loss([](auto& x, auto& y, auto r) { return bce_with_logits(x, spread(y, x), r); },
+      {"binary_cross_entropy_with_logits", [] {
+         Checks checks = loss([](auto& x, auto& y, auto r) { return binary_cross_entropy_with_logits(x, spread(y, x), r); },
                               any_number, positive);
          for (const Reduction reduction : {Reduction::none, Reduction::mean, Reduction::sum}) {
            checks.push_back(one({any_number({3, 2}), positive({3, 2}), positive({2}), positive({3, 1})},
-                                [=](auto& x) { return bce_with_logits(x[0], x[1], {x[2], x[3], reduction}); }));
+                                [=](auto& x) { return binary_cross_entropy_with_logits(x[0], x[1], {x[2], x[3], reduction}); }));
            checks.push_back(one({any_number({3, 2}), positive({3, 2}), positive({2})},
-                                [=](auto& x) { return bce_with_logits(x[0], x[1], {{}, x[2], reduction}); }));
+                                [=](auto& x) { return binary_cross_entropy_with_logits(x[0], x[1], {{}, x[2], reduction}); }));
          }
          return checks;
        }()},

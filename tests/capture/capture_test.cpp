@@ -41,7 +41,7 @@ Trained train(Device device, bool captured, Optimizer make, const std::vector<in
     optimizer.zero_grad();
     const Tensor loss = cross_entropy(network.forward(x), y);
     loss.backward();
-    if (clip > 0) nn::clip_grad_norm(network.parameters(), clip);
+    if (clip > 0) nn::clip_grad_norm_(network.parameters(), clip);
     optimizer.step();
     return loss.detach();
   };
@@ -313,7 +313,7 @@ TEST_P(OnEveryDevice, CaptureLeavesGradientsToAnOptimizerOutside) {
       optimizer.zero_grad();
       const Tensor x = full({1 + i % 2, 3}, 1 + i, options());  // two plans, whose gradients must not be mixed up
       losses.push_back((captured ? replayed(x) : step(x)).item<float>());
-      nn::clip_grad_norm(layer.parameters(), 0.5);
+      nn::clip_grad_norm_(layer.parameters(), 0.5);
       optimizer.step();
     }
     return losses;

@@ -61,11 +61,11 @@ std::vector<LayerRow> adaptive_rows() {
                                                  [](double v) { return std::pow(5, std::tanh(v)); });
                                    }),
       row<nn::AdaptiveSpan>(
-          "AdaptiveSpan", built<nn::AdaptiveSpan>(2, nn::AdaptiveSpanOptions{.greatest = 7, .ramp = 2}), {},
+          "AdaptiveSpan", built<nn::AdaptiveSpan>(2, nn::AdaptiveSpanOptions{.max_span = 7, .ramp = 2}), {},
           [](const nn::AdaptiveSpan& m, const Inputs&) { return m.forward(3, 6, 2); },
           [](const Known& p, const std::vector<Numbers>&) { return span_bias(p, 7, 2); }),
       row<nn::AdaptiveDepth>(
-          "AdaptiveDepth", built<nn::AdaptiveDepth>(3, nn::AdaptiveDepthOptions{.greatest = 4, .eps = 0.05}),
+          "AdaptiveDepth", built<nn::AdaptiveDepth>(3, nn::AdaptiveDepthOptions{.max_steps = 4, .eps = 0.05}),
           {random({6, 3}) * 3.0},
           [](const nn::AdaptiveDepth& m, const Inputs& x) {
             const nn::Pondered out = m.forward(x[0], take_step);
@@ -83,7 +83,7 @@ TEST(AdaptiveTemperature, BeginsAtOne) {
 
 TEST(AdaptiveSpan, IsWhatThePaperDivides) {
   // m exp(s) / sum m exp(s), beside attention with the bias.
-  nn::AdaptiveSpan span(2, {.greatest = 8, .ramp = 3});
+  nn::AdaptiveSpan span(2, {.max_span = 8, .ramp = 3});
   span.load_state_dict({{"span", tensor({0.2, 0.6})}});
   const Tensor q = random({1, 2, 5, 4}), k = random({1, 2, 5, 4}, {}, 2), v = random({1, 2, 5, 4}, {}, 3);
   const Tensor bias = span.forward(5, 5).detach();
@@ -97,7 +97,7 @@ TEST(AdaptiveSpan, IsWhatThePaperDivides) {
 }
 
 TEST(AdaptiveDepth, CallsNoStepThatNoRowAsksFor) {
-  nn::AdaptiveDepth depth(2, {.greatest = 10});
+  nn::AdaptiveDepth depth(2, {.max_steps = 10});
   depth.load_state_dict({{"halt.weight", zeros({1, 2})}, {"halt.bias", tensor({10})}});
   int64_t calls = 0;
   const nn::Pondered out = depth.forward(ones({3, 2}), [&](const Tensor& s, int64_t) {

@@ -148,7 +148,7 @@ std::vector<LayerRow> basic_rows() {
           [](const Known&, const std::vector<Numbers>& x) { return sinusoidal(x[0], 5); }),
       row<nn::RelativePositionBias>(
           "RelativePositionBias",
-          built<nn::RelativePositionBias>(2, nn::RelativePositionOptions{.buckets = 8, .greatest = 6}), {},
+          built<nn::RelativePositionBias>(2, nn::RelativePositionOptions{.num_buckets = 8, .max_distance = 6}), {},
           [](const nn::RelativePositionBias& m, const Inputs&) { return m.forward(3, 9, 1); },
           [](const Known& p, const std::vector<Numbers>&) {
             Numbers y({2, 3, 9});

@@ -16,7 +16,7 @@ Tensor with_gradient(const Tensor& gradient) {
 
 TEST(ClipGradNorm, ScalesAllGradientsTogether) {
   const Tensor a = with_gradient(tensor({3, 0})), b = with_gradient(full({2, 2}, 2)), none = ones({3});
-  const Tensor norm = nn::clip_grad_norm({a, b, none}, 2.5);
+  const Tensor norm = nn::clip_grad_norm_({a, b, none}, 2.5);
   EXPECT_NEAR(norm.item(), 5, 1e-6);
   EXPECT_CLOSE(a.grad(), {1.5, 0});
   EXPECT_CLOSE(b.grad(), full({2, 2}, 1));
@@ -24,7 +24,7 @@ TEST(ClipGradNorm, ScalesAllGradientsTogether) {
 
 TEST(ClipGradNorm, LeavesSmallGradientsAlone) {
   const Tensor a = with_gradient(tensor({0.3, 0.4}));
-  EXPECT_NEAR(nn::clip_grad_norm({a}, 1).item(), 0.5, 1e-7);
+  EXPECT_NEAR(nn::clip_grad_norm_({a}, 1).item(), 0.5, 1e-7);
   EXPECT_CLOSE(a.grad(), {0.3f, 0.4f}, 0, 0);
 }
 
@@ -33,10 +33,10 @@ TEST(ClipGradNorm, TakesAnyShapeAndF64) {
     const Tensor g = test::random(shape, {.dtype = f64}, 4);
     const Tensor p = with_gradient(g.clone());
     const double want = norm(g).item();
-    EXPECT_NEAR(nn::clip_grad_norm({p}, want / 2).item(), want, 1e-12 * want);
+    EXPECT_NEAR(nn::clip_grad_norm_({p}, want / 2).item(), want, 1e-12 * want);
     EXPECT_CLOSE(p.grad(), g * (want / 2 / (want + 1e-6)));
   }
-  EXPECT_EQ(nn::clip_grad_norm({}, 1).item(), 0);
+  EXPECT_EQ(nn::clip_grad_norm_({}, 1).item(), 0);
 }
 
 TEST(ClipGradNorm, TakesSparseGradients) {
@@ -45,7 +45,7 @@ TEST(ClipGradNorm, TakesSparseGradients) {
   const Tensor index = from_vector(std::vector<int32_t>{1, 1, 4, 8}, {2, 2}), g = test::random({2, 3});
   dense.forward(index).backward(g);
   sparse.forward(index).backward(g);
-  EXPECT_NEAR(nn::clip_grad_norm(sparse.parameters(), 0.1).item(), nn::clip_grad_norm(dense.parameters(), 0.1).item(),
+  EXPECT_NEAR(nn::clip_grad_norm_(sparse.parameters(), 0.1).item(), nn::clip_grad_norm_(dense.parameters(), 0.1).item(),
               1e-6);
   nn::SGD a(dense, {.lr = 1}), b(sparse, {.lr = 1});
   a.step();
@@ -55,17 +55,17 @@ TEST(ClipGradNorm, TakesSparseGradients) {
 
 TEST(ClipGradValue, ClampsEveryElement) {
   const Tensor a = with_gradient(tensor({3, -0.5, -7}));
-  nn::clip_grad_value({a}, 2);
+  nn::clip_grad_value_({a}, 2);
   EXPECT_CLOSE(a.grad(), {2, -0.5, -2});
 }
 
 TEST(Clip, NamesMisuse) {
-  EXPECT_ERROR(nn::clip_grad_norm({}, -1), "clip_grad_norm: max_norm -1 is not 0 or more (clip_test.cpp:");
+  EXPECT_ERROR(nn::clip_grad_norm_({}, -1), "clip_grad_norm_: max_norm -1 is not 0 or more (clip_test.cpp:");
   if (test::obstacle(Device::vulkan()).empty()) {
     const Tensor here = with_gradient(ones({2})), there = with_gradient(ones({2}, {f32, Device::vulkan()}));
     EXPECT_ERROR(nn::grad_norm({here, there}), "grad_norm: gradients are on cpu and vulkan:0 (clip_test.cpp:");
   }
-  EXPECT_ERROR(nn::clip_grad_value({}, std::nan("")), "clip_grad_value: limit nan is not 0 or more (clip_test.cpp:");
+  EXPECT_ERROR(nn::clip_grad_value_({}, std::nan("")), "clip_grad_value_: limit nan is not 0 or more (clip_test.cpp:");
 }
 
 }  // namespace

@@ -58,7 +58,7 @@ TEST_P(OnEveryDevice, PositionsAreCaptured) {
 }
 
 TEST(RelativePositionBias, HasABucketPerDistance) {
-  const nn::RelativePositionBias layer(2, {.buckets = 8, .greatest = 6});
+  const nn::RelativePositionBias layer(2, {.num_buckets = 8, .max_distance = 6});
   const Tensor bias = layer.forward(3, 5, 2);
   for (int64_t i = 0; i < 3; ++i) {
     for (int64_t j = 0; j < 5; ++j) {

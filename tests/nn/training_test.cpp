@@ -60,7 +60,7 @@ struct Loop {
       optimizer.zero_grad();
       const Tensor value = cross_entropy(model.forward(b.tokens), b.labels, {.label_smoothing = 0.05});
       value.backward();
-      nn::clip_grad_norm(model.parameters(), 1);
+      nn::clip_grad_norm_(model.parameters(), 1);
       optimizer.step();
       rates.step();
       loss = value.item();

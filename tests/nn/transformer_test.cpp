@@ -88,7 +88,7 @@ TEST(TransformerDecoderLayer, FollowsItsFormula) {
       y = naive_norm(layer.norm2, y + read(y));
       y = naive_norm(layer.norm3, y + feed(y));
     }
-    EXPECT_CLOSE(layer.forward(x, memory, {.memory_keep = keep}), y, 1e-9, 1e-10);
+    EXPECT_CLOSE(layer.forward(x, memory, {.memory_key_padding_keep = keep}), y, 1e-9, 1e-10);
   }
 }
 
@@ -126,12 +126,12 @@ TEST(Transformer, DecodesStepByStep) {
     decoder.eval();
     const Tensor x = random({2, 6, 8}, {f64, {}}), memory = random({2, 4, 8}, {f64, {}}, 2);
     const Tensor keep = from_vector(std::vector<bool>{1, 1, 1, 1, 1, 1, 0, 0}, {2, 4});
-    const Tensor whole = decoder.forward(x, memory, {.memory_keep = keep});
+    const Tensor whole = decoder.forward(x, memory, {.memory_key_padding_keep = keep});
     std::vector<nn::DecoderCache> caches(2);
     for (int64_t i = 0; i < 6; ++i) {
       const Tensor from = i == 0 ? memory : zeros_like(memory);  // only the first step reads it
-      EXPECT_CLOSE(decoder.forward(x.slice(1, i, i + 1), from, {.memory_keep = keep}, caches), whole.slice(1, i, i + 1),
-                   1e-9, 1e-10);
+      EXPECT_CLOSE(decoder.forward(x.slice(1, i, i + 1), from, {.memory_key_padding_keep = keep}, caches),
+                   whole.slice(1, i, i + 1), 1e-9, 1e-10);
     }
     EXPECT_EQ(caches[1].self.length(), 6);
     EXPECT_EQ(caches[1].memory.length(), 4);

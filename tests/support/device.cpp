@@ -22,7 +22,7 @@ void call_every_kernel(Device device) {
   layer_norm(x);
   cross_entropy(x, index);
   embedding(index, x);
-  embedding_bag(index, index, x);
+  embedding_bag(index, x, index);
   scatter_add(x, 0, zeros({2, 2}, {i32, device}), x);
   cumsum(x, -1);
   argmax(x);

@@ -36,7 +36,7 @@ Trained train(RecurrentKind kind, Device device) {
     optimizer.zero_grad();
     const Tensor loss = cross_entropy(model.forward(tokens.to(device)), labels);
     loss.backward();
-    nn::clip_grad_norm(model.parameters(), 1.0);
+    nn::clip_grad_norm_(model.parameters(), 1.0);
     optimizer.step();
     losses.push_back(loss.detach());
   }

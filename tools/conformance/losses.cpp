@@ -58,7 +58,7 @@ void add_losses(Operations& table) {
   table["nll_loss"] = classification(nll_loss);
   table["mse_loss"] = comparison(mse_loss);
   table["l1_loss"] = comparison(l1_loss);
-  table["bce_with_logits"] = comparison(bce_with_logits);
+  table["bce_with_logits"] = comparison(binary_cross_entropy_with_logits);
   table["binary_cross_entropy"] = comparison(binary_cross_entropy);
   table["kl_div"] = comparison(kl_div);
   table["hinge_loss"] = comparison(hinge_loss);

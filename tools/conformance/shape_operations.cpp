@@ -39,9 +39,9 @@ std::vector<Tensor> bagged(Call& call) {
   const std::string mode = call.attributes.text("mode", "mean");
   if (mode != "mean" && mode != "sum") throw Unsupported("embedding_bag with mode " + mode);
   int64_t padding = call.attributes.integer("padding_idx", INT64_MIN);
-  if (padding == INT64_MIN) return {embedding_bag(call[0], call[1], call[2], mode == "mean")};
+  if (padding == INT64_MIN) return {embedding_bag(call[0], call[2], call[1], mode == "mean")};
   if (padding < 0) padding += call[2].size(0);
-  return {embedding_bag(call[0], call[1], call[2], mode == "mean", {.padding_index = padding})};
+  return {embedding_bag(call[0], call[2], call[1], mode == "mean", {.padding_index = padding})};
 }
 
 }  // namespace

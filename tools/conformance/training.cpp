@@ -118,7 +118,7 @@ std::vector<Tensor> clipped(Call& call) {
     parameters.push_back(zeros_like(gradient).set_requires_grad());
     parameters.back().set_grad(gradient.clone());
   }
-  const Tensor norm = nn::clip_grad_norm(parameters, call.attributes.number("max_norm", 1));
+  const Tensor norm = nn::clip_grad_norm_(parameters, call.attributes.number("max_norm", 1));
   for (const Tensor& parameter : parameters) outputs.push_back(parameter.grad());
   outputs.push_back(norm);
   return outputs;
@@ -171,7 +171,7 @@ std::vector<Tensor> trained(Call& call) {
     const Tensor loss = cross_entropy(model.forward(call[0].select(0, step)), call[1].select(0, step));
     loss.backward();
     if (call.attributes.contains("clip_grad_norm")) {
-      nn::clip_grad_norm(model.parameters(), call.attributes.number("clip_grad_norm", 1));
+      nn::clip_grad_norm_(model.parameters(), call.attributes.number("clip_grad_norm", 1));
     }
     optimizer->step();
     losses.push_back(loss.detach());

@@ -85,7 +85,7 @@ void add_indexing(std::vector<Check>& checks, Numbers& numbers) {
                     one([](const Tensors& x) { return scatter_add(x[0], 1, x[1], x[2]); })});
   const Tensor offsets = from_vector(std::vector<int32_t>{0, 4, 4, 17}, Shape{4});
   checks.push_back({"bag", {numbers.below(30, {25}), offsets, numbers.normal({30, 12})}, one([](const Tensors& x) {
-                      return embedding_bag(x[0], x[1], x[2], true);
+                      return embedding_bag(x[0], x[2], x[1], true);
                     })});
 }
 

@@ -32,7 +32,7 @@ int main(int, char** arguments) {
   for (int step = 0; step < 40; ++step) {
     optimizer.zero_grad();
     cross_entropy(model.forward(marked), labels).backward();
-    nn::clip_grad_norm(model.parameters(), 1.0);
+    nn::clip_grad_norm_(model.parameters(), 1.0);
     optimizer.step();
   }
   data::save_safetensors(arguments[1], model.state_dict());
