@@ -45,8 +45,8 @@ Tensor allowed_keys(const Plan& plan, int64_t queries, int64_t keys, Device devi
   return allowed;
 }
 
-/// The definition in ordinary operations: {output, weights}.
-AttentionResult composed(const Plan& plan, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& bias) {
+/// The definition in ordinary operations: {read, weights}.
+Attended composed(const Plan& plan, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& bias) {
   // Scores below `least` count as not readable: a bias of -inf, and what the mask says.
   static constexpr double least = -1e30;
   static const Elementwise hold{"mask_scores",
@@ -166,7 +166,7 @@ Tensor fused_attention(const Plan& plan, const Tensor& q, const Tensor& k, const
         if (grad_enabled()) {
           return autograd::differentiate(
               [plan = fused.plan](const std::vector<Tensor>& in) {
-                return std::vector<Tensor>{composed(plan, in[0], in[1], in[2], in[3]).output};
+                return std::vector<Tensor>{composed(plan, in[0], in[1], in[2], in[3]).read};
               },
               std::array{*q, *k, *v, *bias}, {&g, 1}, needs);
         }
@@ -265,21 +265,21 @@ Tensor scaled_dot_product_attention(const Tensor& given_q, const Tensor& given_k
   const Tensor bias = widened(options.bias);
   q = widened(q), k = widened(k), v = widened(v);
   const bool kernel = !is_empty(q, k) && v.numel() > 0;
-  const Tensor out = kernel ? fused_attention(plan, q, k, v, bias, caller) : composed(plan, q, k, v, bias).output;
+  const Tensor out = kernel ? fused_attention(plan, q, k, v, bias, caller) : composed(plan, q, k, v, bias).read;
   return without_heads(out.to(dtype), rank);
 }
 
-AttentionResult attention_with_weights(const Tensor& given_q, const Tensor& given_k, const Tensor& given_v,
-                                       const DotAttentionOptions& options, Caller caller) {
+Attended attention_with_weights(const Tensor& given_q, const Tensor& given_k, const Tensor& given_v,
+                                const DotAttentionOptions& options, Caller caller) {
   constexpr const char* name = "attention_with_weights";
   const Tensor q = with_heads(name, given_q, caller), k = with_heads(name, given_k, caller);
   const Tensor v = with_heads(name, given_v, caller);
   const int rank = given_q.rank();
   check(name, q, k, v, options, caller);
   const DType dtype = q.dtype();
-  const AttentionResult made =
+  const Attended made =
       composed(settle(options, q, k.shape()[2]), widened(q), widened(k), widened(v), widened(options.bias));
-  return {without_heads(made.output.to(dtype), rank), without_heads(made.weights.to(dtype), rank)};
+  return {without_heads(made.read.to(dtype), rank), without_heads(made.weights.to(dtype), rank)};
 }
 
 Tensor packed_attention(const Tensor& packed, int64_t heads, int64_t key_heads, const DotAttentionOptions& options,
@@ -317,7 +317,7 @@ Tensor packed_attention(const Tensor& packed, int64_t heads, int64_t key_heads, 
           return autograd::differentiate(
               [plan = fused.plan, split, join](const std::vector<Tensor>& in) {
                 const auto [q, k, v] = split(in[0]);
-                return std::vector<Tensor>{join(composed(plan, q, k, v, in[1]).output)};
+                return std::vector<Tensor>{join(composed(plan, q, k, v, in[1]).read)};
               },
               std::array{*packed, *bias}, {&g, 1}, needs);
         }

@@ -27,13 +27,14 @@ struct DotAttentionOptions {
 Tensor scaled_dot_product_attention(const Tensor& q, const Tensor& k, const Tensor& v,
                                     const DotAttentionOptions& options = {}, Caller caller = {});
 
-struct AttentionResult {
-  Tensor output;
-  Tensor weights;  // [batch, heads, queries, keys], before dropout
+/// What was read, and by which weights.
+struct Attended {
+  Tensor read;
+  Tensor weights;
 };
-/// The same and the weights, which are held whole.
-AttentionResult attention_with_weights(const Tensor& q, const Tensor& k, const Tensor& v,
-                                       const DotAttentionOptions& options = {}, Caller caller = {});
+/// The same and the weights [batch, heads, queries, keys] before dropout, which are held whole.
+Attended attention_with_weights(const Tensor& q, const Tensor& k, const Tensor& v,
+                                const DotAttentionOptions& options = {}, Caller caller = {});
 
 /// Self-attention on projections that stand side by side: packed [batch, time, (heads + 2 key_heads) d], the queries of
 /// all heads, then keys, then values -> [batch, time, heads d].

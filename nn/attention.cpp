@@ -215,16 +215,15 @@ Attended attention_pool(const Tensor& query, const Tensor& keys, const Tensor& v
                       "attention_pool: query {}, keys {} and values {} are not [B, D], [B, T, D] and [B, T, Dv]",
                       query.shape(), keys.shape(), values.shape());
   }
-  const Tensor scores =
-      attention_scores(query.unsqueeze(1), keys, options.score, options.parameters, caller).squeeze(1);
-  if (keep.defined() && keep.shape() != scores.shape()) {
-    raise<ShapeError>(caller, "attention_pool: keep {} is not {}", keep.shape(), scores.shape());
+  const Shape expected{keys.shape()[0], keys.shape()[1]};
+  if (keep.defined() && keep.shape() != expected) {
+    raise<ShapeError>(caller, "attention_pool: keep {} is not {}", keep.shape(), expected);
   }
   check_temperatures("attention_pool", options, {query.shape()[0], 1}, caller);
-  const Tensor cooled = options.temperatures.defined() ? scores / options.temperatures : scores;
-  Tensor weights = attention_weights(cooled, keep, options.weights, options.temperature, caller);
-  Tensor read = attention_read(weights.unsqueeze(1), values, caller).squeeze(1);
-  return {std::move(read), std::move(weights)};
+  AttentionOptions of_one = options;
+  if (of_one.temperatures.defined()) of_one.temperatures = of_one.temperatures.unsqueeze(1);
+  const Attended made = attend_with_weights(query.unsqueeze(1), keys, values, keep, of_one, caller);
+  return {made.read.squeeze(1), made.weights.squeeze(1)};
 }
 
 Attended attend_with_weights(const Tensor& query, const Tensor& keys, const Tensor& values, const Tensor& keep,

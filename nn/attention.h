@@ -1,5 +1,6 @@
 #pragma once
 
+#include "fovea/autograd/attention.h"
 #include "fovea/nn/sparse_weights.h"
 #include "fovea/tensor/tensor.h"
 
@@ -55,11 +56,6 @@ struct AttentionOptions {
   double temperature = 1;
   ScoreParameters parameters = {};
   Tensor temperatures = {};  // [B, Q, 1], of a pool [B, 1]: the scores are divided by these, too; undefined: 1
-};
-
-struct Attended {
-  Tensor read;
-  Tensor weights;
 };
 
 /// The three steps with one query a row: query [B, Dq], keys [B, T, D], values [B, T, Dv], keep [B, T] -> read [B, Dv],

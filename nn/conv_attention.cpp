@@ -125,14 +125,10 @@ Attended SelfAttention2d::attend(const Tensor& x, bool weights, Caller caller) c
   check_image("SelfAttention2d", x, out.weight.shape()[0], caller);
   const Tensor q = places(query.forward(x, caller)), k = places(key.forward(x, caller)),
                v = places(value.forward(x, caller));
-  AttentionResult read;
-  if (weights) {
-    read = attention_with_weights(q, k, v, {.scale = 1}, caller);
-  } else {
-    read.output = scaled_dot_product_attention(q, k, v, {.scale = 1}, caller);
-  }
-  const Tensor image = read.output.mT().reshape({x.shape()[0], v.shape()[2], x.shape()[2], x.shape()[3]});
-  return {x + gamma * out.forward(image, caller), read.weights};
+  const Attended made = weights ? attention_with_weights(q, k, v, {.scale = 1}, caller)
+                                : Attended{scaled_dot_product_attention(q, k, v, {.scale = 1}, caller), {}};
+  const Tensor image = made.read.mT().reshape({x.shape()[0], v.shape()[2], x.shape()[2], x.shape()[3]});
+  return {x + gamma * out.forward(image, caller), made.weights};
 }
 
 Tensor SelfAttention2d::forward(const Tensor& x, Caller caller) const { return attend(x, false, caller).read; }

@@ -195,9 +195,9 @@ Attended MultiheadAttention::attend(const Tensor& query, const Tensor& key, cons
   }
   if (wide) p = {widened(p.q), widened(p.k), widened(p.v)};
   const DotAttentionOptions o = settle(options, p.q, p.k.shape()[2], offset);
-  const AttentionResult made = weights ? attention_with_weights(p.q, p.k, p.v, o, caller)
-                                       : AttentionResult{scaled_dot_product_attention(p.q, p.k, p.v, o, caller), {}};
-  const Tensor joined = made.output.transpose(1, 2).reshape({query.shape()[0], query.shape()[1], dim_});
+  const Attended made = weights ? attention_with_weights(p.q, p.k, p.v, o, caller)
+                                : Attended{scaled_dot_product_attention(p.q, p.k, p.v, o, caller), {}};
+  const Tensor joined = made.read.transpose(1, 2).reshape({query.shape()[0], query.shape()[1], dim_});
   if (!wide) return {out_proj->forward(joined, caller), made.weights};
   const DType dtype = query.dtype();
   return {out_proj->forward(joined.to(dtype), caller), weights ? made.weights.to(dtype) : Tensor()};

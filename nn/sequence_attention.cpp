@@ -32,8 +32,8 @@ SequenceAttention::SequenceAttention(int64_t query_dim, int64_t key_dim, Sequenc
     make("u", u, {hidden});
   }
   if (options.adaptive_temperature) {
-    warmth = std::make_unique<AdaptiveTemperature>(query_dim);
-    add("warmth", *warmth);
+    temperature = std::make_unique<AdaptiveTemperature>(query_dim);
+    add("warmth", *temperature);  // the name in files
   }
   if (options.gate) {
     const int64_t value_dim = options.value_dim > 0 ? options.value_dim : key_dim;
@@ -47,7 +47,7 @@ AttentionOptions SequenceAttention::settle(const Tensor& query, Caller caller) c
           .weights = options_.weights,
           .temperature = options_.temperature,
           .parameters = {.w = weight, .wq = wq, .wk = wk, .u = u},
-          .temperatures = warmth ? warmth->forward(query, caller) : Tensor()};
+          .temperatures = temperature ? temperature->forward(query, caller) : Tensor()};
 }
 
 Tensor SequenceAttention::gated(const Tensor& query, const Tensor& read, Caller caller) const {

@@ -25,7 +25,7 @@ struct SequenceAttentionOptions {
 ///   query   [B, Q, query_dim], keys [B, T, key_dim], values [B, T, Dv]; keep bool [B, T] or [B, Q, T] or undefined
 ///   weight  bilinear: [query_dim, key_dim]; location: [query_dim, length]; uniform in +-1/sqrt(query_dim)
 ///   wq, wk, u  additive: [query_dim, hidden], [key_dim, hidden], [hidden]; uniform in +-1/sqrt of their first size
-///   warmth  with adaptive_temperature: AdaptiveTemperature(query_dim)
+///   temperature  with adaptive_temperature: AdaptiveTemperature(query_dim); `warmth` in a state dict
 ///   gate    with gate: Linear(query_dim + value_dim, value_dim)
 ///   read    [B, Q, Dv], weights [B, Q, T]
 class SequenceAttention : public Module {
@@ -42,7 +42,7 @@ class SequenceAttention : public Module {
 
   Tensor weight;
   Tensor wq, wk, u;
-  std::unique_ptr<AdaptiveTemperature> warmth;
+  std::unique_ptr<AdaptiveTemperature> temperature;
   std::unique_ptr<Linear> gate;
 
  private:

@@ -20,7 +20,7 @@ struct Model : nn::Module {
     add("classes", classes);
   }
 
-  nn::Attended attend(const Tensor& tokens) const {
+  Attended attend(const Tensor& tokens) const {
     return attention.forward_with_weights(rnn.forward(embedding.forward(tokens)).output);
   }
   Tensor forward(const Tensor& tokens) const { return classes.forward(attend(tokens).read); }

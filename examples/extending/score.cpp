@@ -12,7 +12,7 @@ Tensor radial_scores(const Tensor& query, const Tensor& keys, double width) {
   return f(matmul(query, keys.mT()), sum(square(query), -1, true), sum(square(keys), -1, true).mT(), width);
 }
 
-nn::Attended radial_attention(const Tensor& query, const Tensor& keys, const Tensor& values, const Tensor& keep = {}) {
+Attended radial_attention(const Tensor& query, const Tensor& keys, const Tensor& values, const Tensor& keep = {}) {
   const Tensor weights = nn::attention_weights(radial_scores(query, keys, 0.7), keep, nn::Weights::entmax15);
   return {nn::attention_read(weights, values), weights};
 }
@@ -20,7 +20,7 @@ nn::Attended radial_attention(const Tensor& query, const Tensor& keys, const Ten
 int main() {
   manual_seed(4);
   const Tensor query = leaf({2, 3, 4}), keys = leaf({2, 5, 4}), values = leaf({2, 5, 2});
-  const nn::Attended out = radial_attention(query, keys, values);
+  const Attended out = radial_attention(query, keys, values);
   check(out.read.shape() == Shape{2, 3, 2}, "a read per query");
   check(close(sum(out.weights, -1), ones({2, 3}, {.dtype = f64}), 1e-12), "weights sum to 1");
 
@@ -28,7 +28,7 @@ int main() {
   check(close(radial_scores(query, keys, 0.7), sum(square(apart), -1) * (-1 / (2 * 0.49)), 1e-12), "the definition");
   check_derivatives(
       [](const std::vector<Tensor>& in) {
-        const nn::Attended made = radial_attention(in[0], in[1], in[2]);
+        const Attended made = radial_attention(in[0], in[1], in[2]);
         return std::vector{made.read, made.weights};
       },
       {query, keys, values});

@@ -153,7 +153,7 @@ ImageModel::ImageModel(const ModelOptions& options, const data::ImageForm& form,
 
 train::ImageOutput ImageModel::forward(const Tensor& images) const {
   const Tensor places = encoder_->forward(images);
-  const nn::Attended attended = attention_.forward_with_weights(places.flatten(2).mT());
+  const Attended attended = attention_.forward_with_weights(places.flatten(2).mT());
   return {output_.forward(dropout_.forward(attended.read)),
           attended.weights.reshape({images.size(0), places.size(2), places.size(3)})};
 }

@@ -80,12 +80,12 @@ train::TableOutput MultimodalModel::forward(const train::TableBatch& batch) cons
   train::TableOutput output;
   std::vector<Tensor> parts;
   if (options_.uses_columns()) {
-    const nn::Attended attended = column_attention_.forward_with_weights(table);
+    const Attended attended = column_attention_.forward_with_weights(table);
     parts.push_back(attended.read);
     output.weights = attended.weights;
   }
   if (options_.uses_text()) {
-    const nn::Attended attended = text_attention_.forward_with_weights(words, batch.mask);
+    const Attended attended = text_attention_.forward_with_weights(words, batch.mask);
     parts.push_back(attended.read);
     output.token_weights = attended.weights;
   }

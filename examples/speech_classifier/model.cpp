@@ -55,7 +55,7 @@ train::SpeechOutput SpeechModel::forward(const data::SpeechBatch& batch) const {
   for (const auto& block : blocks_) x = block->forward(x, keep);
   Tensor moments = x.mT();
   if (gru_) moments = gru_->forward(moments, batch.lengths).output;
-  const nn::Attended attended = attention_.forward_with_weights(moments, batch.mask);
+  const Attended attended = attention_.forward_with_weights(moments, batch.mask);
   return {output_.forward(dropout_.forward(attended.read)), attended.weights};
 }
 

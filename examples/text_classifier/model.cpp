@@ -53,9 +53,9 @@ Tensor TextModel::drop_words(const Tensor& tokens) const {
 }
 
 /// A vector for the text and the weight of each token, of several heads the mean.
-nn::Attended TextModel::attend(const Tensor& states, const Tensor& keep) const {
+Attended TextModel::attend(const Tensor& states, const Tensor& keep) const {
   if (attention_) return attention_->forward_with_weights(states, keep);
-  const nn::Attended made = heads_->forward_with_weights(states, keep);
+  const Attended made = heads_->forward_with_weights(states, keep);
   return {made.read, mean(made.weights.detach(), 1)};
 }
 
@@ -70,7 +70,7 @@ train::TextOutput TextModel::forward(const train::TextBatch& batch) const {
   }
   const bool attends = attention_ || heads_;
   const Encoded encoded = encoder_->read(embedded, batch, !attends);
-  const nn::Attended read = attends ? attend(encoded.states, batch.mask) : nn::Attended{encoded.summary, {}};
+  const Attended read = attends ? attend(encoded.states, batch.mask) : Attended{encoded.summary, {}};
   return {output_->forward(dropout_.forward(read.read)), read.weights, {}};
 }
 

@@ -21,7 +21,7 @@ class TextModel final : public fovea::nn::Module {
 
  private:
   fovea::Tensor drop_words(const fovea::Tensor& tokens) const;
-  fovea::nn::Attended attend(const fovea::Tensor& states, const fovea::Tensor& keep) const;
+  fovea::Attended attend(const fovea::Tensor& states, const fovea::Tensor& keep) const;
 
   ModelOptions options_;
   std::unique_ptr<fovea::nn::EmbeddingBag> bag_;

@@ -125,7 +125,7 @@ TEST_P(OnEveryDevice, AttentionFollowsItsDefinition) {
     const AttentionInputs in = make(c, options());
     const Tensor want = naive(in.q, in.k, in.v, in.options).to(f32).to(device());
     EXPECT_CLOSE(scaled_dot_product_attention(in.q, in.k, in.v, in.options), want, 1e-4, 2e-5);
-    EXPECT_CLOSE(attention_with_weights(in.q, in.k, in.v, in.options).output, want, 1e-4, 2e-5);
+    EXPECT_CLOSE(attention_with_weights(in.q, in.k, in.v, in.options).read, want, 1e-4, 2e-5);
   }
 }
 
@@ -137,7 +137,7 @@ TEST(Attention, FusedGradientsAreThoseOfTheDefinition) {
       for (Tensor* x : {&in.q, &in.k, &in.v}) x->set_requires_grad();
       if (in.options.bias.defined()) in.options.bias.set_requires_grad();
       const Tensor out = fused ? scaled_dot_product_attention(in.q, in.k, in.v, in.options)
-                               : attention_with_weights(in.q, in.k, in.v, in.options).output;
+                               : attention_with_weights(in.q, in.k, in.v, in.options).read;
       out.backward(random(out.shape(), {dtype, {}}, 9));
       std::vector<Tensor> g{in.q.grad(), in.k.grad(), in.v.grad()};
       if (in.options.bias.defined()) g.push_back(in.options.bias.grad());
@@ -176,8 +176,8 @@ TEST(Attention, WeightsAreDifferentiableAndSumToOne) {
   const Tensor q = random({1, 2, 3, 4}), k = random({1, 2, 5, 4}, {}, 2), v = random({1, 2, 5, 4}, {}, 3);
   EXPECT_CLOSE(sum(attention_with_weights(q, k, v).weights, -1), ones({1, 2, 3}), 1e-5, 1e-6);
   const auto f = [](const Tensor& q, const Tensor& k, const Tensor& v) {
-    const AttentionResult made = attention_with_weights(q, k, v, {.causal = true});
-    return std::vector<Tensor>{made.output, made.weights};
+    const Attended made = attention_with_weights(q, k, v, {.causal = true});
+    return std::vector<Tensor>{made.read, made.weights};
   };
   EXPECT_GRADIENTS(f, q, k, v);
 }
@@ -192,7 +192,7 @@ TEST_P(OnEveryDevice, AttentionDropoutIsTheSameInTheKernelAndTheDefinition) {
       for (Tensor* x : {&in.q, &in.k, &in.v}) x->zero_grad();
       manual_seed(7);
       const Tensor out = fused ? scaled_dot_product_attention(in.q, in.k, in.v, in.options)
-                               : attention_with_weights(in.q, in.k, in.v, in.options).output;
+                               : attention_with_weights(in.q, in.k, in.v, in.options).read;
       out.backward(random(out.shape(), {dtype, device()}, 9));
       return std::vector<Tensor>{out, in.q.grad(), in.k.grad(), in.v.grad()};
     };

@@ -76,14 +76,14 @@ Table layer_operations() {
                                    [](auto& x) { return nn::attention_read(x[0], x[1]); })})},
       {"attention_pool", list({{{any_number({2, 3}), any_number({2, 4, 3}), any_number({2, 4, 2})},
                                 [](auto& x) {
-                                  const nn::Attended out = nn::attention_pool(x[0], x[1], x[2]);
+                                  const Attended out = nn::attention_pool(x[0], x[1], x[2]);
                                   return Outputs{out.read, out.weights};
                                 }}})},
       {"attend", attended([](auto& q, auto& k, auto& v, const nn::AttentionOptions& options) {
          return Outputs{nn::attend(q, k, v, {}, options)};
        })},
       {"attend_with_weights", attended([](auto& q, auto& k, auto& v, const nn::AttentionOptions& options) {
-         const nn::Attended out = nn::attend_with_weights(q, k, v, {}, options);
+         const Attended out = nn::attend_with_weights(q, k, v, {}, options);
          return Outputs{out.read, out.weights};
        })},
       {"margin_ranking_loss",

@@ -150,8 +150,8 @@ Table structured_operations() {
          return Outputs{scaled_dot_product_attention(q, k, v, options)};
        })},
       {"attention_with_weights", attentions([](auto& q, auto& k, auto& v, auto& options) {
-         const AttentionResult made = attention_with_weights(q, k, v, options);
-         return Outputs{made.output, made.weights};
+         const Attended made = attention_with_weights(q, k, v, options);
+         return Outputs{made.read, made.weights};
        })},
       {"packed_attention",
        list({one({any_number({1, 3, 8})}, [](auto& x) { return packed_attention(x[0], 2, 1, {.causal = true}); })})},

@@ -126,7 +126,7 @@ LayerRow sequence(const std::string& name, nn::SequenceAttentionOptions options,
       {random({2, 2, 3}), random({2, 4, dk}, {}, 2), random({2, 4, dk}, {}, 3), keep},
       [](const nn::SequenceAttention& m, const Inputs& x) {
         // Twice: where the weights are not asked for, they may never be made.
-        const nn::Attended out = m.forward_with_weights(x[0], x[1], x[2], x[3]);
+        const Attended out = m.forward_with_weights(x[0], x[1], x[2], x[3]);
         return Outputs{m.forward(x[0], x[1], x[2], x[3]), out.read, out.weights};
       },
       [options](const Known& p, const std::vector<Numbers>& x) {
@@ -154,7 +154,7 @@ LayerRow pool(const std::string& name, const nn::AttentionPoolOptions& options) 
       "AttentionPool_" + name, built<nn::AttentionPool>(3, options),
       {random({2, 4, 3}), from_vector(std::vector<bool>{1, 1, 0, 1, 1, 0, 1, 1}, {2, 4})},
       [](const nn::AttentionPool& m, const Inputs& x) {
-        const nn::Attended out = m.forward_with_weights(x[0], x[1]);
+        const Attended out = m.forward_with_weights(x[0], x[1]);
         return Outputs{out.read, out.weights};
       },
       [options](const Known& p, const std::vector<Numbers>& x) {
@@ -218,7 +218,7 @@ std::vector<LayerRow> attention_rows() {
       {random({2, 3}), random({2, 4, 2}, {}, 2), random_between(0, 1, {2, 4}, {}, 3),
        from_vector(std::vector<bool>{1, 1, 0, 1, 1, 0, 1, 1}, {2, 4})},
       [](const nn::LocationAwareAttention& m, const Inputs& x) {
-        const nn::Attended out = m.forward(x[0], x[1], x[2], x[3]);
+        const Attended out = m.forward(x[0], x[1], x[2], x[3]);
         return Outputs{out.read, out.weights};
       },
       location_aware));

@@ -28,8 +28,8 @@ TEST(AttentionPool, EqualsTheFunctionWithItsQuery) {
         query = ones({2, 1});
         options.parameters = {.wq = layer.key->bias.unsqueeze(0), .wk = layer.key->weight.mT(), .u = layer.query};
       }
-      const nn::Attended want = nn::attention_pool(query, x, x, keep, options);
-      const nn::Attended got = layer.forward_with_weights(x, keep);
+      const Attended want = nn::attention_pool(query, x, x, keep, options);
+      const Attended got = layer.forward_with_weights(x, keep);
       EXPECT_CLOSE(got.weights.detach(), want.weights.detach());
       EXPECT_CLOSE(got.read.detach(), want.read.detach());
       EXPECT_CLOSE(layer.forward(x, keep).detach(), got.read.detach(), 0, 0);
@@ -51,7 +51,7 @@ TEST(AttentionPool, Gradients) {
     AttentionPool layer(3, {.score = score, .gate = score == Score::dot, .hidden = 2});
     EXPECT_TRUE(test::layer_gradients_hold(layer, {test::random({2, 4, 3}), test::keep_mask()},
                                            [&](const std::vector<Tensor>& x) {
-                                             const nn::Attended out = layer.forward_with_weights(x[0], x[1]);
+                                             const Attended out = layer.forward_with_weights(x[0], x[1]);
                                              return std::vector<Tensor>{out.read, out.weights};
                                            }));
   }

@@ -152,7 +152,7 @@ TEST(AttentionPoolFunction, EqualsADirectComputation) {
     for (const Weights weights : weightings) {
       SCOPED_TRACE(fmt::format("{} {}", nn::name(score), nn::name(weights)));
       const ScoreParameters p = parameters_for(score);
-      const nn::Attended got = nn::attention_pool(query, keys, values, keep, {score, weights, 0.5, p});
+      const Attended got = nn::attention_pool(query, keys, values, keep, {score, weights, 0.5, p});
       std::vector<double> want_weights, want_read;
       for (int64_t b = 0; b < B; ++b) {
         std::vector<double> s;
@@ -194,7 +194,7 @@ TEST(AttentionPoolFunction, Gradients) {
             ScoreParameters given;
             if (score == Score::bilinear || score == Score::location) given.w = x[4];
             if (score == Score::additive) given = {.wq = x[4], .wk = x[5], .u = x[6]};
-            const nn::Attended out = nn::attention_pool(x[0], x[1], x[2], x[3], {score, weights, 2, given});
+            const Attended out = nn::attention_pool(x[0], x[1], x[2], x[3], {score, weights, 2, given});
             return {out.read, out.weights};
           },
           inputs));
@@ -207,8 +207,8 @@ TEST(AttentionPoolFunction, ARowThatKeepsNothingReadsZeroAndPassesNoGradient) {
     for (const Weights weights : weightings) {
       SCOPED_TRACE(fmt::format("{} {}", nn::name(score), nn::name(weights)));
       Tensor query = test::random({1, D}).set_requires_grad(), keys = test::random({1, T, D}).set_requires_grad();
-      const nn::Attended out = nn::attention_pool(query, keys, keys, zeros({1, T}, {.dtype = boolean}),
-                                                  {score, weights, 1, parameters_for(score, f32)});
+      const Attended out = nn::attention_pool(query, keys, keys, zeros({1, T}, {.dtype = boolean}),
+                                              {score, weights, 1, parameters_for(score, f32)});
       EXPECT_CLOSE(out.weights.detach(), zeros({1, T}), 0, 0);
       EXPECT_CLOSE(out.read.detach(), zeros({1, D}), 0, 0);
       autograd::backward({out.read, out.weights}, {ones({1, D}), ones({1, T})});

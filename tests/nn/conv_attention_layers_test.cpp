@@ -156,7 +156,7 @@ LayerRow image_row(const std::string& name, std::function<std::unique_ptr<M>()> 
   return row<M>(
       name, std::move(make), {x},
       [](const M& m, const Inputs& x) {
-        const nn::Attended out = m.forward_with_weights(x[0]);
+        const Attended out = m.forward_with_weights(x[0]);
         return Outputs{out.read, out.weights, m.forward(x[0])};
       },
       [direct](const Known& p, const std::vector<Numbers>& x) {
@@ -177,7 +177,7 @@ std::vector<LayerRow> conv_attention_rows() {
       row<nn::AttentionGate>(
           "AttentionGate", built<nn::AttentionGate>(2, 3, 2), {random({2, 2, 4, 4}), random({2, 3, 2, 4}, {}, 2)},
           [](const nn::AttentionGate& m, const Inputs& x) {
-            const nn::Attended out = m.forward_with_weights(x[0], x[1]);
+            const Attended out = m.forward_with_weights(x[0], x[1]);
             return Outputs{out.read, out.weights};
           },
           gated),

@@ -115,7 +115,7 @@ TEST(MultiheadAttention, FollowsItsFormula) {
       keep[static_cast<size_t>(2 * keys - 1)] = keep[static_cast<size_t>(2 * keys - 2)] = false;
       o.key_padding_keep = from_vector(keep, {batch, keys});
     }
-    const nn::Attended got = m.forward_with_weights(x, key, value, o);
+    const Attended got = m.forward_with_weights(x, key, value, o);
     const Tensor plain = c.self ? m.forward(x, o) : m.forward(x, key, value, o);
     EXPECT_CLOSE(plain, got.read, 1e-10, 1e-11);
     for (int64_t b = 0; b < batch; ++b) {
@@ -139,7 +139,7 @@ TEST(MultiheadAttention, GradientsHold) {
   EXPECT_TRUE(
       layer_gradients_hold(m, {x}, [&](const std::vector<Tensor>& in) { return m.forward(in[0], {.causal = true}); }));
   EXPECT_TRUE(layer_gradients_hold(cross, {x, memory}, [&](const std::vector<Tensor>& in) {
-    const nn::Attended made = cross.forward_with_weights(in[0], in[1], in[1]);
+    const Attended made = cross.forward_with_weights(in[0], in[1], in[1]);
     return std::vector<Tensor>{made.read, made.weights};
   }));
 }

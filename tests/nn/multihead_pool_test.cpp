@@ -27,14 +27,14 @@ TEST(MultiheadPool, IsAttentionOfEachHeadOnItsPart) {
       for (int64_t h = 0; h < 3; ++h) {
         const auto part = [&](const Tensor& y) { return y.slice(2, 2 * h, 2 * h + 2); };
         const Tensor query = pool.query.slice(0, h, h + 1).expand({2, 2});
-        const nn::Attended one =
+        const Attended one =
             nn::attention_pool(query, part(k), part(v), keep, {nn::Score::scaled_dot, weights, 0.7, {}});
         reads.push_back(one.read);
         shares.push_back(one.weights.unsqueeze(1));
       }
       Tensor want = matmul(concat(reads, 1), pool.out.weight.mT()) + pool.out.bias;
       if (gate) want = want * sigmoid(matmul(want, pool.gate->weight.mT()) + pool.gate->bias);
-      const nn::Attended got = pool.forward_with_weights(x, keep);
+      const Attended got = pool.forward_with_weights(x, keep);
       EXPECT_CLOSE(got.weights, concat(shares, 1), 1e-5, 1e-6);
       EXPECT_CLOSE(got.read, want, 1e-5, 1e-6);
       EXPECT_CLOSE(pool.forward(x, keep), got.read, 0, 0);

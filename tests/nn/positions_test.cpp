@@ -30,7 +30,7 @@ TEST(Alibi, SlopesStayExactInHalfPrecision) {
   const NoGrad off;
   const Tensor x = test::random({1, 320, 8}).to(bf16);
   const Tensor got = m.forward(x, {.causal = true});
-  const nn::Attended weighed = m.forward_with_weights(x, x, x, {.causal = true});
+  const Attended weighed = m.forward_with_weights(x, x, x, {.causal = true});
   EXPECT_EQ(got.dtype(), bf16);
   EXPECT_EQ(weighed.weights.dtype(), bf16);
   m.to(f32);

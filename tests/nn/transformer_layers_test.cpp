@@ -93,7 +93,7 @@ std::vector<LayerRow> transformer_rows() {
       row<nn::MultiheadAttention>(
           "MultiheadAttention", built<nn::MultiheadAttention>(4, 2), {x, memory},
           [](const nn::MultiheadAttention& m, const Inputs& x) {
-            const nn::Attended out = m.forward_with_weights(x[0], x[1], x[1]);
+            const Attended out = m.forward_with_weights(x[0], x[1], x[1]);
             return Outputs{out.read, out.weights, m.forward(x[0], x[1], x[1])};
           },
           [](const Known& p, const std::vector<Numbers>& x) {
@@ -169,7 +169,7 @@ std::vector<LayerRow> transformer_rows() {
       row<nn::GatedFusion>(
           "GatedFusion", built<nn::GatedFusion>(3, 2, 4), {random({2, 3}), random({2, 2}, {}, 2)},
           [](const nn::GatedFusion& m, const Inputs& x) {
-            const nn::Attended out = m.forward_with_weights(x[0], x[1]);
+            const Attended out = m.forward_with_weights(x[0], x[1]);
             return Outputs{out.read, out.weights};
           },
           [](const Known& p, const std::vector<Numbers>& x) {

@@ -41,8 +41,8 @@ Case make(std::unique_ptr<M> module, Run run) {
 
 Case attention_case(nn::MultiheadAttentionOptions options, bool self) {
   return make(std::make_unique<nn::MultiheadAttention>(8, 2, options), [self](const auto& m, const Tensors& in) {
-    const nn::Attended made = self ? m.forward_with_weights(in[0], in[0], in[0], {.key_padding_keep = in[1]})
-                                   : m.forward_with_weights(in[0], in[1], in[2]);
+    const Attended made = self ? m.forward_with_weights(in[0], in[0], in[0], {.key_padding_keep = in[1]})
+                               : m.forward_with_weights(in[0], in[1], in[2]);
     return Tensors{made.read, made.weights};
   });
 }

@@ -57,7 +57,7 @@ std::vector<Tensor> pooled(Call& call) {
     options.parameters.wk = call[5];
     options.parameters.u = call[6];
   }
-  const nn::Attended attended = nn::attention_pool(call[0], call[1], call[2], call.optional(3), options);
+  const Attended attended = nn::attention_pool(call[0], call[1], call[2], call.optional(3), options);
   return {attended.read, attended.weights};
 }
 

@@ -11,7 +11,7 @@ std::vector<Tensor> multi_head_attention(Call& call) {
   call.load(module);
   nn::AttendOptions options{.causal = a.flag("causal", false)};
   if (a.flag("key_padding_keep", false)) options.key_padding_keep = call[3];
-  const nn::Attended attended = module.forward_with_weights(call[0], call[1], call[2], options);
+  const Attended attended = module.forward_with_weights(call[0], call[1], call[2], options);
   return {attended.read, attended.weights};
 }
 
