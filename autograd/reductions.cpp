@@ -106,7 +106,7 @@ Tensor arg_extreme(const Tensor& x, int axis, bool keepdim, bool minimum, const 
 Tensor scan_sum(const Tensor& x, int axis, bool reverse) {
   return along_last(x, axis, [&](const Tensor& dense) {
     Tensor out = raw::empty(dense.shape(), dense.options());
-    dense.backend().scan({dense.view(), out.view(), false, reverse, false});
+    dense.backend().scan({.x = dense.view(), .out = out.view(), .reverse = reverse});
     return out;
   });
 }

@@ -131,7 +131,9 @@ struct BagCall {
   bool mean = false;
   const char* name = "bag";  // as GatherCall's
 };
-/// The gradient of a bag sum by distinct row: `rows` [u] in rising order, `values` [u, d]. The backend allocates both.
+/// The gradient of a bag sum by distinct row: `rows` [u] in rising order, `values` [u, d]. The backend allocates both. A
+/// device that does not wait to learn u gives each index a row: the last ones are then absent_row again and again (see
+/// row_sparse.h), their values 0.
 struct BagBackwardCall {
   const View& index;
   const View& offsets;
@@ -141,17 +143,16 @@ struct BagBackwardCall {
 };
 /// A matrix that is zero but for some rows.
 struct RowSparse {
-  BufferRef rows;    // i32 [count], rising
+  BufferRef rows;    // i32 [count], rising; the last ones may all be absent_row
   BufferRef values;  // [count, width], contiguous
   int64_t count = 0;
 };
 
-/// Running sum (or product) along the last axis of contiguous x; `reverse` runs from the end, `exclusive` leaves out
-/// the element itself.
+/// Running sum along the last axis of contiguous x; `reverse` runs from the end, `exclusive` leaves out the element
+/// itself.
 struct ScanCall {
   const View& x;
   const View& out;
-  bool product = false;
   bool reverse = false;
   bool exclusive = false;
 };

@@ -106,10 +106,9 @@ void RecordingKernels::rows(const BagBackwardCall& c, std::function<void(RowSpar
 
 void RecordingKernels::scan(const ScanCall& c) {
   device_->scan(c);
-  note("scan", {static_cast<double>(c.product), static_cast<double>(c.reverse), static_cast<double>(c.exclusive)},
-       [x = reads(c.x), out = writes(c.out), product = c.product, reverse = c.reverse,
-        exclusive = c.exclusive](Backend& on) {
-         on.scan({*x, *out, product, reverse, exclusive});
+  note("scan", {static_cast<double>(c.reverse), static_cast<double>(c.exclusive)},
+       [x = reads(c.x), out = writes(c.out), reverse = c.reverse, exclusive = c.exclusive](Backend& on) {
+         on.scan({*x, *out, reverse, exclusive});
        });
 }
 

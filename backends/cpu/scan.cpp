@@ -5,14 +5,14 @@
 namespace fovea::cpu {
 namespace {
 
-// V is what is summed or multiplied up: f64 for floating numbers, so that the end of a long row is as exact as its
+// V is what is summed up: f64 for floating numbers, so that the end of a long row is as exact as its
 // beginning. C is what an element is converted by.
-template <class V, class C, class T, class F>
-void scan_row(const T* x, T* out, int64_t n, V start, bool reverse, bool exclusive, F combine) {
-  V running = start;
+template <class V, class C, class T>
+void scan_row(const T* x, T* out, int64_t n, bool reverse, bool exclusive) {
+  V running(0);
   for (int64_t step = 0; step < n; ++step) {
     const int64_t i = reverse ? n - 1 - step : step;
-    const V next = combine(running, static_cast<V>(static_cast<C>(x[i])));
+    const V next = running + static_cast<V>(static_cast<C>(x[i]));
     out[i] = static_cast<T>(static_cast<C>(exclusive ? running : next));
     running = next;
   }
@@ -25,13 +25,7 @@ void scan_rows(const ScanCall& call) {
   T* out = call.out.data<T>();
   parallel_for(rows, rows_per_chunk(n), [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {
-      if (call.product) {
-        scan_row<V, C>(x + row * n, out + row * n, n, V(1), call.reverse, call.exclusive,
-                       [](V a, V b) { return a * b; });
-      } else {
-        scan_row<V, C>(x + row * n, out + row * n, n, V(0), call.reverse, call.exclusive,
-                       [](V a, V b) { return a + b; });
-      }
+      scan_row<V, C>(x + row * n, out + row * n, n, call.reverse, call.exclusive);
     }
   });
 }

@@ -19,9 +19,9 @@ void scan_blocks(Engine& engine, const ScanCall& call, const View* out, const Vi
   const int64_t rows = rows_of(call.x), n = call.x.shape.back();
   struct {
     uint64_t x, out, totals;
-    uint32_t rows, n, block, product, reverse, exclusive;
-  } push{address_of(call.x), address_of(out), address_of(totals), word(rows),    word(n),
-         word(length),       call.product,    call.reverse,       call.exclusive};
+    uint32_t rows, n, block, reverse, exclusive, unused;
+  } push{address_of(call.x), address_of(out), address_of(totals), word(rows), word(n),
+         word(length),       call.reverse,    call.exclusive,     0};
   engine.launch({.code = shaders::scan,
                  .constants = {engine.row_threads(), type_constant("scan", call.x)},
                  .name = "scan",
@@ -46,7 +46,7 @@ void scan(Engine& engine, const ScanCall& call) {
   BufferRef memory;
   const View totals = engine.scratch(memory, call.x.dtype == i32 ? i32 : f32, {rows, divide_up(n, scan_block)});
   scan_blocks(engine, call, nullptr, &totals, scan_block);
-  scan(engine, {.x = totals, .out = totals, .product = call.product, .reverse = false, .exclusive = true});
+  scan(engine, {.x = totals, .out = totals, .reverse = false, .exclusive = true});
   scan_blocks(engine, call, &call.out, &totals, scan_block);
 }
 

@@ -2,19 +2,17 @@
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
 
-// Running sum or product along rows of n elements: a workgroup takes a block of a row, `threads` elements at a time, each
+// Running sum along rows of n elements: a workgroup takes a block of a row, `threads` elements at a time, each
 // part by doubling steps (Hillis and Steele 1986), and carries the total over. It starts from what the blocks before come
 // to (`totals` [rows, blocks]) or, where there is no `out_`, leaves the total of its block there. Integers wrap.
 layout(push_constant, scalar) uniform Parameters {
   uint64_t x, out_, totals;  // totals: 0 where a block is a row
-  uint rows, n, block, product, reverse, exclusive;
+  uint rows, n, block, reverse, exclusive, unused;
 } p;
 shared uint part[gl_WorkGroupSize.x];
 
 uint combine(uint a, uint b) {
-  if (type == type_i32) return p.product != 0 ? a * b : a + b;
-  const float x = uintBitsToFloat(a), y = uintBitsToFloat(b);
-  return floatBitsToUint(p.product != 0 ? x * y : x + y);
+  return type == type_i32 ? a + b : floatBitsToUint(uintBitsToFloat(a) + uintBitsToFloat(b));
 }
 uint read(uint64_t row, uint i) {
   return type == type_i32 ? Words(row).at[i] : floatBitsToUint(load(row, i));
@@ -32,8 +30,7 @@ void main() {
   const uint me = gl_LocalInvocationID.x;
   if (row >= p.rows) return;
   const uint64_t x = row_of(p.x, row, p.n), y = row_of(p.out_, row, p.n);
-  const uint one = type == type_i32 ? 1 : floatBitsToUint(1.0);
-  const uint neutral = p.product != 0 ? one : 0;
+  const uint neutral = 0;  // as a float, too
   const uint first = group % blocks * p.block, end = min(first + p.block, p.n);
   uint carry = p.totals != 0 && p.out_ != 0 ? Words(p.totals).at[group] : neutral;
   for (uint begin = first; begin < end; begin += threads) {
