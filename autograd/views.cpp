@@ -256,13 +256,9 @@ Tensor Tensor::flip(Axes axes, Caller caller) const {
   raw::check_defined("flip", *this, caller);
   Strides steps = strides();
   int64_t offset = view().offset;
-  std::array<bool, max_rank> seen{};
-  for (int64_t given : axes.list) {
-    const int axis = normalize_axis(given, rank(), "flip", caller);
-    if (std::exchange(seen[static_cast<size_t>(axis)], true)) {
-      raise<ValueError>(caller, "flip: axis {} is named twice", given);
-    }
-    if (rank() == 0 || shape()[axis] < 2) continue;
+  const auto flipped = chosen_axes(axes, rank(), "flip", caller);
+  for (int axis = 0; axis < rank() && !axes.all(); ++axis) {
+    if (!flipped[static_cast<size_t>(axis)] || shape()[axis] < 2) continue;
     offset += (shape()[axis] - 1) * steps[axis];
     steps[axis] = -steps[axis];
   }

@@ -23,4 +23,13 @@ Strides contiguous_strides(const Shape& shape) {
 std::string to_string(const Shape& shape) { return fmt::format("[{}]", fmt::join(shape.begin(), shape.end(), ", ")); }
 std::ostream& operator<<(std::ostream& stream, const Shape& shape) { return stream << to_string(shape); }
 
+Shape unravel_index(int64_t i, const Shape& shape) {
+  Shape at = shape;
+  for (int axis = shape.rank() - 1; axis >= 0; --axis) {
+    at[axis] = i % shape[axis];
+    i /= shape[axis];
+  }
+  return at;
+}
+
 }  // namespace fovea

@@ -89,6 +89,9 @@ Strides contiguous_strides(const Shape& shape);
 
 /// "[32, 128]".
 std::string to_string(const Shape& shape);
+
+/// Where the i-th element in row-major order lies along each axis.
+Shape unravel_index(int64_t i, const Shape& shape);
 std::ostream& operator<<(std::ostream& stream, const Shape& shape);
 
 }  // namespace fovea

@@ -26,15 +26,6 @@ Tolerance tolerance_of(DType dtype) {
   }
 }
 
-std::string position(int64_t i, const Shape& shape) {
-  Shape at = shape;
-  for (int axis = shape.rank() - 1; axis >= 0; --axis) {
-    at[axis] = i % shape[axis];
-    i /= shape[axis];
-  }
-  return to_string(at);
-}
-
 ::testing::AssertionResult values_close(const Tensor& got, const std::vector<double>& want, double rtol, double atol) {
   const Tolerance own = tolerance_of(got.dtype());
   if (rtol < 0) rtol = own.rtol;
@@ -53,8 +44,8 @@ std::string position(int64_t i, const Shape& shape) {
   if (differences == 0) return ::testing::AssertionSuccess();
   return ::testing::AssertionFailure() << fmt::format(
              "first of {} differences among {} values, at {} of {}: got {}, want {} (greatest difference {:.3g})",
-             differences, values.size(), position(static_cast<int64_t>(first), got.shape()), got.shape(), values[first],
-             want[first], greatest);
+             differences, values.size(), unravel_index(static_cast<int64_t>(first), got.shape()), got.shape(),
+             values[first], want[first], greatest);
 }
 
 }  // namespace

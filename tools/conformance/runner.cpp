@@ -23,15 +23,6 @@ Tolerance tolerance_of(const Settings& settings, bool loose) {
   return t;
 }
 
-std::string position(int64_t i, const Shape& shape) {
-  Shape at = shape;
-  for (int axis = shape.rank() - 1; axis >= 0; --axis) {
-    at[axis] = i % shape[axis];
-    i /= shape[axis];
-  }
-  return to_string(at);
-}
-
 Outcome unsupported() {
   Outcome outcome;
   outcome.verdict = Verdict::unsupported;
@@ -186,7 +177,7 @@ class Run {
     (name.starts_with("out") ? outcome_.forward : outcome_.backward).include(deviation);
     if (deviation.relative > 1) {
       fail(name, fmt::format("max error {:.3g}, at {}: got {}, want {}", std::fabs(a[at] - b[at]),
-                             position(static_cast<int64_t>(at), want.shape()), a[at], b[at]));
+                             unravel_index(static_cast<int64_t>(at), want.shape()), a[at], b[at]));
     }
   }
 
