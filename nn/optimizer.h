@@ -68,7 +68,8 @@ class Optimizer {
     int64_t steps = 0;
     std::vector<Tensor> state = {};  // made on the first step, as state_names says
   };
-  /// The rows of a sparse gradient: distinct, rising indices [count] and values [count, width].
+  /// The rows of a sparse gradient: distinct, rising indices [count] and values [count, width]. The last indices may be
+  /// absent_row again and again (see backends/row_sparse.h), which autograd::gather_rows and add_rows leave out.
   struct Rows {
     Tensor index;
     Tensor values;

@@ -98,6 +98,19 @@ struct AdamStep {
   }
 };
 
+/// What one step of RMSprop makes of its moments: v', the mean a' of the gradients where they are centred, and how far to
+/// go, in units of the rate.
+struct RmsMoments {
+  Expr v, a, move;
+
+  RmsMoments(Expr g, Expr old_v, Expr alpha, Expr eps)
+      : v(alpha * old_v + (1.0 - alpha) * (g * g)), a(g), move(g / (sqrt(v) + eps)) {}
+  RmsMoments(Expr g, Expr old_v, Expr old_a, Expr alpha, Expr eps)
+      : v(alpha * old_v + (1.0 - alpha) * (g * g)),
+        a(old_a + (1.0 - alpha) * (g - old_a)),
+        move(g / (sqrt(v - a * a) + eps)) {}
+};
+
 }  // namespace
 
 SGD::SGD(const std::vector<ParameterGroup<SGDOptions>>& groups, Caller caller) : OptimizerWith(groups, caller) {
@@ -202,38 +215,36 @@ void RMSprop::update(Slot& slot, const Tensor& gradient) {
   const Tensor &p = slot.parameter, &v = slot.state[0];
   if (!o.centered && o.momentum == 0) {
     static const Elementwise f{"rmsprop",
-                               [](Expr p, Expr given, Expr v, Scalar lr, Scalar alpha, Scalar eps, Scalar decay) {
-                                 const Expr g = given + decay * p, v1 = alpha * v + (1.0 - alpha) * (g * g);
-                                 return std::vector<Expr>{p - lr * (g / (sqrt(v1) + eps)), v1};
+                               [](Expr p, Expr g, Expr v, Scalar lr, Scalar alpha, Scalar eps, Scalar decay) {
+                                 const RmsMoments after(g + decay * p, v, alpha, eps);
+                                 return std::vector<Expr>{p - lr * after.move, after.v};
                                }};
     return f.into({&p, &v}, {p, gradient, v, lr, o.alpha, o.eps, o.weight_decay});
   }
   if (!o.centered) {
-    static const Elementwise f{"rmsprop_momentum", [](Expr p, Expr given, Expr v, Expr b, Scalar lr, Scalar alpha,
+    static const Elementwise f{"rmsprop_momentum", [](Expr p, Expr g, Expr v, Expr b, Scalar lr, Scalar alpha,
                                                       Scalar eps, Scalar decay, Scalar momentum) {
-                                 const Expr g = given + decay * p, v1 = alpha * v + (1.0 - alpha) * (g * g);
-                                 const Expr b1 = momentum * b + g / (sqrt(v1) + eps);
-                                 return std::vector<Expr>{p - lr * b1, v1, b1};
+                                 const RmsMoments after(g + decay * p, v, alpha, eps);
+                                 const Expr b1 = momentum * b + after.move;
+                                 return std::vector<Expr>{p - lr * b1, after.v, b1};
                                }};
     const Tensor& b = slot.state[1];
     return f.into({&p, &v, &b}, {p, gradient, v, b, lr, o.alpha, o.eps, o.weight_decay, o.momentum});
   }
   const Tensor& a = slot.state[1];
   if (o.momentum == 0) {
-    static const Elementwise f{
-        "rmsprop_centered", [](Expr p, Expr given, Expr v, Expr a, Scalar lr, Scalar alpha, Scalar eps, Scalar decay) {
-          const Expr g = given + decay * p, v1 = alpha * v + (1.0 - alpha) * (g * g);
-          const Expr a1 = a + (1.0 - alpha) * (g - a);
-          return std::vector<Expr>{p - lr * (g / (sqrt(v1 - a1 * a1) + eps)), v1, a1};
-        }};
+    static const Elementwise f{"rmsprop_centered",
+                               [](Expr p, Expr g, Expr v, Expr a, Scalar lr, Scalar alpha, Scalar eps, Scalar decay) {
+                                 const RmsMoments after(g + decay * p, v, a, alpha, eps);
+                                 return std::vector<Expr>{p - lr * after.move, after.v, after.a};
+                               }};
     return f.into({&p, &v, &a}, {p, gradient, v, a, lr, o.alpha, o.eps, o.weight_decay});
   }
-  static const Elementwise f{"rmsprop_centered_momentum", [](Expr p, Expr given, Expr v, Expr a, Expr b, Scalar lr,
+  static const Elementwise f{"rmsprop_centered_momentum", [](Expr p, Expr g, Expr v, Expr a, Expr b, Scalar lr,
                                                              Scalar alpha, Scalar eps, Scalar decay, Scalar momentum) {
-                               const Expr g = given + decay * p, v1 = alpha * v + (1.0 - alpha) * (g * g);
-                               const Expr a1 = a + (1.0 - alpha) * (g - a);
-                               const Expr b1 = momentum * b + g / (sqrt(v1 - a1 * a1) + eps);
-                               return std::vector<Expr>{p - lr * b1, v1, a1, b1};
+                               const RmsMoments after(g + decay * p, v, a, alpha, eps);
+                               const Expr b1 = momentum * b + after.move;
+                               return std::vector<Expr>{p - lr * b1, after.v, after.a, b1};
                              }};
   const Tensor& b = slot.state[2];
   f.into({&p, &v, &a, &b}, {p, gradient, v, a, b, lr, o.alpha, o.eps, o.weight_decay, o.momentum});
