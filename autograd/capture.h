@@ -4,7 +4,6 @@
 #include <functional>
 #include <memory>
 #include <span>
-#include <tuple>
 #include <vector>
 
 #include "fovea/tensor/tensor.h"

@@ -1,9 +1,6 @@
 #include "fovea/autograd/elementwise.h"
 
 #include <algorithm>
-#include <cmath>
-#include <map>
-#include <mutex>
 
 #include "fovea/autograd/elementwise_kernel.h"
 #include "fovea/autograd/graph.h"

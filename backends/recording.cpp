@@ -1,6 +1,5 @@
 #include "fovea/backends/recording.h"
 
-#include <algorithm>
 #include <functional>
 
 #include "fovea/backends/recording_kernels.h"

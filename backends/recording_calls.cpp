@@ -1,4 +1,3 @@
-#include <algorithm>
 
 #include "fovea/backends/recording_kernels.h"
 

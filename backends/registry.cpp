@@ -1,5 +1,4 @@
 #include <cstdlib>
-#include <memory>
 
 #include "fovea/backends/backend.h"
 #include "fovea/backends/default_device.h"

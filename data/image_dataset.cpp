@@ -1,7 +1,6 @@
 #include "fovea/data/image_dataset.h"
 
 #include <filesystem>
-#include <optional>
 
 #include "fovea/data/example_source.h"
 #include "fovea/data/file_error.h"

@@ -3,11 +3,9 @@
 #include <cstdint>
 #include <functional>
 #include <iterator>
-#include <memory>
 #include <optional>
 #include <span>
 #include <utility>
-#include <vector>
 
 #include "fovea/data/prefetch.h"
 #include "fovea/data/sampler.h"

@@ -1,11 +1,8 @@
 #pragma once
 
-#include <cstdint>
 #include <map>
 #include <span>
 #include <string>
-#include <string_view>
-#include <vector>
 
 #include "fovea/data/files.h"
 #include "fovea/tensor/tensor.h"

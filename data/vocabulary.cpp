@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <numeric>
 
 #include "fovea/data/file_error.h"
 #include "fovea/data/files.h"

@@ -3,7 +3,6 @@
 #include <concepts>
 #include <initializer_list>
 #include <memory>
-#include <type_traits>
 #include <vector>
 
 #include "fovea/autograd/elementwise.h"

@@ -5,7 +5,6 @@
 #include "fovea/autograd/pooling.h"
 #include "fovea/autograd/reductions.h"
 #include "fovea/autograd/shape_ops.h"
-#include "fovea/nn/init.h"
 
 namespace fovea::nn {
 namespace {

@@ -1,6 +1,5 @@
 #include "fovea/nn/embedding.h"
 
-#include "fovea/autograd/graph.h"
 #include "fovea/nn/init.h"
 
 namespace fovea::nn {

@@ -4,7 +4,6 @@
 #include "fovea/autograd/half.h"
 #include "fovea/autograd/matmul.h"
 #include "fovea/autograd/pointwise.h"
-#include "fovea/autograd/shape_ops.h"
 #include "fovea/nn/init.h"
 #include "fovea/nn/positions.h"
 

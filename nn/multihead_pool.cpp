@@ -1,6 +1,5 @@
 #include "fovea/nn/multihead_pool.h"
 
-#include "fovea/autograd/matmul.h"
 #include "fovea/autograd/pointwise.h"
 #include "fovea/nn/init.h"
 

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <span>
-#include <vector>
 
 #include "fovea/nn/containers.h"
 #include "fovea/nn/dropout.h"

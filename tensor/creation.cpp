@@ -1,7 +1,6 @@
 #include "fovea/tensor/creation.h"
 
 #include <cmath>
-#include <cstring>
 #include <numeric>
 
 #include "fovea/backends/recording.h"

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <vector>
 
 #include "fovea/train/classifier_task.h"
 #include "fovea/train/deletion_curves.h"

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cmath>
 
 #include "fovea/backends/memory_limit.h"
 #include "fovea/backends/round_up.h"

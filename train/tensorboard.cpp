@@ -1,6 +1,5 @@
 #include "fovea/train/tensorboard.h"
 
-#include <algorithm>
 #include <filesystem>
 #include <utility>
 

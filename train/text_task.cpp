@@ -1,7 +1,6 @@
 #include "fovea/train/text_task.h"
 
 #include <algorithm>
-#include <cmath>
 #include <filesystem>
 #include <numeric>
 

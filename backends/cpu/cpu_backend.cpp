@@ -1,7 +1,6 @@
 #include "fovea/backends/cpu/cpu_backend.h"
 
 #include <cstring>
-#include <memory>
 
 #include "fovea/backends/cpu/bf16_product.h"
 #include "fovea/backends/cpu/kernels.h"

@@ -1,7 +1,6 @@
 #include "fovea/backends/cpu/gemm.h"
 
 #include <algorithm>
-#include <bit>
 
 #include "fovea/backends/backend.h"
 #include "fovea/backends/cpu/blas.h"

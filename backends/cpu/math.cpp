@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include "fovea/backends/cpu/map_kernels.h"
 #include "fovea/backends/cpu/simd_targets.h"

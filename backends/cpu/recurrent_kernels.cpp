@@ -1,7 +1,6 @@
 #include "fovea/backends/cpu/recurrent_kernels.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "fovea/backends/cpu/scratch.h"
 #include "fovea/backends/cpu/simd_targets.h"

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <span>
-
 #include "fovea/backends/vulkan/spirv.h"
 
 namespace fovea::vulkan::spirv {

@@ -1,6 +1,3 @@
-#include <algorithm>
-#include <cstdlib>
-#include <limits>
 
 #include "fovea/backends/round_up.h"
 #include "fovea/backends/vulkan/matmul_plan.h"

@@ -4,7 +4,6 @@
 #include <sndfile.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <cstring>
 
 namespace fovea::data {

@@ -4,7 +4,6 @@
 
 #include <cstdio>
 #include <cstdlib>
-#include <functional>
 
 /// Ends the program where `holds` is false, saying what should have held.
 inline void check(bool holds, const char* what) {

@@ -4,7 +4,6 @@
 
 #include <memory>
 #include <optional>
-#include <string>
 
 /// What the model is made of.
 struct ModelOptions {

@@ -3,8 +3,6 @@
 #include <fovea/fovea.h>
 
 #include <memory>
-#include <string>
-#include <vector>
 
 #include "encoder.h"
 #include "model_options.h"

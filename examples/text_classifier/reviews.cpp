@@ -1,6 +1,5 @@
 #include "reviews.h"
 
-#include <array>
 #include <random>
 #include <string_view>
 
