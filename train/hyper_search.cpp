@@ -292,63 +292,46 @@ std::string HyperSearch::table() const {
   return out;
 }
 
-int HyperSearch::run(OptionTable& options) {
-  if (ProcessGroup::current()) refuse("search trains in one process: start it without mpirun");
-  start_ = Clock::now();
-  out_ = value_of<std::string>(options, "out");
-  max_minutes_ = value_of<double>(options, "max-minutes");
-  const bool resume = value_of<bool>(options, "resume"), quiet = value_of<bool>(options, "quiet");
-  const int64_t earlier = trials_recorded(record_path());
-  check_folder(earlier);
-  const SearchSpace space = space_of(options);
-  if (space.ranges().empty()) refuse("there is nothing to vary: --vary OPTION=VALUES names something");
-  draw_points(options, space);
+void HyperSearch::say(const std::string& text) const {
+  if (quiet_) return;
+  fmt::print("{}\n", text);
+  std::fflush(stdout);
+}
 
-  uint64_t fingerprint = 0;
-  {
-    // What is wrong with the data is said before anything is written.
-    const auto first = make_trial(options, points_.front());
-    first->session.settle(first->options);
-    fingerprint = first->session.load(first->options);
-    // Those that hang on the data are the same for all.
-    std::replace(epochs_.begin(), epochs_.end(), int64_t{epochs_.front()}, first->session.training().epochs);
-    if (!first->session.has_held_out() && value_of<int64_t>(options, "folds") == 0) {
-      refuse("a search needs examples to compare by: --valid FILE, --hold-out or --folds");
-    }
+std::string HyperSearch::settle(const OptionTable& options, const SearchSpace& space) {
+  const auto first = make_trial(options, points_.front());
+  first->session.settle(first->options);
+  const uint64_t fingerprint = first->session.load(first->options);
+  // Those that hang on the data are the same for all.
+  std::replace(epochs_.begin(), epochs_.end(), int64_t{epochs_.front()}, first->session.training().epochs);
+  const auto folds = value_of<int64_t>(options, "folds");
+  if (!first->session.has_held_out() && folds == 0) {
+    refuse("a search needs examples to compare by: --valid FILE, --hold-out or --folds");
   }
   rounds_ = method_ == "halving" ? halving_rounds(trials_, factor_, *std::min_element(epochs_.begin(), epochs_.end()))
                                  : std::vector<HalvingRound>{{trials_, 1}};
   const auto given = make_trial(options, {});
-  const std::string identity = Json{{"program", program_},
-                                    {"method", method_},
-                                    {"trials", trials_},
-                                    {"factor", factor_},
-                                    {"space", Json::parse(space.describe())},
-                                    {"folds", value_of<int64_t>(options, "folds")},
-                                    {"options", Json::parse(given->options.to_json())},
-                                    {"data", fmt::format("{:016x}", fingerprint)}}
-                                   .dump();
-  prepare_folder(out_);
-  if (resume) {
-    records_ = read_records(identity);
-  } else {
-    remove_earlier(earlier);
-  }
-  write_records(identity);
-  const auto say = [&](const std::string& text) {
-    if (quiet) return;
-    fmt::print("{}\n", text);
-    std::fflush(stdout);
-  };
-  if (!records_.empty()) say(fmt::format("going on behind trial {}", records_.back().trial));
+  return Json{{"program", program_},
+              {"method", method_},
+              {"trials", trials_},
+              {"factor", factor_},
+              {"space", Json::parse(space.describe())},
+              {"folds", folds},
+              {"options", Json::parse(given->options.to_json())},
+              {"data", fmt::format("{:016x}", fingerprint)}}
+      .dump();
+}
 
+bool HyperSearch::is_done(int64_t trial, int64_t round) const {
+  return std::any_of(records_.begin(), records_.end(),
+                     [&](const SearchRecord& record) { return record.trial == trial && record.round == round; });
+}
+
+Ending HyperSearch::run_rounds(const OptionTable& options, const std::string& identity) {
   const InterruptGuard interrupt;  // also between the trials
   for (int64_t round = 1; round <= static_cast<int64_t>(rounds_.size()); ++round) {
     for (const int64_t number : contestants(round)) {
-      const bool done = std::any_of(records_.begin(), records_.end(), [&](const SearchRecord& record) {
-        return record.trial == number && record.round == round;
-      });
-      if (done) continue;
+      if (is_done(number, round)) continue;
       SearchRecord record{.trial = number, .round = round, .point = points_[static_cast<size_t>(number - 1)]};
       record.epochs =
           epochs_of_share(rounds_[static_cast<size_t>(round - 1)].share, epochs_[static_cast<size_t>(number - 1)]);
@@ -358,10 +341,7 @@ int HyperSearch::run(OptionTable& options) {
                                                         : Ending::out_of_time;
       if (ending == Ending::interrupted || ending == Ending::out_of_time) {
         say(fmt::format("stopped in trial {}; the same command with --resume goes on", number));
-        if (value_of<bool>(options, "json")) {
-          fmt::print("{}\n", json_text(Json{{"ending", name(ending)}, {"runs", records_.size()}, {"out", out_}}));
-        }
-        return ending == Ending::interrupted ? ExitStatus::interrupted : ExitStatus::success;
+        return ending;
       }
       keep_if_best(record);
       records_.push_back(std::move(record));
@@ -369,7 +349,36 @@ int HyperSearch::run(OptionTable& options) {
       say(trial_line(records_.back()));
     }
   }
-  return finish(options, space);
+  return Ending::complete;
+}
+
+int HyperSearch::run(OptionTable& options) {
+  if (ProcessGroup::current()) refuse("search trains in one process: start it without mpirun");
+  start_ = Clock::now();
+  out_ = value_of<std::string>(options, "out");
+  max_minutes_ = value_of<double>(options, "max-minutes");
+  quiet_ = value_of<bool>(options, "quiet");
+  const int64_t earlier = trials_recorded(record_path());
+  check_folder(earlier);
+  const SearchSpace space = space_of(options);
+  if (space.ranges().empty()) refuse("there is nothing to vary: --vary OPTION=VALUES names something");
+  draw_points(options, space);
+  // What is wrong with the data is said before anything is written.
+  const std::string identity = settle(options, space);
+  prepare_folder(out_);
+  if (value_of<bool>(options, "resume")) {
+    records_ = read_records(identity);
+  } else {
+    remove_earlier(earlier);
+  }
+  write_records(identity);
+  if (!records_.empty()) say(fmt::format("going on behind trial {}", records_.back().trial));
+  const Ending ending = run_rounds(options, identity);
+  if (ending == Ending::complete) return finish(options, space);
+  if (value_of<bool>(options, "json")) {
+    fmt::print("{}\n", json_text(Json{{"ending", name(ending)}, {"runs", records_.size()}, {"out", out_}}));
+  }
+  return ending == Ending::interrupted ? ExitStatus::interrupted : ExitStatus::success;
 }
 
 int HyperSearch::finish(const OptionTable& options, const SearchSpace& space) const {
@@ -383,7 +392,7 @@ int HyperSearch::finish(const OptionTable& options, const SearchSpace& space) co
   page.facts = {{"trials", std::to_string(trials_)}, {"method", method_}, {"best trial", std::to_string(best.trial)}};
   for (const SearchRange& range : space.ranges()) page.facts.emplace_back(range.option, range.describe());
   data::write_atomically(report, to_html(page));
-  if (!value_of<bool>(options, "quiet")) {
+  if (!quiet_) {
     fmt::print("\n{}\nbest by {}: trial {}, accuracy {:.4f}, loss {:.4f}\n  {}\nmodel in {}, all trials in {}\n",
                table(), metric_, best.trial, best.accuracy, best.loss, flags_of(best.point), model, report);
   }

@@ -51,6 +51,12 @@ class HyperSearch {
   void keep_if_best(const SearchRecord& record) const;
   std::string trial_line(const SearchRecord& record) const;
   std::string table() const;
+  void say(const std::string& text) const;  // unless --quiet
+  /// Reads the data once, by the first trial, for all that hangs on it. Returns what identifies the search.
+  std::string settle(const OptionTable& options, const SearchSpace& space);
+  bool is_done(int64_t trial, int64_t round) const;
+  /// Runs what is not done yet; how the search ended.
+  Ending run_rounds(const OptionTable& options, const std::string& identity);
   int finish(const OptionTable& options, const SearchSpace& space) const;
 
   std::string program_;
@@ -64,6 +70,7 @@ class HyperSearch {
 
   std::string out_;
   double max_minutes_ = 0;  // of the whole search
+  bool quiet_ = false;
   Clock::time_point start_;
   std::string metric_;
   std::vector<SearchPoint> points_;  // of the trials
