@@ -255,6 +255,7 @@ bool is_empty(const Tensor& q, const Tensor& k) { return q.numel() == 0 || k.num
 
 Tensor scaled_dot_product_attention(const Tensor& given_q, const Tensor& given_k, const Tensor& given_v,
                                     const DotAttentionOptions& options, Caller caller) {
+  const ErrorScope scope(caller);
   constexpr const char* name = "scaled_dot_product_attention";
   Tensor q = with_heads(name, given_q, caller), k = with_heads(name, given_k, caller);
   Tensor v = with_heads(name, given_v, caller);
@@ -271,6 +272,7 @@ Tensor scaled_dot_product_attention(const Tensor& given_q, const Tensor& given_k
 
 Attended attention_with_weights(const Tensor& given_q, const Tensor& given_k, const Tensor& given_v,
                                 const DotAttentionOptions& options, Caller caller) {
+  const ErrorScope scope(caller);
   constexpr const char* name = "attention_with_weights";
   const Tensor q = with_heads(name, given_q, caller), k = with_heads(name, given_k, caller);
   const Tensor v = with_heads(name, given_v, caller);
@@ -284,6 +286,7 @@ Attended attention_with_weights(const Tensor& given_q, const Tensor& given_k, co
 
 Tensor packed_attention(const Tensor& packed, int64_t heads, int64_t key_heads, const DotAttentionOptions& options,
                         Caller caller) {
+  const ErrorScope scope(caller);
   constexpr const char* name = "packed_attention";
   const int64_t parts = heads + 2 * key_heads;
   raw::check_defined(name, packed, caller);

@@ -116,6 +116,7 @@ Tensor convolve(const char* name, const Tensor& x, const Tensor& weight, const T
 }  // namespace
 
 Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, Conv2dOptions options, Caller caller) {
+  const ErrorScope scope(caller);
   check("conv2d", x, weight, bias, options, caller);
   if (x.rank() == 3 && weight.rank() == 4) {
     return convolve("conv2d", x.unsqueeze(0), weight, bias, options, x.shape(), weight.shape(), caller).squeeze(0);
@@ -124,6 +125,7 @@ Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, Conv2dO
 }
 
 Tensor conv1d(const Tensor& x, const Tensor& weight, const Tensor& bias, Conv1dOptions options, Caller caller) {
+  const ErrorScope scope(caller);
   const Conv2dOptions flat{{1, options.stride}, {0, options.padding}, {1, options.dilation}, options.groups};
   check("conv1d", x, weight, bias, flat, caller);
   if (weight.rank() != 3 || x.rank() < 2 || x.rank() > 3) {
@@ -138,6 +140,7 @@ Tensor conv1d(const Tensor& x, const Tensor& weight, const Tensor& bias, Conv1dO
 
 Tensor conv_transpose2d(const Tensor& given, const Tensor& weight, const Tensor& bias, Conv2dOptions o,
                         Extent output_padding, Caller caller) {
+  const ErrorScope scope(caller);
   check("conv_transpose2d", given, weight, bias, o, caller);
   const Tensor x = given.rank() == 3 ? given.unsqueeze(0) : given;
   if (x.rank() != 4 || weight.rank() != 4 || x.shape()[1] != weight.shape()[0] || weight.shape()[0] % o.groups != 0 ||

@@ -82,6 +82,7 @@ Tensor product(const Tensor& a, const Tensor& b, Caller caller) {
 }  // namespace
 
 Tensor matmul(const Tensor& a, const Tensor& b, Caller caller) {
+  const ErrorScope scope(caller);
   check_operands("matmul", a, b, caller);
   if (a.rank() == 0 || b.rank() == 0) {
     raise<ShapeError>(caller, "matmul: a scalar is no matrix: {} x {}", a.shape(), b.shape());
@@ -101,6 +102,7 @@ Tensor matmul(const Tensor& a, const Tensor& b, Caller caller) {
 }
 
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, Caller caller) {
+  const ErrorScope scope(caller);
   check_operands("linear", x, weight, caller);
   if (x.rank() == 0 || weight.rank() != 2 || x.shape().back() != weight.shape()[1] ||
       (bias.defined() && bias.shape() != Shape{weight.shape()[0]})) {

@@ -6,6 +6,7 @@
 namespace fovea::nn {
 
 Tensor glu(const Tensor& x, int axis, Caller caller) {
+  const ErrorScope scope(caller);
   static const Elementwise f{"glu", [](Expr a, Expr b) { return a * sigmoid(b); }};
   raw::check_defined("glu", x, caller);
   const int64_t size = x.size(axis, caller);

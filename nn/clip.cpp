@@ -56,6 +56,7 @@ Tensor norm_of(const std::vector<Tensor>& gradients, const char* name, Caller ca
 }  // namespace
 
 Tensor clip_grad_norm_(const std::vector<Tensor>& parameters, double max_norm, Caller caller) {
+  const ErrorScope scope(caller);
   static const Elementwise factor{"clip_factor",
                                   [](Expr norm, Scalar most) { return minimum(most / (norm + 1e-6), Expr(1)); }};
   static const Elementwise scale{"clip", [](Expr g, Expr factor) { return g * factor; }};
@@ -72,6 +73,7 @@ Tensor clip_grad_norm_(const std::vector<Tensor>& parameters, double max_norm, C
 }
 
 Tensor grad_norm(const std::vector<Tensor>& parameters, Caller caller) {
+  const ErrorScope scope(caller);
   const NoGrad off;
   return norm_of(gradients_of(parameters), "grad_norm", caller);
 }
@@ -83,6 +85,7 @@ void scale_grad_(const std::vector<Tensor>& parameters, double factor) {
 }
 
 void clip_grad_value_(const std::vector<Tensor>& parameters, double limit, Caller caller) {
+  const ErrorScope scope(caller);
   static const Elementwise clamp{"clip_value", [](Expr g, Scalar limit) { return minimum(maximum(g, -limit), limit); }};
   if (!(limit >= 0)) raise<ValueError>(caller, "clip_grad_value_: limit {} is not 0 or more", limit);
   const NoGrad off;

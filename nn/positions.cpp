@@ -86,6 +86,7 @@ Tensor SinusoidalPositions::forward(const Tensor& x, int64_t offset, Caller call
 std::string SinusoidalPositions::description() const { return fmt::format("{}", dim_); }
 
 Tensor rotary(const Tensor& x, int64_t offset, double base, Caller caller) {
+  const ErrorScope scope(caller);
   static const Elementwise turn{
       "rotary", [](Expr a, Expr b, Expr angle) {
         return std::vector<Expr>{a * cos(angle) - b * sin(angle), b * cos(angle) + a * sin(angle)};
