@@ -116,6 +116,9 @@ TEST_F(LanguageModel, WritesTheSameInOtherRuntimes) {
     const Finished exported = write_with({"export", "--model", model, "--onnx", onnx});
     ASSERT_EQ(exported.status, 0) << exported.error;
     EXPECT_THAT(exported.out, HasSubstr(" MB, tokens [batch, time] -> logits [batch, time, "));
+    const Finished named = write_with({"export", "--model", model, "--onnx", folder / "name\xff", "--json", "--quiet"});
+    EXPECT_EQ(named.status, 0) << named.error;
+    EXPECT_THAT(named.out, HasSubstr("name\uFFFD\""));
     const Finished refused = write_with({"export", "--model", model, "--onnx", model + "/model.safetensors"});
     EXPECT_EQ(refused.status, 2);
     EXPECT_THAT(refused.error, HasSubstr(" would overwrite what the model consists of\n"));
