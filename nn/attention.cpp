@@ -56,15 +56,17 @@ double lowest(DType dtype) {
   return dtype == f16 ? -65504.0 : static_cast<double>(-3.38e38f);
 }
 
-void check_parameters(const Tensor& query, const Tensor& keys, Score score, const ScoreParameters& p, Caller caller) {
-  for (const Tensor* x : {&query, &keys}) raw::check_defined("attention", *x, caller);
+// Messages begin with the operation that was called, `of`.
+void check_parameters(const char* of, const Tensor& query, const Tensor& keys, Score score, const ScoreParameters& p,
+                      Caller caller) {
+  for (const Tensor* x : {&query, &keys}) raw::check_defined(of, *x, caller);
   if (query.rank() < 2 || keys.rank() < 2) {
-    raise<ShapeError>(caller, "attention: query {} and keys {} need two axes or more", query.shape(), keys.shape());
+    raise<ShapeError>(caller, "{}: query {} and keys {} need two axes or more", of, query.shape(), keys.shape());
   }
   const int64_t dq = query.shape().back(), d = keys.shape().back();
   const auto require = [&](const Tensor& x, const char* name, const Shape& shape) {
     if (!x.defined() || x.shape() != shape) {
-      raise<ShapeError>(caller, "attention: {} scores need {} of shape {}, not {}", fovea::nn::name(score), name, shape,
+      raise<ShapeError>(caller, "{}: {} scores need {} of shape {}, not {}", of, fovea::nn::name(score), name, shape,
                         x.defined() ? to_string(x.shape()) : "none");
     }
   };
@@ -72,20 +74,20 @@ void check_parameters(const Tensor& query, const Tensor& keys, Score score, cons
   if (score == Score::location) {
     const int64_t keys_given = keys.shape()[keys.rank() - 2];
     if (!p.w.defined() || p.w.rank() != 2 || p.w.shape()[0] != dq || p.w.shape()[1] < keys_given) {
-      raise<ShapeError>(caller, "attention: location scores need w of shape [{}, {} or more], not {}", dq, keys_given,
+      raise<ShapeError>(caller, "{}: location scores need w of shape [{}, {} or more], not {}", of, dq, keys_given,
                         p.w.defined() ? to_string(p.w.shape()) : "none");
     }
     return;
   }
   if (score == Score::additive) {
     if (!p.u.defined() || p.u.rank() != 1) {
-      raise<ShapeError>(caller, "attention: additive scores need u of one axis");
+      raise<ShapeError>(caller, "{}: additive scores need u of one axis", of);
     }
     require(p.wq, "wq", {dq, p.u.shape()[0]});
     return require(p.wk, "wk", {d, p.u.shape()[0]});
   }
   if (dq != d) {
-    raise<ShapeError>(caller, "attention: {} scores need one width: query {}, keys {}", fovea::nn::name(score),
+    raise<ShapeError>(caller, "{}: {} scores need one width: query {}, keys {}", of, fovea::nn::name(score),
                       query.shape(), keys.shape());
   }
 }
@@ -124,32 +126,31 @@ void check_temperatures(const char* name, const AttentionOptions& options, const
   raise<ShapeError>(caller, "{}: temperatures {} are not {}", name, given.shape(), expected);
 }
 
-void check_sequences(const Tensor& query, const Tensor& keys, const Tensor& values, const Tensor& keep,
+void check_temperature(const char* of, double temperature, Caller caller) {
+  if (!(temperature > 0)) raise<ValueError>(caller, "{}: temperature {} is not positive", of, temperature);
+}
+
+void check_sequences(const char* of, const Tensor& query, const Tensor& keys, const Tensor& values, const Tensor& keep,
                      const AttentionOptions& options, Caller caller) {
-  for (const Tensor* x : {&query, &keys, &values}) raw::check_defined("attend", *x, caller);
+  for (const Tensor* x : {&query, &keys, &values}) raw::check_defined(of, *x, caller);
   if (query.rank() != 3 || keys.rank() != 3 || values.rank() != 3 || keys.shape()[0] != query.shape()[0] ||
       values.shape()[0] != query.shape()[0] || values.shape()[1] != keys.shape()[1]) {
-    raise<ShapeError>(caller, "attend: query {}, keys {} and values {} are not [B, Q, D], [B, T, D] and [B, T, Dv]",
+    raise<ShapeError>(caller, "{}: query {}, keys {} and values {} are not [B, Q, D], [B, T, D] and [B, T, Dv]", of,
                       query.shape(), keys.shape(), values.shape());
   }
   const int64_t batch = query.shape()[0], queries = query.shape()[1], times = keys.shape()[1];
   if (keep.defined() && keep.shape() != Shape{batch, times} && keep.shape() != Shape{batch, queries, times}) {
-    raise<ShapeError>(caller, "attend: keep {} is neither {} nor {}", keep.shape(), Shape{batch, times},
+    raise<ShapeError>(caller, "{}: keep {} is neither {} nor {}", of, keep.shape(), Shape{batch, times},
                       Shape{batch, queries, times});
   }
-  check_temperatures("attend", options, {batch, queries, 1}, caller);
-  if (!(options.temperature > 0)) {
-    raise<ValueError>(caller, "attention: temperature {} is not positive", options.temperature);
-  }
+  check_temperatures(of, options, {batch, queries, 1}, caller);
+  check_temperature(of, options.temperature, caller);
 }
 
-}  // namespace
-
-Tensor attention_scores(const Tensor& query, const Tensor& keys, Score score, const ScoreParameters& parameters,
-                        Caller caller) {
+Tensor scores_of(const char* of, const Tensor& query, const Tensor& keys, Score score,
+                 const ScoreParameters& parameters, Caller caller) {
   static const Elementwise additive{"additive_score", [](Expr q, Expr k, Expr u) { return tanh(q + k) * u; }};
-  const ErrorScope scope(caller);
-  check_parameters(query, keys, score, parameters, caller);
+  check_parameters(of, query, keys, score, parameters, caller);
   if (score == Score::additive) {
     const Tensor q = matmul(query, parameters.wq).unsqueeze(-2), k = matmul(keys, parameters.wk).unsqueeze(-3);
     return additive.sum(-1, false, {q, k, parameters.u});
@@ -159,13 +160,13 @@ Tensor attention_scores(const Tensor& query, const Tensor& keys, Score score, co
     Shape shape = keys.shape();  // [..., Q, T]
     shape[shape.rank() - 1] = shape[shape.rank() - 2];
     shape[shape.rank() - 2] = query.shape()[query.rank() - 2];
-    return scores.expand(broadcast_shapes(shape, scores.shape(), "attention", caller));
+    return scores.expand(broadcast_shapes(shape, scores.shape(), of, caller));
   }
   const auto [q, k] = products_of(query, keys, score, parameters);
   return matmul(q, k.mT());
 }
 
-Tensor attention_weights(const Tensor& given, const Tensor& keep, Weights weights, double temperature, Caller caller) {
+Tensor weights_of(const char* of, const Tensor& scores, const Tensor& keep, Weights weights, Caller caller) {
   // log(softplus(s)), which is s where softplus itself would vanish.
   static const Elementwise log_positive{"attention_sum", [](Expr s) {
                                           const Expr small = s < -40;
@@ -174,12 +175,9 @@ Tensor attention_weights(const Tensor& given, const Tensor& keep, Weights weight
   // The inner choice keeps an infinity at a masked key out of the gradient.
   static const Elementwise exponential{"attention_exp",
                                        [](Expr s, Expr keep) { return where(keep, exp(where(keep, s, 0.0)), 0.0); }};
-  const ErrorScope scope(caller);
-  if (!(temperature > 0)) raise<ValueError>(caller, "attention: temperature {} is not positive", temperature);
   if (keep.defined() && keep.dtype() != boolean) {
-    raise<DTypeError>(caller, "attention: keep must be bool, not {}", keep.dtype());
+    raise<DTypeError>(caller, "{}: keep must be bool, not {}", of, keep.dtype());
   }
-  const Tensor scores = temperature == 1 ? given : given * (1 / temperature);
   // What is masked scores less than anything; a row without any key, where that is all there is, is emptied after.
   const auto masked = [&](const Tensor& s, Tensor (*normalized)(const Tensor&, Caller)) {
     if (!keep.defined()) return normalized(s, caller);
@@ -201,7 +199,33 @@ Tensor attention_weights(const Tensor& given, const Tensor& keep, Weights weight
   return {};
 }
 
+/// The three steps of tensors that check_sequences has seen.
+Attended attended(const char* of, const Tensor& query, const Tensor& keys, const Tensor& values, const Tensor& keep,
+                  const AttentionOptions& options, Caller caller) {
+  const Tensor scores = scores_of(of, query, keys, options.score, options.parameters, caller);
+  const Tensor mask = keep.defined() && keep.rank() == 2 ? keep.unsqueeze(1) : keep;
+  Tensor weights = weights_of(of, tempered(scores, options), mask, options.weights, caller);
+  Tensor read = matmul(weights, values, caller);
+  return {std::move(read), std::move(weights)};
+}
+
+}  // namespace
+
+Tensor attention_scores(const Tensor& query, const Tensor& keys, Score score, const ScoreParameters& parameters,
+                        Caller caller) {
+  const ErrorScope scope(caller);
+  return scores_of("attention_scores", query, keys, score, parameters, caller);
+}
+
+Tensor attention_weights(const Tensor& scores, const Tensor& keep, Weights weights, double temperature, Caller caller) {
+  const ErrorScope scope(caller);
+  raw::check_defined("attention_weights", scores, caller);
+  check_temperature("attention_weights", temperature, caller);
+  return weights_of("attention_weights", temperature == 1 ? scores : scores * (1 / temperature), keep, weights, caller);
+}
+
 Tensor attention_read(const Tensor& weights, const Tensor& values, Caller caller) {
+  for (const Tensor* x : {&weights, &values}) raw::check_defined("attention_read", *x, caller);
   return matmul(weights, values, caller);
 }
 
@@ -220,31 +244,28 @@ Attended attention_pool(const Tensor& query, const Tensor& keys, const Tensor& v
     raise<ShapeError>(caller, "attention_pool: keep {} is not {}", keep.shape(), expected);
   }
   check_temperatures("attention_pool", options, {query.shape()[0], 1}, caller);
+  check_temperature("attention_pool", options.temperature, caller);
   AttentionOptions of_one = options;
   if (of_one.temperatures.defined()) of_one.temperatures = of_one.temperatures.unsqueeze(1);
-  const Attended made = attend_with_weights(query.unsqueeze(1), keys, values, keep, of_one, caller);
+  const Attended made = attended("attention_pool", query.unsqueeze(1), keys, values, keep, of_one, caller);
   return {made.read.squeeze(1), made.weights.squeeze(1)};
 }
 
 Attended attend_with_weights(const Tensor& query, const Tensor& keys, const Tensor& values, const Tensor& keep,
                              const AttentionOptions& options, Caller caller) {
   const ErrorScope scope(caller);
-  check_sequences(query, keys, values, keep, options, caller);
-  const Tensor scores = attention_scores(query, keys, options.score, options.parameters, caller);
-  const Tensor mask = keep.defined() && keep.rank() == 2 ? keep.unsqueeze(1) : keep;
-  Tensor weights = attention_weights(tempered(scores, options), mask, options.weights, 1, caller);
-  Tensor read = attention_read(weights, values, caller);
-  return {std::move(read), std::move(weights)};
+  check_sequences("attend_with_weights", query, keys, values, keep, options, caller);
+  return attended("attend_with_weights", query, keys, values, keep, options, caller);
 }
 
 Tensor attend(const Tensor& query, const Tensor& keys, const Tensor& values, const Tensor& keep,
               const AttentionOptions& options, Caller caller) {
   const ErrorScope scope(caller);
-  check_sequences(query, keys, values, keep, options, caller);
-  check_parameters(query, keys, options.score, options.parameters, caller);
+  check_sequences("attend", query, keys, values, keep, options, caller);
+  check_parameters("attend", query, keys, options.score, options.parameters, caller);
   const bool product = options.score != Score::additive && options.score != Score::location;
   if (!product || options.weights != Weights::softmax || (keep.defined() && keep.rank() == 3)) {
-    return attend_with_weights(query, keys, values, keep, options, caller).read;
+    return attended("attend", query, keys, values, keep, options, caller).read;
   }
   const auto [q, k] = products_of(query, keys, options.score, options.parameters);
   return scaled_dot_product_attention(tempered(q, options).unsqueeze(1), k.unsqueeze(1), values.unsqueeze(1),

@@ -246,7 +246,7 @@ TEST(SequenceAttention, NamesMisuse) {
   EXPECT_ERROR(nn::SequenceAttention(3, 3, {.score = Score::location}),
                "SequenceAttention: location scores need a greatest length (attention_layers_test.cpp:");
   const nn::SequenceAttention near(3, 3, {.score = Score::location, .length = 3});
-  EXPECT_ERROR(near.forward(q, k, k, {}), "attention: location scores need w of shape [3, 4 or more], not [3, 3]");
+  EXPECT_ERROR(near.forward(q, k, k, {}), "attend: location scores need w of shape [3, 4 or more], not [3, 3]");
 }
 
 TEST(LocationAwareAttention, StartsWithoutWeights) {

@@ -294,16 +294,17 @@ TEST(Entmax15, SumsToOneBetweenSoftmaxAndSparsemax) {
 
 TEST(AttentionPoolFunction, NamesMisuse) {
   const Tensor query = ones({B, D}), keys = ones({B, T, D});
-  EXPECT_ERROR(nn::attention_pool(query, ones({B, T, 3}), keys),
-               "attention: scaled_dot scores need one width: query [3, 1, 4], keys [3, 5, 3] (attention_test.cpp:");
+  EXPECT_ERROR(
+      nn::attention_pool(query, ones({B, T, 3}), keys),
+      "attention_pool: scaled_dot scores need one width: query [3, 1, 4], keys [3, 5, 3] (attention_test.cpp:");
   EXPECT_ERROR(nn::attention_pool(query, ones({2, T, D}), keys), "attention_pool: query [3, 4], keys [2, 5, 4] and");
   EXPECT_ERROR(nn::attention_pool(query, keys, keys, ones({B, 4}, {.dtype = boolean})),
                "attention_pool: keep [3, 4] is not [3, 5] (attention_test.cpp:");
-  EXPECT_ERROR(nn::attention_pool(query, keys, keys, ones({B, T})), "attention: keep must be bool, not f32");
+  EXPECT_ERROR(nn::attention_pool(query, keys, keys, ones({B, T})), "attention_pool: keep must be bool, not f32");
   EXPECT_ERROR(nn::attention_pool(query, keys, keys, {}, {.score = Score::bilinear}),
-               "attention: bilinear scores need w of shape [4, 4], not none (attention_test.cpp:");
+               "attention_pool: bilinear scores need w of shape [4, 4], not none (attention_test.cpp:");
   EXPECT_ERROR(nn::attention_pool(query, keys, keys, {}, {.temperature = 0}),
-               "attention: temperature 0 is not positive");
+               "attention_pool: temperature 0 is not positive");
   EXPECT_ERROR(nn::attention_pool(query, keys, keys, {}, {.temperatures = ones({B, 1, 1})}),
                "attention_pool: temperatures [3, 1, 1] are not [3, 1] (attention_test.cpp:");
   EXPECT_ERROR(nn::attend(keys, keys, keys, {}, {.temperatures = ones({B, 1})}),
