@@ -4,6 +4,7 @@
 
 #include "backends/array.h"
 #include "fovea/backends/philox.h"
+#include "fovea/backends/normal.h"
 
 namespace fovea::test {
 namespace {
@@ -79,6 +80,24 @@ TEST(Random, FloatsFollowTheFormulas) {
                     : dtype == f32 ? 4e-6
                     : dtype == f16 ? 2e-3
                                    : 2e-2);
+      }
+    }
+  }
+}
+
+// Vectors of blocks and what is left behind them, bit for bit.
+TEST(Random, FloatsAreThoseOfTheirWordsAlone) {
+  for (int64_t count : {1, 2, 3, 15, 31, 32, 33, 63, 64, 65, 16384, 16387, 200001}) {
+    for (uint64_t offset : {uint64_t{7}, uint64_t{0xfffffffe}, ~uint64_t{2}}) {
+      const std::vector<uint32_t> bits = words(count + 1, 42, offset);
+      const Array uniform = draw(count, Distribution::uniform, 42, offset, f32),
+                  normal = draw(count, Distribution::normal, 42, offset, f32);
+      for (int64_t i = 0; i < count; ++i) {
+        const auto at = static_cast<size_t>(i), even = at & ~size_t{1};
+        ASSERT_EQ(uniform.data<float>()[i], static_cast<float>(bits[at] >> 8) * 0x1p-24f);
+        ASSERT_EQ(std::bit_cast<uint32_t>(normal.data<float>()[i]),
+                  std::bit_cast<uint32_t>(normal_pair(bits[even], bits[even + 1])[at & 1]))
+            << i << " of " << count;
       }
     }
   }
