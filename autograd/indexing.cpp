@@ -1,6 +1,11 @@
 #include "fovea/autograd/indexing.h"
 
+#include <algorithm>
+#include <array>
+#include <bit>
 #include <cstdint>
+#include <cstring>
+#include <span>
 
 #include "fovea/autograd/graph.h"
 #include "fovea/autograd/pointwise.h"
@@ -74,6 +79,8 @@ void check_sparse(const Tensor& weight, const char* name, Caller caller) {
   if (!weight.is_leaf()) raise<AutogradError>(caller, "{}: sparse gradients need a weight that is a leaf", name);
 }
 
+Tensor scatter_elements(const Tensor& g, const Tensor& index, const Shape& shape, int a);
+
 /// gather() along axis a of shapes that fit, for the operation `name`.
 Tensor gather_elements(const Tensor& x, int a, const Tensor& index, const char* name, Caller caller) {
   Shape covered = index.shape();
@@ -84,9 +91,29 @@ Tensor gather_elements(const Tensor& x, int a, const Tensor& index, const char* 
   return record(
       name, std::move(out), {x},
       [a, index = Saved(index), shape = x.shape()](const Tensor& g) {
-        return Gradients{scatter_add(zeros(shape, g.options()), a, *index, g)};
+        return Gradients{scatter_elements(g, *index, shape, a)};
       },
       caller);
+}
+
+/// out [.., index, ..] += source: the kernel, for an index that covers a part of either.
+void scatter_into(const Tensor& out, int a, const Tensor& index, const Tensor& source, const char* name) {
+  Shape covered = out.shape();
+  for (int i = 0; i < out.rank(); ++i) {
+    if (i != a) covered[i] = index.shape()[i];
+  }
+  const Tensor read = raw::window(source, index.shape(), source.strides(), source.view().offset);
+  const Tensor written = raw::window(out, covered, out.strides(), out.view().offset);
+  out.backend().scatter_add({read.view(), index.view(), written.view(), a, false, -1, 1, name});
+}
+
+/// Zeros of `shape` with g added at index along axis a: the adjoint of gather_elements.
+Tensor scatter_elements(const Tensor& g, const Tensor& index, const Shape& shape, int a) {
+  Tensor out = zeros(shape, g.options());
+  scatter_into(out, a, index, g, "scatter_add");
+  return record("gather_backward", std::move(out), {g}, [a, index = Saved(index)](const Tensor& gg) {
+    return Gradients{gather_elements(gg, a, *index, "gather", {})};
+  });
 }
 
 }  // namespace
@@ -140,13 +167,7 @@ Tensor scatter_add(const Tensor& x, int axis, const Tensor& index, const Tensor&
   raw::check_alike("scatter_add", {&x, &source}, caller);
   Tensor out = raw::empty(x.shape(), x.options());
   raw::copy(x, out);
-  Shape covered = x.shape();
-  for (int i = 0; i < x.rank(); ++i) {
-    if (i != a) covered[i] = index.shape()[i];
-  }
-  const Tensor read = raw::window(source, index.shape(), source.strides(), source.view().offset);
-  const Tensor written = raw::window(out, covered, out.strides(), out.view().offset);
-  located(caller, [&] { x.backend().scatter_add({read.view(), index.view(), written.view(), a, false, -1}); });
+  located(caller, [&] { scatter_into(out, a, index, source, "scatter_add"); });
   return record(
       "scatter_add", std::move(out), {x, source},
       [a, index = Saved(index), shape = source.shape()](const Tensor& g, Needs needs) {
@@ -170,34 +191,72 @@ Tensor scatter_add(const Tensor& x, int axis, const Tensor& index, const Tensor&
 
 namespace {
 
-/// The flat positions at which x, in row-major order, is not 0.
-std::vector<int32_t> flat_positions(const Tensor& x, const char* name, Caller caller) {
-  raw::check_defined(name, x, caller);
-  refuse_while_recording(name, caller);
-  if (x.numel() > INT32_MAX) raise<ShapeError>(caller, "{}: {} has more than 2^31 elements", name, x.shape());
-  const NoGrad off;
-  std::vector<int32_t> found;
-  int32_t position = 0;
-  for (const uint8_t holds : (x.dtype() == boolean ? x : ne(x, 0.0)).to_vector<uint8_t>(caller)) {
-    if (holds) found.push_back(position);
-    ++position;
+/// Where x is not 0, for the host, as rows along its last axis.
+class Found {
+ public:
+  Found(const Tensor& x, const char* name, Caller caller) {
+    raw::check_defined(name, x, caller);
+    refuse_while_recording(name, caller);
+    if (x.numel() > INT32_MAX) raise<ShapeError>(caller, "{}: {} has more than 2^31 elements", name, x.shape());
+    const NoGrad off;
+    mask_ = (x.dtype() == boolean ? x : ne(x, 0.0)).contiguous().to(Device::cpu());
+    width_ = x.rank() > 0 ? x.shape().back() : 1;
+    const auto* bytes = mask_.view().data<uint8_t>();
+    int64_t i = 0;
+    for (; i + 8 <= mask_.numel(); i += 8) {
+      uint64_t eight;
+      std::memcpy(&eight, bytes + i, 8);
+      count_ += std::popcount(eight);  // each is 0 or 1
+    }
+    for (; i < mask_.numel(); ++i) count_ += bytes[i];
   }
-  return found;
-}
+
+  int64_t count() const { return count_; }
+
+  /// Calls each(row, columns) for what was found, in order; a row may come in several pieces.
+  template <class F>
+  void visit(F each) const {
+    const auto* holds = mask_.view().data<uint8_t>();
+    std::array<int32_t, 1024> columns;
+    for (int64_t first = 0, row = 0; first < mask_.numel(); first += width_, ++row) {
+      for (int64_t begin = 0; begin < width_; begin += std::ssize(columns)) {
+        const int64_t end = std::min(begin + std::ssize(columns), width_);
+        // Each is written, and the next one over it where it does not hold: a branch would be mispredicted half the time.
+        size_t count = 0;
+        for (int64_t i = begin; i < end; ++i) {
+          columns[count] = static_cast<int32_t>(i);
+          count += holds[first + i];
+        }
+        if (count > 0) each(row, std::span<const int32_t>(columns.data(), count));
+      }
+    }
+  }
+
+ private:
+  Tensor mask_;
+  int64_t width_ = 1, count_ = 0;
+};
 
 }  // namespace
 
 Tensor nonzero(const Tensor& x, Caller caller) {
-  const std::vector<int32_t> found = flat_positions(x, "nonzero", caller);
-  std::vector<int32_t> positions;
-  positions.reserve(found.size() * static_cast<size_t>(x.rank()));
-  const Strides steps = contiguous_strides(x.shape());
-  for (const int32_t flat : found) {
-    for (int axis = 0; axis < x.rank(); ++axis) {
-      positions.push_back(static_cast<int32_t>(flat / steps[axis] % x.shape()[axis]));
+  const Found found(x, "nonzero", caller);
+  const int rank = x.rank();
+  // The allocator's memory: a vector's would be new to the process each time, and asking for it takes longer than all else.
+  const Tensor positions = raw::empty({found.count(), rank}, {i32, Device::cpu()});
+  auto* to = positions.view().data<int32_t>();
+  Shape place = x.shape();  // of the first column of a row
+  found.visit([&](int64_t row, std::span<const int32_t> columns) {
+    for (int axis = rank - 2; axis >= 0; --axis) {
+      place[axis] = row % x.shape()[axis];
+      row /= x.shape()[axis];
     }
-  }
-  return from_vector(positions, {static_cast<int64_t>(found.size()), x.rank()}, x.device());
+    for (const int32_t column : columns) {
+      for (int axis = 0; axis + 1 < rank; ++axis) *to++ = static_cast<int32_t>(place[axis]);
+      if (rank > 0) *to++ = column;
+    }
+  });
+  return positions.to(x.device());
 }
 
 Tensor masked_select(const Tensor& x, const Tensor& mask, Caller caller) {
@@ -205,8 +264,14 @@ Tensor masked_select(const Tensor& x, const Tensor& mask, Caller caller) {
   raw::check_defined("masked_select", mask, caller);
   if (mask.dtype() != boolean) raise<DTypeError>(caller, "masked_select: the mask must be bool, not {}", mask.dtype());
   const Shape shape = broadcast_shapes(x.shape(), mask.shape(), "masked_select", caller);
-  const std::vector<int32_t> found = flat_positions(mask.expand(shape), "masked_select", caller);
-  return index_select(x.expand(shape, caller).reshape({-1}), 0, from_vector(found, x.device()), caller);
+  const Found found(mask.expand(shape), "masked_select", caller);
+  const Tensor positions = raw::empty({found.count()}, {i32, Device::cpu()});
+  auto* to = positions.view().data<int32_t>();
+  const int64_t width = shape.rank() > 0 ? shape.back() : 1;
+  found.visit([&](int64_t row, std::span<const int32_t> columns) {
+    for (const int32_t column : columns) *to++ = static_cast<int32_t>(row * width) + column;
+  });
+  return index_select(x.expand(shape, caller).reshape({-1}), 0, positions.to(x.device()), caller);
 }
 
 namespace {
@@ -312,10 +377,15 @@ Tensor embedding_bag(const Tensor& index, const Tensor& weight, const Tensor& of
 Tensor one_hot(const Tensor& index, int64_t classes, DType dtype, Caller caller) {
   if (classes < 0) raise<ValueError>(caller, "one_hot: {} classes", classes);
   check_index(index, index, "one_hot", caller);
-  const Tensor all = arange(0, static_cast<double>(classes), 1, {i32, index.device()});
-  // Of a class that is none no place is equal; the gather, of a table whose values do not matter, finds it.
-  gather_rows(raw::empty({classes, 1}, {f32, index.device()}), index, -1, "one_hot", caller);
-  return eq({index.unsqueeze(-1), caller}, all).to(dtype);
+  // A class that is none is found by the scatter.
+  const DType stored = dtype == boolean ? i32 : dtype;
+  Shape shape = index.shape();
+  shape.push_back(classes);
+  Tensor out = zeros(shape, {stored, index.device()}, caller);
+  const Tensor at = index.unsqueeze(-1);
+  const Tensor one = raw::expand(scalar(1, out.options()), at.shape());
+  located(caller, [&] { scatter_into(out, shape.rank() - 1, at, one, "one_hot"); });
+  return out.to(dtype);
 }
 
 }  // namespace fovea

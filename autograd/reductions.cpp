@@ -289,18 +289,26 @@ Sorted sorted(const Tensor& x, int64_t k, int axis, bool descending, const char*
   const int a = normalize_axis(axis, x.rank(), name, caller);
   if (x.rank() == 0) raise<ShapeError>(caller, "{}: a scalar has nothing to sort", name);
   if (k < 0 || k > x.shape()[a]) raise<ValueError>(caller, "{}: {} of {} elements", name, k, x.shape()[a]);
-  Tensor indices = [&] {
+  Tensor values;
+  const Tensor indices = [&] {
     const NoGrad off;
     return along_last(x, a, [&](const Tensor& dense) {
       Shape shape = dense.shape();
       shape[shape.rank() - 1] = k;
       Tensor found = raw::empty(shape, {i32, x.device()});
-      const Tensor values = raw::empty(shape, x.options());
+      values = raw::empty(shape, x.options());
       x.backend().sort({dense.view(), values.view(), found.view(), descending});
+      if (a != x.rank() - 1) values = values.transpose(a, -1).contiguous();
       return found;
     });
   }();
-  return {gather(x, a, indices, caller), indices};
+  values = record(
+      name, std::move(values), {x},
+      [a, indices = Saved(indices), shape = x.shape()](const Tensor& g) {
+        return Gradients{scatter_add(zeros(shape, g.options()), a, *indices, g)};
+      },
+      caller);
+  return {values, indices};
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "fovea/tensor/creation.h"
 
+#include <array>
 #include <cmath>
 #include <numeric>
 
@@ -52,6 +53,66 @@ Tensor from_host(const std::vector<double>& values, const Shape& shape, TensorOp
   return raw::from_host(values, shape, options);
 }
 
+/// Of a size that the compiler knows, so that loops over it become vectors.
+using Piece = std::array<double, 256>;
+
+template <class T>
+void fill_pieces(const auto& fill, T* to, int64_t count, const char* name, Caller caller) {
+  Piece values;
+  std::array<T, std::tuple_size_v<Piece>> rounded;
+  constexpr auto step = static_cast<int64_t>(std::tuple_size_v<Piece>);
+  for (int64_t first = 0; first < count; first += step) {
+    fill(first, values);
+    const int64_t here = std::min(step, count - first);
+    if constexpr (std::is_same_v<T, int32_t>) {
+      for (int64_t j = 0; j < here; ++j) check_value(values[static_cast<size_t>(j)], i32, name, caller);
+      for (int64_t j = 0; j < here; ++j) to[first + j] = static_cast<int32_t>(values[static_cast<size_t>(j)]);
+    } else {
+      for (size_t j = 0; j < rounded.size(); ++j) {
+        if constexpr (sizeof(T) == 2) {
+          rounded[j] = T(static_cast<float>(values[j]));
+        } else if constexpr (sizeof(T) == 1) {
+          rounded[j] = values[j] != 0;
+        } else {
+          rounded[j] = static_cast<T>(values[j]);
+        }
+      }
+      std::copy_n(rounded.data(), here, to + first);
+    }
+  }
+}
+
+/// [count] of any dtype, of values made on the host: fill(first, piece) gives those from `first` on, as many as a piece has.
+template <class Fill>
+Tensor sequence(int64_t count, TensorOptions options, const char* name, Caller caller, Fill fill) {
+  const ErrorScope scope(caller);
+  raw::check_dtype(options, name, caller);
+  check_recorded_device(name, backend(options.device, caller), caller);
+  const auto of_type = [&]<class T>(T) {
+    Tensor out = raw::empty({count}, options);
+    // What a captured step is made of is noted as it is handed over.
+    std::byte* host = is_recording() ? nullptr : out.buffer()->host();
+    std::vector<T> staged(host ? 0 : static_cast<size_t>(count));
+    fill_pieces(fill, host ? reinterpret_cast<T*>(host) : staged.data(), count, name, caller);
+    if (!staged.empty()) out.backend().write(*out.buffer(), 0, staged.data(), staged.size() * sizeof(T));
+    return out;
+  };
+  switch (options.dtype) {
+    case DType::f64:
+      return of_type(double{});
+    case DType::f16:
+      return of_type(Half{});
+    case DType::bf16:
+      return of_type(BFloat16{});
+    case DType::i32:
+      return of_type(int32_t{});
+    case DType::boolean:
+      return of_type(uint8_t{});
+    default:
+      return of_type(float{});
+  }
+}
+
 }  // namespace
 
 Generator& default_generator() {
@@ -87,31 +148,35 @@ Tensor arange(double start, double end, double step, TensorOptions options, Call
   if (count >= 0x1p62) raise<ShapeError>(caller, "arange: from {} to {} by {} are too many", start, end, step);
   const Shape shape{static_cast<int64_t>(std::max(count, 0.0))};
   raw::check_shape(shape, "arange", caller);
-  std::vector<double> values(static_cast<size_t>(shape[0]));
-  for (size_t i = 0; i < values.size(); ++i) values[i] = start + static_cast<double>(i) * step;
-  return from_host(values, shape, options, "arange", caller);
+  return sequence(shape[0], options, "arange", caller, [&](int64_t first, Piece& values) {
+    const auto base = static_cast<double>(first);
+    for (size_t j = 0; j < values.size(); ++j)
+      values[j] = start + (base + static_cast<double>(static_cast<int32_t>(j))) * step;
+  });
 }
 
 Tensor linspace(double start, double end, int64_t count, TensorOptions options, Caller caller) {
   if (count < 0) raise<ValueError>(caller, "linspace: count {} is negative", count);
   raw::check_shape({count}, "linspace", caller);
-  std::vector<double> values(static_cast<size_t>(count));
-  const double step = count > 1 ? (end - start) / static_cast<double>(count - 1) : 0;
-  for (int64_t i = 0; i < count; ++i) {
-    // From the nearer end, so that both ends are exact.
-    values[static_cast<size_t>(i)] =
-        2 * i < count ? start + step * static_cast<double>(i) : end - step * static_cast<double>(count - 1 - i);
-  }
-  return from_host(values, {count}, options, "linspace", caller);
+  const auto last = static_cast<double>(count - 1);
+  const double step = count > 1 ? (end - start) / last : 0;
+  return sequence(count, options, "linspace", caller, [&](int64_t first, Piece& values) {
+    const auto base = static_cast<double>(first);
+    for (size_t j = 0; j < values.size(); ++j) {
+      // From the nearer end, so that both ends are exact.
+      const double i = base + static_cast<double>(static_cast<int32_t>(j));
+      const double from_start = start + step * i, from_end = end - step * (last - i);
+      values[j] = 2 * i <= last ? from_start : from_end;
+    }
+  });
 }
 
 Tensor eye(int64_t n, int64_t m, TensorOptions options, Caller caller) {
   if (m < 0) m = n;
   if (n < 0) raise<ValueError>(caller, "eye: size {} is negative", n);
-  raw::check_shape({n, m}, "eye", caller);
-  std::vector<double> values(static_cast<size_t>(n * m), 0.0);
-  for (int64_t i = 0; i < std::min(n, m); ++i) values[static_cast<size_t>(i * m + i)] = 1;
-  return from_host(values, {n, m}, options, "eye", caller);
+  Tensor out = filled({n, m}, 0, options, "eye", caller);
+  raw::window(out, {std::min(n, m)}, {m + 1}, 0).fill_(1, caller);
+  return out;
 }
 
 Tensor rand(const Shape& shape, TensorOptions options, Generator& generator, Caller caller) {
@@ -138,14 +203,19 @@ Tensor randint(int64_t low, int64_t high, const Shape& shape, TensorOptions opti
   if (low < INT32_MIN || high - 1 > INT32_MAX) {
     raise<ValueError>(caller, "randint: {} to {} does not fit i32", low, high - 1);
   }
-  const Tensor bits = random(shape, {i32}, RandomCall::Kind::bits, generator, "randint", caller);
+  Tensor bits = random(shape, {i32}, RandomCall::Kind::bits, generator, "randint", caller);
+  const auto range = static_cast<uint64_t>(high - low);
+  const auto scaled = [&](int32_t word) {
+    return low + static_cast<int64_t>(static_cast<uint64_t>(static_cast<uint32_t>(word)) * range >> 32);
+  };
+  if (options.dtype == i32 && bits.device() == options.device && bits.buffer()->host() && !is_recording()) {
+    auto* words = bits.view().data<int32_t>();
+    for (int64_t i = 0; i < bits.numel(); ++i) words[i] = static_cast<int32_t>(scaled(words[i]));
+    return bits;
+  }
   std::vector<double> values;
   values.reserve(static_cast<size_t>(bits.numel()));
-  const auto range = static_cast<uint64_t>(high - low);
-  for (int32_t word : bits.to_vector<int32_t>()) {
-    values.push_back(static_cast<double>(low) +
-                     static_cast<double>(static_cast<uint64_t>(static_cast<uint32_t>(word)) * range >> 32));
-  }
+  for (int32_t word : bits.to_vector<int32_t>()) values.push_back(static_cast<double>(scaled(word)));
   return from_host(values, shape, options, "randint", caller);
 }
 

@@ -53,9 +53,21 @@ void gather_rows(const GatherCall& call) {
   const auto bytes = static_cast<int64_t>(size_of(call.source.dtype)), width = row_width(call.source) * bytes;
   const std::byte* from = call.source.buffer->host() + call.source.offset * bytes;
   std::byte* to = call.out.buffer->host() + call.out.offset * bytes;
+  if (width == bytes) {
+    // Single elements, for which a call of memcpy would take far longer than they do.
+    return visit_size(call.source.dtype, [&]<class T>(T) {
+      const T* x = call.source.data<T>();
+      T* y = call.out.data<T>();
+      parallel_for(index.size(), 16384, [&](int64_t begin, int64_t end) {
+        for (int64_t j = begin; j < end; ++j) y[j] = x[index[j]];
+      });
+    });
+  }
   parallel_for(index.size(), rows_per_chunk(width, chunk_bytes), [&](int64_t begin, int64_t end) {
-    for (int64_t j = begin; j < end; ++j)
+    for (int64_t j = begin; j < end; ++j) {
+      if (j + rows_ahead < end) prefetch_row(from + index[j + rows_ahead] * width, std::min<int64_t>(width, 1024));
       std::memcpy(to + j * width, from + index[j] * width, static_cast<size_t>(width));
+    }
   });
 }
 

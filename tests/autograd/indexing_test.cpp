@@ -27,6 +27,49 @@ TEST_P(OnEveryDevice, NonzeroGivesPositionsInOrder) {
   EXPECT_EQ(nonzero(scalar(0, options())).shape(), (Shape{0, 0}));
 }
 
+TEST_P(OnEveryDevice, NonzeroAndMaskedSelectFindAllInOrder) {
+  for (const Shape& shape : {Shape{1}, Shape{7}, Shape{3000}, Shape{3, 5}, Shape{2, 1, 33}, Shape{3, 1030},
+                             Shape{4, 0, 2}, Shape{70, 3, 2}}) {
+    for (double least : {-10.0, 0.0, 1.5, 10.0}) {
+      const Tensor x = random(shape, options()), mask = gt(x, least);
+      std::vector<double> positions, values;
+      const std::vector<double> all = x.to_vector<double>();
+      for (size_t i = 0; i < all.size(); ++i) {
+        if (!(all[i] > least)) continue;
+        values.push_back(all[i]);
+        const Strides steps = contiguous_strides(shape);
+        for (int axis = 0; axis < shape.rank(); ++axis)
+          positions.push_back(static_cast<double>(static_cast<int64_t>(i) / steps[axis] % shape[axis]));
+      }
+      EXPECT_CLOSE(nonzero(mask), positions, 0, 0);
+      EXPECT_CLOSE(masked_select(x, mask), values, 0, 0);
+      EXPECT_EQ(nonzero(mask).shape(), (Shape{static_cast<int64_t>(values.size()), shape.rank()}));
+    }
+  }
+}
+
+TEST_P(OnEveryDevice, OneHotIsOneAtItsClass) {
+  for (const Shape& shape : {Shape{}, Shape{1}, Shape{5}, Shape{3, 70}, Shape{0}, Shape{4, 0}}) {
+    for (int64_t classes : {1, 3, 65}) {
+      std::vector<int32_t> index;
+      std::vector<double> want;
+      for (int64_t i = 0; i < shape.numel(); ++i) {
+        index.push_back(static_cast<int32_t>(i * 7 % classes));
+        for (int64_t c = 0; c < classes; ++c) want.push_back(c == index.back());
+      }
+      const Tensor given = from_vector(index, shape).to(device());
+      for (const DType dtype : {f32, i32, f16, boolean}) {
+        const Tensor x = one_hot(given, classes, {dtype, device()});
+        EXPECT_EQ(x.dtype(), dtype);
+        EXPECT_EQ(x.shape().back(), classes);
+        EXPECT_CLOSE(x, want, 0, 0);
+        if (shape.rank() != 2) continue;
+        EXPECT_CLOSE(one_hot(given.mT(), classes, {dtype, device()}), x.transpose(0, 1), 0, 0);
+      }
+    }
+  }
+}
+
 TEST_P(OnEveryDevice, MaskedSelectBroadcastsBoth) {
   const Tensor x = arange(0, 6, 1, options()).reshape({2, 3});
   EXPECT_CLOSE(masked_select(x, ge(x, 2.0)), {2, 3, 4, 5});

@@ -60,6 +60,33 @@ TEST_P(OnEveryDevice, MakesTheIdentity) {
   EXPECT_EQ(eye(0, -1, options()).shape(), (Shape{0, 0}));
 }
 
+TEST_P(OnEveryDevice, CountsOverPiecesOfAllSizes) {
+  for (int64_t count : {0, 1, 255, 256, 257, 1000}) {
+    std::vector<double> steps, parts;
+    for (int64_t i = 0; i < count; ++i) {
+      const auto at = static_cast<double>(i), last = static_cast<double>(count - 1), part = count > 1 ? 7 / last : 0;
+      steps.push_back(-3 + at * 2);
+      parts.push_back(2 * i < count ? -3 + part * at : 4 - part * (last - at));
+    }
+    for (const DType dtype : {f32, i32, f16, boolean}) {
+      const Tensor counted = arange(-3, -3 + 2 * static_cast<double>(count), 2, options(dtype));
+      EXPECT_CLOSE(counted, from_vector(steps).to(dtype).to_vector<double>(), 0, 0);
+    }
+    EXPECT_CLOSE(linspace(-3, 4, count, options()), from_vector(parts).to(f32).to_vector<double>(), 0, 0);
+    EXPECT_CLOSE(linspace(-3, 4, count, {.dtype = f64}), parts, 0, 0);
+  }
+}
+
+TEST_P(OnEveryDevice, IdentityIsOnesWhereRowIsColumn) {
+  for (const DType dtype : {f32, i32, f16, boolean}) {
+    for (const auto& [n, m] : {std::pair<int64_t, int64_t>{1, 1}, {3, 3}, {2, 5}, {5, 2}, {0, 3}, {3, 0}, {33, 65}}) {
+      std::vector<double> want(static_cast<size_t>(n * m), 0.0);
+      for (int64_t i = 0; i < std::min(n, m); ++i) want[static_cast<size_t>(i * m + i)] = 1;
+      EXPECT_CLOSE(eye(n, m, options(dtype)), want, 0, 0);
+    }
+  }
+}
+
 TEST(Creation, TakesTheElementTypeOfAVector) {
   EXPECT_EQ(from_vector(std::vector<float>{1}).dtype(), f32);
   EXPECT_EQ(from_vector(std::vector<double>{1}).dtype(), f64);
@@ -237,6 +264,21 @@ TEST(Random, DrawsIntegersFromTheWholeRange) {
     ++seen[static_cast<size_t>(value + 2)];
   }
   for (int count : seen) EXPECT_NEAR(count, 1000, 150);
+}
+
+TEST_P(OnEveryDevice, DrawsIntegersFromWordsByTheirProducts) {
+  for (int64_t low : {int64_t{-2}, int64_t{INT32_MIN}}) {
+    const int64_t high = low + (low == -2 ? 7 : int64_t{1} << 32);
+    for (const DType dtype : {i32, f32}) {
+      Generator generator{7, 3};
+      const std::vector<double> drawn = randint(low, high, {2, 301}, options(dtype), generator).to_vector<double>();
+      for (size_t i = 0; i < drawn.size(); ++i) {
+        const auto word = static_cast<double>(philox(7, 3 + i / 4)[i % 4]);
+        const double want = static_cast<double>(low) + std::floor(word * static_cast<double>(high - low) * 0x1p-32);
+        ASSERT_EQ(drawn[i], dtype == f32 ? static_cast<float>(want) : want) << i;
+      }
+    }
+  }
 }
 
 TEST_P(OnEveryDevice, DrawsLikeOthers) {
