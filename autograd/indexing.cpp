@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstring>
 #include <span>
+#include <utility>
 
 #include "fovea/autograd/graph.h"
 #include "fovea/autograd/pointwise.h"
@@ -250,6 +251,16 @@ Tensor nonzero(const Tensor& x, Caller caller) {
     for (int axis = rank - 2; axis >= 0; --axis) {
       place[axis] = row % x.shape()[axis];
       row /= x.shape()[axis];
+    }
+    if (rank == 2) {
+      int32_t* pair = std::exchange(to, to + 2 * columns.size());
+      const auto at = static_cast<int32_t>(place[0]);
+      for (const int32_t column : columns) {
+        pair[0] = at;
+        pair[1] = column;
+        pair += 2;
+      }
+      return;
     }
     for (const int32_t column : columns) {
       for (int axis = 0; axis + 1 < rank; ++axis) *to++ = static_cast<int32_t>(place[axis]);

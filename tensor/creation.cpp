@@ -1,6 +1,6 @@
 #include "fovea/tensor/creation.h"
 
-#include <array>
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 
@@ -53,47 +53,46 @@ Tensor from_host(const std::vector<double>& values, const Shape& shape, TensorOp
   return raw::from_host(values, shape, options);
 }
 
-/// Of a size that the compiler knows, so that loops over it become vectors.
-using Piece = std::array<double, 256>;
-
-template <class T>
-void fill_pieces(const auto& fill, T* to, int64_t count, const char* name, Caller caller) {
-  Piece values;
-  std::array<T, std::tuple_size_v<Piece>> rounded;
-  constexpr auto step = static_cast<int64_t>(std::tuple_size_v<Piece>);
-  for (int64_t first = 0; first < count; first += step) {
-    fill(first, values);
-    const int64_t here = std::min(step, count - first);
-    if constexpr (std::is_same_v<T, int32_t>) {
-      for (int64_t j = 0; j < here; ++j) check_value(values[static_cast<size_t>(j)], i32, name, caller);
-      for (int64_t j = 0; j < here; ++j) to[first + j] = static_cast<int32_t>(values[static_cast<size_t>(j)]);
-    } else {
-      for (size_t j = 0; j < rounded.size(); ++j) {
-        if constexpr (sizeof(T) == 2) {
-          rounded[j] = T(static_cast<float>(values[j]));
-        } else if constexpr (sizeof(T) == 1) {
-          rounded[j] = values[j] != 0;
-        } else {
-          rounded[j] = static_cast<T>(values[j]);
-        }
+/// to[i] = value(i) for i in [begin, end).
+template <class T, class F>
+void fill_range(T* to, int64_t begin, int64_t end, F value) {
+  constexpr int step = 256;  // known to the compiler, which makes vectors of such loops
+  T piece[step];
+  for (int64_t first = begin; first < end; first += step) {
+    const auto base = static_cast<double>(first);
+    for (int j = 0; j < step; ++j) {
+      const double x = value(base + j);
+      if constexpr (sizeof(T) == 2) {
+        piece[j] = T(static_cast<float>(x));
+      } else if constexpr (sizeof(T) == 1) {
+        piece[j] = x != 0;
+      } else {
+        piece[j] = static_cast<T>(x);
       }
-      std::copy_n(rounded.data(), here, to + first);
     }
+    std::copy_n(piece, std::min<int64_t>(step, end - first), to + first);
   }
 }
 
-/// [count] of any dtype, of values made on the host: fill(first, piece) gives those from `first` on, as many as a piece has.
-template <class Fill>
-Tensor sequence(int64_t count, TensorOptions options, const char* name, Caller caller, Fill fill) {
+/// [count] of any dtype, made on the host: value(i) for i below `half`, else rest(i). With `checked` they are known to fit.
+template <class F, class G>
+Tensor sequence(int64_t count, int64_t half, bool checked, TensorOptions options, const char* name, Caller caller,
+                F value, G rest) {
   const ErrorScope scope(caller);
   raw::check_dtype(options, name, caller);
   check_recorded_device(name, backend(options.device, caller), caller);
+  if (options.dtype == i32 && !checked) {
+    for (int64_t i = 0; i < count; ++i)
+      check_value(i < half ? value(static_cast<double>(i)) : rest(static_cast<double>(i)), i32, name, caller);
+  }
   const auto of_type = [&]<class T>(T) {
     Tensor out = raw::empty({count}, options);
     // What a captured step is made of is noted as it is handed over.
     std::byte* host = is_recording() ? nullptr : out.buffer()->host();
     std::vector<T> staged(host ? 0 : static_cast<size_t>(count));
-    fill_pieces(fill, host ? reinterpret_cast<T*>(host) : staged.data(), count, name, caller);
+    T* to = host ? reinterpret_cast<T*>(host) : staged.data();
+    fill_range(to, 0, half, value);
+    fill_range(to, half, count, rest);
     if (!staged.empty()) out.backend().write(*out.buffer(), 0, staged.data(), staged.size() * sizeof(T));
     return out;
   };
@@ -148,11 +147,10 @@ Tensor arange(double start, double end, double step, TensorOptions options, Call
   if (count >= 0x1p62) raise<ShapeError>(caller, "arange: from {} to {} by {} are too many", start, end, step);
   const Shape shape{static_cast<int64_t>(std::max(count, 0.0))};
   raw::check_shape(shape, "arange", caller);
-  return sequence(shape[0], options, "arange", caller, [&](int64_t first, Piece& values) {
-    const auto base = static_cast<double>(first);
-    for (size_t j = 0; j < values.size(); ++j)
-      values[j] = start + (base + static_cast<double>(static_cast<int32_t>(j))) * step;
-  });
+  const auto value = [=](double i) { return start + i * step; };
+  // Between whole numbers in whole steps all are whole.
+  const bool whole = is_i32(start) && is_i32(step) && is_i32(value(static_cast<double>(shape[0])));
+  return sequence(shape[0], shape[0], whole, options, "arange", caller, value, value);
 }
 
 Tensor linspace(double start, double end, int64_t count, TensorOptions options, Caller caller) {
@@ -160,15 +158,10 @@ Tensor linspace(double start, double end, int64_t count, TensorOptions options, 
   raw::check_shape({count}, "linspace", caller);
   const auto last = static_cast<double>(count - 1);
   const double step = count > 1 ? (end - start) / last : 0;
-  return sequence(count, options, "linspace", caller, [&](int64_t first, Piece& values) {
-    const auto base = static_cast<double>(first);
-    for (size_t j = 0; j < values.size(); ++j) {
-      // From the nearer end, so that both ends are exact.
-      const double i = base + static_cast<double>(static_cast<int32_t>(j));
-      const double from_start = start + step * i, from_end = end - step * (last - i);
-      values[j] = 2 * i <= last ? from_start : from_end;
-    }
-  });
+  // From the nearer end, so that both ends are exact.
+  return sequence(
+      count, (count + 1) / 2, false, options, "linspace", caller, [=](double i) { return start + step * i; },
+      [=](double i) { return end - step * (last - i); });
 }
 
 Tensor eye(int64_t n, int64_t m, TensorOptions options, Caller caller) {
@@ -220,16 +213,20 @@ Tensor randint(int64_t low, int64_t high, const Shape& shape, TensorOptions opti
 }
 
 Tensor randperm(int64_t n, Device device, Generator& generator, Caller caller) {
+  const ErrorScope scope(caller);
   if (n < 0) raise<ValueError>(caller, "randperm: count {} is negative", n);
-  const std::vector<int32_t> bits =
-      random({n}, {i32}, RandomCall::Kind::bits, generator, "randperm", caller).to_vector<int32_t>();
-  std::vector<int32_t> order(static_cast<size_t>(n));
-  std::iota(order.begin(), order.end(), 0);
-  for (size_t i = order.size(); i > 1; --i) {
-    const uint64_t pick = static_cast<uint64_t>(static_cast<uint32_t>(bits[i - 1])) * i >> 32;
+  Tensor words = random({n}, {i32}, RandomCall::Kind::bits, generator, "randperm", caller);
+  refuse_while_recording("randperm", caller);
+  if (!words.buffer()->host()) words = raw::to_device(words, Device::cpu());
+  const auto* bits = words.view().data<int32_t>();
+  const Tensor out = raw::empty({n}, {i32, Device::cpu()});
+  auto* order = out.view().data<int32_t>();
+  std::iota(order, order + n, 0);
+  for (int64_t i = n; i > 1; --i) {
+    const uint64_t pick = static_cast<uint64_t>(static_cast<uint32_t>(bits[i - 1])) * static_cast<uint64_t>(i) >> 32;
     std::swap(order[i - 1], order[pick]);
   }
-  return detail::from_values(std::span<const int32_t>(order), {n}, device, "randperm", caller);
+  return device == Device::cpu() ? out : raw::to_device(out, device);
 }
 
 namespace {
