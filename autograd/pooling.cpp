@@ -158,6 +158,27 @@ void need_image(const char* name, const Tensor& x, Caller caller) {
   }
 }
 
+/// The sums of g's windows of `factor`, side by side: the adjoint of upsample_nearest.
+Tensor window_sums(const Tensor& given, Extent factor) {
+  Shape shape = given.shape();
+  shape[shape.rank() - 2] /= factor.height;
+  shape[shape.rank() - 1] /= factor.width;
+  const Tensor g = raw::contiguous(given.dtype() == f64 ? given : raw::convert(given, f32));
+  Tensor dx = raw::empty(shape, g.options());
+  if (dx.numel() > 0) {
+    const auto planes = [](const Tensor& x) {
+      const Shape as{1, x.numel() / (x.size(-2) * x.size(-1)), x.size(-2), x.size(-1)};
+      return raw::window(x, as, contiguous_strides(as), x.view().offset);
+    };
+    const WindowSteps steps{{factor.height, factor.width}};
+    g.backend().pool({planes(g).view(), planes(dx).view(), nullptr, {factor.height, factor.width}, steps});
+    const NoGrad off;
+    dx = (dx * static_cast<double>(factor.height * factor.width)).to(given.dtype());
+  }
+  return record("upsample_nearest_backward", std::move(dx), {given},
+                [factor](const Tensor& gg) { return Gradients{upsample_nearest(gg, factor)}; });
+}
+
 }  // namespace
 
 Tensor max_pool1d(const Tensor& x, int64_t kernel, Pool1dOptions options, Caller caller) {
@@ -212,7 +233,13 @@ Tensor upsample_nearest(const Tensor& x, Extent factor, Caller caller) {
     wide.push_back(times);
     joined[axis] *= times;
   }
-  return x.reshape(split, caller).expand(wide, caller).reshape(joined, caller);
+  Tensor out = [&] {
+    const NoGrad off;
+    return x.reshape(split, caller).expand(wide, caller).reshape(joined, caller);
+  }();
+  return record(
+      "upsample_nearest", std::move(out), {x}, [factor](const Tensor& g) { return Gradients{window_sums(g, factor)}; },
+      caller);
 }
 
 }  // namespace fovea

@@ -7,6 +7,7 @@
 #include <hwy/cache_control.h>
 
 #include "fovea/backends/cpu/insertion_sort.h"
+#include "fovea/backends/cpu/map_repeat.h"
 #include "fovea/backends/cpu/odometer.h"
 #include "fovea/backends/cpu/stream.h"
 #include "fovea/backends/cpu/threads.h"
@@ -191,6 +192,7 @@ void copy_words(Axes axes) {
 }  // namespace
 
 void copy_elements(const View& source, const View& out) {
+  if (copy_repeated(source, out)) return;
   const Axes axes(source, out);
   switch (size_of(out.dtype)) {
     case 1:

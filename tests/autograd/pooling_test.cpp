@@ -200,5 +200,36 @@ TEST(Pooling, ErrorsNameShapesAndCaller) {
   EXPECT_ERROR(max_pool2d(zeros({1, 1, 8, 8}, {i32, {}}), 2), "max_pool2d: needs a floating dtype, not i32");
 }
 
+TEST_P(OnEveryDevice, UpsampleRepeatsEveryElementOfAnyShape) {
+  for (const Shape& shape :
+       {Shape{1, 1, 1}, Shape{2, 3, 5}, Shape{2, 3, 4, 17}, Shape{1, 2, 7, 33}, Shape{0, 2, 3, 4}}) {
+    for (const Extent& factor : {Extent{1, 1}, Extent{2, 2}, Extent{3, 1}, Extent{1, 3}, Extent{2, 4}, Extent{3, 20}}) {
+      for (const DType dtype : {f32, f16, i32, boolean}) {
+        const Tensor values = (random(shape) * 3.0).to(dtype).to(device());
+        Shape large = shape;
+        const int64_t height = large[large.rank() - 2] *= factor.height,
+                      width = large[large.rank() - 1] *= factor.width;
+        for (const auto& [name, x] : layouts_of(values)) {
+          const Tensor y = upsample_nearest(x, factor);
+          ASSERT_EQ(y.shape(), large);
+          ASSERT_EQ(y.dtype(), dtype);
+          const std::vector<double> from = values.to_vector<double>();
+          std::vector<double> want;
+          for (int64_t i = 0; i < large.numel(); ++i) {
+            const int64_t plane = i / (height * width), row = i / width % height, column = i % width;
+            want.push_back(
+                from[static_cast<size_t>(plane * (height / factor.height) * (width / factor.width) +
+                                         row / factor.height * (width / factor.width) + column / factor.width)]);
+          }
+          EXPECT_CLOSE(y, want, 0, 0);
+        }
+      }
+    }
+  }
+  const Tensor x = random({2, 3, 4, 5}).to(device()).set_requires_grad(), g = random({2, 3, 8, 15}, {}, 2).to(device());
+  upsample_nearest(x, {2, 3}).backward(g);
+  EXPECT_CLOSE(x.grad(), sum(g.reshape({2, 3, 4, 2, 5, 3}), {3, 5}).to_vector<double>());
+}
+
 }  // namespace
 }  // namespace fovea::test
