@@ -62,6 +62,22 @@ HWY_INLINE void load_pairs(const float* x, int64_t n, hn::Vec<Floats>& even, hn:
 #endif
 }
 
+// The first n elements dealt out to `Stride` vectors in turns; zeros behind them.
+template <int Stride>
+HWY_INLINE void load_dealt(const float* x, int64_t n, hn::Vec<Floats> (&dealt)[Stride]) {
+  const Floats d;
+  const auto all = static_cast<int64_t>(hn::Lanes(d)) * Stride;
+  HWY_ALIGN float copied[Stride * most_lanes];
+  if (Stride > 2 && n < all) {
+    std::fill(copied + n, copied + all, 0.0f);
+    x = std::copy_n(x, n, copied) - n;
+  }
+  if constexpr (Stride == 1) dealt[0] = LoadFirst(d, x, std::min(n, all));
+  if constexpr (Stride == 2) load_pairs(x, n, dealt[0], dealt[1]);
+  if constexpr (Stride == 3) hn::LoadInterleaved3(d, x, dealt[0], dealt[1], dealt[2]);
+  if constexpr (Stride == 4) hn::LoadInterleaved4(d, x, dealt[0], dealt[1], dealt[2], dealt[3]);
+}
+
 HWY_INLINE void store_pairs(hn::Vec<Floats> even, hn::Vec<Floats> odd, float* to, int64_t n) {
   const Floats d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
@@ -100,14 +116,9 @@ void greatest_of_windows(const Windows& w, float* out, int32_t* index) {
         const float* x = w.x + p * w.columns + j * Stride;
         const int64_t left = w.columns - j * Stride;
         for (int64_t q = 0; q < kernel; q += Stride) {
-          if constexpr (Stride == 2) {
-            hn::Vec<Floats> even, odd;
-            load_pairs(x + q, left - q, even, odd);
-            read(even, p, q);
-            if (q + 1 < kernel) read(odd, p, q + 1);
-          } else {
-            read(LoadFirst(d, x + q, std::min(lanes, left - q)), p, q);
-          }
+          hn::Vec<Floats> dealt[Stride];
+          load_dealt(x + q, left - q, dealt);
+          for (int64_t r = 0; r < std::min<int64_t>(Stride, kernel - q); ++r) read(dealt[r], p, q + r);
         }
       }
       const int64_t here = std::min(lanes, results - j);
@@ -118,8 +129,16 @@ void greatest_of_windows(const Windows& w, float* out, int32_t* index) {
 }
 
 void greatest_of_plane(const Windows& w, float* out, int32_t* index) {
-  if (w.call.steps.stride[1] == 1) return greatest_of_windows<1>(w, out, index);
-  greatest_of_windows<2>(w, out, index);
+  switch (w.call.steps.stride[1]) {
+    case 1:
+      return greatest_of_windows<1>(w, out, index);
+    case 2:
+      return greatest_of_windows<2>(w, out, index);
+    case 3:
+      return greatest_of_windows<3>(w, out, index);
+    default:
+      return greatest_of_windows<4>(w, out, index);
+  }
 }
 
 void spread_pairs(const PairGradient& g) {
@@ -160,20 +179,27 @@ FOVEA_VERSIONS(spread_pairs);
 
 namespace {
 
-// Where the windows of one row of results meet the image: for each place (p, q) in a window, in the order of reading, calls
-// body(j0, j1, at) for the results [j0, j1) whose place lies inside; result j reads element at + j * stride.
+// The rows [top, bottom) of the image that the windows of one row of results meet.
+struct MetRows {
+  int64_t top, bottom;
+
+  MetRows(const WindowSteps& steps, const int64_t (&kernel)[2], const Shape& image, int64_t row) {
+    const int64_t first = row * steps.stride[0] - steps.padding[0];
+    top = std::max<int64_t>(first, 0);
+    bottom = std::min(first + kernel[0], image[2]);
+  }
+};
+
+// For each column q of the windows of a row of results: calls body(j0, j1, at) for the results [j0, j1) whose column lies
+// inside the image; result j reads column at + j * stride.
 template <class Body>
-void each_place(const WindowSteps& steps, const int64_t (&kernel)[2], const Shape& image, int64_t row, int64_t results,
-                Body body) {
-  const int64_t height = image[2], width = image[3], stride = steps.stride[1];
-  const int64_t top = row * steps.stride[0] - steps.padding[0];
-  for (int64_t p = std::max<int64_t>(top, 0); p < std::min(top + kernel[0], height); ++p) {
-    for (int64_t q = 0; q < kernel[1]; ++q) {
-      const int64_t left = q - steps.padding[1];
-      const int64_t first = left < 0 ? (-left + stride - 1) / stride : 0;
-      const int64_t last = left < width ? std::min(results, (width - left - 1) / stride + 1) : 0;
-      if (first < last) body(first, last, p * width + left);
-    }
+void each_column(const WindowSteps& steps, const int64_t (&kernel)[2], const Shape& image, int64_t results, Body body) {
+  const int64_t width = image[3], stride = steps.stride[1];
+  for (int64_t q = 0; q < kernel[1]; ++q) {
+    const int64_t left = q - steps.padding[1];
+    const int64_t first = left < 0 ? (-left + stride - 1) / stride : 0;
+    const int64_t last = left < width ? std::min(results, (width - left - 1) / stride + 1) : 0;
+    if (first < last) body(first, last, left);
   }
 }
 
@@ -195,37 +221,49 @@ void greatest_of_row(const PoolCall& call, const T* __restrict x, int64_t row, T
         static_cast<int32_t>(top * width + std::max<int64_t>(j * call.steps.stride[1] - call.steps.padding[1], 0));
     out[j] = x[index[j]];
   }
-  each_place(call.steps, call.kernel, call.x.shape, row, results, [&](int64_t first, int64_t last, int64_t start) {
-    visit_stride(call.steps.stride[1], [&](auto stride) {
-      for (int64_t j = first; j < last; ++j) {
-        const int64_t at = start + j * stride;
-        const T value = x[at];
-        const bool wins = (value > out[j]) | (value != value);
-        out[j] = wins ? value : out[j];
-        index[j] = wins ? static_cast<int32_t>(at) : index[j];
-      }
+  const MetRows met(call.steps, call.kernel, call.x.shape, row);
+  for (int64_t p = met.top; p < met.bottom; ++p) {
+    each_column(call.steps, call.kernel, call.x.shape, results, [&](int64_t first, int64_t last, int64_t left) {
+      visit_stride(call.steps.stride[1], [&](auto stride) {
+        for (int64_t j = first; j < last; ++j) {
+          const int64_t at = p * width + left + j * stride;
+          const T value = x[at];
+          const bool wins = (value > out[j]) | (value != value);
+          out[j] = wins ? value : out[j];
+          index[j] = wins ? static_cast<int32_t>(at) : index[j];
+        }
+      });
     });
-  });
+  }
 }
 
 template <class T>
-void mean_of_row(const PoolCall& call, const T* __restrict x, int64_t row, T* __restrict out) {
-  const int64_t results = call.out.shape[3];
+void add_row(const T* __restrict x, int64_t n, T* __restrict to) {
+  for (int64_t c = 0; c < n; ++c) to[c] += x[c];
+}
+
+// Whole rows are added up first, then columns of their sums; `sums` is room for a row.
+template <class T>
+void mean_of_row(const PoolCall& call, const T* __restrict x, int64_t row, T* __restrict out, T* __restrict sums) {
+  const int64_t results = call.out.shape[3], width = call.x.shape[3];
+  const MetRows met(call.steps, call.kernel, call.x.shape, row);
+  std::copy_n(x + met.top * width, width, sums);
+  for (int64_t p = met.top + 1; p < met.bottom; ++p) add_row(x + p * width, width, sums);
   std::fill_n(out, results, T(0));
-  each_place(call.steps, call.kernel, call.x.shape, row, results, [&](int64_t first, int64_t last, int64_t start) {
+  each_column(call.steps, call.kernel, call.x.shape, results, [&](int64_t first, int64_t last, int64_t left) {
     visit_stride(call.steps.stride[1], [&](auto stride) {
-      for (int64_t j = first; j < last; ++j) out[j] += x[start + j * stride];
+      for (int64_t j = first; j < last; ++j) out[j] += sums[left + j * stride];
     });
   });
   const T share = T(1) / static_cast<T>(call.kernel[0] * call.kernel[1]);
   for (int64_t j = 0; j < results; ++j) out[j] *= share;
 }
 
-/// Max pooling of f32 whose windows move by one or two columns. Padding is filled with -infinity, so that every window is whole.
+/// Max pooling of f32 whose windows move by four columns at the most. Padding is filled with -infinity, so that every window is whole.
 class VectorPool {
  public:
   static bool takes(const PoolCall& call) {
-    return call.index && call.x.dtype == DType::f32 && call.steps.stride[1] <= 2;
+    return call.index && call.x.dtype == DType::f32 && call.steps.stride[1] <= 4;
   }
 
   explicit VectorPool(const PoolCall& call)
@@ -252,11 +290,12 @@ class VectorPool {
 template <class T>
 void pool_plane(const PoolCall& call, const T* x, T* out, int32_t* index) {
   const int64_t results = call.out.shape[3];
+  const Scratch<T> sums(index ? 0 : call.x.shape[3]);
   for (int64_t row = 0; row < call.out.shape[2]; ++row) {
     if (index) {
       greatest_of_row(call, x, row, out + row * results, index + row * results);
     } else {
-      mean_of_row(call, x, row, out + row * results);
+      mean_of_row(call, x, row, out + row * results, sums.data());
     }
   }
 }
@@ -270,10 +309,18 @@ void spread_plane(const PoolBackwardCall& call, const T* dout, const int32_t* in
     return;
   }
   const T share = T(1) / static_cast<T>(call.kernel[0] * call.kernel[1]);
+  const int64_t width = call.dx.shape[3];
+  const Scratch<T> sums(width);  // what the windows of a row of results give each column
   for (int64_t row = 0; row < rows; ++row, dout += results) {
-    each_place(call.steps, call.kernel, call.dx.shape, row, results, [&](int64_t first, int64_t last, int64_t start) {
-      for (int64_t j = first; j < last; ++j) dx[start + j * call.steps.stride[1]] += dout[j] * share;
+    std::fill_n(sums.data(), width, T(0));
+    each_column(call.steps, call.kernel, call.dx.shape, results, [&](int64_t first, int64_t last, int64_t left) {
+      visit_stride(call.steps.stride[1], [&](auto stride) {
+        T* __restrict to = sums.data() + left;
+        for (int64_t j = first; j < last; ++j) to[j * stride] += dout[j] * share;
+      });
     });
+    const MetRows met(call.steps, call.kernel, call.dx.shape, row);
+    for (int64_t p = met.top; p < met.bottom; ++p) add_row(sums.data(), width, dx + p * width);
   }
 }
 
