@@ -40,16 +40,11 @@ struct LogSum {
   V minus(V x) const { return (greatest - x) + log_sum; }
 };
 
-// sum over c of w[c] * -log p[c]
+// sum over c of w[c] * -log p[c]; `terms` has room for the classes.
 template <class V>
-V spread_loss(const V* x, const V* weight, const LogSum<V>& lse, int64_t classes) {
-  V total = 0;
-  if (weight) {
-    for (int64_t c = 0; c < classes; ++c) total += weight[c] * lse.minus(x[c]);
-  } else {
-    for (int64_t c = 0; c < classes; ++c) total += lse.minus(x[c]);
-  }
-  return total;
+V spread_loss(const V* x, const V* weight, const LogSum<V>& lse, int64_t classes, V* terms) {
+  for (int64_t c = 0; c < classes; ++c) terms[c] = lse.minus(x[c]);
+  return weight ? dot(weight, terms, classes) : sum(terms, classes);
 }
 
 }  // namespace
@@ -64,7 +59,7 @@ void cross_entropy(const CrossEntropyCall& call) {
     const RowValues<V> loss(call.loss);
     const V smoothing = static_cast<V>(call.label_smoothing);
     parallel_for(rows, rows_per_chunk(classes, 8192), [&](int64_t begin, int64_t end) {
-      const Scratch<V> in(classes);
+      const Scratch<V> in(classes), terms(smoothing != 0 ? classes : 0);
       for (int64_t row = begin; row < end; ++row) {
         if (targets.ignored(row)) {
           loss.set(row, 0);
@@ -76,7 +71,7 @@ void cross_entropy(const CrossEntropyCall& call) {
         V value = (weight ? weight[t] : V(1)) * lse.minus(x[t]);
         if (smoothing != 0)
           value = (1 - smoothing) * value +
-                  smoothing / static_cast<V>(classes) * spread_loss(x, weight.data(), lse, classes);
+                  smoothing / static_cast<V>(classes) * spread_loss(x, weight.data(), lse, classes, terms.data());
         loss.set(row, value);
       }
     });
@@ -108,8 +103,10 @@ void cross_entropy_backward(const CrossEntropyBackwardCall& call) {
           const V scale = hit + upstream * each * all;
           const V share = scale / exp_shifted(x, maximum(x, classes), d, classes);
           for (int64_t c = 0; c < classes; ++c) d[c] *= share;
-          if (each != 0) {
-            for (int64_t c = 0; c < classes; ++c) d[c] -= upstream * each * (weight ? weight[c] : V(1));
+          if (each != 0 && weight) {
+            for (int64_t c = 0; c < classes; ++c) d[c] -= upstream * each * weight[c];
+          } else if (each != 0) {
+            for (int64_t c = 0; c < classes; ++c) d[c] -= upstream * each;
           }
           d[t] -= hit;
         }
