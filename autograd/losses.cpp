@@ -7,6 +7,7 @@
 #include "fovea/autograd/normalize.h"
 #include "fovea/autograd/pointwise.h"
 #include "fovea/autograd/reductions.h"
+#include "fovea/autograd/shape_ops.h"
 #include "fovea/tensor/creation.h"
 
 namespace fovea {
@@ -168,14 +169,29 @@ Tensor l1_loss(const Tensor& x, const Tensor& y, Reduction reduction, Caller cal
 
 Tensor huber_loss(const Tensor& x, const Tensor& y, double delta, Reduction reduction, Caller caller) {
   if (!(delta > 0)) raise<ValueError>(caller, "huber_loss: delta {} is not positive", delta);
+  // Half a square up to delta, then a line: both are m (d - m / 2) with m = min(d, delta).
   static const Elementwise f{"huber_loss", [](Expr x, Expr y, Scalar delta, Scalar part) {
-                               const Expr d = abs(x - y), near = d < delta;
-                               // What is not near stays out of the square, whose gradient of infinity is NaN.
-                               return part *
-                                      where(near, 0.5 * square(where(near, x - y, 0.0)), delta * (d - 0.5 * delta));
+                               const Expr d = abs(x - y), m = minimum(d, delta);
+                               return m * (d - 0.5 * m) * part;
                              }};
-  return pointwise_loss(f, pair_count(x, y, "huber_loss", caller), reduction, Operand(x, caller), Operand(y, caller),
-                        Operand(delta, caller));
+  // What is derived from that has twice the instructions.
+  static const Elementwise slope{"huber_loss_backward", [](Expr g, Expr x, Expr y, Scalar delta, Scalar part) {
+                                   const Expr e = x - y;
+                                   return g * part * where(e >= delta, delta, where(e <= -delta, -delta, e));
+                                 }};
+  const int64_t count = pair_count(x, y, "huber_loss", caller);
+  Tensor out = [&] {
+    const NoGrad off;
+    return pointwise_loss(f, count, reduction, Operand(x, caller), Operand(y, caller), Operand(delta, caller));
+  }();
+  const double part = reduction == Reduction::mean ? 1 / static_cast<double>(count) : 1;
+  return record(
+      "huber_loss", std::move(out), {x, y},
+      [x = Saved(x), y = Saved(y), delta, part](const Tensor& g, Needs needs) {
+        const Tensor all = slope.all({g, *x, *y, delta, part})[0];
+        return Gradients{needs[0] ? sum_to(all, x->shape()) : Tensor(), needs[1] ? sum_to(-all, y->shape()) : Tensor()};
+      },
+      caller);
 }
 
 Tensor smooth_l1_loss(const Tensor& x, const Tensor& y, double beta, Reduction reduction, Caller caller) {
