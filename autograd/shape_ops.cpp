@@ -205,24 +205,42 @@ Tensor band(const Tensor& x, int64_t diagonal, bool lower, const char* name, Cal
   const TensorOptions options{i32, x.device()};
   const Tensor row = arange(0, static_cast<double>(x.size(-2)), 1, options).unsqueeze(1);
   const Tensor column = arange(0, static_cast<double>(x.size(-1)), 1, options);
-  const auto limit = static_cast<double>(diagonal);
+  const auto limit = static_cast<double>(std::clamp(diagonal, -x.size(-2), x.size(-1)));
   return lower ? le(column - row, limit) : ge(column - row, limit);
+}
+
+/// Whether rows and columns of x can be counted in its own dtype, so that no mask has to be made.
+bool counts_in_own_dtype(const Tensor& x) {
+  constexpr int64_t most = 1 << 23;  // twice as many are whole numbers of f32
+  return x.rank() >= 2 && size_of(x.dtype()) >= 4 && x.size(-2) <= most && x.size(-1) <= most;
+}
+
+Tensor columns(const Tensor& x) { return arange(0, static_cast<double>(x.size(-1)), 1, x.options()); }
+
+/// The column of the diagonal in each row, [rows, 1].
+Tensor diagonal_columns(const Tensor& x, int64_t diagonal) {
+  const int64_t rows = x.size(-2), first = std::clamp(diagonal, -rows, x.size(-1));
+  return arange(static_cast<double>(first), static_cast<double>(first + rows), 1, x.options()).unsqueeze(1);
 }
 
 }  // namespace
 
 Tensor tril(const Tensor& x, int64_t diagonal, Caller caller) {
+  static const Elementwise f{"tril", [](Expr x, Expr last, Expr column) { return where(column <= last, x, 0.0); }};
   const ErrorScope scope(caller);
   raw::check_defined("tril", x, caller);
   if (x.dtype() == boolean) return logical_and(x, band(x, diagonal, true, "tril", caller));
-  return where(band(x, diagonal, true, "tril", caller), x, 0.0);
+  if (!counts_in_own_dtype(x)) return where(band(x, diagonal, true, "tril", caller), x, 0.0);
+  return f({x, caller}, diagonal_columns(x, diagonal), columns(x));
 }
 
 Tensor triu(const Tensor& x, int64_t diagonal, Caller caller) {
   const ErrorScope scope(caller);
   raw::check_defined("triu", x, caller);
+  static const Elementwise f{"triu", [](Expr x, Expr first, Expr column) { return where(column >= first, x, 0.0); }};
   if (x.dtype() == boolean) return logical_and(x, band(x, diagonal, false, "triu", caller));
-  return where(band(x, diagonal, false, "triu", caller), x, 0.0);
+  if (!counts_in_own_dtype(x)) return where(band(x, diagonal, false, "triu", caller), x, 0.0);
+  return f({x, caller}, diagonal_columns(x, diagonal), columns(x));
 }
 
 Tensor slice_scatter(const Tensor& x, const Shape& shape, int axis, int64_t start, int64_t step, Caller caller) {

@@ -3,6 +3,7 @@
 #include "fovea/tensor/creation.h"
 #include "support/device.h"
 #include "support/expect.h"
+#include "support/layouts.h"
 
 namespace fovea::test {
 namespace {
@@ -40,6 +41,27 @@ TEST(ShapeOps, NameShapesAndTheCaller) {
   EXPECT_ERROR(roll(scalar(1), {1}, 0), "roll: a scalar has no axis 0 (shape_ops_test.cpp:");
   EXPECT_ERROR(diagonal_scatter(zeros({3}), {2, 3}, 0, 0, 1),
                "diagonal_scatter: [3] does not fit diagonal 0 of axes 0 and 1 of [2, 3] (shape_ops_test.cpp:");
+}
+
+TEST_P(OnEveryDevice, TrilAndTriuKeepTheirSideOfADiagonal) {
+  for (const Shape& shape : {Shape{1, 1}, Shape{3, 5}, Shape{5, 3}, Shape{2, 33, 70}, Shape{0, 4}, Shape{4, 0}}) {
+    for (const DType dtype : {f32, f16, i32, boolean}) {
+      const Tensor values = (random(shape) * 3.0).to(dtype).to(device());
+      const int64_t columns = shape.back(), rows = shape[shape.rank() - 2];
+      for (int64_t diagonal :
+           {int64_t{-100}, -rows, int64_t{-1}, int64_t{0}, int64_t{2}, columns, INT64_MAX, INT64_MIN}) {
+        std::vector<double> lower = values.to_vector<double>(), upper = lower;
+        for (int64_t i = 0; i < shape.numel(); ++i) {
+          const int64_t off = i % columns - i / columns % rows;
+          (off <= diagonal ? upper : lower)[static_cast<size_t>(i)] *= off == diagonal;
+        }
+        for (const auto& [name, x] : layouts_of(values)) {
+          EXPECT_CLOSE(tril(x, diagonal), lower, 0, 0);
+          EXPECT_CLOSE(triu(x, diagonal), upper, 0, 0);
+        }
+      }
+    }
+  }
 }
 
 }  // namespace

@@ -34,13 +34,13 @@ Array ties(const Shape& shape, DType dtype) {
 
 bool less(double a, double b) { return std::isnan(b) ? !std::isnan(a) : a < b; }
 
-const Shape sort_shapes[] = {{1}, {3, 17}, {2, 3, 64}, {65, 130}, {2, 5000}};
+const Shape sort_shapes[] = {{1}, {3, 17}, {2, 3, 64}, {65, 130}, {3, 255}, {3, 256}, {2, 5000}, {1, 16400}};
 
 TEST(Sort, IsStableBothWaysAndGivesTheFirstK) {
   for (DType dtype : {f32, f64, f16, bf16, i32, boolean}) {
     for (const Shape& shape : sort_shapes) {
       for (bool descending : {false, true}) {
-        for (int64_t k : {int64_t{1}, (shape.back() + 1) / 2, shape.back()}) {
+        for (int64_t k : {int64_t{1}, (shape.back() + 15) / 16, (shape.back() + 1) / 2, shape.back()}) {
           const Array x = ties(shape, dtype);
           Shape kept = shape;
           kept[shape.rank() - 1] = k;
@@ -64,6 +64,44 @@ TEST(Sort, IsStableBothWaysAndGivesTheFirstK) {
         }
       }
     }
+  }
+}
+
+// Without ties, rising, falling and mixed: elements that come late displace the first k.
+TEST(Sort, FindsTheFirstKWhereverTheyStand) {
+  for (DType dtype : {f32, f64, i32}) {
+    for (int64_t n : {128, 400, 3001}) {
+      for (int64_t k : {int64_t{1}, int64_t{10}, n / 8, n}) {
+        for (int order = 0; order < 3; ++order) {
+          const Array x = make({n}, dtype), values = make({k}, dtype), indices = make({k}, i32);
+          std::vector<int64_t> place(static_cast<size_t>(n));
+          for (int64_t i = 0; i < n; ++i) {
+            const int64_t rank = order == 0 ? i : order == 1 ? n - 1 - i : i * 1009 % n;
+            place[static_cast<size_t>(rank)] = i;
+            x.set(i, static_cast<double>(rank - n / 2));
+          }
+          for (bool descending : {false, true}) {
+            cpu().sort({.x = x, .values = values, .indices = indices, .descending = descending});
+            for (int64_t i = 0; i < k; ++i) {
+              const int64_t rank = descending ? n - 1 - i : i;
+              ASSERT_EQ(values.get(i), static_cast<double>(rank - n / 2));
+              ASSERT_EQ(static_cast<int64_t>(indices.get(i)), place[static_cast<size_t>(rank)]);
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(Sort, GivesTheSameBytesOnAnyNumberOfThreads) {
+  const Array x = ties({200, 700}, f32);
+  for (int64_t k : {3, 700}) {
+    expect_same_bytes_on_any_threads([&] {
+      const Array values = make({200, k}), indices = make({200, k}, i32);
+      cpu().sort({.x = x, .values = values, .indices = indices});
+      return std::vector{values, indices};
+    });
   }
 }
 
@@ -92,6 +130,33 @@ TEST(ArgReduce, GivesTheFirstOfEqualsAndNaNBeforeAll) {
             if (std::isnan(v) || (minimum ? v < u : v > u)) best = i;
           }
           ASSERT_EQ(static_cast<int64_t>(out.get(row)), best) << name(dtype) << " " << minimum;
+        }
+      }
+    }
+  }
+}
+
+TEST(ArgReduce, FindsTheOneWhereverItStands) {
+  for (DType dtype : {f32, f64, bf16, i32}) {
+    for (int64_t n : {1, 2, 15, 16, 17, 31, 63, 65, 2047, 2048, 2049, 2051, 4100, 6200}) {
+      for (int64_t at : {int64_t{0}, int64_t{1}, n / 2, n - 2, n - 1}) {
+        if (at < 0 || at >= n) continue;
+        for (bool minimum : {false, true}) {
+          const Array x = full({n}, -3, dtype), out = make({}, i32);
+          const auto found = [&] {
+            cpu().arg_reduce({.x = x, .out = out, .minimum = minimum});
+            return static_cast<int64_t>(out.get(0));
+          };
+          ASSERT_EQ(found(), 0);
+          x.set(at, minimum ? -4 : -2);
+          ASSERT_EQ(found(), at) << name(dtype) << " " << n;
+          if (dtype == i32) continue;
+          x.set(at, minimum ? -inf : inf);
+          ASSERT_EQ(found(), at);
+          x.set(n - 1, nan);
+          ASSERT_EQ(found(), n - 1);
+          x.set(at, nan);
+          ASSERT_EQ(found(), at);
         }
       }
     }
