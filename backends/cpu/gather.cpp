@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cstring>
+#include <type_traits>
 
 #include "fovea/backends/cpu/elements.h"
 #include "fovea/backends/cpu/index.h"
@@ -113,11 +114,17 @@ void scatter_rows(const ScatterAddCall& call) {
 // The general form works on lanes: the positions of all axes but `axis`. A lane's elements lie `axis` strides apart.
 struct Lanes {
   int64_t count = 1, length, inner = 1;  // index positions of a lane lie `inner` apart
+  int64_t run = 1;                       // so many lanes lie evenly apart: those of the axis `along`
+  int along = 0;
 
   Lanes(const Shape& shape, int axis) : length(shape[axis]) {
     for (int i = 0; i < shape.rank(); ++i) {
-      if (i != axis) count *= shape[i];
+      if (i == axis) continue;
+      count *= shape[i];
       if (i > axis) inner *= shape[i];
+      if (shape[i] == 1) continue;
+      run = shape[i];
+      along = i;
     }
   }
   int64_t index_start(int64_t lane) const { return lane / inner * inner * length + lane % inner; }
@@ -133,33 +140,87 @@ struct Lanes {
   }
 };
 
-// Calls visit(aligned, indexed, p): the offset of an element of `aligned`, which has the index's shape, the start of
-// its lane in `indexed`, and its position in the index. Lanes in parallel; a lane in order.
-template <class Visit>
-void walk_lanes(const View& index, int axis, const View& aligned, const View& indexed, Visit visit) {
+// The index of all lanes or, where they share one, of a lane.
+struct LaneIndex {
+  bool shared;
+  DenseIndex values;
+
+  LaneIndex(const char* name, const View& index, int axis, int64_t bound)
+      : shared(is_shared(index, axis)), values(name, shared ? one_lane(index, axis) : index, bound) {}
+
+ private:
+  static bool is_shared(const View& index, int axis) {
+    for (int i = 0; i < index.rank(); ++i) {
+      if (i != axis && index.strides[i] != 0 && index.shape[i] != 1) return false;
+    }
+    return true;
+  }
+  static View one_lane(const View& index, int axis) {
+    View lane = index;
+    lane.shape = {index.shape[axis]};
+    lane.strides = {index.strides[axis]};
+    return lane;
+  }
+};
+
+// n places in a row: of element k of `aligned`, which has the index's shape, of the start of its lane in `indexed`, and of
+// its position in the index.
+struct Places {
+  int64_t aligned, indexed, index;
+  int64_t aligned_step, indexed_step, index_step;
+  int64_t n;
+};
+
+// Calls each(places) for all, lanes in parallel and a lane in order.
+template <class Each>
+void walk_lanes(const View& index, bool shared, int axis, const View& aligned, const View& indexed, Each each) {
   const Lanes lanes(index.shape, axis);
+  const int64_t step = aligned.strides[axis];
   parallel_for(lanes.count, rows_per_chunk(lanes.length, 8192), [&](int64_t begin, int64_t end) {
-    const int64_t step = aligned.strides[axis];
-    if (lanes.inner == 1) {
-      for (int64_t lane = begin; lane < end; ++lane) {
-        const int64_t a = Lanes::offset(lane, index.shape, axis, aligned.strides);
-        const int64_t b = Lanes::offset(lane, index.shape, axis, indexed.strides), p = lanes.index_start(lane);
-        for (int64_t i = 0; i < lanes.length; ++i) visit(a + i * step, b, p + i);
+    for (int64_t lane = begin; lane < end;) {
+      const int64_t here = std::min(end - lane, lanes.run - lane % lanes.run);
+      Places places{Lanes::offset(lane, index.shape, axis, aligned.strides),
+                    Lanes::offset(lane, index.shape, axis, indexed.strides),
+                    shared ? 0 : lanes.index_start(lane),
+                    step,
+                    0,
+                    1,
+                    lanes.length};
+      lane += here;
+      const int64_t aligned_apart = aligned.strides[lanes.along], indexed_apart = indexed.strides[lanes.along];
+      if (lanes.inner == 1) {
+        for (int64_t l = 0; l < here; ++l) {
+          each(places);
+          places.aligned += aligned_apart;
+          places.indexed += indexed_apart;
+          places.index += shared ? 0 : lanes.length;
+        }
+        continue;
       }
-      return;
-    }
-    const int64_t here = end - begin;
-    const Scratch<int64_t> offsets(3 * here);
-    for (int64_t l = 0; l < here; ++l) {
-      offsets[3 * l] = Lanes::offset(begin + l, index.shape, axis, aligned.strides);
-      offsets[3 * l + 1] = Lanes::offset(begin + l, index.shape, axis, indexed.strides);
-      offsets[3 * l + 2] = lanes.index_start(begin + l);
-    }
-    for (int64_t i = 0; i < lanes.length; ++i) {
-      for (int64_t l = 0; l < here; ++l)
-        visit(offsets[3 * l] + i * step, offsets[3 * l + 1], offsets[3 * l + 2] + i * lanes.inner);
+      places.aligned_step = aligned_apart;
+      places.indexed_step = indexed_apart;
+      places.index_step = shared ? 0 : 1;
+      places.n = here;
+      for (int64_t i = 0; i < lanes.length; ++i) {
+        each(places);
+        places.aligned += step;
+        places.index += shared ? 1 : lanes.inner;
+      }
     }
   });
+}
+
+// Steps of one are known to the compiler.
+template <class F>
+void visit_steps(const Places& p, int64_t axis_step, F f) {
+  using One = std::integral_constant<int64_t, 1>;
+  using None = std::integral_constant<int64_t, 0>;
+  if (p.aligned_step == 1 && p.index_step == 1) {
+    if (p.indexed_step == 0 && axis_step == 1) return f(One{}, None{}, One{}, One{});
+    if (p.indexed_step == 1) return f(One{}, One{}, One{}, axis_step);
+  }
+  if (p.aligned_step == 1 && p.indexed_step == 1 && p.index_step == 0) return f(One{}, One{}, None{}, axis_step);
+  f(p.aligned_step, p.indexed_step, p.index_step, axis_step);
 }
 
 }  // namespace
@@ -167,13 +228,18 @@ void walk_lanes(const View& index, int axis, const View& aligned, const View& in
 void gather(const GatherCall& call) {
   if (call.index.numel() == 0) return;
   if (call.rows) return gather_rows(call);
-  const DenseIndex index(call.name, call.index, call.source.shape[call.axis]);
-  const int64_t step = call.source.strides[call.axis];
+  const LaneIndex index(call.name, call.index, call.axis, call.source.shape[call.axis]);
   visit_size(call.source.dtype, [&]<class T>(T) {
     const T* from = call.source.data<T>();
     T* to = call.out.data<T>();
-    walk_lanes(call.index, call.axis, call.out, call.source,
-               [&](int64_t out, int64_t source, int64_t p) { to[out] = from[source + index[p] * step]; });
+    walk_lanes(call.index, index.shared, call.axis, call.out, call.source, [&](const Places& p) {
+      visit_steps(p, call.source.strides[call.axis], [&](auto aligned, auto indexed, auto next, auto step) {
+        const T* __restrict x = from + p.indexed;
+        const int32_t* __restrict at = index.values.begin() + p.index;
+        T* __restrict y = to + p.aligned;
+        for (int64_t k = 0; k < p.n; ++k) y[k * aligned] = x[k * indexed + int64_t{at[k * next]} * step];
+      });
+    });
   });
 }
 
@@ -181,12 +247,17 @@ void scatter_add(const ScatterAddCall& call) {
   if (call.index.numel() == 0) return;
   visit_number("scatter_add", call.out.dtype, [&]<class T>(T) {
     if (call.rows) return scatter_rows<T>(call);
-    const DenseIndex index(call.name, call.index, call.out.shape[call.axis]);
-    const int64_t step = call.out.strides[call.axis];
+    const LaneIndex index(call.name, call.index, call.axis, call.out.shape[call.axis]);
     const T* from = call.source.data<T>();
     T* to = call.out.data<T>();
-    walk_lanes(call.index, call.axis, call.source, call.out,
-               [&](int64_t source, int64_t out, int64_t p) { add_to(to[out + index[p] * step], from[source]); });
+    walk_lanes(call.index, index.shared, call.axis, call.source, call.out, [&](const Places& p) {
+      visit_steps(p, call.out.strides[call.axis], [&](auto aligned, auto indexed, auto next, auto step) {
+        const T* __restrict x = from + p.aligned;
+        const int32_t* __restrict at = index.values.begin() + p.index;
+        T* __restrict y = to + p.indexed;
+        for (int64_t k = 0; k < p.n; ++k) add_to(y[k * indexed + int64_t{at[k * next]} * step], x[k * aligned]);
+      });
+    });
   });
 }
 

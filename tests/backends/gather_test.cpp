@@ -68,6 +68,41 @@ TEST(Gather, AlongAnAxisEqualsTheDefinition) {
   }
 }
 
+// An index of which all lanes share one: of a view that repeats it.
+Array shared(const Shape& shape, int axis, int64_t bound) {
+  Array index = indices({shape[axis]}, bound, 4);
+  Strides strides = shape;
+  for (int i = 0; i < shape.rank(); ++i) strides[i] = i == axis ? 1 : 0;
+  index.view.shape = shape;
+  index.view.strides = strides;
+  return index;
+}
+
+TEST(Gather, AndItsAdjointTakeAnIndexThatLanesShare) {
+  for (int axis : {0, 1, 2}) {
+    for (Layout layout : layouts) {
+      for (const Shape& shape : {Shape{5, 6, 70}, Shape{1, 7, 1}, Shape{3, 1, 2}, Shape{4, 200, 3}}) {
+        for (int64_t length : {0, 1, 3, 17}) {
+          Shape index_shape = shape;
+          index_shape[axis] = length;
+          const Array source = noise(shape, 1, f32, layout), index = shared(index_shape, axis, shape[axis]);
+          const Array out = make(index_shape, f32, layout);
+          cpu().gather({.source = source, .index = index, .out = out, .axis = axis});
+          const Array terms = noise(index_shape, 2, f64, layout), sums = noise(shape, 3, f64, layout);
+          std::vector<double> want = sums.values();
+          cpu().scatter_add({.source = terms, .index = index, .out = sums, .axis = axis});
+          for (int64_t i = 0; i < out.numel(); ++i) {
+            const int64_t at = moved(i, index_shape, shape, axis, static_cast<int64_t>(index.get(i)));
+            ASSERT_EQ(out.get(i), source.get(at));
+            want[static_cast<size_t>(at)] += terms.get(i);
+          }
+          expect_close(sums.values(), want, 1e-14);
+        }
+      }
+    }
+  }
+}
+
 TEST(Gather, RefusesAnIndexOutsideAndNamesIt) {
   const Array source = noise({4, 2}, 1), out = make({3, 2});
   for (double wrong : {4.0, -1.0, 2147483647.0}) {
