@@ -3,6 +3,7 @@
 #include <cmath>
 #include <numbers>
 
+#include "fovea/autograd/graph.h"
 #include "fovea/tensor/raw.h"
 
 namespace fovea {
@@ -260,7 +261,18 @@ Tensor elu(Operand x, double alpha) {
                                return where(x > 0, x,
                                             where(negative, alpha * expm1(where(negative, x, 0.0)), alpha * x));
                              }};
-  return f(x, alpha);
+  // What is derived from that computes the exponential twice.
+  static const Elementwise slope{"elu_backward", [](Expr g, Expr x, Scalar alpha) {
+                                   return g * where(x > 0, 1.0, alpha * exp(where(x < 0, x, 0.0)));
+                                 }};
+  if (!x.tensor) return f(x, alpha);
+  Tensor y = [&] {
+    const NoGrad off;
+    return f(x, alpha);
+  }();
+  return record(
+      "elu", std::move(y), {*x.tensor},
+      [x = Saved(*x.tensor), alpha](const Tensor& g) { return Gradients{slope(g, *x, alpha)}; }, x.caller);
 }
 
 Tensor gelu(Operand x) {
