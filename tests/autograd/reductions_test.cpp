@@ -1,7 +1,10 @@
 #include "fovea/autograd/reductions.h"
 
+#include <algorithm>
 #include <cmath>
+#include <functional>
 
+#include "fovea/autograd/indexing.h"
 #include "fovea/autograd/pointwise.h"
 #include "fovea/tensor/creation.h"
 #include "support/device.h"
@@ -128,6 +131,61 @@ TEST(Allclose, NamesWhatDoesNotFit) {
   EXPECT_ERROR(allclose(x, x, -1), "allclose: rtol -1 or atol 1e-08 is negative (reductions_test.cpp:");
   EXPECT_ERROR(stddev(zeros({2}, {i32})), "stddev: needs a floating dtype, not i32; convert with .to(f32) (reduc");
   EXPECT_ERROR(stddev(x, 1), "stddev: axis 1 is not among the 1 of the tensor (reductions_test.cpp:");
+}
+
+TEST_P(OnEveryDevice, ProductsAndTheirGradientsFollowTheDefinition) {
+  for (int64_t n : {1, 2, 3, 7, 8, 9, 15, 16, 17, 65, 130, 1003}) {
+    for (int axis : {0, 1}) {
+      const Shape shape = axis == 0 ? Shape{n, 3} : Shape{3, n};
+      const Tensor values = exp(random(shape) * 0.1);
+      // No zero, one, and two in a row.
+      std::vector<double> with = values.to_vector<double>();
+      const auto at = [&](int64_t row, int64_t i) {
+        return static_cast<size_t>(axis == 0 ? i * 3 + row : row * n + i);
+      };
+      with[at(1, n / 2)] = 0;
+      with[at(2, 0)] = with[at(2, n - 1)] = 0;
+      std::vector<double> product(3, 1.0), gradient(with.size(), 1.0);
+      for (int64_t row = 0; row < 3; ++row) {
+        for (int64_t i = 0; i < n; ++i) {
+          product[static_cast<size_t>(row)] *= with[at(row, i)];
+          for (int64_t j = 0; j < n; ++j) gradient[at(row, i)] *= j == i ? 1 : with[at(row, j)];
+        }
+      }
+      const Tensor given = from_vector(with, shape).to(f32).to(device());
+      for (const LaidOut& x : layouts_of(given)) {
+        const Tensor leaf = x.tensor.detach().set_requires_grad();
+        const Tensor y = prod(leaf, axis);
+        EXPECT_CLOSE(y, product, 1e-4, 1e-6) << x.name << " " << n;
+        sum(y).backward();
+        EXPECT_CLOSE(leaf.grad(), gradient, 1e-4, 1e-6) << x.name << " " << n;
+      }
+    }
+  }
+  EXPECT_CLOSE(prod(tensor({2, -3, 7, 1, 1, 1, 1, 1, 5}, options(i32))), {-210});
+}
+
+TEST_P(OnEveryDevice, SortedValuesStandInTheirPlacesAlongAnyAxis) {
+  const Tensor values = random({4, 130, 3}).to(device());
+  for (int axis : {0, 1, 2}) {
+    for (int64_t k : {int64_t{1}, std::min<int64_t>(7, values.size(axis)), values.size(axis)}) {
+      for (const LaidOut& x : layouts_of(values)) {
+        const Tensor leaf = x.tensor.detach().set_requires_grad();
+        const Sorted found = topk(leaf, k, axis);
+        EXPECT_CLOSE(found.values, naive_gather(values, axis, found.indices).to_vector<double>(), 0, 0) << x.name;
+        const Tensor want = naive_along(values, axis, [&](const std::vector<double>& v) {
+          std::vector<double> sorted = v;
+          std::sort(sorted.begin(), sorted.end(), std::greater<>());
+          return sorted;
+        });
+        EXPECT_CLOSE(found.values, want.slice(axis, 0, k).to_vector<double>(), 0, 0) << x.name;
+        EXPECT_TRUE(found.values.is_contiguous());
+        sum(found.values).backward();
+        EXPECT_CLOSE(sum(leaf.grad()), {static_cast<double>(found.values.numel())});
+        EXPECT_CLOSE(gather(leaf.grad(), axis, found.indices), ones(found.values.shape()).to_vector<double>());
+      }
+    }
+  }
 }
 
 }  // namespace
