@@ -39,6 +39,15 @@ TEST(ClipGradNorm, TakesAnyShapeAndF64) {
   EXPECT_EQ(nn::clip_grad_norm_({}, 1).item(), 0);
 }
 
+TEST(ClipGradNorm, OfAnyF64IsF64) {
+  const Tensor one = with_gradient(tensor({3})), two = with_gradient(tensor({4}, {.dtype = f64}));
+  for (const std::vector<Tensor>& parameters : {std::vector<Tensor>{one, two}, std::vector<Tensor>{two, one}}) {
+    const Tensor norm = nn::grad_norm(parameters);
+    EXPECT_EQ(norm.dtype(), f64);
+    EXPECT_EQ(norm.item(), 5);
+  }
+}
+
 TEST(ClipGradNorm, TakesSparseGradients) {
   nn::EmbeddingBag dense(9, 3), sparse(9, 3, {.sparse = true});
   sparse.load_state_dict(dense.state_dict());

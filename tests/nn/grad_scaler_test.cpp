@@ -30,6 +30,19 @@ TEST(GradScaler, LeavesOutAStepThatOverflowsAndHalvesTheScale) {
   EXPECT_EQ(s.scaler.scale(), 2);
   EXPECT_TRUE(s.step(tensor({2, 2})));
   EXPECT_CLOSE(s.weight.detach(), {-2, -3}, 0, 0);
+  EXPECT_EQ(s.scaler.scale(), 2);  // the good steps are counted from the overflow on
+}
+
+TEST(GradScaler, AnOverflowInAnyPartLeavesOutTheStep) {
+  Tensor a = zeros({1}).set_requires_grad(), b = zeros({1}).set_requires_grad();
+  nn::SGD optimizer(std::vector<Tensor>{a, b}, {.lr = 1});
+  nn::GradScaler scaler({.init_scale = 8});
+  a.set_grad(tensor({INFINITY}));
+  b.set_grad(tensor({8}));
+  scaler.unscale({a});
+  scaler.unscale({b});
+  EXPECT_FALSE(scaler.step(optimizer));
+  EXPECT_EQ(b.item(), 0);
 }
 
 TEST(GradScaler, StepsWithUnscaledGradientsWhoeverUnscalesThem) {

@@ -28,6 +28,7 @@ Make make(Options options) {
 const std::map<std::string, Make>& every_optimizer() {
   static const std::map<std::string, Make> makers{
       {"SGD", make<SGD>(nn::SGDOptions{.lr = 0.05})},
+      {"SGD decay", make<SGD>(nn::SGDOptions{.lr = 0.05, .weight_decay = 0.01})},
       {"SGD momentum", make<SGD>(nn::SGDOptions{.lr = 0.02, .momentum = 0.9, .dampening = 0.1, .weight_decay = 0.01})},
       {"SGD nesterov", make<SGD>(nn::SGDOptions{.lr = 0.02, .momentum = 0.9, .nesterov = true})},
       {"Adam", make<Adam>(nn::AdamOptions{.lr = 0.05})},
@@ -38,6 +39,8 @@ const std::map<std::string, Make>& every_optimizer() {
       {"RMSprop centered", make<RMSprop>(nn::RMSpropOptions{.lr = 0.02, .centered = true})},
       {"RMSprop both", make<RMSprop>(nn::RMSpropOptions{.lr = 0.005, .momentum = 0.9, .centered = true})},
       {"Adagrad", make<Adagrad>(nn::AdagradOptions{.lr = 0.3})},
+      {"Adagrad falling", make<Adagrad>(nn::AdagradOptions{.lr = 0.5, .lr_decay = 0.01, .initial_accumulator = 0.1})},
+      {"Adagrad decay", make<Adagrad>(nn::AdagradOptions{.lr = 0.3, .weight_decay = 0.01})},
   };
   return makers;
 }
@@ -293,6 +296,9 @@ TEST(Optimizer, RefusesAForeignStateAndChangesNothing) {
   state["second.weight.step"] = scalar(-4, {.dtype = f64});
   EXPECT_ERROR(optimizer.load_state_dict(state),
                "load_state_dict: the state does not fit the optimizer: second.weight.step is -4");
+  state["second.weight.step"] = scalar(1.5, {.dtype = f64});
+  EXPECT_ERROR(optimizer.load_state_dict(state),
+               "load_state_dict: the state does not fit the optimizer: second.weight.step is 1.5");
   EXPECT_EQ(optimizer.lr(), 1e-3);
   EXPECT_EQ(optimizer.state_dict().at("first.weight.step").item(), 2);
 }

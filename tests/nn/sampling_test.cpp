@@ -56,6 +56,7 @@ TEST(Sample, KeepsTheLikeliest) {
   expect_shares(shares(p, {.top_p = 1e-9}), {0, 1, 0, 0});
   expect_shares(shares(p, {.top_k = 3, .top_p = 0.7}), {0, 4.0 / 7, 0, 3.0 / 7});
   expect_shares(shares({1, 1, 1, 1}, {.top_k = 2}), {0.5, 0.5, 0, 0});
+  expect_shares(shares({1, 1, 1, 1}, {.top_p = 0.5}), {0.5, 0.5, 0, 0});
 }
 
 TEST(Sample, OfTemperatureZeroIsTheLikeliest) {

@@ -50,6 +50,12 @@ TEST(Schedule, OneCycleRisesToItsMaximumAndFallsFarBelowItsStart) {
   for (size_t i = 6; i <= 10; ++i) EXPECT_LT(rates[i], rates[i - 1]);
 }
 
+TEST(Schedule, OneCycleMayBeginAtItsMaximum) {
+  // Half a cosine in three steps, down to 1 / 25 / 1e4.
+  expect_rates(first(schedule::one_cycle({.max_lr = 1, .steps = 4, .pct_start = 0.25}), 4),
+               {1, 0.75 + 1e-6, 0.25 + 3e-6, 4e-6});
+}
+
 TEST(Schedule, MovesEveryGroupFromItsOwnRate) {
   Tensor a = ones({1}).set_requires_grad(), b = ones({1}).set_requires_grad();
   nn::SGD optimizer({{std::vector<Tensor>{a}, {.lr = 1}}, {std::vector<Tensor>{b}, {.lr = 10}}});
@@ -141,6 +147,33 @@ TEST(ReduceOnPlateau, MaximizesWithAThresholdAndResumes) {
   EXPECT_EQ(resumed.best(), 0.5);
   resumed.step(0.51);
   EXPECT_NEAR(optimizer.lr(), 0.1, 1e-12);
+}
+
+TEST(ReduceOnPlateau, TakesAShareOfMetricsBelowZero) {
+  Tensor p = ones({1}).set_requires_grad();
+  nn::SGD optimizer(std::vector<Tensor>{p}, {.lr = 1});
+  ReduceOnPlateau plateau(optimizer, {.patience = 9, .threshold = 0.1});
+  plateau.step(-10);
+  for (const double metric : {-9.5, -10.5, -11.0}) plateau.step(metric);  // not a tenth better
+  EXPECT_EQ(plateau.best(), -10);
+  plateau.step(-11.5);
+  EXPECT_EQ(plateau.best(), -11.5);
+}
+
+TEST(ReduceOnPlateau, ResumesInsideACooldown) {
+  Tensor p = ones({1}).set_requires_grad();
+  nn::SGD optimizer(std::vector<Tensor>{p}, {.lr = 1});
+  const nn::ReduceOnPlateauOptions options{.factor = 0.5, .patience = 0, .cooldown = 2};
+  ReduceOnPlateau plateau(optimizer, options);
+  for (int i = 0; i < 2; ++i) plateau.step(1);
+  ReduceOnPlateau resumed(optimizer, options);
+  resumed.load_state_dict(plateau.state_dict());
+  std::vector<double> rates;
+  for (int i = 0; i < 3; ++i) {
+    resumed.step(1);
+    rates.push_back(optimizer.lr());
+  }
+  EXPECT_EQ(rates, (std::vector<double>{0.5, 0.5, 0.25}));
 }
 
 TEST(Schedule, NamesMisuse) {
