@@ -43,6 +43,25 @@ TEST(LayerNorm, Gradients) {
   }
 }
 
+TEST(BatchNorm, WithoutRunningStatisticsTakesTheBatchsAlways) {
+  nn::BatchNorm1d layer(3, {.running_statistics = false});
+  EXPECT_THAT(test::described(layer), ::testing::ElementsAre("weight [3]", "bias [3]"));
+  const Tensor x = test::random({5, 3});
+  const Tensor trained = layer.forward(x);
+  layer.eval();
+  EXPECT_CLOSE(layer.forward(x), trained, 0, 0);
+  EXPECT_CLOSE(mean(trained, 0), zeros({3}), 0, 1e-6);
+}
+
+TEST(BatchNorm, HasNoVarianceOfOneElementToTrainWith) {
+  nn::BatchNorm1d layer(2);
+  EXPECT_ERROR(layer.forward(ones({1, 2})),
+               "BatchNorm1d: one element per channel has no variance to train with: input "
+               "[1, 2] (normalization_test.cpp:");
+  layer.eval();
+  EXPECT_CLOSE(layer.forward(zeros({1, 2})), zeros({1, 2}), 0, 0);
+}
+
 TEST(LayerNorm, NamesMisfits) {
   EXPECT_ERROR(LayerNorm(4).forward(ones({3, 5})),
                "LayerNorm: input [3, 5] does not end in 4 (normalization_test.cpp:");

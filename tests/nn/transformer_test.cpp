@@ -150,6 +150,16 @@ TEST(Transformer, DropsOutInTrainingAlone) {
   EXPECT_CLOSE(encoder.forward(x).detach(), encoder.forward(x).detach(), 0, 0);
 }
 
+TEST(Transformer, DropsOutWithinTheFeedForwardAndBehindIt) {
+  nn::TransformerEncoderLayer layer(256, 2, {.feedforward = 256, .dropout = 0.5, .pre_norm = true});
+  for (Tensor parameter : layer.parameters()) nn::init::zeros_(parameter);
+  nn::init::ones_(layer.linear1.bias);
+  nn::init::eye_(layer.linear2.weight);
+  const Tensor fed = layer.forward(zeros({1, 40, 256})).detach();  // 1, dropped and scaled twice
+  EXPECT_CLOSE(where(eq(fed, 4.0), 0.0, fed), zeros({1, 40, 256}), 0, 0);
+  EXPECT_NEAR(mean(eq(fed, 4.0).to(f32)).item(), 0.25, 0.02);
+}
+
 TEST_P(OnEveryDevice, TransformersAreTheSame) {
   const TransformerOptions o{.feedforward = 16, .activation = FeedForward::geglu, .dropout = 0, .pre_norm = true};
   nn::TransformerEncoder encoder(8, 2, 1, o);
