@@ -40,6 +40,29 @@ TEST(CrossEntropyOfShares, IsItsDefinition) {
   EXPECT_GRADIENTS(cross_entropy, random({3, 4}), softmax(random({3, 4}, {}, 2), -1));
 }
 
+// The one computes rows in a kernel of its own, the other in ordinary operations.
+TEST_P(OnEveryDevice, CrossEntropyIsTheLossOfItsLogarithms) {
+  const Tensor logits = random({2, 3, 4}, options());
+  const Tensor labels = from_vector<int32_t>({2, 0, -1, 1, 3, 0}, {2, 3}, device());
+  for (const Tensor& weight : {Tensor(), tensor({0.5, 2, 1, 3}, options())}) {
+    for (const double smoothing : {0.0, 0.2}) {
+      for (const Reduction reduction : {Reduction::none, Reduction::mean, Reduction::sum}) {
+        const CrossEntropyOptions o{
+            .weight = weight, .label_smoothing = smoothing, .ignore_index = -1, .reduction = reduction};
+        EXPECT_CLOSE(nll_loss(log_softmax(logits, -1), labels, o), cross_entropy(logits, labels, o).to(Device()));
+      }
+    }
+  }
+}
+
+TEST(BinaryCrossEntropy, IsFiniteWhereAProbabilityIsNone) {
+  Tensor p = tensor({0, 1, 0, 1}).set_requires_grad();
+  const Tensor loss = binary_cross_entropy(p, tensor({1, 1, 0, 0}), Reduction::none);
+  EXPECT_CLOSE(loss.detach(), {100, 0, 0, 100}, 0, 0);
+  loss.backward(ones({4}));
+  EXPECT_CLOSE(p.grad(), {-1e12, 0, 0, 1e12}, 1e-6, 0);  // as PyTorch's
+}
+
 // Of the sums, neither that of the losses nor that of the rows fits f16, nor does bf16 count so far.
 TEST(CrossEntropy, MeansInHalfPrecisionDoNotOverflow) {
   for (const DType dtype : {f16, bf16}) {

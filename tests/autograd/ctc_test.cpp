@@ -122,6 +122,8 @@ TEST(CTC, NamesMisuse) {
                "ctc_loss: log-probabilities [5, 3] are not [time, batch, classes] (ctc_test.cpp:");
   EXPECT_ERROR(ctc_loss(x, padded, ids({5, 4, 1, 3, 6}), lengths),
                "ctc_loss: lengths 6 and 3 in row 4 of inputs [5, 5, 3] and targets [5, 3]");
+  EXPECT_ERROR(ctc_loss(x, padded, inputs, ids({2, 2, 1, 0, 4})),
+               "ctc_loss: lengths 5 and 4 in row 4 of inputs [5, 5, 3] and targets [5, 3]");
   EXPECT_ERROR(ctc_loss(x, padded, inputs, ids({2, 2, 2, 0, 3})),
                "ctc_loss: target 9 in row 2; classes are 0 to 2 without 0");
   EXPECT_ERROR(ctc_loss(x, ids({1, 2}), inputs, lengths), "ctc_loss: targets [2] of i32 are neither i32 [5, longest]");
