@@ -49,6 +49,7 @@ TEST(OnnxCompare, SelfAttentionOfEveryKind) {
                                                                  {"single", {.bias = false, .key_heads = 1}},
                                                                  {"window", {.window = 3}},
                                                                  {"rotary", {.key_heads = 2, .rotary = true}},
+                                                                 {"rotary_near", {.rotary = true, .rotary_base = 20}},
                                                                  {"alibi", {.alibi = true}}}) {
     for (const bool causal : {true, false}) {
       if (options.alibi && !causal) continue;
@@ -113,8 +114,108 @@ TEST(OnnxCompare, NormsAndGates) {
   nn::init::normal_(norm.weight);
   add("rms_norm", norm);
   add("rms_norm_plain", nn::RMSNorm(12, {.affine = false}));
+  nn::LayerNorm layer_norm(12, {.eps = 0.1});
+  nn::init::normal_(layer_norm.weight);
+  nn::init::normal_(layer_norm.bias);
+  add("layer_norm", layer_norm);
+  add("layer_norm_without_bias", nn::LayerNorm(12, {.bias = false}));
+  add("layer_norm_plain", nn::LayerNorm(12, {.affine = false}));
   add("swiglu", nn::SwiGLU(12, 20));
   add("swiglu_bias", nn::SwiGLU(12, 20, {.bias = true}));
+}
+
+TEST(OnnxCompare, ConvolutionsWithEveryOption) {
+  Cases cases;
+  manual_seed(8);
+  const NoGrad off;
+  const auto add = [&](const std::string& name, const auto& layer, const Tensor& x, const std::vector<onnx::Size>& in,
+                       const std::vector<onnx::Size>& out) {
+    Graph graph(name);
+    graph.output("y", emit(layer, graph.input("x", Element::f32, in)), Element::f32, out);
+    cases.add(name, graph, {{"x", x}}, layer.forward(x));
+  };
+  const Tensor line = randn({2, 4, 15}), image = randn({2, 4, 9, 12});
+  const std::vector<onnx::Size> lines{"batch", 4, "length"}, images{"batch", 4, "height", "width"};
+  add("conv1d", nn::Conv1d(4, 6, 3, {.stride = 2, .padding = 1, .dilation = 3, .groups = 2}), line, lines,
+      {"batch", 6, "positions"});
+  add("conv1d_without_bias", nn::Conv1d(4, 3, 2, {.bias = false}), line, lines, {"batch", 3, "positions"});
+  add("conv2d",
+      nn::Conv2d(4, 6, {2, 3}, {.stride = {2, 1}, .padding = {1, 2}, .dilation = {3, 2}, .groups = 2, .bias = false}),
+      image, images, {"batch", 6, "rows", "columns"});
+  for (const bool affine : {true, false}) {
+    nn::BatchNorm2d norm(4, {.eps = 0.1, .affine = affine});
+    for (Tensor* each : {&norm.running_mean, &norm.weight, &norm.bias}) {
+      if (each->defined()) nn::init::normal_(*each);
+    }
+    nn::init::uniform_(norm.running_var, 0.5, 2);
+    norm.eval();
+    add(affine ? "batch_norm" : "batch_norm_plain", norm, image, images, images);
+  }
+}
+
+TEST(OnnxCompare, BagsOfWhichOneIsEmpty) {
+  Cases cases;
+  manual_seed(9);
+  const NoGrad off;
+  const Tensor index = randint(0, 11, {3, 5}), lengths = tensor({5, 2, 0}, {.dtype = i32});
+  const Tensor keep = arange(0, 5, 1, {.dtype = i32}) < lengths.unsqueeze(1);
+  for (const nn::BagMode mode : {nn::BagMode::mean, nn::BagMode::sum}) {
+    const nn::EmbeddingBag layer(11, 4, {.mode = mode});
+    Graph graph("bag");
+    const Value in = graph.input("index", Element::i64, {"batch", "time"});
+    const Value may = graph.input("keep", Element::boolean, {"batch", "time"});
+    graph.output("y", emit(layer, in, may), Element::f32, {"batch", 4});
+    // Bags one behind the other: the third has nothing.
+    const Tensor kept = concat({index.select(0, 0), index.slice(0, 1, 2).slice(1, 0, 2).reshape({2})}, 0);
+    cases.add(mode == nn::BagMode::mean ? "bag_mean" : "bag_sum", graph, {{"index", index}, {"keep", keep}},
+              layer.forward(kept, tensor({0, 5, 7}, {.dtype = i32})));
+  }
+}
+
+TEST(OnnxCompare, PoolsOfEveryTemperature) {
+  Cases cases;
+  manual_seed(10);
+  const NoGrad off;
+  const Tensor x = randn({3, 6, 8}), lengths = tensor({6, 3, 1}, {.dtype = i32});
+  const Tensor keep = arange(0, 6, 1, {.dtype = i32}) < lengths.unsqueeze(1);
+  const auto add = [&](const std::string& name, const auto& layer, const auto& read) {
+    Graph graph(name);
+    const Value in = graph.input("x", Element::f32, {"batch", "time", 8});
+    const Value may = graph.input("keep", Element::boolean, {"batch", "time"});
+    graph.output("y", read(emit(layer, in, may)), Element::f32, {"batch", 8});
+    cases.add(name, graph, {{"x", x}, {"keep", keep}}, layer.forward(x, keep));
+  };
+  for (const nn::Score score :
+       {nn::Score::additive, nn::Score::dot, nn::Score::scaled_dot, nn::Score::bilinear, nn::Score::cosine}) {
+    nn::AttentionPool pool(8, {.score = score, .temperature = 0.3, .hidden = score == nn::Score::additive ? 5 : 0});
+    nn::init::normal_(pool.query);
+    add(fmt::format("pool_{}", name(score)), pool, [](const onnx::Attended& made) { return made.read; });
+  }
+  nn::MultiheadPool heads(8, 2, {.temperature = 0.3, .gate = true});
+  nn::init::normal_(heads.query);
+  add("pool_heads", heads, [](const Value& made) { return made; });
+}
+
+TEST(OnnxCompare, RecurrentLayersOfEveryKind) {
+  Cases cases;
+  manual_seed(11);
+  const NoGrad off;
+  const Tensor x = randn({3, 6, 5}), lengths = tensor({6, 3, 1}, {.dtype = i32});
+  const auto add = [&](const std::string& name, const nn::RecurrentLayer& layer) {
+    Graph graph(name);
+    const Value in = graph.input("x", Element::f32, {"batch", "time", 5});
+    const Value steps = graph.input("lengths", Element::i64, {"batch"});
+    graph.output("y", emit(layer, in, steps).output, Element::f32, {"batch", "time", "width"});
+    cases.add(name, graph, {{"x", x}, {"lengths", lengths}}, layer.forward(x, lengths).output);
+  };
+  for (const bool both : {false, true}) {
+    const nn::RecurrentLayerOptions options{.layers = 2, .bidirectional = both, .bias = !both};
+    const std::string ending = both ? "_both_ways" : "";
+    add("gru" + ending, nn::GRU(5, 4, options));
+    add("lstm" + ending, nn::LSTM(5, 4, options));
+    add("rnn_tanh" + ending, nn::RNN(5, 4, {.layers = 2, .bidirectional = both}));
+    add("rnn_relu" + ending, nn::RNN(5, 4, {.layers = 2, .bidirectional = both, .relu = true}));
+  }
 }
 
 TEST(OnnxCompare, CausalLanguageModels) {
