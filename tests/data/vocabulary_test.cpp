@@ -91,6 +91,15 @@ TEST(Vocabulary, KeepsToItsBounds) {
               ::testing::HasSubstr("max_size 1 has no room"));
 }
 
+TEST(TokenCounts, ForgetsWhatIsRarerThanThat) {
+  TokenCounts counts = count({"a", "b", "a", "c", "b", "a"});
+  counts.forget_below(2);
+  ASSERT_EQ(counts.size(), 2);
+  EXPECT_EQ(counts.token(0), "a");
+  EXPECT_EQ(counts.count(0), 3);
+  EXPECT_EQ(counts.count(1), 2);
+}
+
 TEST(Vocabulary, ThrowsForAnIdThatIsNotThere) {
   const Vocabulary vocabulary;
   EXPECT_THROW((void)vocabulary.token(-1), IndexError);

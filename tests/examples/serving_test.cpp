@@ -160,7 +160,7 @@ TEST_P(Serving, TellsOfTheModel) {
 }
 
 TEST_P(Serving, WhatIsWrongIsSaidAndTheNextOneIsServed) {
-  Server server(GetParam().program, model, {"--max-body", "50000", "--queue", "8"});
+  Server server(GetParam().program, model, {"--max-body", "50000", "--queue", "8", "--json"});
   const std::string good = Json{{"input", served(inputs()[0])}}.dump();
   const std::string kind = GetParam().name == "text"        ? "a number, not a string"
                            : GetParam().classes == "no,yes" ? "a number, not an object"
@@ -230,7 +230,11 @@ TEST_P(Serving, WhatIsWrongIsSaidAndTheNextOneIsServed) {
     EXPECT_EQ(form.receive().status, 400);
   }
   server.signal(SIGINT);
-  EXPECT_EQ(server.finish().status, 0);
+  const Finished done = server.finish();
+  EXPECT_EQ(done.status, 0);
+  const Json counts = last_line(done.out);
+  EXPECT_EQ(counts["inputs"], std::size(cases));
+  EXPECT_EQ(counts["requests"].get<size_t>() - counts["refused"].get<size_t>(), std::size(cases));
 }
 
 TEST_P(Serving, OneBadInputSpoilsNoOtherRequestOfItsBatch) {

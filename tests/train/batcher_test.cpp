@@ -94,6 +94,8 @@ TEST(Batcher, RefusesWhatFindsNoRoom) {
   EXPECT_TRUE(batcher.work(echo, milliseconds(0)));
   waits.join();
   EXPECT_FALSE(batcher.work(echo, milliseconds(0)));
+  Worker worker(batcher, echo);
+  EXPECT_EQ(batcher.ask(questions_like("c", 3)).size(), 3u);
   EXPECT_THROW(Batcher({.batch_size = 0}), ValueError);
 }
 

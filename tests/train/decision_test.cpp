@@ -23,6 +23,7 @@ TEST(Decision, TakesTheMostProbableClassOrTheSecondFromAThresholdOn) {
   EXPECT_EQ(Decision().of(q), 0);
   EXPECT_EQ(Decision::at_threshold(0.25).of(q), 1);
   EXPECT_EQ(Decision::at_threshold(0.31).of(q), 0);
+  EXPECT_EQ(Decision::at_threshold(0.3f).of(q), 1);
   EXPECT_THROW(Decision::at_threshold(1.5), ValueError);
 }
 
@@ -100,6 +101,10 @@ TEST(ChooseThreshold, IsAHalfWhereThatIsAsGoodAsAny) {
   const std::array<float, 8> probabilities{0.9f, 0.1f, 0.6f, 0.4f, 0.4f, 0.6f, 0.1f, 0.9f};
   const std::array<int32_t, 4> truths{0, 0, 1, 1};
   EXPECT_DOUBLE_EQ(choose_threshold({2, probabilities, truths}, Goal::accuracy), 0.5);
+  // 0.2 has three of four right, too, and is met first.
+  const std::array<float, 8> mixed{0.9f, 0.1f, 0.7f, 0.3f, 0.6f, 0.4f, 0.1f, 0.9f};
+  const std::array<int32_t, 4> other{0, 1, 0, 1};
+  EXPECT_DOUBLE_EQ(choose_threshold({2, mixed, other}, Goal::accuracy), 0.5);
 }
 
 TEST(DecisionOptions, RefusesWhatDoesNotFit) {

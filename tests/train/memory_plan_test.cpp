@@ -4,6 +4,7 @@
 
 #include "fovea/autograd/reductions.h"
 #include "fovea/backends/memory_limit.h"
+#include "fovea/nn/dropout.h"
 #include "fovea/nn/linear.h"
 #include "fovea/nn/transformer.h"
 #include "fovea/tensor/creation.h"
@@ -79,11 +80,12 @@ class SequenceTask final : public ClassifierTask {
       }
       const Tensor mask = from_vector(there, {batch, longest});
       const Tensor states = model->encoder.forward(x, {.key_padding_keep = mask});
-      return model->output.forward(states.select(1, 0));
+      return model->output.forward(nn::dropout(states.select(1, 0), model->training() ? dropout : 0));
     });
   }
 
   std::unique_ptr<Model> model;
+  double dropout = 0;
 
  private:
   data::Labels labels_ = data::Labels::in_order({"even", "odd"});
@@ -159,6 +161,7 @@ TEST_F(MemoryPlanTest, LearnsTheSameInLessMemory) {
 
 TEST_F(MemoryPlanTest, LeavesModelAndRandomNumbersAsTheyWere) {
   SequenceTask task;
+  task.dropout = 0.1;
   nn::Module& model = task.build(Device::cpu());
   std::vector<Tensor> before;
   for (const Tensor& parameter : model.parameters()) before.push_back(parameter.detach().clone());

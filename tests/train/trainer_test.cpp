@@ -1,8 +1,11 @@
 #include "fovea/train/trainer.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
+
+#include "data/temp_folder.h"
 
 #include "fovea/autograd/losses.h"
 #include "fovea/autograd/reductions.h"
@@ -79,6 +82,44 @@ TEST_F(TrainerTest, AccumulatedGradientsAreThoseOfTheLargeBatch) {
   EXPECT_CLOSE(train(4, {.epochs = 2, .accumulate = 100}, 1, steps(2)), train(22, {.epochs = 2}), 1e-6, 1e-6);
 }
 
+TEST_F(TrainerTest, ClipsTheGradientAndNotWhatScalesIt) {
+  EXPECT_CLOSE(train(4, {.epochs = 3, .clip = 0.2, .precision = f16}), train(4, {.epochs = 3, .clip = 0.2}), 5e-2,
+               5e-2);
+}
+
+TEST_F(TrainerTest, AnEpochThatIsNoBetterWearsOutPatience) {
+  nn::Linear model(3, 2);
+  nn::SGD optimizer(model, {.lr = 0});
+  PointStream stream(model, points, 8);
+  for (const Monitor monitor : {Monitor::loss, Monitor::accuracy, Monitor::macro_f1, Monitor::roc_auc}) {
+    Trainer trainer(model, optimizer, {.epochs = 9, .patience = 2, .monitor = monitor});
+    EXPECT_EQ(trainer.fit(stream, &stream), Ending::stopped_early);
+    EXPECT_EQ(trainer.best_epoch(), 1);
+    ASSERT_EQ(trainer.history().size(), 3u);
+    for (const EpochRecord& record : trainer.history()) EXPECT_EQ(record.accuracy, record.valid_accuracy);
+  }
+}
+
+TEST_F(TrainerTest, ResumesWithinAnEpoch) {
+  const data::testing::TempFolder folder;
+  nn::Linear model(3, 2);
+  nn::Adam optimizer(model, {.lr = 0.05});
+  PointStream stream(model, points, 4);
+  const TrainerOptions options{.epochs = 2, .checkpoint = folder / "checkpoint", .save_every = 8};
+  Trainer trainer(model, optimizer, options);
+  trainer.fit(stream);
+  const std::vector<float> weights = model.weight.to_vector<float>();
+
+  Trainer resumed(model, optimizer, options);  // from the second of six batches of the second epoch
+  resumed.resume(load_checkpoint(options.checkpoint));
+  EXPECT_EQ(resumed.history().size(), 1u);
+  resumed.fit(stream);
+  EXPECT_EQ(model.weight.to_vector<float>(), weights);
+  ASSERT_EQ(resumed.history().size(), 2u);
+  EXPECT_EQ(resumed.history()[1].loss, trainer.history()[1].loss);
+  EXPECT_EQ(resumed.history()[1].accuracy, trainer.history()[1].accuracy);
+}
+
 TEST_F(TrainerTest, TheScheduleCountsSteps) {
   int64_t told = 0;
   train(4, {.epochs = 3, .accumulate = 4, .schedule = [&](int64_t steps) {
@@ -128,6 +169,9 @@ TEST_F(TrainerTest, ResumesWithTheScaleThatItHad) {
   again.resume(trainer.checkpoint());
   EXPECT_EQ(again.loss_scale(), trainer.loss_scale());
   EXPECT_EQ(again.skipped_steps(), trainer.skipped_steps());
+  const std::string clean = fmt::format("\"clean_steps\":{},", 6 - trainer.skipped_steps());
+  EXPECT_THAT(trainer.checkpoint().state, testing::HasSubstr(clean));
+  EXPECT_THAT(again.checkpoint().state, testing::HasSubstr(clean));
 }
 
 TEST_F(TrainerTest, ARefusedCheckpointChangesNothing) {

@@ -1,0 +1,20 @@
+#include "fovea/train/serving_request.h"
+
+#include <gtest/gtest.h>
+
+namespace fovea::train {
+namespace {
+
+TEST(ServingRequest, TheBodySaysWhetherToExplainWhateverTheAddressSays) {
+  const auto explains = [](bool address, const char* body) {
+    return questions_of({.body = body, .explain = address}, "text", {}).front().explain;
+  };
+  for (const bool address : {false, true}) {
+    EXPECT_EQ(explains(address, R"({"input": "a"})"), address);
+    EXPECT_TRUE(explains(address, R"({"input": "a", "explain": true})"));
+    EXPECT_FALSE(explains(address, R"({"inputs": ["a"], "explain": false})"));
+  }
+}
+
+}  // namespace
+}  // namespace fovea::train
