@@ -7,7 +7,10 @@ namespace {
 
 TEST(ServingRequest, TheBodySaysWhetherToExplainWhateverTheAddressSays) {
   const auto explains = [](bool address, const char* body) {
-    return questions_of({.body = body, .explain = address}, "text", {}).front().explain;
+    HttpRequest request;
+    request.body = body;
+    request.explain = address;
+    return questions_of(request, "text", {}).front().explain;
   };
   for (const bool address : {false, true}) {
     EXPECT_EQ(explains(address, R"({"input": "a"})"), address);
