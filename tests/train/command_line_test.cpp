@@ -148,8 +148,8 @@ TEST_F(CommandLineTest, ReportsErrorsOfTheCommand) {
   EXPECT_EQ(outcome.error, "program: Linear: 0 features\n");
 
   for (const char* kept : {"texts: 3 are too long (at most 400)", "the file ends early (byte: 17)", "no (such)"}) {
-    action = [kept]() -> int { throw DataError(kept); };
-    EXPECT_EQ(run({"train", "--out", "x"}).error, std::string(kept) + "\n");
+    action = [kept]() -> int { throw ValueError(kept); };
+    EXPECT_EQ(run({"train", "--out", "x"}).error, "program: " + std::string(kept) + "\n");
   }
 
   action = []() -> int { throw ShapeError("a fault\nof ours"); };

@@ -17,7 +17,7 @@ TEST_F(F64Test, IsRefusedOnADeviceThatComputesNothingInIt) {
   EXPECT_ERROR(zeros({2}, options), refused("zeros"));
   EXPECT_ERROR(randn({2}, options), refused("randn"));
   EXPECT_ERROR(arange(0, 3, 1, options), refused("arange"));
-  EXPECT_ERROR(from_vector(std::vector<double>{1}, Device::vulkan()), refused("from_span"));
+  EXPECT_ERROR(from_vector(std::vector<double>{1}, Device::vulkan()), refused("from_vector"));
   EXPECT_ERROR(zeros({2}, {f64}).to(Device::vulkan()), refused("to"));
   EXPECT_ERROR(zeros({2}, {f32, Device::vulkan()}).to(f64), refused("to"));
 }
