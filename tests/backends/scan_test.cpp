@@ -7,7 +7,8 @@ namespace {
 
 TEST(Scan, EqualsTheDefinition) {
   for (DType dtype : {f32, f64, f16, i32}) {
-    for (const Shape& shape : {Shape{0}, Shape{1}, Shape{5, 0}, Shape{3, 17}, Shape{2, 3, 65}, Shape{300, 130}}) {
+    for (const Shape& shape :
+         {Shape{0}, Shape{1}, Shape{5, 0}, Shape{3, 17}, Shape{2, 3, 65}, Shape{2, 4}, Shape{2, 7}, Shape{300, 130}}) {
       for (int mode = 0; mode < 4; ++mode) {
         const bool reverse = mode & 1, exclusive = mode & 2;
         const Array x = noise(shape, 1, dtype), out = full(shape, 9, dtype);
