@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "fovea/backends/recording.h"
+#include "fovea/tensor/expr.h"
 #include "fovea/tensor/raw.h"
 
 namespace fovea {
@@ -41,6 +42,37 @@ Tensor random(const Shape& shape, TensorOptions options, RandomCall::Kind kind, 
   Tensor out = raw::empty(shape, options);
   out.backend().random({out.view(), kind, generator.seed, generator.advance(out.numel())});
   return out;
+}
+
+/// low + (bits * range >> 32), with bits as a number without a sign. i32 arithmetic wraps, so the product of 32 by 32 bits is
+/// made of products of their halves; the scalars are the range's upper and lower half and low.
+const Program& scaled_bits() {
+  struct Halves {
+    Expr upper, lower;
+
+    explicit Halves(Expr x) : upper(floor(x / 65536)), lower(x - upper * 65536) {
+      const Expr below = lower < 0;  // i32 division drops what is behind the point
+      upper = upper - below;
+      lower = lower + below * 65536;
+      upper = upper + (upper < 0) * 65536;
+    }
+  };
+  static const ElementwiseFunction scaled = [] {
+    ElementwiseFunction f;
+    f.name = "randint";
+    {
+      const ExprGraph::Building building(f.graph);
+      const Halves word(f.graph.input(f.inputs++));
+      const Expr upper = f.graph.scalar(f.scalars++), lower = f.graph.scalar(f.scalars++);
+      const Expr low = f.graph.scalar(f.scalars++);
+      const Halves least(word.lower * lower), one(word.lower * upper), other(word.upper * lower);
+      const Expr middle = least.upper + one.lower + other.lower;
+      f.outputs = {low + word.upper * upper + one.upper + other.upper + (middle >= 65536) + (middle >= 131072)};
+    }
+    f.compile();
+    return f;
+  }();
+  return scaled.program;
 }
 
 /// Values made on the host, in f64, as a tensor of any dtype.
@@ -190,33 +222,27 @@ Tensor randn_like(const Tensor& x, Generator& generator, Caller caller) {
   return random(x.shape(), x.options(), RandomCall::Kind::normal, generator, "randn_like", caller);
 }
 
-Tensor randint(int64_t low, int64_t high, const Shape& shape, TensorOptions options, Generator& generator,
+Tensor randint(int64_t low, int64_t high, const Shape& shape, IntegerOptions options, Generator& generator,
                Caller caller) {
   if (low >= high) raise<ValueError>(caller, "randint: no integer from {} to {} - 1", low, high);
   if (low < INT32_MIN || high - 1 > INT32_MAX) {
     raise<ValueError>(caller, "randint: {} to {} does not fit i32", low, high - 1);
   }
-  Tensor bits = random(shape, {i32}, RandomCall::Kind::bits, generator, "randint", caller);
+  raw::check_dtype({options.dtype, options.device}, "randint", caller);
+  const Tensor bits = random(shape, {i32, options.device}, RandomCall::Kind::bits, generator, "randint", caller);
+  const Tensor out = options.dtype == i32 ? bits : raw::empty(shape, {options.dtype, options.device});
   const auto range = static_cast<uint64_t>(high - low);
-  const auto scaled = [&](int32_t word) {
-    return low + static_cast<int64_t>(static_cast<uint64_t>(static_cast<uint32_t>(word)) * range >> 32);
-  };
-  if (options.dtype == i32 && bits.device() == options.device && bits.buffer()->host() && !is_recording()) {
-    auto* words = bits.view().data<int32_t>();
-    for (int64_t i = 0; i < bits.numel(); ++i) words[i] = static_cast<int32_t>(scaled(words[i]));
-    return bits;
-  }
-  std::vector<double> values;
-  values.reserve(static_cast<size_t>(bits.numel()));
-  for (int32_t word : bits.to_vector<int32_t>()) values.push_back(static_cast<double>(scaled(word)));
-  return from_host(values, shape, options, "randint", caller);
+  const double numbers[] = {static_cast<double>(range >> 16), static_cast<double>(range & 0xffff),
+                            static_cast<double>(low)};
+  raw::map(scaled_bits(), i32, shape, {&bits}, {&out}, numbers);
+  return out;
 }
 
 Tensor randperm(int64_t n, Device device, Generator& generator, Caller caller) {
   const ErrorScope scope(caller);
   if (n < 0) raise<ValueError>(caller, "randperm: count {} is negative", n);
-  Tensor words = random({n}, {i32}, RandomCall::Kind::bits, generator, "randperm", caller);
   refuse_while_recording("randperm", caller);
+  Tensor words = random({n}, {i32}, RandomCall::Kind::bits, generator, "randperm", caller);
   if (!words.buffer()->host()) words = raw::to_device(words, Device::cpu());
   const auto* bits = words.view().data<int32_t>();
   const Tensor out = raw::empty({n}, {i32, Device::cpu()});
@@ -316,7 +342,7 @@ template Tensor detail::from_values(std::span<const int32_t>, const Shape&, Devi
 template Tensor detail::from_values(std::span<const int64_t>, const Shape&, Device, const char*, Caller);
 template Tensor detail::from_values(std::span<const bool>, const Shape&, Device, const char*, Caller);
 
-Tensor from_vector(const std::vector<bool>& values, const Shape& shape, Device device, Caller caller) {
+Tensor detail::from_bools(const std::vector<bool>& values, const Shape& shape, Device device, Caller caller) {
   const auto bytes = std::make_unique<bool[]>(values.size());
   std::copy(values.begin(), values.end(), bytes.get());
   return detail::from_values(std::span<const bool>(bytes.get(), values.size()), shape, device, "from_vector", caller);

@@ -54,10 +54,21 @@ Tensor randn(const Shape& shape, TensorOptions options = {}, Generator& generato
              Caller caller = {});
 Tensor rand_like(const Tensor& x, Generator& generator = default_generator(), Caller caller = {});
 Tensor randn_like(const Tensor& x, Generator& generator = default_generator(), Caller caller = {});
-/// Integers from low to high - 1, i32.
-Tensor randint(int64_t low, int64_t high, const Shape& shape, TensorOptions options = {.dtype = i32},
+/// Element type and place of new integers: `{.device = device}` leaves them i32.
+struct IntegerOptions {
+  DType dtype = i32;
+  Device device = {};
+};
+/// Integers from low to high - 1.
+Tensor randint(int64_t low, int64_t high, const Shape& shape, IntegerOptions options = {},
                Generator& generator = default_generator(), Caller caller = {});
-/// The integers from 0 to n - 1 in random order, i32.
+/// The same as another tensor has it: `x.options()`.
+template <std::same_as<TensorOptions> Options>
+Tensor randint(int64_t low, int64_t high, const Shape& shape, Options options,
+               Generator& generator = default_generator(), Caller caller = {}) {
+  return randint(low, high, shape, IntegerOptions{options.dtype, options.device}, generator, caller);
+}
+/// The integers from 0 to n - 1 in random order, i32. Made on the host.
 Tensor randperm(int64_t n, Device device = {}, Generator& generator = default_generator(), Caller caller = {});
 
 /// Positions drawn from each row of probabilities [n] or [rows, n], which need not add up to 1: i32 [samples] or [rows,
@@ -71,6 +82,10 @@ template <class T>
 concept HostValue = std::same_as<T, float> || std::same_as<T, double> || std::same_as<T, Half> ||
     std::same_as<T, BFloat16> || std::same_as<T, int32_t> || std::same_as<T, int64_t> || std::same_as<T, bool>;
 
+/// Those that a vector holds as they are.
+template <class T>
+concept VectorValue = HostValue<T> && !std::same_as<T, bool>;
+
 namespace detail {
 /// The same under a name of the caller's, for errors.
 template <HostValue T>
@@ -83,17 +98,37 @@ template <HostValue T>
 Tensor from_span(std::span<const T> values, const Shape& shape, Device device = {}, Caller caller = {}) {
   return detail::from_values(values, shape, device, "from_span", caller);
 }
-template <HostValue T>
+template <VectorValue T>
 Tensor from_vector(const std::vector<T>& values, const Shape& shape, Device device = {}, Caller caller = {}) {
   return detail::from_values(std::span<const T>(values), shape, device, "from_vector", caller);
 }
 /// A vector as a tensor of rank 1.
-template <HostValue T>
+template <VectorValue T>
 Tensor from_vector(const std::vector<T>& values, Device device = {}, Caller caller = {}) {
   const Shape shape{static_cast<int64_t>(values.size())};
   return detail::from_values(std::span<const T>(values), shape, device, "from_vector", caller);
 }
-Tensor from_vector(const std::vector<bool>& values, const Shape& shape, Device device = {}, Caller caller = {});
+namespace detail {
+Tensor from_bools(const std::vector<bool>& values, const Shape& shape, Device device, Caller caller);
+}
+/// Of bools, which a vector packs: a type of its own, so that braces with numbers are not taken for them.
+template <std::same_as<std::vector<bool>> Bools>
+Tensor from_vector(const Bools& values, const Shape& shape, Device device = {}, Caller caller = {}) {
+  return detail::from_bools(values, shape, device, caller);
+}
+template <std::same_as<std::vector<bool>> Bools>
+Tensor from_vector(const Bools& values, Device device = {}, Caller caller = {}) {
+  return detail::from_bools(values, {static_cast<int64_t>(values.size())}, device, caller);
+}
+/// Values as they are written: `from_vector({1, 0, 1}, {3, 1})` is i32, `from_vector({1.F, 2.F})` f32.
+template <HostValue T>
+Tensor from_vector(std::initializer_list<T> values, const Shape& shape, Device device = {}, Caller caller = {}) {
+  return detail::from_values(std::span<const T>(values.begin(), values.size()), shape, device, "from_vector", caller);
+}
+template <HostValue T>
+Tensor from_vector(std::initializer_list<T> values, Device device = {}, Caller caller = {}) {
+  return from_vector(values, Shape{static_cast<int64_t>(values.size())}, device, caller);
+}
 /// `tensor({1, 2, 3})`: f32 of rank 1.
 Tensor tensor(std::initializer_list<double> values, TensorOptions options = {}, Caller caller = {});
 /// A scalar (rank 0).

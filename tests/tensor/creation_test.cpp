@@ -266,19 +266,51 @@ TEST(Random, DrawsIntegersFromTheWholeRange) {
   for (int count : seen) EXPECT_NEAR(count, 1000, 150);
 }
 
-TEST_P(OnEveryDevice, DrawsIntegersFromWordsByTheirProducts) {
-  for (int64_t low : {int64_t{-2}, int64_t{INT32_MIN}}) {
-    const int64_t high = low + (low == -2 ? 7 : int64_t{1} << 32);
-    for (const DType dtype : {i32, f32}) {
-      Generator generator{7, 3};
-      const std::vector<double> drawn = randint(low, high, {2, 301}, options(dtype), generator).to_vector<double>();
-      for (size_t i = 0; i < drawn.size(); ++i) {
-        const auto word = static_cast<double>(philox(7, 3 + i / 4)[i % 4]);
-        const double want = static_cast<double>(low) + std::floor(word * static_cast<double>(high - low) * 0x1p-32);
-        ASSERT_EQ(drawn[i], dtype == f32 ? static_cast<float>(want) : want) << i;
-      }
+TEST_P(OnEveryDevice, DrawsIntegersFromTheWordsOfTheirCounters) {
+  const auto bits = [](uint64_t range, int64_t low) {
+    std::vector<int32_t> values;
+    for (uint64_t i = 0; i < 4000; ++i) {
+      const uint64_t word = philox(11, i / 4)[i % 4];
+      values.push_back(static_cast<int32_t>(low + static_cast<int64_t>(word * range >> 32)));
     }
+    return values;
+  };
+  const std::pair<int64_t, int64_t> ranges[] = {{0, 1},
+                                                {0, 2},
+                                                {-3, 9},
+                                                {0, 65536},
+                                                {0, 65537},
+                                                {-100000, 7654321},
+                                                {5, INT32_MAX},
+                                                {INT32_MIN, 0},
+                                                {INT32_MIN, int64_t{INT32_MAX} + 1},
+                                                {-7, int64_t{INT32_MAX} + 1},
+                                                {INT32_MIN, 98304}};
+  for (const auto& [low, high] : ranges) {
+    Generator generator{.seed = 11};
+    const Tensor drawn = randint(low, high, {40, 100}, {.device = device()}, generator);
+    EXPECT_EQ(drawn.dtype(), i32) << "a device alone leaves the dtype";
+    EXPECT_EQ(drawn.to_vector<int32_t>(), bits(static_cast<uint64_t>(high - low), low)) << low << ' ' << high;
+    EXPECT_EQ(generator.offset, 1000u);
   }
+  Generator a{.seed = 11}, b{.seed = 11}, c{.seed = 11};
+  const Tensor floats = randint(-3, 9, {5}, {f32, device()}, a);
+  EXPECT_EQ(floats.dtype(), f32);
+  EXPECT_EQ(floats.to_vector<int32_t>(), randint(-3, 9, {5}, options(i32), b).to_vector<int32_t>());
+  EXPECT_EQ(randint(0, 2, {5}, {boolean, device()}, c).dtype(), boolean);
+}
+
+TEST_P(OnEveryDevice, TakesValuesAsTheyAreWritten) {
+  EXPECT_EQ(from_vector({1, 0, 1}, {3, 1}, device()).dtype(), i32);
+  EXPECT_EQ(from_vector({1, 0, 1}, {3, 1}, device()).to_vector<int32_t>(), (std::vector<int32_t>{1, 0, 1}));
+  EXPECT_EQ(from_vector({1, 0, 5}).shape(), Shape{3});
+  EXPECT_EQ(from_vector({1.F, 2.F}, {2, 1}, device()).dtype(), f32);
+  EXPECT_EQ(from_vector({1.5, 2.0}, {2}).dtype(), f64);
+  EXPECT_EQ(from_vector({true, false}, {2}, device()).dtype(), boolean);
+  EXPECT_EQ(from_vector<float>({1, NAN}, {2}, device()).dtype(), f32);
+  EXPECT_EQ(from_vector(std::vector<bool>{true, false, true}, device()).to_vector<bool>(),
+            (std::vector<bool>{true, false, true}));
+  EXPECT_EQ(from_vector(std::vector<bool>{true, false}, {2, 1}, device()).shape(), (Shape{2, 1}));
 }
 
 TEST_P(OnEveryDevice, DrawsLikeOthers) {
