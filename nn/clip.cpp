@@ -36,6 +36,23 @@ void square_sum(const Tensor& x, const Tensor& sums, int64_t index) {
   raw::map(program, sums.dtype(), x.shape(), {&x}, {&sum});
 }
 
+/// x *= factor, a scalar of any dtype: it is rounded to no narrower one than the product is computed in.
+void scale(const Tensor& x, const Tensor& factor, Caller caller) {
+  static const Program program = [] {
+    Program p;
+    p.name = "clip";
+    Instruction second{Op::input};
+    second.index = 1;
+    p.code = {{Op::input}, second, {Op::mul, {0, 1, 0}}};
+    p.outputs = {{2}};
+    p.inputs = 2;
+    return p;
+  }();
+  check_recorded_device("clip", x.backend(), caller);
+  ++x.buffer()->version;
+  raw::map(program, raw::compute_dtype(x.dtype()), x.shape(), {&x, &factor}, {&x});
+}
+
 /// The L2 norm of all of them together; 0 of none.
 Tensor norm_of(const std::vector<Tensor>& gradients, const char* name, Caller caller) {
   static const Elementwise root{"norm", [](Expr x) { return sqrt(x); }};
@@ -59,7 +76,6 @@ Tensor clip_grad_norm_(const std::vector<Tensor>& parameters, double max_norm, C
   const ErrorScope scope(caller);
   static const Elementwise factor{"clip_factor",
                                   [](Expr norm, Scalar most) { return minimum(most / (norm + 1e-6), Expr(1)); }};
-  static const Elementwise scale{"clip", [](Expr g, Expr factor) { return g * factor; }};
   if (!(max_norm >= 0)) raise<ValueError>(caller, "clip_grad_norm_: max_norm {} is not 0 or more", max_norm);
   const NoGrad off;
   const std::vector<Tensor> gradients = gradients_of(parameters);
@@ -68,7 +84,7 @@ Tensor clip_grad_norm_(const std::vector<Tensor>& parameters, double max_norm, C
   const bool free = norm.buffer()->host() && !is_recording();
   if (gradients.empty() || (free && norm.item(caller) + 1e-6 <= max_norm)) return norm;
   const Tensor by = factor(norm, max_norm);
-  for (const Tensor& g : gradients) scale.into({&g}, {g, by});
+  for (const Tensor& g : gradients) scale(g, by, caller);
   return norm;
 }
 

@@ -5,7 +5,7 @@
 #include "layer_checks.h"
 #include "support/device.h"
 
-namespace fovea {
+namespace fovea::test {
 namespace {
 
 Tensor with_gradient(const Tensor& gradient) {
@@ -48,6 +48,32 @@ TEST(ClipGradNorm, OfAnyF64IsF64) {
   }
 }
 
+TEST_P(OnEveryDevice, ClipGradNormTakesEveryFloatingDType) {
+  for (const DType dtype : {f32, bf16, f16, f64}) {
+    if (dtype == f64 && device() != Device::cpu()) continue;
+    const auto clipped = [&](bool captured) {
+      const Tensor a = with_gradient(tensor({3, 0}, options(dtype))), b = with_gradient(full({2, 2}, 2, options(f32)));
+      const auto clip = [&] { return nn::clip_grad_norm({a, b}, 2.5); };
+      if (captured) {
+        auto step = capture(clip);
+        for (int i = 0; i < 4; ++i) {
+          a.grad().copy_(tensor({3, 0}, options(f32)));
+          b.grad().fill_(2);
+          EXPECT_NEAR(step().item(), 5, 1e-6);
+        }
+        EXPECT_EQ(step.stats().replays, 2u);
+      } else {
+        EXPECT_NEAR(clip().item(), 5, 1e-6);
+      }
+      EXPECT_EQ(a.grad().dtype(), dtype);
+      EXPECT_CLOSE(a.grad().to(f32), {1.5, 0}, 1e-3, 1e-3);
+      EXPECT_CLOSE(b.grad(), full({2, 2}, 1, options(f32)));
+    };
+    clipped(false);
+    clipped(true);
+  }
+}
+
 TEST(ClipGradNorm, TakesSparseGradients) {
   nn::EmbeddingBag dense(9, 3), sparse(9, 3, {.sparse = true});
   sparse.load_state_dict(dense.state_dict());
@@ -78,4 +104,4 @@ TEST(Clip, NamesMisuse) {
 }
 
 }  // namespace
-}  // namespace fovea
+}  // namespace fovea::test
