@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <atomic>
 
+#include "fovea/autograd/autocast.h"
 #include "fovea/autograd/gradient_log.h"
+#include "fovea/autograd/step_state.h"
 #include "fovea/backends/recording.h"
 #include "fovea/backends/step_plan.h"
 #include "fovea/tensor/creation.h"
@@ -13,8 +15,9 @@ namespace fovea {
 namespace {
 
 constexpr int most_recordings = 4;
+constexpr size_t most_of_a_shape = 8;  // plans: for what else a step depends on
 
-std::atomic<uint64_t> changes{0};  // of what steps depend on
+std::atomic<uint64_t> forgotten{0};
 
 /// What must be alike in arguments that one plan serves.
 struct InputForm {
@@ -23,14 +26,23 @@ struct InputForm {
   DType dtype;
   Device device;
   bool requires_grad;
+  int64_t hooks;  // the last one's key, or 0
 
   explicit InputForm(const Tensor& x)
       : shape(x.shape()),
         strides(x.strides()),
         dtype(x.dtype()),
         device(x.device()),
-        requires_grad(x.requires_grad()) {}
+        requires_grad(x.requires_grad()),
+        hooks(x.impl()->leaf && !x.impl()->leaf->hooks.empty() ? x.impl()->leaf->hooks.back().key : 0) {}
   friend bool operator==(const InputForm&, const InputForm&) = default;
+};
+
+/// What of the thread's state one plan serves.
+struct ThreadForm {
+  bool grad = grad_enabled();
+  DType product = Autocast::product_dtype();
+  friend bool operator==(const ThreadForm&, const ThreadForm&) = default;
 };
 
 /// One step as a list of what it did; two that are equal will go on being so.
@@ -56,19 +68,31 @@ Tensor stand_in(const Tensor& x) {
 
 }  // namespace
 
-void forget_captured_steps() { changes.fetch_add(1, std::memory_order_relaxed); }
+void forget_captured_steps() { forgotten.fetch_add(1, std::memory_order_relaxed); }
 
 struct CapturedStep::Plan {
   std::vector<InputForm> forms;
+  ThreadForm thread;
+  uint64_t checked = 0;          // step_changes() when modes and marks were found to be those of the recording
   std::vector<int64_t> offsets;  // of the recorded arguments
   std::vector<InputForm> results;
   std::shared_ptr<RandomStart> random;
   std::unique_ptr<autograd::GradientLog> gradients;  // of the last recording
+  autograd::StepMode::Log modes;                     // of the same
   Trace trace;                                       // of the same
   int recordings = 0;
   std::unique_ptr<StepPlan> steps;  // once two recordings agreed
   std::vector<StepPlan::Argument> arguments;
   std::vector<BufferRef> result_buffers;
+
+  /// Whether what the step depends on without being given it is as it was.
+  bool holds() {
+    const uint64_t now = autograd::step_changes();
+    if (checked == now) return true;
+    if (!modes.holds() || (steps && !steps->marks_hold())) return false;
+    checked = now;
+    return true;
+  }
 };
 
 CapturedStep::CapturedStep(Function function, CaptureOptions options, Caller caller)
@@ -79,12 +103,14 @@ CapturedStep::~CapturedStep() = default;
 CapturedStep::CapturedStep(CapturedStep&&) noexcept = default;
 
 CapturedStep::Plan& CapturedStep::plan_for(std::span<const Tensor> arguments) {
-  if (const uint64_t now = changes.load(std::memory_order_relaxed); now != changes_) {
+  if (const uint64_t now = forgotten.load(std::memory_order_relaxed); now != forgotten_) {
     plans_.clear();
-    changes_ = now;
+    forgotten_ = now;
   }
+  const ThreadForm thread;
   const auto fits = [&](const std::unique_ptr<Plan>& plan) {
-    return std::equal(arguments.begin(), arguments.end(), plan->forms.begin(), plan->forms.end(),
+    return plan->thread == thread && plan->holds() &&
+           std::equal(arguments.begin(), arguments.end(), plan->forms.begin(), plan->forms.end(),
                       [](const Tensor& x, const InputForm& form) { return InputForm(x) == form; }) &&
            (!plan->gradients || plan->gradients->fits(arguments));
   };
@@ -93,16 +119,35 @@ CapturedStep::Plan& CapturedStep::plan_for(std::span<const Tensor> arguments) {
     std::rotate(plans_.begin(), found, found + 1);
     return *plans_.front();
   }
-  if (plans_.size() == options_.most_shapes) plans_.pop_back();
   auto plan = std::make_unique<Plan>();
   for (const Tensor& x : arguments) plan->forms.emplace_back(x);
+  make_room_for(*plan);
   plans_.insert(plans_.begin(), std::move(plan));
   return *plans_.front();
 }
 
+void CapturedStep::make_room_for(const Plan& plan) {
+  size_t alike = 0;
+  std::vector<const Plan*> shapes;  // one plan of each, from the one used last
+  for (const auto& each : plans_) {
+    const bool known =
+        std::any_of(shapes.begin(), shapes.end(), [&](const Plan* s) { return s->forms == each->forms; });
+    if (!known) shapes.push_back(each.get());
+    alike += each->forms == plan.forms;
+  }
+  if (alike == most_of_a_shape) {
+    const auto last =
+        std::find_if(plans_.rbegin(), plans_.rend(), [&](const auto& p) { return p->forms == plan.forms; });
+    plans_.erase(std::next(last).base());
+  } else if (alike == 0 && shapes.size() == options_.most_shapes) {
+    const std::vector<InputForm> oldest = shapes.back()->forms;
+    std::erase_if(plans_, [&](const auto& p) { return p->forms == oldest; });
+  }
+}
+
 void CapturedStep::run(std::span<const Tensor> arguments, std::span<Tensor> results) {
-  const ErrorScope scope(caller_);
-  if (is_recording()) return run_as_written(arguments, results);  // as a part of the step around it
+  // As a part of the step around it, or to be looked at value by value.
+  if (is_recording() || autograd::anomaly_enabled()) return run_as_written(arguments, results);
   for (size_t i = 0; i < arguments.size(); ++i) {
     if (arguments[i].requires_grad() && !arguments[i].is_leaf()) {
       raise<ValueError>(caller_, "capture: argument {} is part of a graph that began outside the step; detach() it",
@@ -115,7 +160,10 @@ void CapturedStep::run(std::span<const Tensor> arguments, std::span<Tensor> resu
 }
 
 void CapturedStep::run_as_written(std::span<const Tensor> arguments, std::span<Tensor> results) {
-  const std::vector<Tensor> made = function_(arguments);
+  const std::vector<Tensor> made = [&] {
+    const UserScope scope;
+    return function_(arguments);
+  }();
   if (made.size() != results.size()) {
     raise<ValueError>(caller_, "capture: the function returned {} tensors, not {}", made.size(), results.size());
   }
@@ -126,6 +174,8 @@ void CapturedStep::record(Plan& plan, std::span<const Tensor> arguments, std::sp
   Generator& generator = default_generator();
   plan.random = std::make_shared<RandomStart>(RandomStart{generator.seed, generator.offset, &generator.offset});
   plan.gradients = std::make_unique<autograd::GradientLog>(arguments);
+  plan.modes = {};
+  ++recordings_;
   plan.offsets.clear();
   plan.results.clear();
   plan.result_buffers.clear();
@@ -143,6 +193,7 @@ void CapturedStep::record(Plan& plan, std::span<const Tensor> arguments, std::sp
   {
     Recording recording(buffers, plan.random, [log = plan.gradients.get()] { return log->changes(); });
     const autograd::GradientLog::Scope scope(*plan.gradients);
+    const autograd::StepMode::Log::Scope modes(plan.modes);
     run_as_written(inputs, results);
     for (const Tensor& x : results) {
       plan.results.emplace_back(x);
@@ -153,9 +204,14 @@ void CapturedStep::record(Plan& plan, std::span<const Tensor> arguments, std::sp
   }
   if (!device) device = &backend(Device::cpu());  // there were no kernels
   plan.result_buffers.assign(results.size(), {});
-  plan.gradients->finish();
+  std::vector<const autograd::GradientLog*> others;
+  for (const auto& other : plans_) {
+    if (other->gradients && other->gradients != plan.gradients) others.push_back(other->gradients.get());
+  }
+  plan.gradients->finish(others);
+  plan.checked = autograd::step_changes();
   const SharedMemory shared(step);
-  shared.check(step, given);
+  shared.check(step, given, given.size());
   for (size_t i = 0; i < inputs.size(); ++i) {
     if (!shared.writes_argument(i)) continue;
     raw::copy(inputs[i], arguments[i]);
@@ -168,22 +224,25 @@ void CapturedStep::record(Plan& plan, std::span<const Tensor> arguments, std::sp
       plan.trace = {};
       device->empty_cache();  // what the recordings left would lie beside the plan's memory
       plan.steps = std::make_unique<StepPlan>(std::move(step), *device);
-      plan.arguments.resize(arguments.size());
+      plan.arguments.resize(arguments.size() + plan.gradients->given());
       return;
     }
     if (plan.recordings >= most_recordings) {
       const auto [now, before] = std::mismatch(trace.begin(), trace.end(), plan.trace.begin(), plan.trace.end());
+      const auto place = static_cast<size_t>(now - trace.begin());
+      const bool known = now != trace.end() && step.calls[place].where.line != 0;
       raise<ValueError>(caller_,
-                        "capture: no two of {} runs did the same: \"{}\" (kernel {} of {}) is new or has "
-                        "other numbers each time; give what changes as an argument, or do it in each_run",
-                        plan.recordings, now == trace.end() ? "the end" : now->first.c_str(), now - trace.begin() + 1,
-                        trace.size());
+                        "capture: no two of {} runs did the same: \"{}\" (kernel {} of {}{}) is new or has other "
+                        "numbers each time; give what changes as an argument, or as a tensor that each_run fills",
+                        plan.recordings, now == trace.end() ? "the end" : now->first.c_str(), place + 1, trace.size(),
+                        known ? ", " + to_string(step.calls[place].where) : "");
     }
   }
   plan.trace = std::move(trace);
 }
 
 void CapturedStep::replay(Plan& plan, std::span<const Tensor> arguments, std::span<Tensor> results) {
+  const ErrorScope scope(caller_);
   if (results.size() != plan.results.size()) {
     raise<ValueError>(caller_, "capture: the function returns {} tensors, not {}", plan.results.size(), results.size());
   }
@@ -191,8 +250,11 @@ void CapturedStep::replay(Plan& plan, std::span<const Tensor> arguments, std::sp
     const Tensor& x = arguments[i];
     plan.arguments[i] = {x.buffer().get(), x.view().offset - plan.offsets[i]};
   }
-  plan.gradients->begin_run(arguments,
-                            [&](const Buffer* before, const BufferRef& fresh) { plan.steps->replace(before, fresh); });
+  plan.gradients->begin_run(
+      arguments, [&](const Buffer* before, const BufferRef& fresh) { plan.steps->replace(before, fresh); },
+      [&](size_t place, Buffer* gradient) {
+        plan.arguments[place] = {gradient, 0};
+      });
   for (size_t i = 0; i < results.size(); ++i) {
     const InputForm& form = plan.results[i];
     results[i] = raw::empty(form.shape, {form.dtype, form.device});
@@ -200,14 +262,14 @@ void CapturedStep::replay(Plan& plan, std::span<const Tensor> arguments, std::sp
   }
   Generator& generator = default_generator();
   *plan.random = {generator.seed, generator.offset, &generator.offset};
-  plan.steps->run(*arena_, plan.arguments, plan.result_buffers);
+  plan.steps->run(*arena_, plan.arguments, arguments.size(), plan.result_buffers);
   generator.offset = plan.random->offset + plan.steps->numbers();
   std::fill(plan.result_buffers.begin(), plan.result_buffers.end(), BufferRef());
   ++replays_;
 }
 
 CaptureStats CapturedStep::stats() const {
-  CaptureStats stats{.replays = replays_};
+  CaptureStats stats{.replays = replays_, .recordings = recordings_};
   for (const auto& plan : plans_) {
     if (!plan->steps) continue;
     if (stats.plans++ > 0) continue;

@@ -13,22 +13,30 @@ namespace fovea {
 class StepArena;
 
 struct CaptureOptions {
-  size_t most_shapes = 8;  // how many plans are kept: one for each combination of the arguments' shapes
+  /// For how many combinations of the arguments' shapes plans are kept: for each up to eight, of the modes that matter and
+  /// of which gradients there are. What was not used for longest goes: with more in turn than are kept, none is replayed.
+  size_t most_shapes = 8;
 };
 
-/// What is known of a captured step.
+/// What is known of a captured step. One that is called often and replayed seldom finds something else each time.
 struct CaptureStats {
-  size_t plans = 0;    // shapes that have been captured
+  size_t plans = 0;    // that are ready to be replayed
   size_t kernels = 0;  // of the plan that ran last; the same of the rest
   size_t dropped = 0;  // kernels whose results nothing read
   size_t merged = 0;   // elementwise kernels that became part of the next
   size_t bytes = 0;    // memory for all that lives within a step
   uint64_t replays = 0;
+  uint64_t recordings = 0;  // runs as written; with the replays all runs
 };
 
 /// Makes captured steps record anew what they do from here on: for whatever changes what a function does without being
-/// its argument. Module::train() calls it.
+/// its argument, where the library cannot see it.
 void forget_captured_steps();
+
+/// Does `work`, and again in every run of the captured step that it is called in, if it is in one: for what the host does
+/// in each step, such as counting or setting a tensor's values (`beta.fill_(schedule(step++))`). Its kernels are not
+/// part of the step; tensors that it holds keep their memory.
+void each_run(std::function<void()> work);
 
 /// See capture().
 class CapturedStep {
@@ -47,6 +55,7 @@ class CapturedStep {
   struct Plan;
 
   Plan& plan_for(std::span<const Tensor> arguments);
+  void make_room_for(const Plan& plan);
   void run_as_written(std::span<const Tensor> arguments, std::span<Tensor> results);
   void record(Plan& plan, std::span<const Tensor> arguments, std::span<Tensor> results);
   void replay(Plan& plan, std::span<const Tensor> arguments, std::span<Tensor> results);
@@ -57,7 +66,8 @@ class CapturedStep {
   std::unique_ptr<StepArena> arena_;
   std::vector<std::unique_ptr<Plan>> plans_;  // the one used last stands in front
   uint64_t replays_ = 0;
-  uint64_t changes_ = 0;  // as counted by forget_captured_steps()
+  uint64_t recordings_ = 0;
+  uint64_t forgotten_ = 0;  // as counted by forget_captured_steps()
 };
 
 namespace detail {
@@ -163,11 +173,19 @@ class Captured {
 /// combination of shapes. What it does beyond kernels happens then only, but for optimizers' steps and what stands in
 /// each_run. Tensors that it uses without being given them are those of the recording: give it what changes. What it
 /// uses must outlive the step. Random numbers of the default generator, learning rates and step counts go on as they
-/// would. Leaves have their gradients after each call, so that an optimizer or zero_grad() may as well stand outside;
-/// other tensors that the function leaves elsewhere than in its result are overwritten by the next run. Within another
-/// captured step it is a part of that one. After Module::train() or eval() it is recorded anew. A ValueError names what
-/// cannot be captured: a value read by the host, with its line; a number that changes from run to run; an argument whose
-/// memory the step also writes in another way.
+/// would. Leaves have their gradients after each call, so that an optimizer or zero_grad() may as well stand outside: a
+/// step that adds to gradients has one plan for where there are none yet and one for where there are, in whatever memory.
+/// Other tensors that the function leaves elsewhere than in its result are overwritten by the next run. Within another
+/// captured step it is a part of that one; under AnomalyMode it runs as written.
+///
+/// There is a plan for each combination of the modes of those modules that the step asks (training or evaluation), of
+/// Autocast and of NoGrad around the call, so that an evaluation between two steps costs nothing. After
+/// set_requires_grad(), register_hook(), remove_hook() or Module::replace_parameters() on something that the step uses, and
+/// after Module::to(), it is recorded anew. stats() says how many runs were replays.
+///
+/// A ValueError names what cannot be captured: a value read by the host, with its line; a number that changes from run to
+/// run, with that of its operation; an argument whose memory the step also writes in another way. A number that changes
+/// is to be an argument (`scalar(beta)`), or a tensor that the step finds by itself and that each_run fills.
 template <StepFunction F>
 Captured<F> capture(F function, CaptureOptions options = {}, Caller caller = {}) {
   return {std::move(function), options, caller};

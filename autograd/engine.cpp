@@ -6,6 +6,7 @@
 
 #include "fovea/autograd/gradient_log.h"
 #include "fovea/autograd/pointwise.h"
+#include "fovea/backends/recording.h"
 
 namespace fovea::autograd {
 namespace {
@@ -271,6 +272,7 @@ void Engine::call_backward(Node& node, std::span<const Tensor> gradients, Needs 
                            std::span<Tensor> results) const {
   {
     const Running now(node);
+    const RecordedPlace place(node.where());
     node.backward(gradients, needs, results);
   }
   if (!anomaly_enabled()) return;

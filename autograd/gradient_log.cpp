@@ -12,7 +12,9 @@ constexpr size_t no_argument = SIZE_MAX;
 
 thread_local GradientLog* current = nullptr;
 
-const Buffer* memory_of(const Tensor& gradient) { return gradient.defined() ? gradient.buffer().get() : nullptr; }
+bool have_one_layout(const View& a, const View& b) {
+  return a.dtype == b.dtype && a.offset == b.offset && a.shape == b.shape && a.strides == b.strides;
+}
 
 }  // namespace
 
@@ -30,8 +32,14 @@ GradientLog::Leaf& GradientLog::find(const std::shared_ptr<LeafState>& leaf, boo
   if (known != leaves_.end()) return *known;
   const auto argument = std::find(arguments_.begin(), arguments_.end(), leaf);
   const size_t place = argument == arguments_.end() ? no_argument : static_cast<size_t>(argument - arguments_.begin());
-  leaves_.push_back({leaf, place, read, memory_of(leaf->grad)});
-  return leaves_.back();
+  leaves_.push_back({leaf, place, read, {}, -1});
+  Leaf& added = leaves_.back();
+  if (!read || !leaf->grad.defined()) return added;
+  added.before = leaf->grad.view();
+  added.impl = leaf->grad.impl();
+  added.held = leaf->grad.buffer();
+  added.place = give_to_runs(*added.held);
+  return added;
 }
 
 void GradientLog::read(const std::shared_ptr<LeafState>& leaf) {
@@ -63,7 +71,30 @@ bool GradientLog::is_held_elsewhere(const Made& made) const {
   return impl->references.load(std::memory_order_relaxed) > 1u + by_leaf;
 }
 
-void GradientLog::finish() {
+// Whether the gradient that the leaf had before is known to more than the leaf and the plans of one step.
+bool GradientLog::is_held_elsewhere(const Leaf& leaf, std::span<const GradientLog* const> others) const {
+  const bool still = leaf.state->grad.impl() == leaf.impl;
+  uint32_t handles = still, references = 1u + still;
+  const auto count = [&](const GradientLog& log, bool planned) {
+    for (const Made& made : log.made_) {
+      if (!made.gradient.defined() || made.gradient.impl() != leaf.impl) continue;
+      ++handles;
+      if (planned) references = std::max(references, made.references + 1);
+    }
+  };
+  count(*this, false);
+  for (const GradientLog* other : others) count(*other, true);
+  return leaf.held->references() > references || (still && leaf.impl->references.load() > handles);
+}
+
+void GradientLog::finish(std::span<const GradientLog* const> others) {
+  std::vector<int64_t> places;
+  for (Leaf& leaf : leaves_) {
+    if (leaf.place >= 0) places.push_back(leaf.place);
+    if (leaf.held && leaf.place >= 0 && !is_held_elsewhere(leaf, others)) leaf.held = {};
+  }
+  std::sort(places.begin(), places.end());
+  given_ = static_cast<size_t>(std::unique(places.begin(), places.end()) - places.begin());
   for (Made& made : made_) {
     if (!made.gradient.defined()) continue;
     made.references = made.gradient.buffer()->references();
@@ -71,22 +102,54 @@ void GradientLog::finish() {
   }
 }
 
+const Tensor& GradientLog::gradient_of(const Leaf& leaf, std::span<const Tensor> arguments) const {
+  static const Tensor none;
+  if (leaf.argument == no_argument) return leaf.state->grad;
+  const auto& state = arguments[leaf.argument].impl()->leaf;
+  return state ? state->grad : none;
+}
+
 bool GradientLog::fits(std::span<const Tensor> arguments) const {
-  return std::all_of(leaves_.begin(), leaves_.end(), [&](const Leaf& leaf) {
+  const auto fit = [&](const Leaf& leaf) {
     if (!leaf.read_first) return true;
-    if (leaf.argument == no_argument) return memory_of(leaf.state->grad) == leaf.before;
-    return memory_of(arguments[leaf.argument].grad()) == leaf.before;
-  });
+    const Tensor& now = gradient_of(leaf, arguments);
+    if (!now.defined() || !leaf.before.buffer) return !now.defined() && !leaf.before.buffer;
+    const Buffer* memory = now.buffer().get();
+    if (memory == leaf.before.buffer) return have_one_layout(now.view(), leaf.before);
+    if (leaf.held || !have_one_layout(now.view(), leaf.before)) return false;
+    // Those that lay apart must do so again, and those that lay together.
+    const bool written_by_host = std::any_of(made_.begin(), made_.end(), [memory](const Made& made) {
+      return made.stays && made.gradient.defined() && made.gradient.buffer().get() == memory;
+    });
+    return !written_by_host && std::all_of(leaves_.begin(), leaves_.end(), [&](const Leaf& other) {
+      if (!other.read_first || !other.before.buffer) return true;
+      const Tensor& beside = gradient_of(other, arguments);
+      return !beside.defined() || (beside.buffer().get() == memory) == (other.place == leaf.place);
+    });
+  };
+  return std::all_of(leaves_.begin(), leaves_.end(), fit);
 }
 
 void GradientLog::begin_run(std::span<const Tensor> arguments,
-                            const std::function<void(const Buffer*, const BufferRef&)>& replace) {
+                            const std::function<void(const Buffer*, const BufferRef&)>& replace,
+                            const std::function<void(size_t, Buffer*)>& give) {
   for (Leaf& leaf : leaves_) {
     if (leaf.argument != no_argument) leaf.state = leaf_state(*arguments[leaf.argument].impl());
+    if (leaf.place < 0) continue;
+    leaf.before.buffer = leaf.state->grad.buffer().get();
+    give(static_cast<size_t>(leaf.place), leaf.before.buffer);
   }
+  const auto is_given = [&](const Buffer* memory) {
+    return given_ > 0 && std::any_of(leaves_.begin(), leaves_.end(), [memory](const Leaf& leaf) {
+             return leaf.place >= 0 && leaf.before.buffer == memory;
+           });
+  };
   for (Made& made : made_) {
     if (made.stays || !made.gradient.defined()) continue;
-    if (!is_held_elsewhere(made) && made.gradient.buffer()->references() <= made.references) continue;
+    if (!is_given(made.gradient.buffer().get()) && !is_held_elsewhere(made) &&
+        made.gradient.buffer()->references() <= made.references) {
+      continue;
+    }
     const Tensor fresh = raw::empty(made.gradient.shape(), made.gradient.options());
     replace(made.gradient.buffer().get(), fresh.buffer());
     made.gradient = fresh;

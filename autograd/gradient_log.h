@@ -32,15 +32,18 @@ class GradientLog {
 
   /// What gives leaves the gradients that they were given since the last call; null where none were.
   std::function<void()> changes();
-  /// To be called where the step has ended.
-  void finish();
+  /// To be called where the step has ended; `others` hold gradients too, for the next runs of the same function.
+  void finish(std::span<const GradientLog* const> others);
 
-  /// Whether the leaves have what they had when the recording began and it made use of that.
+  /// Whether the leaves have such gradients as they had when the recording began, where it made use of that: in any
+  /// memory, unless someone beside the leaf held them.
   bool fits(std::span<const Tensor> arguments) const;
+  /// How many gradients the step adds to; it is given their memory.
+  size_t given() const { return given_; }
   /// Readies it for one more run. A gradient that someone else holds by now stays as it is: `replace` gives the step
-  /// other memory for the next.
-  void begin_run(std::span<const Tensor> arguments,
-                 const std::function<void(const Buffer*, const BufferRef&)>& replace);
+  /// other memory for the next. `give` is told the place and the memory of each gradient that the step adds to.
+  void begin_run(std::span<const Tensor> arguments, const std::function<void(const Buffer*, const BufferRef&)>& replace,
+                 const std::function<void(size_t, Buffer*)>& give);
 
   /// To be called before a leaf's gradient is looked at or added to, and where it becomes another tensor.
   static void read(const std::shared_ptr<LeafState>& leaf);
@@ -49,9 +52,12 @@ class GradientLog {
  private:
   struct Leaf {
     std::shared_ptr<LeafState> state;
-    size_t argument;       // its place among the arguments, where it is one
-    bool read_first;       // what it had before was made use of
-    const Buffer* before;  // the memory of that, null for none
+    size_t argument;      // its place among the arguments, where it is one
+    bool read_first;      // what it had before was made use of
+    View before;          // that; of no buffer where it had none. The buffer is the last run's
+    int64_t place;        // of its memory among what runs are given, or -1
+    BufferRef held = {};  // its memory, where it must be that
+    const TensorImpl* impl = nullptr;
     bool changed = false;
   };
   /// A gradient that the step makes.
@@ -63,11 +69,14 @@ class GradientLog {
   };
 
   Leaf& find(const std::shared_ptr<LeafState>& leaf, bool read);
+  const Tensor& gradient_of(const Leaf& leaf, std::span<const Tensor> arguments) const;
+  bool is_held_elsewhere(const Leaf& leaf, std::span<const GradientLog* const> others) const;
   bool is_held_elsewhere(const Made& made) const;
 
   std::vector<std::shared_ptr<LeafState>> arguments_;
   std::vector<Leaf> leaves_;
   std::vector<Made> made_;
+  size_t given_ = 0;
 };
 
 }  // namespace fovea::autograd

@@ -2,6 +2,7 @@
 
 #include "fovea/autograd/backward.h"
 #include "fovea/autograd/gradient_log.h"
+#include "fovea/autograd/step_state.h"
 #include "fovea/backends/recording.h"
 #include "fovea/tensor/raw.h"
 
@@ -26,6 +27,7 @@ bool anomaly_enabled() { return anomaly; }
 
 void check_for_nan(const Tensor& tensor, const char* name, Caller where, const char* what) {
   if (!tensor.defined() || !is_floating(tensor.dtype())) return;
+  refuse_while_recording("AnomalyMode", where);
   static const Program any_nan = [] {
     Program p;
     p.name = "any_nan";
@@ -126,6 +128,7 @@ Tensor& Tensor::set_requires_grad(bool requires_grad, Caller caller) {
   if (!requires_grad && impl.grad_fn) {
     raise<AutogradError>(caller, "set_requires_grad: {} made this tensor; use detach()", impl.grad_fn->name());
   }
+  if (impl.requires_grad != requires_grad) autograd::mark_changed(impl, 0);
   impl.requires_grad = requires_grad;
   return *this;
 }
@@ -171,6 +174,7 @@ int64_t Tensor::register_hook(std::function<Tensor(const Tensor&)> hook, Caller 
   const int64_t key = next_key.fetch_add(1);
   auto& hooks = impl.grad_fn ? impl.grad_fn->hooks : autograd::leaf_state(impl)->hooks;
   hooks.push_back({key, impl.output_index, std::move(hook)});
+  if (!impl.grad_fn) autograd::mark_changed(impl, static_cast<uint64_t>(key));
   return key;
 }
 
@@ -178,7 +182,9 @@ void Tensor::remove_hook(int64_t key) const {
   TensorImpl& impl = detail::checked(impl_);
   const auto has_key = [key](const autograd::Hook& hook) { return hook.key == key; };
   if (impl.grad_fn) std::erase_if(impl.grad_fn->hooks, has_key);
-  if (impl.leaf) std::erase_if(impl.leaf->hooks, has_key);
+  if (impl.leaf && std::erase_if(impl.leaf->hooks, has_key) > 0) {
+    autograd::mark_changed(impl, static_cast<uint64_t>(key));
+  }
 }
 
 void Tensor::backward(Caller caller) const { autograd::backward({*this}, {}, {}, caller); }

@@ -52,17 +52,20 @@ class Buffer {
   /// Counts in-place changes; autograd compares it with what it was when a value was saved.
   uint32_t version = 0;
 
+  /// Changes with what tensors in it are to the graph; captured steps compare it with what it was when they were recorded.
+  std::atomic<uint32_t> mark{0};
+
   /// Whether one of its references is a recording's, which only watches when the others go.
   std::atomic<bool> watched{false};
   uint32_t references() const { return references_.load(std::memory_order_acquire); }
 
  private:
   friend class BufferRef;
+  std::atomic<uint32_t> references_{0};
   Backend* backend_;
   std::byte* host_;
   uint64_t address_;
   size_t bytes_;
-  std::atomic<uint32_t> references_{0};
 };
 
 class BufferRef {

@@ -12,13 +12,19 @@ std::string to_string(Caller caller) {
   return fmt::format("{}:{}", file.substr(file.find_last_of('/') + 1), caller.line);
 }
 
-ErrorScope::ErrorScope(Caller caller) noexcept : caller_(innermost ? innermost->caller_ : caller), outer_(innermost) {
+ErrorScope::ErrorScope(Caller caller) noexcept : ErrorScope(caller, Begin::within) {}
+
+ErrorScope::ErrorScope(Caller caller, Begin begin) noexcept
+    : caller_(begin == Begin::within && innermost && innermost->caller_.line != 0 ? innermost->caller_ : caller),
+      outer_(innermost) {
   innermost = this;
 }
 
 ErrorScope::~ErrorScope() { innermost = outer_; }
 
-Caller ErrorScope::caller(Caller inner) noexcept { return innermost ? innermost->caller_ : inner; }
+Caller ErrorScope::caller(Caller inner) noexcept {
+  return innermost && innermost->caller_.line != 0 ? innermost->caller_ : inner;
+}
 
 std::string ErrorScope::module() {
   // The innermost named scope knows its whole path from the root module down.
@@ -34,7 +40,8 @@ std::string ErrorScope::path() {
 }
 
 std::string detail::error_text(Caller caller, std::string message) {
-  return fmt::format("{}{} ({})", message, ErrorScope::path(), to_string(ErrorScope::caller(caller)));
+  const Caller place = ErrorScope::caller(caller);
+  return message + ErrorScope::path() + (place.line != 0 ? fmt::format(" ({})", to_string(place)) : "");
 }
 
 std::string detail::error_text_here(std::string message) {

@@ -75,11 +75,21 @@ class ErrorScope {
   static std::string path();
 
  protected:
+  enum class Begin { within, anew };
+  /// One that begins anew replaces the callers of the scopes around it; a caller of line 0 then stands for none.
+  ErrorScope(Caller caller, Begin begin) noexcept;
+
   virtual std::string name() const { return {}; }
 
  private:
   Caller caller_;
   ErrorScope* outer_;
+};
+
+/// While it lives, the library runs a function of the user's: errors name the lines of that, not the library's call.
+class UserScope final : public ErrorScope {
+ public:
+  UserScope() noexcept : ErrorScope({"", 0}, Begin::anew) {}
 };
 
 namespace detail {

@@ -13,15 +13,16 @@ namespace fovea {
 /// A buffer that recorded kernels use.
 struct RecordedBuffer {
   enum class Kind : uint8_t {
-    outside,   // was there before: a parameter, a running mean
-    argument,  // given anew for every run, as argument number `place`
+    outside,  // was there before: a parameter, a running mean
+    argument,  // given anew for every run, as argument number `place`: the function's, then the gradients that it adds to
     result,    // given back by every run, as result number `place`
     kept,      // made by the step and held by someone beyond its end: a gradient
-    scratch,   // made by the step and gone by its end
+    scratch,  // made by the step and gone by its end
   };
   Kind kind = Kind::outside;
   size_t bytes = 0;
   size_t place = 0;
+  uint32_t mark = 0;    // of one outside, when it was first used; see Buffer::mark
   BufferRef held = {};  // the memory of those outside or kept
 };
 
@@ -40,6 +41,7 @@ struct RecordedMap {
 struct RecordedCall {
   const char* name;
   std::string module = {};            // that it was made in, for errors
+  Caller where = {"", 0};             // of its operation, where that is known
   std::vector<uint32_t> reads = {};   // buffers
   std::vector<uint32_t> writes = {};  // buffers; one that is updated stands in both
   std::function<void(Backend&)> run = {};

@@ -32,6 +32,8 @@ Recorder::Recorder(Backend& device) : backend_(current) {
   current->use(device);
   current = nullptr;
 }
+Caller move_recording(Caller place) { return current ? current->move_to(place) : place; }
+
 Recorder::~Recorder() {
   if (backend_) current = static_cast<RecordingKernels*>(backend_);
 }
@@ -57,6 +59,8 @@ RecordedStep Recording::finish(std::span<const BufferRef> results, uint64_t rand
 Backend* Recording::device() const { return kernels_->real(); }
 
 bool is_recording() { return current; }
+
+int64_t give_to_runs(Buffer& buffer) { return current ? current->give(buffer) : -1; }
 
 void each_run(std::function<void()> work) {
   if (!current) return work();

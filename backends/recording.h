@@ -34,6 +34,10 @@ class Recording {
 /// Whether this thread's kernels are being recorded.
 bool is_recording();
 
+/// Has every run of the step that is being recorded be given this memory anew, as arguments are. Returns its place among
+/// what runs are given, or -1 where the step has used it already.
+int64_t give_to_runs(Buffer& buffer);
+
 namespace detail {
 
 /// How many threads are recording.
@@ -52,7 +56,29 @@ class Recorder {
   Backend* backend_;
 };
 
+/// Makes `place` the user's line that this thread's recorded kernels belong to; returns the one before.
+Caller move_recording(Caller place);
+
 }  // namespace detail
+
+/// While it lives, kernels that are recorded belong to the operation of this place in the user's source.
+class RecordedPlace {
+ public:
+  explicit RecordedPlace(Caller place) {
+    if (detail::recordings.load(std::memory_order_relaxed) == 0) return;
+    moved_ = true;
+    before_ = detail::move_recording(place);
+  }
+  ~RecordedPlace() {
+    if (moved_) detail::move_recording(before_);
+  }
+  RecordedPlace(const RecordedPlace&) = delete;
+  RecordedPlace& operator=(const RecordedPlace&) = delete;
+
+ private:
+  bool moved_ = false;
+  Caller before_{"", 0};
+};
 
 /// How a backend's kernels come to be recorded: each begins with `if (recorded(*this, &Backend::map, call)) return;`.
 /// True where the call is done and noted.

@@ -15,7 +15,7 @@ uint64_t mixed(uint64_t hash, uint64_t value) {
 
 RecordingKernels::RecordingKernels(std::span<const BufferRef> arguments, std::shared_ptr<RandomStart> random,
                                    std::function<std::function<void()>()> ahead)
-    : random_(std::move(random)), ahead_(std::move(ahead)) {
+    : random_(std::move(random)), ahead_(std::move(ahead)), given_(arguments.size()) {
   for (size_t i = 0; i < arguments.size(); ++i) {
     use(arguments[i]->backend());
     known_.emplace(arguments[i].get(), static_cast<uint32_t>(step_.buffers.size()));
@@ -26,11 +26,25 @@ RecordingKernels::RecordingKernels(std::span<const BufferRef> arguments, std::sh
 
 void RecordingKernels::use(Backend& device, const char* operation, Caller caller) {
   if (!device_) device_ = &device;
+  if (caller.line != 0) operation_ = caller;
   if (&device == device_ || &device == this) return;
   const std::string text =
       fmt::format("{}: a step that is captured on {} uses {} too", operation, device_->device(), device.device());
   if (caller.line == 0) raise_here<ValueError>("{}", text);
   raise<ValueError>(caller, "{}", text);
+}
+
+int64_t RecordingKernels::give(Buffer& buffer) {
+  const auto [at, fresh] = known_.emplace(&buffer, static_cast<uint32_t>(step_.buffers.size()));
+  if (fresh) {
+    use(buffer.backend());
+    step_.buffers.push_back({.kind = RecordedBuffer::Kind::argument,
+                             .bytes = buffer.bytes(),
+                             .place = given_++,
+                             .held = BufferRef(&buffer)});
+  }
+  const RecordedBuffer& known = step_.buffers[at->second];
+  return known.kind == RecordedBuffer::Kind::argument ? static_cast<int64_t>(known.place) : -1;
 }
 
 BufferRef RecordingKernels::allocate(size_t bytes) {
@@ -54,7 +68,7 @@ void RecordingKernels::drop_dead() {
 
 uint32_t RecordingKernels::buffer(Buffer* buffer) {
   const auto [at, fresh] = known_.emplace(buffer, static_cast<uint32_t>(step_.buffers.size()));
-  if (fresh) step_.buffers.push_back({.bytes = buffer->bytes(), .held = BufferRef(buffer)});
+  if (fresh) step_.buffers.push_back({.bytes = buffer->bytes(), .mark = buffer->mark, .held = BufferRef(buffer)});
   return at->second;
 }
 
@@ -116,6 +130,7 @@ RecordedCall& RecordingKernels::note(const char* name, std::initializer_list<dou
   sign(numbers);
   step_.calls.push_back({.name = name,
                          .module = ErrorScope::module(),
+                         .where = ErrorScope::caller(place_.line != 0 ? place_ : operation_),
                          .reads = std::move(pending_reads_),
                          .writes = std::move(pending_writes_),
                          .run = std::move(run),
@@ -123,6 +138,7 @@ RecordedCall& RecordingKernels::note(const char* name, std::initializer_list<dou
   pending_reads_.clear();
   pending_writes_.clear();
   pending_signature_ = 0;
+  operation_ = {"", 0};
   return step_.calls.back();
 }
 

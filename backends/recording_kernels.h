@@ -16,6 +16,10 @@ class RecordingKernels final : public Backend {
   /// The device that a kernel is asked of; a step has one. Throws ValueError, which names `operation`, for a second.
   void use(Backend& device, const char* operation = "capture", Caller caller = ErrorScope::caller({"", 0}));
   Backend* real() const { return device_; }
+  /// See give_to_runs().
+  int64_t give(Buffer& buffer);
+  /// The operation that kernels belong to from here on; returns the one before.
+  Caller move_to(Caller place) { return std::exchange(place_, place); }
   /// Does it and notes it.
   void note_work(std::function<void()> work);
   void rows(const BagBackwardCall& call, std::function<void(RowSparse)> deliver);
@@ -105,7 +109,10 @@ class RecordingKernels final : public Backend {
   std::vector<Made> made_;
   std::vector<uint32_t> pending_reads_, pending_writes_;
   uint64_t pending_signature_ = 0;
-  uint64_t drawn_ = 0;  // numbers of the generator's counters up to here are used
+  size_t given_ = 0;         // places among what every run is given
+  Caller place_{"", 0};      // of the operation whose backward runs, where one does
+  Caller operation_{"", 0};  // of the one that was checked last, for the kernel that follows
+  uint64_t drawn_ = 0;       // numbers of the generator's counters up to here are used
 };
 
 }  // namespace fovea

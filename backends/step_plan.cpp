@@ -11,10 +11,11 @@ namespace {
 
 constexpr size_t alignment = 256;  // a device's memory is read in lines of up to that many bytes
 
-/// An error of a kernel names the module that its call was recorded in.
-class ModuleScope final : public ErrorScope {
+/// An error of a kernel names the line and the module that its call was recorded in.
+class CallScope final : public ErrorScope {
  public:
-  explicit ModuleScope(const RecordedCall& call) : ErrorScope({}), call_(call) {}
+  explicit CallScope(const RecordedCall& call)
+      : ErrorScope(call.where, call.where.line != 0 ? Begin::anew : Begin::within), call_(call) {}
 
  private:
   std::string name() const override { return call_.module; }
@@ -108,15 +109,25 @@ SharedMemory::SharedMemory(const RecordedStep& step) {
   }
 }
 
-void SharedMemory::check(const RecordedStep& step, std::span<Buffer* const> arguments) const {
+void SharedMemory::check(const RecordedStep& step, std::span<Buffer* const> arguments, size_t own,
+                         std::span<Buffer* const> before) const {
   for (size_t i = 0; i < arguments.size(); ++i) {
-    for (size_t j = 0; j < i; ++j) {
+    for (size_t j = 0; j < std::min(i, own); ++j) {
       if (arguments[i] == arguments[j] && (arguments_[i].written || arguments_[j].written)) {
+        if (i >= own) {
+          raise_here<ValueError>("capture: argument {} shares memory with a gradient that the step uses, and writes it",
+                                 j + 1);
+        }
         raise_here<ValueError>("capture: arguments {} and {} share memory that the step writes", j + 1, i + 1);
       }
     }
+    if (i >= own && i < before.size() && before[i] == arguments[i]) continue;
     for (const Use& other : others_) {
       if (step.buffers[other.buffer].held.get() == arguments[i] && (arguments_[i].written || other.written)) {
+        if (i >= own) {
+          raise_here<ValueError>(
+              "capture: a gradient shares memory with another tensor that the step uses, and writes it");
+        }
         raise_here<ValueError>(
             "capture: argument {} shares memory with a tensor that the step uses without being given it, "
             "and writes it",
@@ -204,10 +215,12 @@ void StepPlan::bind(StepArena& arena) {
   arena_version_ = arena.version();
 }
 
-void StepPlan::run(StepArena& arena, std::span<const Argument> arguments, std::span<const BufferRef> results) {
+void StepPlan::run(StepArena& arena, std::span<const Argument> arguments, size_t own,
+                   std::span<const BufferRef> results) {
+  given_.swap(given_before_);
   given_.clear();
   for (const Argument& argument : arguments) given_.push_back(argument.buffer);
-  shared_.check(step_, given_);
+  shared_.check(step_, given_, own, given_before_);
   bind(arena);
   for (const Loose& loose : arguments_) {
     loose.view->buffer = arguments[loose.place].buffer;
@@ -227,6 +240,12 @@ void StepPlan::run(StepArena& arena, std::span<const Argument> arguments, std::s
   shared_.count_writes(step_, given_);
 }
 
+bool StepPlan::marks_hold() const {
+  return std::all_of(step_.buffers.begin(), step_.buffers.end(), [](const RecordedBuffer& buffer) {
+    return buffer.kind != Kind::outside || buffer.held->mark == buffer.mark;
+  });
+}
+
 void StepPlan::replace(const Buffer* before, const BufferRef& fresh) {
   for (uint32_t b = 0; b < step_.buffers.size(); ++b) {
     RecordedBuffer& buffer = step_.buffers[b];
@@ -243,7 +262,7 @@ void StepPlan::replace(const Buffer* before, const BufferRef& fresh) {
 void StepPlan::run(const Stretch& stretch) {
   for (size_t i = stretch.first; i < stretch.end; ++i) {
     const RecordedCall& call = step_.calls[i];
-    const ModuleScope scope(call);
+    const CallScope scope(call);
     if (call.map) {
       device_.map(call.map->call());
     } else {

@@ -28,8 +28,10 @@ class SharedMemory {
  public:
   explicit SharedMemory(const RecordedStep& step);
   /// Throws ValueError where such arguments share memory with one another, or with what else the step uses, and it would
-  /// see through the one what it writes through the other.
-  void check(const RecordedStep& step, std::span<Buffer* const> arguments) const;
+  /// see through the one what it writes through the other. `own` of them are the function's, the rest gradients, which
+  /// are checked where they are not those in `before`.
+  void check(const RecordedStep& step, std::span<Buffer* const> arguments, size_t own,
+             std::span<Buffer* const> before = {}) const;
   bool writes_argument(size_t place) const { return arguments_[place].written; }
   /// Counts the writes of one run in the versions of the buffers.
   void count_writes(const RecordedStep& step, std::span<Buffer* const> arguments) const;
@@ -79,7 +81,10 @@ class StepPlan {
   };
   /// Runs it, in an arena that grows where it is too small. Results are written into `results`.
   /// Throws ValueError where arguments share memory that makes a difference, see SharedMemory.
-  void run(StepArena& arena, std::span<const Argument> arguments, std::span<const BufferRef> results);
+  /// The first `own` arguments are the function's, the rest the gradients that it adds to.
+  void run(StepArena& arena, std::span<const Argument> arguments, size_t own, std::span<const BufferRef> results);
+  /// Whether the tensors in the memory that it finds by itself are to the graph what they were.
+  bool marks_hold() const;
   /// Has what the step left in memory `before` put into `fresh` from now on.
   void replace(const Buffer* before, const BufferRef& fresh);
 
@@ -99,7 +104,7 @@ class StepPlan {
   RecordedStep step_;
   Backend& device_;
   SharedMemory shared_;
-  std::vector<Buffer*> given_;                  // the arguments of a run
+  std::vector<Buffer*> given_, given_before_;   // the arguments of a run, and of the one before
   std::vector<PlannedRoom> rooms_;              // of scratch buffers
   std::vector<uint32_t> room_buffer_;           // whose they are
   std::vector<std::shared_ptr<Buffer>> parts_;  // of the arena, one for each room

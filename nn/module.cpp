@@ -125,13 +125,19 @@ void Module::replace_parameters(const std::vector<Tensor>& tensors, Caller calle
     }
     places.emplace(own.impl(), &tensors[i]);
   }
-  visit_tensors(&Module::parameters_, "",
-                [&](const std::string&, Tensor& member) { member = *places.at(member.impl()); });
+  visit_tensors(&Module::parameters_, "", [&](const std::string&, Tensor& member) {
+    const Tensor& other = *places.at(member.impl());
+    if (other.impl() == member.impl()) return;
+    // Captured steps that read the one tell that another stands in its place, until it is put back.
+    const auto place = reinterpret_cast<uintptr_t>(&member);
+    autograd::mark_changed(*member.impl(), place);
+    autograd::mark_changed(*other.impl(), place);
+    member = other;
+  });
 }
 
 void Module::train(bool on) {
-  if (training_ != on) forget_captured_steps();
-  training_ = on;
+  training_.set(on);
   for (const Named<Module>& child : children_) child.member->train(on);
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "fovea/autograd/graph.h"
+#include "fovea/autograd/step_state.h"
 #include "fovea/backends/error.h"
 #include "fovea/tensor/tensor.h"
 
@@ -69,7 +70,7 @@ class Module {
   /// Training mode (dropout on) or evaluation mode, for this module and all below.
   void train(bool on = true);
   void eval() { train(false); }
-  bool training() const { return training_; }
+  bool training() const { return training_.get(); }
 
   /// Whether the parameters, of this module and all below, are trained: off, an optimizer of the module leaves them out.
   void set_requires_grad(bool on = true, Caller caller = {});
@@ -85,7 +86,8 @@ class Module {
   /// Parameters and buffers by name, each under every name that it has.
   StateDict state_dict() const;
   /// Copies values in, converting dtype and device. Everything is checked first: where names or shapes differ, `strict`
-  /// throws ValueError with the report and changes nothing; else what fits is loaded and the report returned.
+  /// throws ValueError with the report and changes nothing; else what fits is loaded and the report returned. A tensor
+  /// with several names (tied weights) needs one of them; values that differ are misshapen.
   LoadReport load_state_dict(const StateDict& state, LoadOptions options = {}, Caller caller = {});
 
   /// The dotted name from the root module down: "encoder.output"; "" for the root itself.
@@ -120,7 +122,7 @@ class Module {
   std::vector<Named<Tensor>> buffers_;
   std::vector<Named<Module>> children_;
   Module* parent_ = nullptr;
-  bool training_ = true;
+  autograd::StepMode training_{true};
 };
 
 /// The module and all below it as an indented tree, a line each, with parameter counts.

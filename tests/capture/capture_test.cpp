@@ -61,6 +61,12 @@ Trained train(Device device, bool captured, Optimizer make, const std::vector<in
   return result;
 }
 
+/// What each of some runs leaves, as written and captured.
+template <class Run>
+void expect_alike(Run run) {
+  EXPECT_EQ(run(true), run(false));
+}
+
 TEST_P(OnEveryDevice, CaptureGivesTheBitsOfTheStepAsWritten) {
   const std::vector<int64_t> batches(30, 5);
   const auto adam = [](nn::Module& m) { return nn::AdamW(m, {.lr = 0.05}); };
@@ -251,7 +257,65 @@ TEST(Capture, NamesAKernelWhoseNumbersChange) {
   double factor = 1;
   auto step = capture([&] { return x * (factor *= 2); });
   for (int i = 0; i < 3; ++i) step();
-  EXPECT_ERROR(step(), "capture: no two of 4 runs did the same: \"mul\" (kernel 1 of 2)");
+  EXPECT_ERROR(step(), "capture: no two of 4 runs did the same: \"mul\" (kernel 1 of 2, capture_test.cpp:");
+}
+
+int line_of_mul = 0;
+
+TEST(Capture, NamesTheLineOfAKernelWhoseNumbersChange) {
+  double factor = 1;
+  auto step = capture([&](const Tensor& x) {
+    const Tensor y = exp(x);
+    line_of_mul = __LINE__ + 1;
+    return y * (factor *= 2);
+  });
+  for (int i = 0; i < 3; ++i) step(ones({2}));
+  EXPECT_ERROR(step(ones({2})), fmt::format("capture: no two of 4 runs did the same: \"mul\" (kernel 2 of 3, "
+                                            "capture_test.cpp:{}) is new",
+                                            line_of_mul));
+}
+
+TEST_P(OnEveryDevice, CaptureNamesTheLinesWithin) {
+  const Tensor w = ones({3, 2}, options());
+  unsigned line = 0;
+  auto wrong = capture([&](const Tensor& x) {
+    line = __LINE__ + 1;
+    return matmul(x, w);
+  });
+  const auto message = [](const auto& work) -> std::string {
+    try {
+      work();
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "";
+  };
+  const std::string misfit = message([&] { wrong(ones({2, 2}, options())); });
+  EXPECT_THAT(misfit, testing::HasSubstr(fmt::format("(capture_test.cpp:{})", line)));
+  nn::Embedding table(4, 3);
+  table.to(device());
+  auto read = capture([&](const Tensor& index) {
+    line = __LINE__ + 1;
+    return table.forward(index) * 2.0;
+  });
+  for (int i = 0; i < 4; ++i) read(from_vector({0, 3}, device()));
+  EXPECT_EQ(read.stats().replays, 2u);
+  const std::string outside = message([&] { read(from_vector({0, 4}, device())).to_vector<float>(); });
+  EXPECT_THAT(outside, testing::HasSubstr(fmt::format("(capture_test.cpp:{})", line)));
+}
+
+TEST_P(OnEveryDevice, CaptureDrawsIntegers) {
+  expect_alike([&](bool captured) {
+    manual_seed(6);
+    const auto step = [&] { return randint(-3, 9, {7}, {.device = device()}) + 1.0; };
+    auto replayed = capture(step);
+    std::vector<std::vector<int32_t>> drawn;
+    for (int i = 0; i < 6; ++i) drawn.push_back((captured ? replayed() : step()).to_vector<int32_t>());
+    EXPECT_EQ(replayed.stats().replays, captured ? 4u : 0u);
+    return drawn;
+  });
+  auto permuted = capture([] { return randperm(4); });
+  EXPECT_ERROR(permuted(), "randperm: a captured step cannot give values to the host");
 }
 
 TEST(Capture, RefusesAnotherGenerator) {
@@ -290,12 +354,6 @@ TEST(Capture, AnErrorOfTheStepPassesThroughAndNamesTheCapture) {
   EXPECT_EQ(step(from_vector(std::vector<int32_t>{1, 2})).to_vector<float>(), std::vector<float>(4, 1));
 }
 
-/// What each of some runs leaves, as written and captured.
-template <class Run>
-void expect_alike(Run run) {
-  EXPECT_EQ(run(true), run(false));
-}
-
 TEST_P(OnEveryDevice, CaptureLeavesGradientsToAnOptimizerOutside) {
   expect_alike([&](bool captured) {
     manual_seed(3);
@@ -332,6 +390,100 @@ TEST_P(OnEveryDevice, CaptureAccumulatesWhereTheGradientStands) {
       captured ? replayed(x) : step(x);
       sums.push_back(w.grad().to_vector<float>());
     }
+    return sums;
+  });
+}
+
+TEST_P(OnEveryDevice, CaptureReplaysStepsThatAccumulate) {
+  for (const int parts : {1, 2, 3, 4}) {
+    expect_alike([&](bool captured) {
+      manual_seed(7);
+      Network network(device());
+      nn::Adam optimizer(network, {.lr = 0.01});
+      const auto step = [&](const Tensor& x) {
+        const Tensor loss = sum(square(network.forward(x)));
+        loss.backward();
+        return loss.detach();
+      };
+      auto replayed = capture(step);
+      std::vector<float> losses;
+      for (int i = 0; i < 24; ++i) {
+        const Tensor x = full({3, 6}, i, options());
+        losses.push_back((captured ? replayed(x) : step(x)).item<float>());
+        if (i % parts != parts - 1) continue;
+        nn::clip_grad_norm(network.parameters(), 1);
+        optimizer.step();
+        optimizer.zero_grad();
+      }
+      if (captured) {
+        EXPECT_EQ(replayed.stats().recordings, parts == 1 ? 2u : 4u) << parts;
+      }
+      return losses;
+    });
+  }
+}
+
+TEST_P(OnEveryDevice, CaptureCountsShapesNotPlans) {
+  Tensor w = ones({2}, options()).set_requires_grad();
+  auto step = capture([&](const Tensor& x) { sum(w * x).backward(); });
+  for (int round = 0; round < 4; ++round) {
+    for (int64_t rows = 1; rows <= 8; ++rows) {
+      w.zero_grad();
+      for (int part = 0; part < 2; ++part) step(ones({rows, 2}, options()));
+      EXPECT_EQ(w.grad().to_vector<float>(), std::vector<float>(2, 2.0F * static_cast<float>(rows)));
+    }
+  }
+  EXPECT_EQ(step.stats().plans, 16u);
+  EXPECT_EQ(step.stats().replays, 32u);
+}
+
+TEST_P(OnEveryDevice, CaptureAddsToAGradientInWhateverMemory) {
+  Tensor v = ones({2}, options()).set_requires_grad(), w = ones({2}, options()).set_requires_grad();
+  auto step = capture([&](const Tensor& x) { sum(v * x + w * square(x)).backward(); });
+  const auto put = [&](double a, double b) {
+    v.set_grad(full({2}, a, options()));
+    w.set_grad(full({2}, b, options()));
+  };
+  std::vector<Tensor> kept;
+  for (int i = 0; i < 6; ++i) {
+    put(10 * i, 20 * i);
+    step(full({2}, 3, options()));
+    EXPECT_EQ(v.grad().to_vector<float>(), std::vector<float>(2, 10.0F * i + 3));
+    EXPECT_EQ(w.grad().to_vector<float>(), std::vector<float>(2, 20.0F * i + 9));
+    kept.push_back(v.grad());
+  }
+  EXPECT_EQ(kept[1].to_vector<float>(), std::vector<float>(2, 13));
+  EXPECT_EQ(step.stats().replays, 4u);
+  // One memory for both is another step, as is a gradient of another layout.
+  const Tensor both = full({2}, 1, options());
+  v.set_grad(both);
+  w.set_grad(both);
+  step(full({2}, 3, options()));
+  EXPECT_EQ(both.to_vector<float>(), std::vector<float>(2, 13));
+  v.set_grad(ones({4}, options()).slice(0, 0, 4, 2));
+  w.set_grad(ones({2}, options()));
+  step(full({2}, 3, options()));
+  EXPECT_EQ(v.grad().to_vector<float>(), std::vector<float>(2, 4));
+  EXPECT_EQ(w.grad().to_vector<float>(), std::vector<float>(2, 10));
+}
+
+TEST_P(OnEveryDevice, CaptureAddsToAGradientThatIsPartOfAGraph) {
+  expect_alike([&](bool captured) {
+    Tensor w = full({2}, 2, options()).set_requires_grad();
+    const auto step = [&](const Tensor& x) {
+      autograd::backward({sum(w * square(x) * w)}, {}, {.create_graph = true});
+      const Tensor g = w.grad().detach().clone();
+      return g;
+    };
+    auto replayed = capture(step);
+    std::vector<std::vector<float>> sums;
+    for (int i = 0; i < 9; ++i) {
+      if (i % 4 == 0) w.zero_grad();
+      const Tensor x = full({2}, i, options());
+      captured ? replayed(x) : step(x);
+      sums.push_back(w.grad().to_vector<float>());
+    }
+    w.zero_grad();
     return sums;
   });
 }
@@ -380,7 +532,187 @@ TEST_P(OnEveryDevice, CaptureRecordsAnewWhatAModuleDoesInAnotherMode) {
   for (int i = 0; i < 4; ++i) EXPECT_NE(step(x).to_vector<float>(), std::vector<float>(64, 1));
   dropout.eval();
   for (int i = 0; i < 4; ++i) EXPECT_EQ(step(x).to_vector<float>(), std::vector<float>(64, 1));
-  EXPECT_EQ(step.stats().plans, 1u);
+  EXPECT_EQ(step.stats().recordings, 4u);
+  dropout.train();
+  for (int i = 0; i < 4; ++i) EXPECT_NE(step(x).to_vector<float>(), std::vector<float>(64, 1));
+  EXPECT_EQ(step.stats().recordings, 4u) << "the plan of each mode is kept";
+  EXPECT_EQ(step.stats().plans, 2u);
+}
+
+TEST_P(OnEveryDevice, CaptureKeepsItsPlanThroughAnEvaluation) {
+  Network network(device());
+  nn::SGD optimizer(network, {.lr = 0.1});
+  const Tensor x = ones({4, 6}, options());
+  auto step = capture([&](const Tensor& x) {
+    optimizer.zero_grad();
+    sum(square(network.forward(x))).backward();
+    optimizer.step();
+  });
+  for (int i = 0; i < 20; ++i) {
+    step(x);
+    const nn::Evaluating evaluating(network);
+    network.forward(x);
+  }
+  EXPECT_EQ(step.stats().replays, 18u);
+}
+
+TEST_P(OnEveryDevice, CaptureTakesATeacherThatIsEvaluatedWithin) {
+  expect_alike([&](bool captured) {
+    manual_seed(2);
+    Network teacher(device()), student(device());
+    nn::SGD optimizer(student, {.lr = 0.1});
+    const auto step = [&](const Tensor& x) {
+      const Tensor wanted = [&] {
+        const nn::Evaluating evaluating(teacher);
+        return teacher.forward(x);
+      }();
+      optimizer.zero_grad();
+      const Tensor loss = mse_loss(student.forward(x), wanted);
+      loss.backward();
+      optimizer.step();
+      return loss.detach();
+    };
+    auto replayed = capture(step);
+    std::vector<float> losses;
+    for (int i = 0; i < 10; ++i) {
+      const Tensor x = full({4, 6}, i, options());
+      losses.push_back((captured ? replayed(x) : step(x)).item<float>());
+    }
+    if (captured) {
+      EXPECT_EQ(replayed.stats().replays, 8u);
+    }
+    EXPECT_TRUE(teacher.training());
+    return losses;
+  });
+}
+
+TEST_P(OnEveryDevice, CaptureFollowsWeightsThatAreFrozen) {
+  expect_alike([&](bool captured) {
+    manual_seed(3);
+    Network network(device());
+    network.eval();
+    nn::SGD optimizer(network, {.lr = 0.001});
+    const auto step = [&](const Tensor& x) {
+      optimizer.zero_grad();
+      sum(square(network.forward(x))).backward();
+      optimizer.step();
+    };
+    auto replayed = capture(step);
+    const auto times = [&](int count) {
+      for (int i = 0; i < count; ++i) {
+        const Tensor x = full({4, 6}, 0.1, options());
+        captured ? replayed(x) : step(x);
+      }
+    };
+    times(4);
+    network.first.set_requires_grad(false);
+    const Tensor before = network.first.weight.clone();
+    times(4);
+    EXPECT_EQ(before.to_vector<float>(), network.first.weight.to_vector<float>());
+    network.first.set_requires_grad(true);
+    times(4);
+    EXPECT_NE(before.to_vector<float>(), network.first.weight.detach().to_vector<float>());
+    if (captured) {
+      EXPECT_EQ(replayed.stats().recordings, 4u) << "two for each of the two states";
+    }
+    return std::pair(network.first.weight.detach().to_vector<float>(),
+                     network.second.weight.detach().to_vector<float>());
+  });
+}
+
+TEST_P(OnEveryDevice, CaptureReplaysAStepThatFreezesAndUnfreezes) {
+  Network network(device());
+  auto step = capture([&](const Tensor& x) {
+    network.first.set_requires_grad(false);
+    network.second.zero_grad();
+    sum(square(network.forward(x))).backward();
+    network.first.set_requires_grad(true);
+  });
+  for (int i = 0; i < 6; ++i) step(ones({4, 6}, options()));
+  EXPECT_FALSE(network.first.weight.grad().defined());
+  EXPECT_EQ(step.stats().replays, 4u);
+}
+
+TEST_P(OnEveryDevice, CaptureHonoursHooksThatComeAndGo) {
+  Tensor w = ones({3}, options()).set_requires_grad();
+  auto step = capture([&](const Tensor& x) {
+    w.zero_grad();
+    sum(w * x).backward();
+  });
+  const Tensor x = full({3}, 5, options());
+  const auto gradient_after = [&](int count) {
+    for (int i = 0; i < count; ++i) step(x);
+    return w.grad().to_vector<float>()[0];
+  };
+  EXPECT_EQ(gradient_after(4), 5);
+  const int64_t key = w.register_hook([](const Tensor& g) { return g * 2.0; });
+  EXPECT_EQ(gradient_after(4), 10);
+  w.remove_hook(key);
+  EXPECT_EQ(gradient_after(4), 5);
+  EXPECT_EQ(step.stats().recordings, 4u);
+}
+
+TEST_P(OnEveryDevice, CaptureSeesParametersThatAreReplaced) {
+  nn::Linear layer(2, 1, {.bias = false});
+  layer.to(device());
+  auto step = capture([&](const Tensor& x) { return layer.forward(x); });
+  const Tensor x = ones({1, 2}, options());
+  for (int i = 0; i < 4; ++i) step(x);
+  const std::vector<Tensor> own = layer.parameters();
+  const float before = step(x).item<float>();
+  layer.replace_parameters({full({1, 2}, 4, options())});
+  for (int i = 0; i < 4; ++i) EXPECT_EQ(step(x).item<float>(), 8);
+  layer.replace_parameters(own);
+  EXPECT_EQ(step(x).item<float>(), before);
+  EXPECT_EQ(step.stats().recordings, 4u);
+}
+
+TEST_P(OnEveryDevice, CaptureHasAPlanForEachPrecisionAround) {
+  auto step = capture([](const Tensor& x) { return matmul(x, x); });
+  const Tensor x = randn({24, 24}).to(device());
+  const Tensor exact = matmul(x, x);
+  const Tensor rounded = [&] {
+    const Autocast half(bf16);
+    return matmul(x, x);
+  }();
+  ASSERT_NE(exact.to_vector<float>(), rounded.to_vector<float>());
+  for (int i = 0; i < 4; ++i) {
+    EXPECT_EQ(step(x).to_vector<float>(), exact.to_vector<float>());
+    const Autocast half(bf16);
+    EXPECT_EQ(step(x).to_vector<float>(), rounded.to_vector<float>());
+  }
+  EXPECT_EQ(step.stats().replays, 4u);
+}
+
+TEST_P(OnEveryDevice, CaptureHasAPlanForEachGradModeAround) {
+  Tensor w = ones({2}, options()).set_requires_grad();
+  auto step = capture([&](const Tensor& x) {
+    const Tensor y = sum(w * x);
+    if (y.requires_grad()) y.backward();
+    return y;
+  });
+  const Tensor x = ones({2}, options());
+  for (int i = 0; i < 4; ++i) {
+    w.zero_grad();
+    step(x);
+    EXPECT_TRUE(w.grad().defined());
+    w.zero_grad();
+    const NoGrad off;
+    step(x);
+    EXPECT_FALSE(w.grad().defined());
+  }
+}
+
+TEST(Capture, RunsAsWrittenInAnomalyMode) {
+  Tensor w = ones({2}).set_requires_grad();
+  auto step = capture([&](const Tensor& x) {
+    w.zero_grad();
+    sum(sqrt(w * x)).backward();
+  });
+  for (int i = 0; i < 4; ++i) step(ones({2}));
+  const AnomalyMode anomaly;
+  EXPECT_ERROR(step(full({2}, -1)), "sqrt: NaN in its result [2] (capture_test.cpp:");
+  step(ones({2}));
 }
 
 TEST_P(OnEveryDevice, CaptureWritesIntoItsArguments) {
