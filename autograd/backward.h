@@ -15,6 +15,9 @@ struct BackwardOptions {
 /// Runs the graph from `outputs` back to its leaves and adds to their `grad()`. `gradients` are those of the outputs;
 /// where empty, each output must be a scalar and its gradient is 1. What the graph saved is freed on the way unless
 /// retained. Throws AutogradError where nothing was recorded or the graph was freed.
+///
+/// With create_graph a leaf holds a gradient, whose graph holds the leaf: neither is freed before zero_grad() or
+/// set_grad({}) on the leaf. autograd::grad() gives such gradients without that circle.
 void backward(const std::vector<Tensor>& outputs, const std::vector<Tensor>& gradients = {},
               BackwardOptions options = {}, Caller caller = {});
 

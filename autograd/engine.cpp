@@ -109,8 +109,11 @@ void Engine::run(const std::vector<Tensor>& outputs, const std::vector<Tensor>& 
 
 void Engine::enter(Node& node) {
   if (node.forgotten_) {
-    raise<AutogradError>(caller_, "backward: the graph of {} was freed by an earlier pass; use retain_graph",
-                         node.name());
+    raise<AutogradError>(
+        caller_,
+        "backward: the graph of {} was freed by an earlier pass; use retain_graph, or detach() what is "
+        "carried over from before it (a recurrent state, say)",
+        node.name());
   }
   if (node.pass_ != 0 && std::find(active.begin(), active.end(), node.pass_) != active.end()) {
     raise<AutogradError>(caller_,

@@ -67,7 +67,7 @@ Tensor floor(Operand x);
 Tensor ceil(Operand x);
 /// To the nearest integer, halves to even.
 Tensor round(Operand x);
-/// min(max(x, low), high); the gradient is 1 from low to high, both included.
+/// min(max(x, low), high); the gradient is 1 between low and high and 0 from the bounds on.
 Tensor clamp(Operand x, double low, double high);
 
 // Activations.

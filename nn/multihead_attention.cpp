@@ -6,6 +6,7 @@
 #include "fovea/autograd/pointwise.h"
 #include "fovea/nn/init.h"
 #include "fovea/nn/positions.h"
+#include "fovea/tensor/raw.h"
 
 namespace fovea::nn {
 
@@ -162,6 +163,23 @@ DotAttentionOptions MultiheadAttention::settle(const AttendOptions& options, con
   return o;
 }
 
+void MultiheadAttention::check_masks(const AttendOptions& options, int64_t batch, int64_t queries, int64_t keys,
+                                     Caller caller) const {
+  const Tensor &keep = options.key_padding_keep, &bias = options.bias;
+  if (keep.defined() && keep.shape() != Shape{batch, keys}) {
+    raise<ShapeError>(caller, "MultiheadAttention: key_padding_keep {} is not [batch, keys] = {}", keep.shape(),
+                      Shape{batch, keys});
+  }
+  if (keep.defined() && keep.dtype() != boolean) {
+    raise<DTypeError>(caller, "MultiheadAttention: key_padding_keep must be bool, not {}", keep.dtype());
+  }
+  if (!bias.defined()) return;
+  const Shape scores{batch, heads_, queries, keys};
+  if (bias.rank() > 4 || broadcast_shapes(bias.shape(), scores, "MultiheadAttention", caller) != scores) {
+    raise<ShapeError>(caller, "MultiheadAttention: bias {} does not broadcast to scores {}", bias.shape(), scores);
+  }
+}
+
 Attended MultiheadAttention::attend(const Tensor& query, const Tensor& key, const Tensor& value,
                                     const AttendOptions& options, bool weights, Caller caller) const {
   check(query, key, value, caller);
@@ -178,6 +196,7 @@ Attended MultiheadAttention::attend(const Tensor& query, const Tensor& key, cons
   // Half precision holds few scores of far keys.
   const bool wide = options_.alibi && is_half(query);
   if (self && in_proj_weight.defined() && !weights && !options.cache && !options_.rotary && !wide) {
+    check_masks(options, query.shape()[0], query.shape()[1], query.shape()[1], caller);
     const Tensor packed = linear(query, in_proj_weight, in_proj_bias, caller);
     const DotAttentionOptions o = settle(options, query, query.shape()[1], 0);
     return {out_proj->forward(packed_attention(packed, heads_, options_.key_heads, o, caller), caller), {}};
@@ -193,6 +212,7 @@ Attended MultiheadAttention::attend(const Tensor& query, const Tensor& key, cons
     p.v = options.cache->v();
   }
   if (wide) p = {widened(p.q), widened(p.k), widened(p.v)};
+  check_masks(options, query.shape()[0], query.shape()[1], p.k.shape()[2], caller);
   const DotAttentionOptions o = settle(options, p.q, p.k.shape()[2], offset);
   const Attended made = weights ? attention_with_weights(p.q, p.k, p.v, o, caller)
                                 : Attended{scaled_dot_product_attention(p.q, p.k, p.v, o, caller), {}};

@@ -82,6 +82,7 @@ class MultiheadAttention : public Module {
     Tensor q, k, v;  // [batch, heads, time, d]
   };
   void check(const Tensor& query, const Tensor& key, const Tensor& value, Caller caller) const;
+  void check_masks(const AttendOptions& options, int64_t batch, int64_t queries, int64_t keys, Caller caller) const;
   Projected project(const Tensor& query, const Tensor& key, const Tensor& value, Caller caller) const;
   Tensor project_query(const Tensor& query, Caller caller) const;
   DotAttentionOptions settle(const AttendOptions& options, const Tensor& query, int64_t keys, int64_t offset) const;

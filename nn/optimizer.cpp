@@ -41,7 +41,10 @@ void Optimizer::add_group(const Parameters& parameters, double lr, Caller caller
       raise<ValueError>(caller, "optimizer: \"{}\" and \"{}\" are one parameter", slots_[same->second].name, name);
     }
     if (!names.insert(name).second) {
-      raise<ValueError>(caller, "optimizer: two parameters are called \"{}\"", name);
+      raise<ValueError>(caller,
+                        "optimizer: two parameters are called \"{}\"; make their modules members of one, whose paths "
+                        "tell them apart, or give .parameters(), which are numbered",
+                        name);
     }
     slots_.push_back({name, tensor, rates_.size()});
   }

@@ -5,7 +5,7 @@
 
 namespace fovea {
 
-void detail::undefined_tensor() { raise_here<ValueError>("tensor: an undefined tensor is used"); }
+void detail::undefined_tensor(Caller caller) { raise<ValueError>(caller, "tensor: an undefined tensor is used"); }
 
 int normalize_axis(int64_t axis, int rank, const char* operation, Caller caller) {
   // A scalar takes axis 0 and -1, as if it had one axis.

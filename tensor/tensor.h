@@ -85,14 +85,14 @@ class Tensor {
   ~Tensor();
 
   bool defined() const { return impl_; }
-  const Shape& shape() const;
+  const Shape& shape(Caller caller = {}) const;
   const Strides& strides() const;
-  int rank() const { return shape().rank(); }
+  int rank(Caller caller = {}) const { return shape(caller).rank(); }
   /// The size of one axis; negative axes count from the end. Throws IndexError.
   int64_t size(int axis, Caller caller = {}) const;
-  int64_t numel() const { return shape().numel(); }
-  DType dtype() const;
-  Device device() const;
+  int64_t numel(Caller caller = {}) const { return shape(caller).numel(); }
+  DType dtype(Caller caller = {}) const;
+  Device device(Caller caller = {}) const;
   TensorOptions options() const { return {dtype(), device()}; }
   bool is_contiguous() const;
 
@@ -212,19 +212,19 @@ inline Tensor::~Tensor() {
 }
 
 namespace detail {
-[[noreturn]] void undefined_tensor();
-inline TensorImpl& checked(TensorImpl* impl) {
-  if (!impl) undefined_tensor();
+[[noreturn]] void undefined_tensor(Caller caller);
+inline TensorImpl& checked(TensorImpl* impl, Caller caller = {"", 0}) {
+  if (!impl) undefined_tensor(caller);
   return *impl;
 }
 }  // namespace detail
 
 inline const View& Tensor::view() const { return detail::checked(impl_).view; }
 inline const BufferRef& Tensor::buffer() const { return detail::checked(impl_).buffer; }
-inline const Shape& Tensor::shape() const { return view().shape; }
+inline const Shape& Tensor::shape(Caller caller) const { return detail::checked(impl_, caller).view.shape; }
 inline const Strides& Tensor::strides() const { return view().strides; }
-inline DType Tensor::dtype() const { return view().dtype; }
-inline Device Tensor::device() const { return backend().device(); }
+inline DType Tensor::dtype(Caller caller) const { return detail::checked(impl_, caller).view.dtype; }
+inline Device Tensor::device(Caller caller) const { return detail::checked(impl_, caller).buffer->backend().device(); }
 inline bool Tensor::is_contiguous() const { return view().is_contiguous(); }
 inline bool Tensor::requires_grad() const { return impl_ && impl_->requires_grad; }
 inline bool Tensor::is_leaf() const { return !impl_ || !impl_->grad_fn; }

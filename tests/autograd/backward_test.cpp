@@ -93,7 +93,8 @@ TEST(Backward, FreesTheGraph) {
   const Tensor y = sum(exp(x));
   y.backward();
   EXPECT_ERROR(y.backward(),
-               "backward: the graph of sum was freed by an earlier pass; use retain_graph (backward_test.cpp:");
+               "backward: the graph of sum was freed by an earlier pass; use retain_graph, or detach() what is carried "
+               "over from before it (a recurrent state, say) (backward_test.cpp:");
 }
 
 TEST(Backward, FreesWhatTwoLossesShare) {
@@ -101,7 +102,8 @@ TEST(Backward, FreesWhatTwoLossesShare) {
   const Tensor shared = exp(x);
   sum(shared * 2.0).backward();
   EXPECT_ERROR(sum(shared * 3.0).backward(),
-               "backward: the graph of exp was freed by an earlier pass; use retain_graph (backward_test.cpp:");
+               "backward: the graph of exp was freed by an earlier pass; use retain_graph, or detach() what is carried "
+               "over from before it (a recurrent state, say) (backward_test.cpp:");
 }
 
 TEST(Backward, RetainsTheGraphOnRequest) {

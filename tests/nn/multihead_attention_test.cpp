@@ -228,6 +228,13 @@ TEST_P(OnEveryDevice, MultiheadAttentionIsTheSame) {
 
 TEST(MultiheadAttention, NamesMisuse) {
   EXPECT_ERROR(MultiheadAttention(6, 4), "MultiheadAttention: a width of 6 does not divide into 4 heads");
+  const MultiheadAttention layer(8, 2);
+  EXPECT_ERROR(
+      layer.forward(zeros({2, 5, 8}), {.key_padding_keep = ones({2, 4}, {boolean})}),
+      "MultiheadAttention: key_padding_keep [2, 4] is not [batch, keys] = [2, 5] (multihead_attention_test.cpp:");
+  EXPECT_ERROR(layer.forward(zeros({2, 5, 8}), {.key_padding_keep = ones({2, 5})}),
+               "MultiheadAttention: key_padding_keep must be bool, not f32 (multihead_attention_test.cpp:");
+  EXPECT_ERROR(layer.forward(zeros({2, 5, 8}), {.bias = ones({5, 4})}), "MultiheadAttention: ");
   EXPECT_ERROR(MultiheadAttention(8, 4, {.key_heads = 3}), "MultiheadAttention: 4 heads do not share 3 key heads");
   EXPECT_ERROR(MultiheadAttention(8, 4, {.dropout = 1}), "MultiheadAttention: dropout 1 is outside [0, 1)");
   EXPECT_ERROR(MultiheadAttention(6, 2, {.rotary = true}), "MultiheadAttention: rotary positions need an even width");

@@ -370,6 +370,11 @@ TEST(Optimizer, NamesMisuse) {
                "optimizer: \"0\" is no leaf that requires a gradient (optimizer_test");
   Tensor p = ones({2}).set_requires_grad();
   EXPECT_ERROR(Adam(std::vector<Tensor>{p, p}), "optimizer: \"0\" and \"1\" are one parameter (optimizer_test.cpp:");
+  const nn::Linear first(2, 2), second(2, 2);
+  EXPECT_ERROR(Adam({{first, {}}, {second, {}}}),
+               "optimizer: two parameters are called \"weight\"; make their modules members of one, whose paths tell "
+               "them apart, or give .parameters(), which are numbered (optimizer_test.cpp:");
+  EXPECT_EQ(Adam({{first.parameters(), {}}, {second.parameters(), {}}}).parameters().size(), 4u);
   EXPECT_ERROR(Adam(std::vector<Tensor>{p}, {.beta1 = 1}), "Adam: beta1 = 1 is outside [0, 1) (optimizer_test.cpp:");
   EXPECT_ERROR(SGD(std::vector<Tensor>{p}, {.lr = -1}), "SGD: lr = -1 is outside [0, inf) (optimizer_test.cpp:");
   EXPECT_ERROR(SGD(std::vector<Tensor>{p}, {.momentum = 0.9, .dampening = NAN}),

@@ -51,6 +51,8 @@ TEST(Tensor, IsNothingUntilDefined) {
 TEST(Tensor, NamesWhereAnUndefinedOneIsUsed) {
   const Tensor x, y = ones({2, 2});
   EXPECT_ERROR(x.size(0), "size: an undefined tensor is used (tensor_test.cpp:");
+  EXPECT_ERROR(x.shape(), "tensor: an undefined tensor is used (tensor_test.cpp:");
+  EXPECT_ERROR(x.dtype(), "tensor: an undefined tensor is used (tensor_test.cpp:");
   EXPECT_ERROR(x.item(), "item: an undefined tensor is used (tensor_test.cpp:");
   EXPECT_ERROR(x.to_vector<float>(), "to_vector: an undefined tensor is used (tensor_test.cpp:");
   EXPECT_ERROR(zeros_like(x), "zeros_like: an undefined tensor is used (tensor_test.cpp:");
