@@ -38,6 +38,12 @@ struct LambdaParameters<R (C::*)(P...) const> {
 
 }  // namespace detail
 
+/// Functions of Expr and Scalar whose parameters can be counted.
+template <class F>
+concept TypedLambda = requires {
+  &F::operator();
+};
+
 class ElementwiseKernel;
 
 /// A function applied element by element, written as an expression:
@@ -54,14 +60,23 @@ class Elementwise {
  public:
   template <class F>
   Elementwise(const char* name, F f) {
-    using P = detail::LambdaParameters<decltype(&F::operator())>;
-    define(name, std::span<const bool>(P::scalar), [&](const std::vector<Expr>& arguments) {
-      if constexpr (std::is_same_v<decltype(P::call(f, arguments, std::make_index_sequence<P::count>{})), Expr>) {
-        return std::vector<Expr>{P::call(f, arguments, std::make_index_sequence<P::count>{})};
-      } else {
-        return P::call(f, arguments, std::make_index_sequence<P::count>{});
-      }
-    });
+    static_assert(
+        TypedLambda<F>,
+        "an elementwise function is a lambda whose parameters have their types: [](Expr x, Scalar s) { ... }, "
+        "not auto, and no pointer to a function");
+    if constexpr (TypedLambda<F>) {
+      using P = detail::LambdaParameters<decltype(&F::operator())>;
+      define(name, std::span<const bool>(P::scalar), [&](const std::vector<Expr>& arguments) {
+        auto made = P::call(f, arguments, std::make_index_sequence<P::count>{});
+        if constexpr (std::is_same_v<decltype(made), std::vector<Expr>>) {
+          return made;
+        } else {
+          static_assert(std::is_convertible_v<decltype(made), Expr>,
+                        "an elementwise function returns an Expr, or a std::vector<Expr>");
+          return std::vector<Expr>{made};
+        }
+      });
+    }
   }
 
   /// The only output. Throws ShapeError, DTypeError, DeviceError naming the arguments and the caller, ValueError where

@@ -16,6 +16,10 @@ concept TensorModule = std::derived_from<T, Module> && requires(T& module, const
   { module.forward(x) } -> std::same_as<Tensor>;
 };
 
+/// A module itself, no pointer to one.
+template <class T>
+concept PlainModule = std::derived_from<std::remove_cvref_t<T>, Module>;
+
 /// One step of a Sequential: a module that it shares the ownership of, not null, or a function of a tensor.
 class Layer {
  public:
@@ -35,6 +39,12 @@ class Layer {
       : forward_([function](const Tensor& x, Caller caller) {
           return function({x, caller});
         }) {}
+  /// A module has one place, so layers share it.
+  template <PlainModule T>
+  Layer(T&&) {
+    static_assert(!PlainModule<T>,
+                  "a Sequential shares its modules: write make<Linear>(4, 8) or a std::shared_ptr, not Linear(4, 8)");
+  }
   template <std::invocable<const Tensor&> F>
   Layer(F function) : forward_([function](const Tensor& x, Caller) { return function(x); }) {}
 

@@ -20,6 +20,7 @@ class Expr {
   /// A constant. Throws ValueError outside an Elementwise's lambda.
   Expr(double value);
   explicit Expr(ExprId id) : id_(static_cast<int>(id)) {}
+  explicit operator bool() const = delete;  // `?:`, `if`: it has no value yet; write where(condition, a, b)
   int id() const { return id_; }
 
  private:

@@ -34,6 +34,8 @@ ElementwiseFunction build(const std::function<Expr(Expr)>& body) {
   return build(1, [&](const std::vector<Expr>& x) { return std::vector{body(x[0])}; });
 }
 
+static_assert(!std::is_constructible_v<bool, Expr>, "no `?:` or `if` decides before there are values");
+
 /// The operations of the compiled program, in order: "input constant mul".
 std::string code(const ElementwiseFunction& f) {
   std::string text;
