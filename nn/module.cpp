@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <memory>
 #include <typeinfo>
@@ -242,6 +243,23 @@ std::string to_string(const Module& module) {
 
 // State dicts.
 
+namespace {
+
+/// Whether two entries of a state are one tensor, or hold the same.
+bool are_alike(const Tensor& a, const Tensor& b) {
+  const View &one = a.view(), &other = b.view();
+  if (one.shape != other.shape) return false;
+  if (one.buffer == other.buffer && one.offset == other.offset && one.dtype == other.dtype &&
+      one.strides == other.strides) {
+    return true;
+  }
+  const std::vector<double> values = a.to_vector<double>(), others = b.to_vector<double>();
+  return std::equal(values.begin(), values.end(), others.begin(),
+                    [](double x, double y) { return x == y || (std::isnan(x) && std::isnan(y)); });
+}
+
+}  // namespace
+
 StateDict Module::state_dict() const {
   StateDict state;
   const auto take = [&state](std::string name, const Tensor& tensor) {
@@ -254,13 +272,25 @@ StateDict Module::state_dict() const {
 
 LoadReport Module::load_state_dict(const StateDict& state, LoadOptions options, Caller caller) {
   LoadReport report;
+  const NoGrad off;
   std::vector<std::pair<Tensor, Tensor>> copies;  // from, to
   StateDict own;
+  std::unordered_map<const TensorImpl*, const StateDict::value_type*> values;  // of each tensor, by whatever name
+  const auto find = [&](const std::string& name, const Tensor& tensor) {
+    const auto found = state.find(name);
+    if (found != state.end() && found->second.defined()) values.emplace(tensor.impl(), &*found);
+  };
+  visit_tensors(&Module::parameters_, "", find);
+  visit_tensors(&Module::buffers_, "", find);
   const auto compare = [&](const std::string& name, const Tensor& tensor) {
     own.emplace(name, tensor);
     const auto found = state.find(name);
+    const auto first = values.find(tensor.impl());
     if (found == state.end() || !found->second.defined()) {
-      report.missing.push_back(name);
+      if (first == values.end()) report.missing.push_back(name);
+    } else if (first->second != &*found && !are_alike(first->second->second, found->second)) {
+      report.misshapen.push_back(
+          fmt::format("{}: other values than {}, which is the same tensor in the module", name, first->second->first));
     } else if (found->second.shape() != tensor.shape()) {
       report.misshapen.push_back(
           fmt::format("{}: {} in the state, {} in the module", name, found->second.shape(), tensor.shape()));
@@ -279,7 +309,6 @@ LoadReport Module::load_state_dict(const StateDict& state, LoadOptions options, 
   if (options.strict && !report.clean()) {
     raise<ValueError>(caller, "load_state_dict: the state does not fit {}\n{}", type_name(), to_string(report));
   }
-  const NoGrad off;
   for (auto& [from, to] : copies) to.copy_(from.to(to.device(), caller), caller);
   return report;
 }

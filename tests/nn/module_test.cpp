@@ -70,6 +70,36 @@ TEST(Module, CountsASharedTensorOnce) {
   EXPECT_EQ(tied.state_dict().size(), 2u);  // each name is there, as in PyTorch
 }
 
+TEST(Module, LoadsASharedTensorByAnyOfItsNames) {
+  struct Shared : nn::Module {
+    nn::Embedding input{7, 3};
+    Linear output{3, 7, {.bias = false}};
+    Shared() {
+      add("input", input);
+      add("output", output);
+      output.weight = input.weight;
+    }
+  } from, to;
+  const nn::StateDict whole = from.state_dict();
+  for (const char* gone : {"output.weight", "input.weight"}) {
+    nn::StateDict state = whole;
+    state.erase(gone);
+    to.input.weight.detach().fill_(0);
+    EXPECT_TRUE(to.load_state_dict(state).clean());
+    EXPECT_CLOSE(to.input.weight.detach(), from.input.weight.detach(), 0, 0);
+  }
+  nn::StateDict copied = whole;
+  copied["output.weight"] = whole.at("output.weight").clone();
+  to.load_state_dict(copied);
+  copied["output.weight"] = ones({7, 3});
+  EXPECT_ERROR(to.load_state_dict(copied),
+               "load_state_dict: the state does not fit Shared\n  misshapen: output.weight: "
+               "other values than input.weight, which is the same tensor in the module");
+  EXPECT_CLOSE(to.input.weight.detach(), from.input.weight.detach(), 0, 0);
+  EXPECT_ERROR(to.load_state_dict({}),
+               "load_state_dict: the state does not fit Shared\n  missing: input.weight, output.we");
+}
+
 TEST(Module, RefusesBadNamesAndParameters) {
   struct Bad : nn::Module {
     explicit Bad(const char* name) { add(name, weight); }
