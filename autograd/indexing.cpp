@@ -149,6 +149,49 @@ Tensor gather(const Tensor& x, int axis, const Tensor& index, Caller caller) {
   return gather_elements(x, a, index, "gather", caller);
 }
 
+namespace {
+
+/// x [n, ...] with the rows of `source` [m, ...] added at index [m].
+Tensor add_rows(const Tensor& x, const Tensor& index, const Tensor& source, const char* name, Caller caller) {
+  Tensor out = raw::clone(x);
+  const Tensor rows = raw::contiguous(source), positions = raw::contiguous(index);
+  located(caller, [&] { x.backend().scatter_add({rows.view(), positions.view(), out.view(), 0, true, -1, 1, name}); });
+  return record(
+      name, std::move(out), {x, source},
+      [index = Saved(positions)](const Tensor& g, Needs needs) {
+        return Gradients{needs[0] ? g : Tensor(), needs[1] ? index_select(g, 0, *index) : Tensor()};
+      },
+      caller);
+}
+
+/// Whether an index names whole rows: it is one of them, expanded, and nothing lies beside it.
+bool names_rows(const Tensor& x, const Tensor& index, const Tensor& source) {
+  if (x.rank() < 2 || index.numel() == 0 || index.shape() != source.shape()) return false;
+  for (int i = 1; i < x.rank(); ++i) {
+    if (index.shape()[i] != x.shape()[i] || (index.strides()[i] != 0 && index.shape()[i] > 1)) return false;
+  }
+  return x.numel() > x.shape()[0];
+}
+
+}  // namespace
+
+Tensor index_add(const Tensor& x, int axis, const Tensor& index, const Tensor& source, Caller caller) {
+  raw::check_defined("index_add", x, caller);
+  const int a = normalize_axis(axis, x.rank(), "index_add", caller);
+  check_index(x, index, "index_add", caller);
+  raw::check_defined("index_add", source, caller);
+  Shape wanted = x.shape();
+  if (index.rank() == 1 && x.rank() > 0) wanted[a] = index.numel();
+  if (index.rank() != 1 || x.rank() == 0 || source.shape() != wanted) {
+    raise<ShapeError>(caller, "index_add: index {} and source {} do not fit axis {} of {}", index.shape(),
+                      source.shape(), a, x.shape());
+  }
+  raw::check_alike("index_add", {&x, &source}, caller);
+  if (a == 0) return add_rows(x, index, source, "index_add", caller);
+  return add_rows(x.transpose(0, a, caller), index, source.transpose(0, a, caller), "index_add", caller)
+      .transpose(0, a, caller);
+}
+
 Tensor scatter_add(const Tensor& x, int axis, const Tensor& index, const Tensor& source, Caller caller) {
   raw::check_defined("scatter_add", x, caller);
   const int a = normalize_axis(axis, x.rank(), "scatter_add", caller);
@@ -166,6 +209,10 @@ Tensor scatter_add(const Tensor& x, int axis, const Tensor& index, const Tensor&
                       x.shape());
   }
   raw::check_alike("scatter_add", {&x, &source}, caller);
+  if (a == 0 && names_rows(x, index, source)) {
+    const Tensor rows = raw::window(index, {index.shape()[0]}, {index.strides()[0]}, index.view().offset);
+    return add_rows(x, rows, source, "scatter_add", caller);
+  }
   Tensor out = raw::empty(x.shape(), x.options());
   raw::copy(x, out);
   located(caller, [&] { scatter_into(out, a, index, source, "scatter_add"); });
@@ -186,6 +233,87 @@ Tensor scatter_add(const Tensor& x, int axis, const Tensor& index, const Tensor&
           }
         }
         return gradients;
+      },
+      caller);
+}
+
+namespace {
+
+/// The greatest of what `source` has for each place of x, and 0 where the index names none; outside the graph. Sorted by
+/// value and then by place, the last of each place is its greatest.
+Tensor greatest(const Tensor& x, int axis, const Tensor& index, const Tensor& source) {
+  const NoGrad off;
+  const Sorted by_value = sort(source, axis);
+  const Sorted by_place = sort(gather(index, axis, by_value.indices), axis);
+  const Tensor values = gather(by_value.values, axis, by_place.indices);
+  const Tensor& places = by_place.values;
+  Shape end = places.shape();
+  end[axis] = 1;
+  const Tensor next = concat({places.slice(axis, 1), full(end, -1, places.options())}, axis);
+  return scatter_add(zeros_like(x), axis, places, where(ne(places, next), values, 0.0));
+}
+
+}  // namespace
+
+Tensor scatter_reduce(const Tensor& x, int axis, const Tensor& index, const Tensor& source, ScatterReduction reduction,
+                      bool include_self, Caller caller) {
+  raw::check_defined("scatter_reduce", x, caller);
+  const int a = normalize_axis(axis, x.rank(), "scatter_reduce", caller);
+  check_index(x, index, "scatter_reduce", caller);
+  raw::check_defined("scatter_reduce", source, caller);
+  if (x.rank() == 0 && index.rank() == 0 && source.rank() == 0) {
+    return scatter_reduce(x.reshape({1}), 0, index.reshape({1}), source.reshape({1}), reduction, include_self, caller)
+        .reshape({});
+  }
+  bool fits = index.rank() == x.rank() && source.rank() == x.rank();
+  for (int i = 0; fits && i < x.rank(); ++i) {
+    fits = index.shape()[i] <= source.shape()[i] && (i == a || index.shape()[i] <= x.shape()[i]);
+  }
+  if (!fits) {
+    raise<ShapeError>(caller, "scatter_reduce: index {} and source {} do not fit {}", index.shape(), source.shape(),
+                      x.shape());
+  }
+  raw::check_alike("scatter_reduce", {&x, &source}, caller);
+  if (reduction == ScatterReduction::mean) raw::check_floating("scatter_reduce", x, caller);
+  const ErrorScope scope(caller);
+  Tensor part = source;
+  for (int i = 0; i < x.rank(); ++i) {
+    if (part.shape()[i] != index.shape()[i]) part = part.slice(i, 0, index.shape()[i]);
+  }
+  if (index.numel() == 0) return scatter_add(x, a, index, part);
+  // In i32: a half would count to 2048 or 256 and no further.
+  const TensorOptions whole{i32, x.device()};
+  const Tensor count = scatter_add(zeros(x.shape(), whole), a, index, ones({}, whole).expand(index.shape()));
+  const Tensor named = gt(count, 0.0);
+  if (reduction == ScatterReduction::sum) {
+    return scatter_add(include_self ? x : where(named, 0.0, x), a, index, part);
+  }
+  if (reduction == ScatterReduction::mean) {
+    const Tensor of = maximum(include_self ? count + 1.0 : count, 1.0);
+    return scatter_add(include_self ? x : where(named, 0.0, x), a, index, part) *
+           reciprocal(of.to(raw::compute_dtype(x.dtype()))).to(x.dtype());
+  }
+  const bool least = reduction == ScatterReduction::amin;
+  const Tensor out = [&] {
+    const NoGrad off;
+    const Tensor most = least ? -greatest(x, a, index, -part) : greatest(x, a, index, part);
+    const Tensor both = !include_self ? most : least ? minimum(x, most) : maximum(x, most);
+    return where(named, both, x);
+  }();
+  return record(
+      "scatter_reduce", out, {x, part},
+      [a, include_self, x = Saved(x.detach()), part = Saved(part.detach()), index = Saved(index), named,
+       out = Saved(out.detach())](const Tensor& g, Needs needs) {
+        const auto [own, others] = [&] {
+          const NoGrad off;  // who wins is a constant
+          const DType dtype = raw::compute_dtype(g.dtype());
+          const Tensor here = eq(*x, *out),
+                       own = (include_self ? here : logical_and(here, logical_not(named))).to(dtype);
+          const Tensor won = eq(*part, gather(*out, a, *index)).to(dtype);
+          const Tensor share = reciprocal(scatter_add(own, a, *index, won));
+          return std::pair((own * share).to(g.dtype()), (won * gather(share, a, *index)).to(g.dtype()));
+        }();
+        return Gradients{needs[0] ? g * own : Tensor(), needs[1] ? gather(g, a, *index) * others : Tensor()};
       },
       caller);
 }

@@ -12,6 +12,18 @@ Tensor gather(const Tensor& x, int axis, const Tensor& index, Caller caller = {}
 /// x with `source` added at `index`: the adjoint of gather.
 Tensor scatter_add(const Tensor& x, int axis, const Tensor& index, const Tensor& source, Caller caller = {});
 
+/// x with the rows of `source` added at `index` [m] of `axis`; source has x's sizes beside it and m along it. Rows that meet
+/// are added in order. The adjoint of index_select.
+Tensor index_add(const Tensor& x, int axis, const Tensor& index, const Tensor& source, Caller caller = {});
+
+/// How scatter_reduce folds what meets in one place.
+enum class ScatterReduction : uint8_t { sum, mean, amax, amin };
+/// x with `source` folded in at `index`, as scatter_add adds it; without `include_self` what x holds at a place that the
+/// index names takes no part. Places that it does not name keep x's. Equal greatest (least) ones share the gradient; a NaN
+/// is the greatest and the least.
+Tensor scatter_reduce(const Tensor& x, int axis, const Tensor& index, const Tensor& source, ScatterReduction reduction,
+                      bool include_self = true, Caller caller = {});
+
 /// Where x is not 0: i32 [count, rank], the positions in row-major order. Read by the host.
 Tensor nonzero(const Tensor& x, Caller caller = {});
 /// The elements of x where `mask` (bool) holds, both broadcast, in row-major order: [count]. The mask is read by the host.

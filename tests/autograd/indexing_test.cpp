@@ -139,5 +139,100 @@ TEST_P(OnEveryDevice, WhatTheHostReadsIsNoPartOfACapturedStep) {
   refused([](const Tensor& x) { return allclose(x, x) ? x * 2.0 : x; }, "allclose");
 }
 
+TEST_P(OnEveryDevice, IndexAddAddsRowsOfAnyAxis) {
+  for (const Shape& shape : {Shape{40, 3}, Shape{3, 40}, Shape{2, 5, 3}, Shape{6}, Shape{4, 0}}) {
+    for (int axis = 0; axis < shape.rank(); ++axis) {
+      if (shape[axis] == 0) continue;
+      for (const int64_t count : {0, 1, 50}) {
+        Shape wide = shape, along;
+        for (int i = 0; i < shape.rank(); ++i) along.push_back(i == axis ? count : 1);
+        wide[axis] = count;
+        const Tensor index = randint(0, shape[axis], {count}, {.device = device()});
+        const Tensor x = random(shape, options(), 3);
+        for (const LaidOut& layout : layouts_of(random(wide, options()))) {
+          // One index for each element takes the way of single elements.
+          const Tensor want = scatter_add(x, axis, index.reshape(along).expand(wide).clone(), layout.tensor);
+          EXPECT_CLOSE(index_add(x, axis, index, layout.tensor), want, 1e-5, 1e-5) << to_string(shape) << axis;
+          EXPECT_CLOSE(scatter_add(x, axis, index.reshape(along).expand(wide), layout.tensor), want, 1e-5, 1e-5);
+        }
+      }
+    }
+  }
+  const Tensor counts = index_add(zeros({3, 2}, options(i32)), 0, from_vector({2, 2, 0}, device()),
+                                  from_vector({1, 2, 3, 4, 5, 6}, {3, 2}, device()));
+  EXPECT_EQ(counts.to_vector<int32_t>(), (std::vector<int32_t>{5, 6, 0, 0, 4, 6}));
+}
+
+TEST(IndexAdd, NamesWhatDoesNotFit) {
+  const Tensor x = zeros({3, 2});
+  EXPECT_ERROR(index_add(x, 0, from_vector({0, 1}), zeros({3, 2})),
+               "index_add: index [2] and source [3, 2] do not fit axis 0 of [3, 2] (indexing_test.cpp:");
+  EXPECT_ERROR(index_add(x, 0, from_vector({0, 3}), zeros({2, 2})),
+               "index_add: index 3 at position 1 is outside [0, 3) (indexing_test.cpp:");
+  EXPECT_ERROR(index_add(x, 0, from_vector({0}), zeros({1, 2}, {f64})), "index_add: ");
+  EXPECT_ERROR(scatter_add(x, 0, from_vector({0, 3}).unsqueeze(1).expand({2, 2}), zeros({2, 2})),
+               "scatter_add: index 3 at position 1 is outside [0, 3) (indexing_test.cpp:");
+}
+
+TEST_P(OnEveryDevice, ScatterReduceFoldsByPlace) {
+  using enum ScatterReduction;
+  const Tensor x = tensor({1, 2, 3, 4}, options()), index = from_vector({0, 0, 1, 0, 2, 1}, device());
+  const Tensor source = tensor({5, -6, 0, 5, 3, -1}, options());
+  const auto made = [&](ScatterReduction reduction, bool include_self) {
+    return scatter_reduce(x, 0, index, source, reduction, include_self);
+  };
+  // What PyTorch 2 gives.
+  EXPECT_CLOSE(made(sum, true), {5, 1, 6, 4});
+  EXPECT_CLOSE(made(sum, false), {4, -1, 3, 4});
+  EXPECT_CLOSE(made(mean, true), {1.25, 1.0 / 3, 3, 4});
+  EXPECT_CLOSE(made(mean, false), {4.0 / 3, -0.5, 3, 4});
+  EXPECT_CLOSE(made(amax, true), {5, 2, 3, 4});
+  EXPECT_CLOSE(made(amax, false), {5, 0, 3, 4});
+  EXPECT_CLOSE(made(amin, true), {-6, -1, 3, 4});
+  EXPECT_CLOSE(made(amin, false), {-6, -1, 3, 4});
+  const Tensor whole = scatter_reduce(x.to(i32), 0, index, source.to(i32), amax);
+  EXPECT_EQ(whole.to_vector<int32_t>(), (std::vector<int32_t>{5, 2, 3, 4}));
+  const Tensor lost =
+      scatter_reduce(x, 0, from_vector({0, 0, 1}, device()), tensor({NAN, 1, -INFINITY}, options()), amin, false);
+  EXPECT_TRUE(std::isnan(lost.to_vector<float>()[0]));
+  EXPECT_EQ(lost.to_vector<float>()[1], -INFINITY);
+  EXPECT_CLOSE(scatter_reduce(x, 0, zeros({0}, options(i32)), zeros({0}, options()), amax, false), x);
+}
+
+TEST_P(OnEveryDevice, ScatterReduceSharesTheGradientOfTies) {
+  Tensor x = tensor({5, 7}, options()).set_requires_grad();
+  Tensor source = tensor({5, 1, 5, 2}, options()).set_requires_grad();
+  const Tensor index = from_vector({0, 0, 0, 1}, device());
+  scatter_reduce(x, 0, index, source, ScatterReduction::amax).backward(tensor({3, 10}, options()));
+  EXPECT_CLOSE(x.grad(), {1, 10});
+  EXPECT_CLOSE(source.grad(), {1, 0, 1, 0});
+  x.zero_grad();
+  source.zero_grad();
+  scatter_reduce(x, 0, index, source, ScatterReduction::amax, false).backward(tensor({3, 10}, options()));
+  EXPECT_CLOSE(x.grad(), {0, 0});
+  EXPECT_CLOSE(source.grad(), {1.5, 0, 1.5, 10});
+}
+
+// The softmax of each segment, of scores that exp alone would lose.
+TEST_P(OnEveryDevice, ScatterReduceMakesASegmentSoftmax) {
+  const Tensor index = from_vector({0, 1, 1, 0, 2}, device());
+  Tensor scores = tensor({0, -200, -201, 3, 90}, options()).set_requires_grad();
+  const Tensor most = scatter_reduce(zeros({3}, options()), 0, index, scores, ScatterReduction::amax, false);
+  const Tensor e = exp(scores - index_select(most, 0, index));
+  const Tensor total = index_add(zeros({3}, options()), 0, index, e);
+  const Tensor weights = e / index_select(total, 0, index);
+  const double a = 1 / (1 + std::exp(3)), b = 1 / (1 + std::exp(-1));
+  EXPECT_CLOSE(weights, {a, b, 1 - b, 1 - a, 1});
+  weights.backward(tensor({1, 1, 0, 0, 0}, options()));
+  EXPECT_CLOSE(scores.grad(), {a * (1 - a), b * (1 - b), -b * (1 - b), -a * (1 - a), 0});
+}
+
+TEST(ScatterReduce, NamesWhatDoesNotFit) {
+  EXPECT_ERROR(scatter_reduce(zeros({3}), 0, from_vector({0, 1}), zeros({1}), ScatterReduction::amax),
+               "scatter_reduce: index [2] and source [1] do not fit [3] (indexing_test.cpp:");
+  EXPECT_ERROR(scatter_reduce(zeros({3}, {i32}), 0, from_vector({0}), zeros({1}, {i32}), ScatterReduction::mean),
+               "scatter_reduce: ");
+}
+
 }  // namespace
 }  // namespace fovea::test

@@ -279,7 +279,35 @@ Table basic_operations() {
       {"scatter_add", list({one({any_number({2, 3}), integers({2, 2, 0, 1}, {2, 2}), any_number({2, 2})},
                                 [](auto& x) { return square(scatter_add(x[0], 1, x[1], x[2])); }),
                             one({any_number({2, 3}), integers({1}, {1, 1}), any_number({2, 2})},
-                                [](auto& x) { return square(scatter_add(x[0], 0, x[1], x[2])); })})},
+                                [](auto& x) { return square(scatter_add(x[0], 0, x[1], x[2])); }),
+                            one({any_number({3, 2}), integers({2, 0, 2}, {3, 1}), any_number({3, 2})},
+                                [](auto& x) {
+                                  const Tensor rows = x[1].defined() && x[2].defined() ? x[1].expand(x[2].shape()) : x[1];
+                                  return square(scatter_add(x[0], 0, rows, x[2]));
+                                })})},
+      {"index_add", list({one({any_number({3, 2}), integers({2, 0, 2, 2}, {4}), any_number({4, 2})},
+                              [](auto& x) { return square(index_add(x[0], 0, x[1], x[2])); }),
+                          one({any_number({2, 3, 2}), integers({1, 1}, {2}), any_number({2, 2, 2})},
+                              [](auto& x) { return square(index_add(x[0], 1, x[1], x[2])); }),
+                          one({any_number({3}), integers({1, 1, 0}, {3}), any_number({3})},
+                              [](auto& x) { return square(index_add(x[0], 0, x[1], x[2])); })})},
+      {"scatter_reduce", [] {
+         Checks checks;
+         using enum ScatterReduction;
+         for (const ScatterReduction reduction : {sum, mean, amax, amin}) {
+           for (const bool include_self : {true, false}) {
+             checks.push_back(one({any_number({2, 3}), integers({2, 2, 0, 2, 0, 0}, {2, 3}), any_number({2, 3})},
+                                  [=](const Inputs& x) {
+                                    return square(scatter_reduce(x[0], 1, x[1], x[2], reduction, include_self));
+                                  }));
+             checks.push_back(one({any_number({3, 2}), integers({2, 2}, {2, 1}), any_number({3, 2})},
+                                  [=](const Inputs& x) {
+                                    return square(scatter_reduce(x[0], 0, x[1], x[2], reduction, include_self));
+                                  }));
+           }
+         }
+         return checks;
+       }()},
       {"embedding", list({one({integers({1, 0, 1, 3}, {2, 2}), any_number({4, 2})},
                               [](auto& x) { return square(embedding(x[0], x[1])); })})},
       {"embedding_bag", list({one({integers({1, 0, 1, 3, 2}, {5}), integers({1, 2, 2}, {3}), any_number({4, 2})},
