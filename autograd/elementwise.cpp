@@ -215,7 +215,8 @@ void apply(const Application& a, std::span<Tensor> results) {
   check_recorded_device(f.name.c_str(), first->backend(), a.caller);
   const DType dtype = first->dtype();
   if (!is_floating(dtype) && !a.kernel->integer) {
-    raise<DTypeError>(a.caller, "{}: needs a floating dtype, not {}; convert with .to(f32)", f.name, dtype);
+    raise<DTypeError>(a.caller, "{}: needs a floating dtype, not {}; convert with .to(f32){}", f.name, dtype,
+                      f.name == "div" ? ", or use floor_divide" : "");
   }
   check_numbers(f.name.c_str(), dtype, a.scalars, a.caller);
 

@@ -1,5 +1,7 @@
 #include "fovea/autograd/elementwise_kernel.h"
 
+#include <algorithm>
+
 #include "fovea/backends/dtype.h"
 
 namespace fovea {
@@ -31,13 +33,31 @@ bool integers_suffice(Op op) {
   }
 }
 
+/// Whether every quotient is rounded down at once, as that of whole numbers is rounded to one anyhow.
+bool rounds_quotients(const ElementwiseFunction& f) {
+  std::vector<bool> bare;  // quotients that something else reads
+  for (const Instruction& node : f.program.code) {
+    bare.push_back(false);
+    for (int i = 0; i < arity(node.op); ++i) {
+      const size_t operand = node.operands[i];
+      if (f.program.code[operand].op == Op::div && node.op != Op::floor) bare[operand] = true;
+    }
+  }
+  for (const ProgramOutput& output : f.program.outputs) {
+    if (f.program.code[output.value].op == Op::div) bare[output.value] = true;
+  }
+  return std::find(bare.begin(), bare.end(), true) == bare.end();
+}
+
 }  // namespace
 
 ElementwiseKernel::ElementwiseKernel(ElementwiseFunction f, std::vector<bool> scalar_parameters)
     : function(std::move(f)), is_scalar(std::move(scalar_parameters)) {
   function.compile();
+  const bool divides = rounds_quotients(function);
   for (const Instruction& node : function.program.code) {
-    integer = integer && integers_suffice(node.op) && (node.op != Op::constant || is_i32(node.value));
+    integer = integer && (integers_suffice(node.op) || (divides && node.op == Op::div)) &&
+              (node.op != Op::constant || is_i32(node.value));
   }
 }
 

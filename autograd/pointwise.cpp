@@ -42,6 +42,41 @@ Tensor div(Operand a, Operand b) {
   return f(a, b);
 }
 
+namespace {
+
+/// A quotient rounded down and what is left. A quotient may be one too great, that of whole numbers because their division
+/// drops what is behind the point, that of others because it was rounded; on some devices also one too small.
+struct Division {
+  Expr quotient, rest;
+
+  Division(Expr a, Expr b) : quotient(floor(a / b)), rest(where(quotient == 0, a, -quotient * b + a)) {
+    const Expr astray = (rest < 0) != (b < 0);
+    const Expr beyond = rest != 0 && astray, short_of = b != 0 && abs(rest) >= abs(b) && !astray;
+    quotient = where(beyond, quotient - 1, where(short_of, quotient + 1, quotient));
+    rest = where(beyond, rest + b, where(short_of, rest - b, rest));
+  }
+};
+
+void check_divisor(const Operand& a, const Operand& b, const char* name) {
+  if (b.tensor || b.number != 0 || !is_whole(a, name)) return;
+  raise<ValueError>(a.caller, "{}: whole numbers divided by 0", name);
+}
+
+}  // namespace
+
+Tensor floor_divide(Operand a, Operand b) {
+  static const Elementwise f{"floor_divide", [](Expr a, Expr b) { return Division(a, b).quotient; }};
+  check_divisor(a, b, "floor_divide");
+  return f(a, b);
+}
+
+Tensor remainder(Operand a, Operand b) {
+  static const Elementwise f{"remainder", [](Expr a, Expr b) { return Division(a, b).rest; }};
+  check_divisor(a, b, "remainder");
+  return f(a, b);
+}
+
+Tensor operator%(Operand a, Operand b) { return remainder(a, b); }
 Tensor operator-(Operand x) { return neg(x); }
 Tensor operator+(Operand a, Operand b) { return add(a, b); }
 Tensor operator-(Operand a, Operand b) { return sub(a, b); }

@@ -13,6 +13,8 @@ Tensor operator+(Operand a, Operand b);
 Tensor operator-(Operand a, Operand b);
 Tensor operator*(Operand a, Operand b);
 Tensor operator/(Operand a, Operand b);
+/// remainder.
+Tensor operator%(Operand a, Operand b);
 Tensor operator<(Operand a, Operand b);
 Tensor operator<=(Operand a, Operand b);
 Tensor operator>(Operand a, Operand b);
@@ -23,6 +25,11 @@ Tensor add(Operand a, Operand b);
 Tensor sub(Operand a, Operand b);
 Tensor mul(Operand a, Operand b);
 Tensor div(Operand a, Operand b);
+/// a / b rounded down, of whole numbers too: ValueError where those are divided by the number 0; by a 0 within a tensor
+/// they give 0 or -1.
+Tensor floor_divide(Operand a, Operand b);
+/// a - b floor_divide(a, b): from 0 to before b, with the sign of b.
+Tensor remainder(Operand a, Operand b);
 /// a^b; the gradient is 0 where the exponent is 0.
 Tensor pow(Operand a, Operand b);
 /// The greater; a tie shares the gradient in halves, a NaN wins.

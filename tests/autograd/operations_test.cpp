@@ -70,6 +70,9 @@ Table basic_operations() {
       {"sub", binary([](auto& a, auto& b) { return sub(a, b) * b; })},
       {"mul", binary([](auto& a, auto& b) { return mul(a, b); })},
       {"div", binary([](auto& a, auto& b) { return div(a, b); }, positive)},
+      {"floor_divide", binary([](auto& a, auto& b) { return floor_divide(a, b) * a; }, positive)},
+      {"remainder", binary([](auto& a, auto& b) { return remainder(-a, b) * b; }, positive)},
+      {"operator%", binary([](auto& a, auto& b) { return a % b; }, positive)},
       {"pow", [] {
          Checks checks = binary([](auto& a, auto& b) { return pow(a, b); }, positive);
          for (const double exponent : {2.0, 3.0, 0.5, -1.5, 1.0, 0.0}) {
@@ -475,7 +478,8 @@ std::vector<std::string> names() {
 
 /// Test names take no signs: "operator+" becomes "operator_plus".
 std::string test_name(const ::testing::TestParamInfo<std::string>& info) {
-  static const std::map<char, std::string> signs{{'+', "_plus"}, {'-', "_minus"}, {'*', "_times"}, {'/', "_over"}};
+  static const std::map<char, std::string> signs{
+      {'+', "_plus"}, {'-', "_minus"}, {'*', "_times"}, {'/', "_over"}, {'%', "_modulo"}};
   std::string text;
   for (char c : info.param) text += signs.contains(c) ? signs.at(c) : std::string(1, c);
   return text;

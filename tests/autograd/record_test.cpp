@@ -207,7 +207,8 @@ TEST(Elementwise, ExplainsWhatItRefuses) {
   EXPECT_ERROR(x + x.to(f64), "add: dtypes differ: f32 and f64; convert one with .to() (record_test.cpp:");
   EXPECT_ERROR(x * whole, "mul: dtypes differ: f32 and i32; convert one with .to() (record_test.cpp:");
   EXPECT_ERROR(exp(whole), "exp: needs a floating dtype, not i32; convert with .to(f32) (record_test.cpp:");
-  EXPECT_ERROR(whole / whole, "div: needs a floating dtype, not i32; convert with .to(f32) (record_test.cpp:");
+  EXPECT_ERROR(whole / whole,
+               "div: needs a floating dtype, not i32; convert with .to(f32), or use floor_divide (record_test.cpp:");
   EXPECT_ERROR(mask + mask, "add: has no result for bool inputs; convert with .to(f32) or .to(i32) (record_test.cpp:");
   EXPECT_ERROR(whole * 0.5, "mul: 0.5 is no i32 number, as the i32 tensor asks for; convert it with .to(f32) (record");
   EXPECT_ERROR(lt(whole, 2.5),

@@ -1,0 +1,59 @@
+#include <cmath>
+
+#include "fovea/autograd/pointwise.h"
+#include "fovea/tensor/creation.h"
+#include "support/device.h"
+#include "support/expect.h"
+#include "support/layouts.h"
+
+// floor_divide and remainder, as Python has them.
+namespace fovea::test {
+namespace {
+
+TEST_P(OnEveryDevice, FloorDivideRoundsDown) {
+  const Tensor a = from_vector({7, -7, 7, -7, 6, -6, 0, 1}, device()),
+               b = from_vector({2, 2, -2, -2, 3, 3, 5, -9}, device());
+  EXPECT_EQ(floor_divide(a, b).dtype(), i32);
+  EXPECT_EQ(floor_divide(a, b).to_vector<int32_t>(), (std::vector<int32_t>{3, -4, -4, 3, 2, -2, 0, -1}));
+  EXPECT_EQ((a % b).to_vector<int32_t>(), (std::vector<int32_t>{1, 1, -1, -1, 0, 0, 0, -8}));
+  EXPECT_CLOSE(floor_divide(a.to(f32), b.to(f32)), {3, -4, -4, 3, 2, -2, 0, -1}, 0, 0);
+  EXPECT_CLOSE(a.to(f32) % b.to(f32), {1, 1, -1, -1, 0, 0, 0, -8}, 0, 0);
+  EXPECT_EQ((a % 3.0).to_vector<int32_t>(), (std::vector<int32_t>{1, 2, 1, 2, 0, 0, 0, 1}));
+  EXPECT_EQ(floor_divide(100.0, b).to_vector<int32_t>(), (std::vector<int32_t>{50, 50, -50, -50, 33, 33, 20, -12}));
+  const Tensor large = from_vector({2147483647, -2147483647, 2147483646}, device());
+  EXPECT_EQ(floor_divide(large, 65536.0).to_vector<int32_t>(), (std::vector<int32_t>{32767, -32768, 32767}));
+  EXPECT_EQ((large % 65536.0).to_vector<int32_t>(), (std::vector<int32_t>{65535, 1, 65534}));
+}
+
+TEST_P(OnEveryDevice, RemainderLiesBetweenZeroAndTheDivisor) {
+  const Tensor a = random({4000}, options(), 1) * 100.0;
+  for (const double b : {0.1, 0.7, 3.0, -0.3, -11.0}) {
+    const std::vector<float> values = a.to_vector<float>(), rest = (a % b).to_vector<float>();
+    const std::vector<float> quotients = floor_divide(a, b).to_vector<float>();
+    const float divisor = static_cast<float>(b);
+    for (size_t i = 0; i < values.size(); ++i) {
+      EXPECT_GE(rest[i] / divisor, 0) << values[i] << ' ' << b;
+      EXPECT_LE(rest[i] / divisor, 1) << values[i] << ' ' << b;
+      EXPECT_NEAR(static_cast<double>(quotients[i]) * divisor + rest[i], values[i], 2e-5) << b;
+    }
+  }
+}
+
+TEST(FloorDivide, IsExactWhereAQuotientRoundsUp) {
+  EXPECT_EQ(floor_divide(tensor({1.0}, {f64}), 0.1).item(), 9);
+  EXPECT_NEAR((tensor({1.0}, {f64}) % 0.1).item(), 0.1, 1e-15);
+  EXPECT_CLOSE(tensor({5, -5}) % INFINITY, {5, INFINITY});
+  EXPECT_TRUE(std::isnan((tensor({5}) % 0.0).item()));
+  EXPECT_EQ(floor_divide(tensor({5}), 0.0).item(), INFINITY);
+}
+
+TEST(FloorDivide, NamesWhatItCannotDo) {
+  EXPECT_ERROR(floor_divide(from_vector({1}), 0.0), "floor_divide: whole numbers divided by 0 (division_test.cpp:");
+  EXPECT_ERROR(from_vector({1}) % 0.0, "remainder: whole numbers divided by 0 (division_test.cpp:");
+  EXPECT_ERROR(from_vector({1}) / 2.0,
+               "div: needs a floating dtype, not i32; convert with .to(f32), or use floor_divide");
+  EXPECT_ERROR(from_vector({1}) % 0.5, "remainder: 0.5 is no i32 number");
+}
+
+}  // namespace
+}  // namespace fovea::test
