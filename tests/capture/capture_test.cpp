@@ -411,7 +411,7 @@ TEST_P(OnEveryDevice, CaptureReplaysStepsThatAccumulate) {
         const Tensor x = full({3, 6}, i, options());
         losses.push_back((captured ? replayed(x) : step(x)).item<float>());
         if (i % parts != parts - 1) continue;
-        nn::clip_grad_norm(network.parameters(), 1);
+        nn::clip_grad_norm_(network.parameters(), 1);
         optimizer.step();
         optimizer.zero_grad();
       }
