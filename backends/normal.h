@@ -24,7 +24,8 @@ inline std::array<float, 2> normal_pair(uint32_t first, uint32_t second) {
   const float tail = (square * f) * q + e * 3.194618329871446e-05f;
   const float y = -2.0f * (((tail - 0.5f * square) + f) + e * 0.693115234375f);
   // 1 / sqrt(y) by Newton's method, and the root with its rounding corrected.
-  float r = std::bit_cast<float>(0x5f375a86 - (std::bit_cast<int32_t>(y) >> 1));
+  // (Unsigned: y is -0 where u is 1, and what is subtracted from then wraps.)
+  float r = std::bit_cast<float>(0x5f375a86 - static_cast<uint32_t>(std::bit_cast<int32_t>(y) >> 1));
   const float half_y = 0.5f * y;
   for (int i = 0; i < 3; ++i) r = r * (1.5f - (half_y * r) * r);
   const float root = y * r;

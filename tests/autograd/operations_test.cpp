@@ -418,6 +418,8 @@ bool is_name_of(const std::string& told, const std::string& operation) {
       {"operator-", "neg"},
       {"operator*", "mul"},
       {"operator/", "div"},
+      {"operator%", "remainder"},
+      {"remainder", "neg"},
       {"mT", "transpose"},
       {"smooth_l1_loss", "huber_loss"},
       {"l2_normalize", "norm"},

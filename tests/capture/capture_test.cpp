@@ -792,7 +792,7 @@ TEST(Capture, NamesACustomKernelWhoseNumbersChange) {
     return out;
   });
   for (int i = 0; i < 3; ++i) step();
-  EXPECT_ERROR(step(), "capture: no two of 4 runs did the same: \"add_number\" (kernel 1 of 2)");
+  EXPECT_ERROR(step(), "capture: no two of 4 runs did the same: \"add_number\" (kernel 1 of 2, capture_test.cpp:");
   EXPECT_ERROR(step(), "capture: no two of 5 runs did the same");
 }
 
