@@ -124,6 +124,13 @@ TEST_P(OnEveryDevice, AllcloseTakesTolerancesAndBroadcasts) {
   EXPECT_TRUE(allclose(of({1}).set_requires_grad(), of({1})));
 }
 
+TEST(TopK, TakesNoMoreThanThereIs) {
+  const Tensor x = tensor({3, 1});
+  EXPECT_EQ(topk(x, 0).values.shape(), Shape{0});
+  EXPECT_ERROR(topk(x, -1), "topk: -1 of 2 elements (reductions_test.cpp:");
+  EXPECT_ERROR(topk(x, 3), "topk: 3 of 2 elements (reductions_test.cpp:");
+}
+
 TEST(Allclose, NamesWhatDoesNotFit) {
   const Tensor x = zeros({2});
   EXPECT_ERROR(allclose(x, zeros({3})), "allclose: shapes do not broadcast: [2] and [3] (reductions_test.cpp:");

@@ -249,6 +249,15 @@ TEST(SequenceAttention, NamesMisuse) {
   EXPECT_ERROR(near.forward(q, k, k, {}), "attend: location scores need w of shape [3, 4 or more], not [3, 3]");
 }
 
+TEST(LocationAwareAttention, ALowTemperatureSharpens) {
+  const nn::LocationAwareAttention layer(3, 2, 3, {});
+  nn::LocationAwareAttention cold(3, 2, 3, {.temperature = 0.5});
+  cold.load_state_dict(layer.state_dict());
+  const Tensor s = random({2, 3}), h = random({2, 4, 2});
+  const Tensor squares = square(layer.forward(s, h, {}).weights.detach());
+  EXPECT_CLOSE(cold.forward(s, h, {}).weights.detach(), squares / sum(squares, -1, true));
+}
+
 TEST(LocationAwareAttention, StartsWithoutWeights) {
   const nn::LocationAwareAttention layer(3, 2, 3, {.filters = 2, .kernel = 3});
   const Tensor s = random({2, 3}), h = random({2, 4, 2});

@@ -67,6 +67,15 @@ TEST_P(OnEveryDevice, SparseGradientsOfSeveralLookupsAddUp) {
   EXPECT_FALSE(sparse.weight.sparse_grad());
 }
 
+TEST(Embedding, PaddingTakesNoPartInSecondDerivatives) {
+  Embedding layer(4, 2, {.padding_index = 1});
+  const Tensor index = ids({1, 3, 1, 0}, {4}), seed = test::random({4, 2}).set_requires_grad();
+  const Tensor gradient = autograd::grad({layer.forward(index)}, {layer.weight}, {seed}, {.create_graph = true})[0];
+  const Tensor factors = test::random({4, 2}, {}, 2);
+  sum(gradient * factors).backward();
+  EXPECT_CLOSE(seed.grad(), stack({zeros({2}), factors.select(0, 3), zeros({2}), factors.select(0, 0)}, 0));
+}
+
 TEST(Embedding, Gradients) {
   Embedding layer(4, 2, {.padding_index = 0});
   EXPECT_TRUE(test::layer_gradients_hold(layer, {ids({3, 2, 1, 3}, {4})},

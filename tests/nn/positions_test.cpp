@@ -21,6 +21,11 @@ TEST(Rotary, TurnsHalfPrecisionByTheSameAngles) {
   }
 }
 
+TEST(Alibi, OfOddNumbersOfHeadsTakesSlopesBetweenThoseOfAPowerOfTwo) {
+  // Press et al. 2022: of 6 heads the first four as of 4, then the first and the third as of 8.
+  EXPECT_CLOSE(nn::alibi_bias(6, 2).select(-1, 1).reshape({6}), {0.25, 0.0625, 0.015625, 0.00390625, 0.5, 0.125}, 0, 0);
+}
+
 TEST(Alibi, SlopesStayExactInHalfPrecision) {
   // A key of 300 and the next have one slope in bf16, whose numbers there are two apart.
   manual_seed(2);
@@ -68,6 +73,22 @@ TEST(RelativePositionBias, HasABucketPerDistance) {
   }
   EXPECT_EQ(layer.forward(0, 4).shape(), (Shape{2, 0, 4}));
   EXPECT_EQ(layer.forward(4, 0).shape(), (Shape{2, 4, 0}));
+}
+
+TEST(RelativePositionBias, OfACausalOneTheFutureIsOneBucket) {
+  const nn::RelativePositionBias layer(2, {.buckets = 8, .greatest = 16, .causal = true});
+  for (const int64_t distance : {0, 1, 7, 1000}) EXPECT_EQ(layer.bucket(distance), 0) << distance;
+  // Half of them exact, the others by logarithms; the last for all that is far.
+  const std::vector<std::pair<int64_t, int64_t>> past{{-1, 1}, {-3, 3}, {-4, 4}, {-5, 4}, {-8, 6}, {-15, 7}, {-99, 7}};
+  for (const auto& [distance, bucket] : past) EXPECT_EQ(layer.bucket(distance), bucket) << distance;
+}
+
+TEST(LearnedPositions, RefusesPositionsThatItsTableHasNot) {
+  const nn::LearnedPositions layer(4, 2);
+  EXPECT_ERROR(layer.forward(ones({1, 3, 2}), 2),
+               "LearnedPositions: positions 2 to 4 of a table of 4 (positions_test.cpp:");
+  EXPECT_ERROR(layer.forward(ones({1, 3, 2}), -1),
+               "LearnedPositions: positions -1 to 1 of a table of 4 (positions_test.cpp:");
 }
 
 }  // namespace

@@ -160,6 +160,19 @@ TEST(Transformer, DropsOutWithinTheFeedForwardAndBehindIt) {
   EXPECT_NEAR(mean(eq(fed, 4.0).to(f32)).item(), 0.25, 0.02);
 }
 
+TEST(CrossModalAttention, TellsWhatEitherReads) {
+  const nn::CrossModalAttention layer(4, 2, {.heads = 2});
+  const Tensor a = random({2, 3, 4}), b = random({2, 5, 2}, {}, 2);
+  const Tensor keep_a = from_vector(std::vector<bool>{1, 1, 0, 1, 1, 1}, {2, 3}),
+               keep_b = from_vector(std::vector<bool>{1, 1, 1, 1, 1, 1, 1, 0, 0, 0}, {2, 5});
+  const auto [fused, of_a, of_b] = layer.forward_with_weights(a, b, keep_a, keep_b);
+  const nn::Fused want = layer.forward(a, b, keep_a, keep_b);
+  EXPECT_CLOSE(fused.a.detach(), want.a.detach());
+  EXPECT_CLOSE(fused.b.detach(), want.b.detach());
+  EXPECT_CLOSE(of_a.select(0, 1).slice(-1, 2).detach(), zeros({2, 3, 3}), 0, 0);
+  EXPECT_CLOSE(of_b.select(0, 0).slice(-1, 2).detach(), zeros({2, 5, 1}), 0, 0);
+}
+
 TEST_P(OnEveryDevice, TransformersAreTheSame) {
   const TransformerOptions o{.feedforward = 16, .activation = FeedForward::geglu, .dropout = 0, .pre_norm = true};
   nn::TransformerEncoder encoder(8, 2, 1, o);

@@ -72,14 +72,17 @@ TEST_F(EqualityTest, DropoutMasksAreTheSameBits) {
 
 TEST_F(EqualityTest, AttentionDropsTheSameWeights) {
   // Queries of 0 give every key the same weight, and values of the unit matrix show which are left.
-  const auto mask = [](Device device) {
+  const auto mask = [](Device device, uint64_t drawn) {
     manual_seed(5);
+    default_generator().offset = drawn;
     const Tensor q = zeros({2, 2, 40, 4}, {f32, device}), k = ones({2, 2, 64, 4}, {f32, device});
     const Tensor v = eye(64, -1, {f32, device}).expand({2, 2, 64, 64}).contiguous();
     const Tensor out = scaled_dot_product_attention(q, k, v, {.dropout = 0.3});
     return gt(out, 0.0).to_vector<bool>();
   };
-  EXPECT_EQ(mask(Device::vulkan()), mask(Device::cpu()));
+  const uint64_t far = uint64_t{1} << 40;
+  for (const uint64_t drawn : {uint64_t{0}, far}) EXPECT_EQ(mask(Device::vulkan(), drawn), mask(Device::cpu(), drawn));
+  EXPECT_NE(mask(Device::cpu(), far), mask(Device::cpu(), 0));
 }
 
 }  // namespace
