@@ -60,6 +60,42 @@ TEST(Bpe, JoinsInTheOrderOfLearning) {
   EXPECT_EQ(tokenizer.decode(std::vector<int32_t>{5, 4}), "abc ab");
 }
 
+TEST(Bpe, JoinsTheLeftmostOfEqualPairs) {
+  const BpeTokenizer tokenizer({"a", "aa"}, {{0, 0}}, {});
+  EXPECT_THAT(tokenizer.encode("aaaaa"), ElementsAre(1, 1, 0));
+}
+
+TEST(Bpe, MayTakeAWholeWordWithoutMerges) {
+  const Strings tokens{"a", "b", "ab", "aba"};
+  const BpeTokenizer joins(tokens, {{0, 1}}, {}), looks_up(tokens, {{0, 1}}, {}, {.ignore_merges = true});
+  EXPECT_THAT(joins.encode("aba"), ElementsAre(2, 0));
+  EXPECT_THAT(looks_up.encode("aba"), ElementsAre(3));
+  EXPECT_THAT(looks_up.encode("abb"), ElementsAre(2, 1));
+}
+
+TEST(Bpe, WhatIsUnknownIsOneTokenOrOneForEachCharacter) {
+  const BpeWordOptions runs{.split = BpeSplit::whitespace};
+  const Strings tokens{"a", "?"};
+  const BpeTokenizer each(tokens, {}, {}, {.words = runs, .unknown = "?"}),
+      fused(tokens, {}, {}, {.words = runs, .unknown = "?", .fuse_unknown = true});
+  EXPECT_THAT(each.encode("axyaz"), ElementsAre(0, 1, 1, 0, 1));
+  EXPECT_THAT(fused.encode("axyaz"), ElementsAre(0, 1, 0, 1));
+}
+
+TEST(Bpe, LearnsTheMostFrequentPairsAndOfEqualOnesTheFirst) {
+  const auto learned = [](int64_t min_count) {
+    const Strings texts{"ab ab ab", "cd cd", "bc bc", "da"};
+    const BpeTokenizer tokenizer = BpeTokenizer::train(
+        texts, {.words = {.split = BpeSplit::whitespace}, .vocabulary = 100, .min_count = min_count});
+    Strings tokens;
+    for (int32_t id = 4; id < tokenizer.size(); ++id) tokens.push_back(tokenizer.token(id));
+    return tokens;
+  };
+  EXPECT_THAT(learned(0), ElementsAre("ab", "bc", "cd", "da"));
+  EXPECT_THAT(learned(2), ElementsAre("ab", "bc", "cd"));
+  EXPECT_THAT(learned(3), ElementsAre("ab"));
+}
+
 TEST(Bpe, TellsWhereTokensStand) {
   const Strings texts{"low lower lowest", "new newer newest"};
   const BpeTokenizer tokenizer = BpeTokenizer::train(texts, {.words = {.lower_case = true}, .vocabulary = 30});

@@ -143,6 +143,7 @@ TEST(BatchSampler, BatchesOfLikeLengthComeInRandomOrder) {
 TEST(BatchSampler, MayDropTheSmallBatch) {
   EXPECT_EQ(BatchSampler(10, {.batch_size = 4, .drop_last = true}).batches(), 2);
   EXPECT_EQ(BatchSampler(3, {.batch_size = 4, .drop_last = true}).batches(), 0);
+  EXPECT_EQ(BatchSampler(8, {.batch_size = 4, .drop_last = true}).batches(), 2);
   const BatchSampler sampler(some_lengths(10), {.batch_size = 4, .bucket_batches = 1, .drop_last = true});
   for (const Order& batch : batches_of(sampler)) EXPECT_EQ(batch.size(), 4u);
 }
@@ -191,6 +192,20 @@ TEST(BatchSampler, BalancesClasses) {
   EXPECT_THROW(BatchSampler(100, {.shuffle = false, .balance = classes}), ValueError);
   classes[0] = -1;
   EXPECT_THROW(BatchSampler(100, {.balance = classes}), ValueError);
+}
+
+TEST(BatchSampler, NoClassIsFavouredWhereARoundIsNotWhole) {
+  // Four places for three classes: one of them is drawn twice, now this one and now that.
+  const std::vector<int32_t> classes{0, 1, 2, 2};
+  BatchSampler sampler(4, {.batch_size = 4, .balance = classes});
+  std::map<int32_t, int> twice;
+  for (int64_t epoch = 0; epoch < 300; ++epoch) {
+    sampler.set_epoch(epoch);
+    std::map<int32_t, int> of_class;
+    for (const int64_t example : joined(batches_of(sampler))) ++of_class[classes[static_cast<size_t>(example)]];
+    for (const auto& [c, count] : of_class) twice[c] += count == 2;
+  }
+  for (int32_t c = 0; c < 3; ++c) EXPECT_NEAR(twice[c], 100, 40) << c;
 }
 
 TEST(BatchSampler, DividesEveryBatchAmongRanks) {

@@ -109,6 +109,10 @@ TEST(TableEncoder, SurvivesItsFile) {
     EXPECT_EQ(again.encode(rows).categories, encoder.encode(rows).categories);
     EXPECT_EQ(again.ids(), encoder.ids());
   }
+  const TabularDataset noted = load_tabular_dataset(
+      folder.write("noted.csv", "age,note,town,kind\n20,quiet,Ulm,a\n40,loud,Bonn,b\n"), {.text = {"note"}});
+  TableEncoder::fit(noted, all(noted), {}).save(folder / "columns.json");
+  EXPECT_EQ(TableEncoder::load(folder / "columns.json").order(), (std::vector<std::string>{"age", "note", "town"}));
   EXPECT_EQ(error_of([&] { TableEncoder::load(folder.write("c.json", "{\n,")); }), "c.json:2: not valid JSON");
   EXPECT_EQ(error_of([&] { TableEncoder::load(folder.write("c.json", "[1e999]")); }),
             "c.json: it holds a number that is too large");

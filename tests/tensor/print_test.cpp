@@ -33,6 +33,8 @@ TEST(Print, SwitchesToPowersOfTen) {
   EXPECT_EQ(to_string(tensor({1e-5, 1})), "[1.0000e-05, 1.0000e+00]\nf32 [2]");
   EXPECT_EQ(to_string(tensor({0, 2.5e6}, {f64})), "[0.0000e+00, 2.5000e+06]\nf64 [2]");
   EXPECT_EQ(to_string(tensor({0, 0.0001}, {f64})), "[0.0000, 0.0001]\nf64 [2]");
+  EXPECT_EQ(to_string(tensor({1e6})), "[1.0000e+06]\nf32 [1]");
+  EXPECT_EQ(to_string(tensor({999999})), "[999999.0000]\nf32 [1]");
 }
 
 TEST(Print, ShowsWhatIsNoNumber) {
@@ -43,6 +45,8 @@ TEST(Print, ShowsWhatIsNoNumber) {
 TEST(Print, LeavesOutTheMiddleOfLargeTensors) {
   EXPECT_EQ(to_string(arange(0, 2000, 1, {i32})), "[   0,    1,    2, ..., 1997, 1998, 1999]\ni32 [2000]");
   EXPECT_EQ(to_string(arange(0, 1000, 1, {i32}).reshape({500, 2}).slice(0, 0, 7)).find("..."), std::string::npos);
+  EXPECT_EQ(to_string(arange(0, 1000, 1, {i32})).find("..."), std::string::npos);
+  EXPECT_NE(to_string(arange(0, 1001, 1, {i32})).find("..."), std::string::npos);
   EXPECT_EQ(to_string(arange(0, 1010, 1, {i32}).reshape({505, 2})),
             "[[   0,    1],\n [   2,    3],\n [   4,    5],\n ...,\n [1004, 1005],\n [1006, 1007],\n [1008, 1009]]\n"
             "i32 [505, 2]");
