@@ -34,6 +34,8 @@ TEST(ConfusionMatrix, AClassThatNeverOccursDoesNotCount) {
   matrix.add(1, 1);
   EXPECT_DOUBLE_EQ(matrix.macro_f1(), 1);
   EXPECT_DOUBLE_EQ(matrix.per_class()[2].precision, 0);
+  matrix.add(1, 2);  // but one that is only taken for another does
+  EXPECT_DOUBLE_EQ(matrix.macro_f1(), (1 + 2.0 / 3 + 0) / 3);
 }
 
 TEST(ConfusionMatrix, MayBeMadeOfCounts) {

@@ -110,6 +110,7 @@ TEST_F(OptionTableTest, SetsNothingFromJsonThatIsWrong) {
   EXPECT_EQ(read(R"({"lr": 2, "epochs": "9"})"), "c.json: epochs: \"9\" is not a whole number");
   EXPECT_EQ(read(R"({"epochs": 1.5})"), "c.json: epochs: 1.5 is not a whole number");
   EXPECT_EQ(read(R"({"epochs": 0})"), "c.json: epochs: 0 is less than 1");
+  EXPECT_EQ(read(R"({"epochs": 9223372036854775808})"), "c.json: epochs: 9223372036854775808 is too great");
   EXPECT_EQ(read(R"({"encoder": "conv"})"), "c.json: encoder: \"conv\" is not one of bag, gru");
   EXPECT_EQ(read(R"({"gate": 1})"), "c.json: gate: 1 is neither true nor false");
   EXPECT_EQ(read(R"({"text": [true]})"), "c.json: text: [true] is not a list of strings");

@@ -155,6 +155,7 @@ TEST(HalvingTest, EachRoundLeavesAPartAndLearnsLonger) {
   EXPECT_EQ(schedule(100, 3, 1), (Rounds{{100, 1}}));
   EXPECT_EQ(schedule(2, 3, 100), (Rounds{{2, 100}}));
   EXPECT_EQ(schedule(1, 2, 5), (Rounds{{1, 5}}));
+  EXPECT_EQ(epochs_of_share(0.1, 3), 1);
   EXPECT_THROW(halving_rounds(0, 3, 3), ValueError);
   EXPECT_THROW(halving_rounds(3, 1, 3), ValueError);
   EXPECT_THROW(halving_rounds(3, 3, 0), ValueError);

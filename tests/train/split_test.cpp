@@ -61,6 +61,26 @@ TEST(Divide, EveryExampleIsTestedOnceOverTheFolds) {
   EXPECT_EQ(tested, std::vector<int64_t>(labels.size(), 1));
 }
 
+TEST(HoldOut, LeavesSomethingOfEveryClassToLearnFrom) {
+  const std::vector<int32_t> labels{0, 0, 0, 0, 1, 2, 2};
+  const std::vector<bool> out = hold_out(labels, 0.9, 1);
+  std::map<int32_t, int> left;
+  for (size_t i = 0; i < labels.size(); ++i) left[labels[i]] += !out[i];
+  EXPECT_EQ(left, (std::map<int32_t, int>{{0, 1}, {1, 1}, {2, 1}}));
+}
+
+TEST(Divide, FoldsHaveNothingInCommonWithWhatIsHeldOut) {
+  // Were both drawn alike, the one example that is held out would always be of the first fold.
+  const std::vector<int32_t> few(10, 0);
+  std::map<int64_t, int> held;
+  for (uint64_t seed = 0; seed < 50; ++seed) {
+    const std::vector<bool> one = hold_out(few, 0.1, seed);
+    const auto example = static_cast<size_t>(std::find(one.begin(), one.end(), true) - one.begin());
+    ++held[stratified_folds(few, 10, seed)[example]];
+  }
+  EXPECT_GT(held.size(), 5u);
+}
+
 TEST(Divide, WithoutFoldsHoldsOutAShareUnlessAFileValidates) {
   const std::vector<int32_t> labels = some_labels();
   const std::vector<bool> out = hold_out(labels, 0.1, 7);
