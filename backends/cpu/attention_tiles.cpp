@@ -35,8 +35,11 @@ template <class T>
 auto AttentionTiles<T>::keys_of(int64_t query) const -> Range {
   const int64_t position = query + call.offset;
   Range range{0, keys};
-  if (call.window > 0)
-    range = {std::max<int64_t>(position - call.window + 1, 0), std::min(position + call.window, keys)};
+  if (call.window > 0) {
+    // A window may be so wide that neither of its ends is a number.
+    range.begin = call.window <= position ? position - call.window + 1 : 0;
+    if (call.window < keys - position) range.end = position + call.window;
+  }
   if (call.causal) range.end = std::min(range.end, position + 1);
   return range;
 }

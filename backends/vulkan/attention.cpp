@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cstdlib>
 #include <limits>
 
 #include "fovea/backends/round_up.h"
@@ -68,7 +69,9 @@ Call describe(const AttentionCall& call) {
   result.width = word(q[3]);
   result.value_width = word(call.v.shape[3]);
   result.offset = static_cast<int32_t>(call.offset);
-  result.window = static_cast<int32_t>(std::min<int64_t>(call.window, std::numeric_limits<int32_t>::max()));
+  // No wider than any distance, so that the shaders' sums of positions and windows are numbers.
+  const int64_t all = std::min<int64_t>(std::abs(call.offset) + q[2] + k[2], std::numeric_limits<int32_t>::max());
+  result.window = static_cast<int32_t>(std::min(call.window, all));
   result.causal = call.causal;
   result.scale = static_cast<float>(call.scale);
   result.dropout = static_cast<float>(call.dropout);

@@ -1,6 +1,7 @@
 #include "fovea/autograd/attention.h"
 
 #include <cmath>
+#include <limits>
 
 #include "fovea/autograd/pointwise.h"
 #include "fovea/autograd/reductions.h"
@@ -117,6 +118,16 @@ AttentionInputs make(const Case& c, TensorOptions like) {
     in.options.key_padding_keep = logical_and(gt(u, -0.5), gt(row, s.batch > 1 ? 0.0 : -1.0));
   }
   return in;
+}
+
+TEST_P(OnEveryDevice, AttentionWindowsMayBeWiderThanAnyNumberOfKeys) {
+  const Tensor q = random({1, 2, 5, 3}, options()), k = random({1, 2, 5, 3}, options(), 2);
+  const Tensor all = scaled_dot_product_attention(q, k, k, {});
+  for (const int64_t window : {int64_t{1} << 31, (int64_t{1} << 32) + 2, std::numeric_limits<int64_t>::max()}) {
+    for (const int64_t offset : {0, -5, 4}) {
+      EXPECT_CLOSE(scaled_dot_product_attention(q, k, k, {.offset = offset, .window = window}), all, 0, 0) << window;
+    }
+  }
 }
 
 TEST_P(OnEveryDevice, AttentionFollowsItsDefinition) {
