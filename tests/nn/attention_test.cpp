@@ -295,11 +295,11 @@ TEST(Entmax15, SumsToOneBetweenSoftmaxAndSparsemax) {
 TEST(AttentionPoolFunction, EachQueryMayHaveItsTemperature) {
   const Tensor query = test::random({B, D}), keys = test::random({B, T, D}, {}, 2);
   const std::vector<double> each{0.5, 1, 4};
-  const nn::Attended got =
+  const Attended got =
       nn::attention_pool(query, keys, keys, {}, {.temperatures = from_vector(each).to(f32).unsqueeze(1)});
   for (int64_t row = 0; row < B; ++row) {
     const auto of = [&](const Tensor& x) { return x.slice(0, row, row + 1); };
-    const nn::Attended want =
+    const Attended want =
         nn::attention_pool(of(query), of(keys), of(keys), {}, {.temperature = each[static_cast<size_t>(row)]});
     EXPECT_CLOSE(of(got.weights), want.weights);
     EXPECT_CLOSE(of(got.read), want.read);

@@ -76,7 +76,7 @@ TEST(RelativePositionBias, HasABucketPerDistance) {
 }
 
 TEST(RelativePositionBias, OfACausalOneTheFutureIsOneBucket) {
-  const nn::RelativePositionBias layer(2, {.buckets = 8, .greatest = 16, .causal = true});
+  const nn::RelativePositionBias layer(2, {.num_buckets = 8, .max_distance = 16, .causal = true});
   for (const int64_t distance : {0, 1, 7, 1000}) EXPECT_EQ(layer.bucket(distance), 0) << distance;
   // Half of them exact, the others by logarithms; the last for all that is far.
   const std::vector<std::pair<int64_t, int64_t>> past{{-1, 1}, {-3, 3}, {-4, 4}, {-5, 4}, {-8, 6}, {-15, 7}, {-99, 7}};
