@@ -232,6 +232,14 @@ Tensor randint(int64_t low, int64_t high, const Shape& shape, IntegerOptions opt
   const Tensor bits = random(shape, {i32, options.device}, RandomCall::Kind::bits, generator, "randint", caller);
   const Tensor out = options.dtype == i32 ? bits : raw::empty(shape, {options.dtype, options.device});
   const auto range = static_cast<uint64_t>(high - low);
+  if (options.dtype == i32 && bits.buffer()->host() && !is_recording()) {  // no program multiplies in 64 bits
+    auto* words = bits.view().data<int32_t>();
+    for (int64_t i = 0; i < bits.numel(); ++i) {
+      const uint64_t place = static_cast<uint64_t>(static_cast<uint32_t>(words[i])) * range >> 32;
+      words[i] = static_cast<int32_t>(low + static_cast<int64_t>(place));
+    }
+    return bits;
+  }
   const double numbers[] = {static_cast<double>(range >> 16), static_cast<double>(range & 0xffff),
                             static_cast<double>(low)};
   raw::map(scaled_bits(), i32, shape, {&bits}, {&out}, numbers);
