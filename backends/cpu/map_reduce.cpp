@@ -296,7 +296,8 @@ class Pass {
   void fold_short_rows(const Task& task, typename Tiles<T>::Worker& worker, Total<T>** totals) {
     const int above = plan_.count - 2;
     const int64_t length = plan_.groups[above + 1].size;
-    const int64_t most = tiles_.in_memory() ? rows_room : std::clamp<int64_t>(tile() / length, 1, rows_room);
+    const int64_t together = std::min(tiles_.uncut(), run_block) / length;
+    const int64_t most = tiles_.in_memory() ? rows_room : std::clamp<int64_t>(together, 1, rows_room);
     task.for_indices(plan_, above, [&](int64_t position, int64_t output) {
       for (int64_t row = task.begin[above]; row < task.end[above];) {
         const int64_t rows = std::min(most, task.end[above] - row);

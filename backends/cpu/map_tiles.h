@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+
 #include "fovea/backends/cpu/map_code.h"
 #include "fovea/backends/cpu/map_room.h"
 #include "fovea/backends/cpu/map_walk.h"
@@ -51,6 +53,8 @@ class Tiles {
 
   /// The most positions that a worker takes at once.
   int64_t tile() const { return tile_; }
+  /// The longest stretch, from a multiple of its length on, for which no input has to be copied that could be spared it.
+  int64_t uncut() const { return cut_ ? std::min(cut_, tile_) : tile_; }
   /// How far a worker should go from `position`, so that as few inputs as possible have to be copied.
   int64_t stretch(int64_t position, int64_t end) const {
     const int64_t whole = cut_ ? cut_ - position % cut_ : tile_;
