@@ -425,7 +425,9 @@ bool is_name_of(const std::string& told, const std::string& operation) {
       {"l2_normalize", "norm"},
       {"where", "square"},
       {"where", "mul"},
+      {"where", "gt"},  // compilers evaluate arguments in orders of their own
       {"masked_fill", "add"},
+      {"masked_fill", "mul"},
       {"cross_entropy", "log_softmax"},
       {"nll_loss", "log_softmax"},
       {"ctc_loss", "log_softmax"},
