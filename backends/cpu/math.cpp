@@ -1,9 +1,7 @@
 #include "fovea/backends/cpu/math.h"
 
-#include <algorithm>
 #include <cmath>
 
-#include "fovea/backends/cpu/map_kernels.h"
 #include "fovea/backends/cpu/simd_targets.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -18,6 +16,10 @@ namespace fovea::cpu::HWY_NAMESPACE {
 float ExpSum32(const float* x, float shift, float* y, int64_t n) { return ExpSum(x, shift, y, n); }
 float Dot32(const float* x, const float* y, int64_t n) { return DotOf(x, y, n); }
 double Dot64(const double* x, const double* y, int64_t n) { return DotOf(x, y, n); }
+float Sum32(const float* x, int64_t n) { return SumOf(x, n); }
+double Sum64(const double* x, int64_t n) { return SumOf(x, n); }
+float Maximum32(const float* x, int64_t n) { return FoldOf<Combine::maximum>(x, n); }
+double Maximum64(const double* x, int64_t n) { return FoldOf<Combine::maximum>(x, n); }
 
 }  // namespace fovea::cpu::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
@@ -31,24 +33,10 @@ namespace {
 FOVEA_VERSIONS(ExpSum32);
 FOVEA_VERSIONS(Dot32);
 FOVEA_VERSIONS(Dot64);
-
-template <class T>
-T fold(Combine combine, const T* x, int64_t n) {
-  T result;
-  kernels<T>().fold_each[static_cast<int>(combine)](x, n, 1, &result);
-  return result;
-}
-
-/// Long arrays in blocks, whose sums f64 adds up.
-template <class T>
-T total(const T* x, int64_t n) {
-  constexpr int64_t block = 4096;
-  double sum = 0;
-  for (int64_t i = 0; i < n; i += block) {
-    sum += static_cast<double>(fold(Combine::sum, x + i, std::min(block, n - i)));
-  }
-  return static_cast<T>(sum);
-}
+FOVEA_VERSIONS(Sum32);
+FOVEA_VERSIONS(Sum64);
+FOVEA_VERSIONS(Maximum32);
+FOVEA_VERSIONS(Maximum64);
 
 }  // namespace
 
@@ -64,10 +52,10 @@ double sum_exp(const double* x, double shift, int64_t n) {
   return (partial[0] + partial[2]) + (partial[1] + partial[3]);
 }
 
-float maximum(const float* x, int64_t n) { return fold(Combine::maximum, x, n); }
-double maximum(const double* x, int64_t n) { return fold(Combine::maximum, x, n); }
-float sum(const float* x, int64_t n) { return total(x, n); }
-double sum(const double* x, int64_t n) { return total(x, n); }
+float maximum(const float* x, int64_t n) { return FOVEA_DISPATCH(Maximum32)(x, n); }
+double maximum(const double* x, int64_t n) { return FOVEA_DISPATCH(Maximum64)(x, n); }
+float sum(const float* x, int64_t n) { return FOVEA_DISPATCH(Sum32)(x, n); }
+double sum(const double* x, int64_t n) { return FOVEA_DISPATCH(Sum64)(x, n); }
 float dot(const float* x, const float* y, int64_t n) { return FOVEA_DISPATCH(Dot32)(x, y, n); }
 double dot(const double* x, const double* y, int64_t n) { return FOVEA_DISPATCH(Dot64)(x, y, n); }
 

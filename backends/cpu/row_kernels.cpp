@@ -10,7 +10,6 @@
 #define HWY_TARGET_INCLUDE "fovea/backends/cpu/row_kernels.cpp"
 #include "hwy/foreach_target.h"
 // After foreach_target.h.
-#include "fovea/backends/cpu/map_kernels-inl.h"
 #include "fovea/backends/cpu/row_sums-inl.h"
 #include "hwy/cache_control.h"
 
@@ -25,23 +24,6 @@ HWY_INLINE void ForRow(int64_t n, T* y, F f, const In*... in) {
   int64_t i = 0;
   for (; i + width <= n; i += width) hn::StoreU(f(i, hn::LoadU(d, in + i)...), d, y + i);
   if (i < n) StoreFirst(d, f(i, LoadFirst(d, in + i, n - i)...), y + i, n - i);
-}
-
-template <Combine combine, class T>
-HWY_INLINE T FoldOf(const T* x, int64_t n) {
-  T result;
-  RunFoldEach<T, combine>(x, n, 1, &result);
-  return result;
-}
-
-/// Long rows in blocks, whose sums f64 adds up.
-template <class T>
-HWY_INLINE T SumOf(const T* x, int64_t n) {
-  constexpr int64_t block = 4096;
-  double total = 0;
-  for (int64_t i = 0; i < n; i += block)
-    total += static_cast<double>(FoldOf<Combine::sum>(x + i, std::min(block, n - i)));
-  return static_cast<T>(total);
 }
 
 void SoftmaxRow(const float* x, float* y, int64_t n, bool log) {

@@ -6,6 +6,9 @@
 #define FOVEA_BACKENDS_CPU_ROW_SUMS_INL_H_
 #endif
 
+#include <algorithm>
+
+#include "fovea/backends/cpu/map_kernels-inl.h"
 #include "fovea/backends/cpu/math-inl.h"
 #include "fovea/backends/cpu/math_lanes-inl.h"
 
@@ -70,6 +73,24 @@ HWY_INLINE T SquaresOf(const T* x, T shift, int64_t n) {
     return hn::IfThenElseZero(hn::FirstN(d, static_cast<size_t>(rest)), hn::Mul(v, v));
   };
   return Total(d, n, term, last);
+}
+
+/// A row folded as one long run.
+template <Combine combine, class T>
+HWY_INLINE T FoldOf(const T* x, int64_t n) {
+  T result;
+  RunFoldEach<T, combine>(x, n, 1, &result);
+  return result;
+}
+
+/// Long rows in blocks, whose sums f64 adds up.
+template <class T>
+HWY_INLINE T SumOf(const T* x, int64_t n) {
+  constexpr int64_t block = 4096;
+  double total = 0;
+  for (int64_t i = 0; i < n; i += block)
+    total += static_cast<double>(FoldOf<Combine::sum>(x + i, std::min(block, n - i)));
+  return static_cast<T>(total);
 }
 
 }  // namespace fovea::cpu::HWY_NAMESPACE
