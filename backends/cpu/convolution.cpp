@@ -16,25 +16,9 @@ namespace {
 // Convolution by columns: what each tap of the kernel reads at each output position, so that the rest is a matrix
 // product. Columns are made for a few rows of one image at a time, small enough to stay in the cache.
 template <class T>
-class Convolution {
+class Convolution : ConvolutionArrays<T> {
  public:
-  explicit Convolution(const ConvolutionCall& call)
-      : steps_(call.steps),
-        groups_(call.groups),
-        batch_(call.x.shape[0]),
-        in_(call.weight.shape[1]),
-        height_(call.x.shape[2]),
-        width_(call.x.shape[3]),
-        out_(call.weight.shape[0] / call.groups),
-        kernel_height_(call.weight.shape[2]),
-        kernel_width_(call.weight.shape[3]),
-        out_height_(call.y.shape[2]),
-        out_width_(call.y.shape[3]),
-        x_(call.x.data<T>()),
-        weight_(call.weight.data<T>()),
-        y_(call.y.data<T>()),
-        bias_(call.bias ? call.bias->data<T>() : nullptr),
-        bf16_operands_(call.bf16_operands) {}
+  explicit Convolution(const ConvolutionCall& call) : ConvolutionArrays<T>(call), bf16_operands_(call.bf16_operands) {}
 
   void output() const {
     const int64_t rows = rows_per_block(depth()), blocks = divide_up(out_height_, rows);
@@ -129,11 +113,7 @@ class Convolution {
  private:
   static constexpr int64_t cached = int64_t{1} << 16;  // elements of columns at a time
 
-  int64_t taps() const { return kernel_height_ * kernel_width_; }
   int64_t depth() const { return in_ * taps(); }
-  int64_t positions() const { return out_height_ * out_width_; }
-  T* x_plane(int64_t plane) const { return x_ + plane * height_ * width_; }
-  T* y_plane(int64_t plane) const { return y_ + plane * positions(); }
   Matrix<T> weight_of(int64_t group) const { return {weight_ + group * out_ * depth(), depth(), 1}; }
 
   int64_t rows_per_block(int64_t rows_of_columns) const {
@@ -219,10 +199,25 @@ class Convolution {
     }
   }
 
-  WindowSteps steps_;
-  int64_t groups_, batch_, in_, height_, width_, out_, kernel_height_, kernel_width_, out_height_, out_width_;
-  T *x_, *weight_, *y_;
-  const T* bias_;
+  using Arrays = ConvolutionArrays<T>;
+  using Arrays::batch_;
+  using Arrays::bias_;
+  using Arrays::groups_;
+  using Arrays::height_;
+  using Arrays::in_;
+  using Arrays::kernel_height_;
+  using Arrays::kernel_width_;
+  using Arrays::out_;
+  using Arrays::out_height_;
+  using Arrays::out_width_;
+  using Arrays::positions;
+  using Arrays::steps_;
+  using Arrays::taps;
+  using Arrays::weight_;
+  using Arrays::width_;
+  using Arrays::x_;
+  using Arrays::x_plane;
+  using Arrays::y_plane;
   bool bf16_operands_;
 };
 

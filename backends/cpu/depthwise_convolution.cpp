@@ -180,23 +180,9 @@ constexpr int64_t most_lanes = 64 / sizeof(T);
 // A plane with the zeros around it falls into stride x stride phases, each of the rows and columns that are a stride apart:
 // within a phase a tap reads neighbours at neighbouring positions, whatever the stride.
 template <class T>
-class Depthwise {
+class Depthwise : ConvolutionArrays<T> {
  public:
-  explicit Depthwise(const ConvolutionCall& call)
-      : steps_(call.steps),
-        groups_(call.groups),
-        batch_(call.x.shape[0]),
-        height_(call.x.shape[2]),
-        width_(call.x.shape[3]),
-        out_(call.weight.shape[0] / call.groups),
-        kernel_height_(call.weight.shape[2]),
-        kernel_width_(call.weight.shape[3]),
-        out_height_(call.y.shape[2]),
-        out_width_(call.y.shape[3]),
-        x_(call.x.data<T>()),
-        weight_(call.weight.data<T>()),
-        y_(call.y.data<T>()),
-        bias_(call.bias ? call.bias->data<T>() : nullptr) {
+  explicit Depthwise(const ConvolutionCall& call) : ConvolutionArrays<T>(call) {
     const int64_t reach[] = {(out_height_ - 1) * steps_.stride[0] + (kernel_height_ - 1) * steps_.dilation[0] + 1,
                              (out_width_ - 1) * steps_.stride[1] + (kernel_width_ - 1) * steps_.dilation[1] + 1};
     rows_ = divide_up(std::max(reach[0], height_ + steps_.padding[0]), steps_.stride[0]);
@@ -212,7 +198,7 @@ class Depthwise {
         lay_out(plane, room.data());
         for (int64_t o = plane % groups_ * out_; o < (plane % groups_ + 1) * out_; ++o) {
           correlate<T>({room.data(), pitch_, offsets.data(), taps()}, weight_ + o * taps(), bias_ ? bias_[o] : T(0),
-                       out_height_, out_width_, y_plane(plane, o), out_width_);
+                       out_height_, out_width_, result(plane, o), out_width_);
         }
       }
     });
@@ -229,7 +215,7 @@ class Depthwise {
       std::fill_n(room.data(), out_ * plane_size + most_lanes<T>, T(0));
       for (int64_t plane = begin; plane < end; ++plane) {
         for (int64_t o = 0; o < out_; ++o) {
-          const T* from = y_plane(plane, plane % groups_ * out_ + o);
+          const T* from = result(plane, plane % groups_ * out_ + o);
           for (int64_t i = 0; i < std::min(out_height_, rows_); ++i) {
             copy_short_row(from + i * out_width_, std::min(out_width_, pitch_),
                            room.data() + o * plane_size + (above + i) * row + before);
@@ -264,8 +250,8 @@ class Depthwise {
           const int64_t plane = b * groups_ + group;
           lay_out(plane, room.data());
           for (int64_t o = 0; o < out_; ++o) {
-            add_products<T>({room.data(), pitch_, offsets.data(), taps()}, y_plane(plane, group * out_ + o),
-                            out_height_, out_width_, sums.data() + o * taps() * most_lanes<T>);
+            add_products<T>({room.data(), pitch_, offsets.data(), taps()}, result(plane, group * out_ + o), out_height_,
+                            out_width_, sums.data() + o * taps() * most_lanes<T>);
           }
         }
         for (int64_t o = 0; o < out_; ++o) {
@@ -276,12 +262,9 @@ class Depthwise {
   }
 
  private:
-  int64_t taps() const { return kernel_height_ * kernel_width_; }
-  int64_t positions() const { return out_height_ * out_width_; }
   int64_t phase_size() const { return rows_ * pitch_; }
   int64_t planes_per_chunk() const { return items_per_chunk(out_ * positions() * taps()); }
-  T* x_plane(int64_t plane) const { return x_ + plane * height_ * width_; }
-  T* y_plane(int64_t plane, int64_t o) const { return y_ + (plane / groups_ * groups_ * out_ + o) * positions(); }
+  T* result(int64_t plane, int64_t o) const { return y_plane(plane / groups_ * groups_ * out_ + o); }
 
   Scratch<T> empty_planes() const {
     const int64_t size = steps_.stride[0] * steps_.stride[1] * phase_size() + most_lanes<T>;
@@ -314,9 +297,8 @@ class Depthwise {
     }
   }
 
-  // Calls f(row of the image, phase of the row, phase of the columns, row within the phase, first column of the image, first of
-  // the phase, how many columns) for
-  // every row of the image and every phase.
+  // Calls f(row of the image, phase of the row, phase of the columns, row within the phase, first column of the image, first
+  // of the phase, how many columns) for every row of the image and every phase of the columns.
   template <class F>
   void each_row(F f) const {
     for (int64_t r = 0; r < height_; ++r) {
@@ -361,11 +343,24 @@ class Depthwise {
     });
   }
 
-  WindowSteps steps_;
-  int64_t groups_, batch_, height_, width_, out_, kernel_height_, kernel_width_, out_height_, out_width_;
+  using Arrays = ConvolutionArrays<T>;
+  using Arrays::batch_;
+  using Arrays::bias_;
+  using Arrays::groups_;
+  using Arrays::height_;
+  using Arrays::kernel_height_;
+  using Arrays::kernel_width_;
+  using Arrays::out_;
+  using Arrays::out_height_;
+  using Arrays::out_width_;
+  using Arrays::positions;
+  using Arrays::steps_;
+  using Arrays::taps;
+  using Arrays::weight_;
+  using Arrays::width_;
+  using Arrays::x_plane;
+  using Arrays::y_plane;
   int64_t rows_, pitch_;  // of a phase
-  T *x_, *weight_, *y_;
-  const T* bias_;
 };
 
 template <class T>
@@ -380,8 +375,6 @@ void run(const ConvolutionCall& call) {
 }
 
 }  // namespace
-
-bool is_depthwise(const ConvolutionCall& call) { return call.weight.shape[1] == 1 && call.groups > 1; }
 
 void depthwise_convolution(const ConvolutionCall& call) {
   if (call.x.dtype == DType::f64) return run<double>(call);

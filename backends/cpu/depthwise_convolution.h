@@ -4,9 +4,7 @@
 
 namespace fovea::cpu {
 
-/// Whether every group of a convolution has one input channel.
-bool is_depthwise(const ConvolutionCall& call);
-/// Such a convolution of f32 or f64, or one of its gradients.
+/// A convolution of f32 or f64 whose groups have one input channel each, or one of its gradients.
 void depthwise_convolution(const ConvolutionCall& call);
 
 }  // namespace fovea::cpu

@@ -312,7 +312,7 @@ bool takes_direct_convolution(const ConvolutionCall& call) {
   if (call.x.dtype != DType::f32 || call.bf16_operands) return false;
   if (x.numel() == 0 || y.numel() == 0 || weight.numel() == 0 || !has_tile_product()) return false;
   // Where every element is read once at the most, a kernel of one tap or patches, columns cost no more than a layout.
-  if (taps <= s.stride[0] * s.stride[1] || (in == 1 && call.groups > 1)) return false;
+  if (taps <= s.stride[0] * s.stride[1] || is_depthwise(call)) return false;
   // A single channel of results keeps too few sums in flight.
   if (call.product == Product::x) return !strided && (in > 1 || out == 1);
   // With few outputs most of a vector of them would be zeros, and turning the sums takes as long as a few hundred positions.
