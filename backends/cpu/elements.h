@@ -31,6 +31,21 @@ decltype(auto) visit_floating(const char* kernel, DType dtype, F f) {
   }
 }
 
+/// Calls f(T{}) with an integer of so many bytes, as which elements of any dtype are moved.
+template <class F>
+void visit_word(size_t bytes, F f) {
+  switch (bytes) {
+    case 1:
+      return f(uint8_t{});
+    case 2:
+      return f(uint16_t{});
+    case 4:
+      return f(uint32_t{});
+    default:
+      return f(uint64_t{});
+  }
+}
+
 /// A row of elements in their compute type: the row itself where they are of that type, else converted into `scratch`.
 template <class T>
 const Compute<T>* load_row(const T* row, int64_t n, Compute<T>* scratch) {

@@ -13,21 +13,6 @@ namespace {
 
 constexpr int64_t chunk_bytes = 64 << 10;
 
-// Calls f with an unsigned integer of the element's size: to move a value its type does not matter.
-template <class F>
-void visit_size(DType dtype, F f) {
-  switch (size_of(dtype)) {
-    case 1:
-      return f(uint8_t{});
-    case 2:
-      return f(uint16_t{});
-    case 4:
-      return f(uint32_t{});
-    default:
-      return f(uint64_t{});
-  }
-}
-
 template <class F>
 void visit_number(const char* kernel, DType dtype, F f) {
   if (dtype == DType::i32) return f(int32_t{});
@@ -56,7 +41,7 @@ void gather_rows(const GatherCall& call) {
   std::byte* to = call.out.buffer->host() + call.out.offset * bytes;
   if (width == bytes) {
     // Single elements, for which a call of memcpy would take far longer than they do.
-    return visit_size(call.source.dtype, [&]<class T>(T) {
+    return visit_word(size_of(call.source.dtype), [&]<class T>(T) {
       const T* x = call.source.data<T>();
       T* y = call.out.data<T>();
       parallel_for(index.size(), 16384, [&](int64_t begin, int64_t end) {
@@ -229,7 +214,7 @@ void gather(const GatherCall& call) {
   if (call.index.numel() == 0) return;
   if (call.rows) return gather_rows(call);
   const LaneIndex index(call.name, call.index, call.axis, call.source.shape[call.axis]);
-  visit_size(call.source.dtype, [&]<class T>(T) {
+  visit_word(size_of(call.source.dtype), [&]<class T>(T) {
     const T* from = call.source.data<T>();
     T* to = call.out.data<T>();
     walk_lanes(call.index, index.shared, call.axis, call.out, call.source, [&](const Places& p) {

@@ -6,6 +6,7 @@
 
 #include <hwy/cache_control.h>
 
+#include "fovea/backends/cpu/elements.h"
 #include "fovea/backends/cpu/insertion_sort.h"
 #include "fovea/backends/cpu/map_repeat.h"
 #include "fovea/backends/cpu/odometer.h"
@@ -65,19 +66,11 @@ struct Axes {
     return taken;
   }
 
-  /// How many positions the axes have, and the offsets of one of them.
-  int64_t positions() const {
-    int64_t product = 1;
-    for (int i = 0; i < count; ++i) product *= axis[i].size;
-    return product;
-  }
-  void locate(int64_t position, int64_t& to_offset, int64_t& from_offset) const {
-    to_offset = from_offset = 0;
-    for (int i = count - 1; i >= 0; --i) {
-      to_offset += position % axis[i].size * axis[i].to;
-      from_offset += position % axis[i].size * axis[i].from;
-      position /= axis[i].size;
-    }
+  /// Their positions, with the offsets in `out` and the source.
+  Odometer<2> positions() const {
+    Odometer<2> odometer;
+    for (int i = count - 1; i >= 0; --i) odometer.add(axis[i].size, {axis[i].to, axis[i].from});
+    return odometer;
   }
 };
 
@@ -102,8 +95,7 @@ void copy_rows(Axes axes) {
   const Axis row = axes.take(axes.count - 1);
   T* to = reinterpret_cast<T*>(axes.to);
   const T* from = reinterpret_cast<const T*>(axes.from);
-  Odometer<2> outer;
-  for (int i = axes.count - 1; i >= 0; --i) outer.add(axes.axis[i].size, {axes.axis[i].to, axes.axis[i].from});
+  const Odometer<2> outer = axes.positions();
   const int64_t pieces = divide_up(row.size, chunk);
   parallel_for(outer.positions() * pieces, std::max<int64_t>(1, chunk / row.size), [&](int64_t begin, int64_t end) {
     Odometer<2> position = outer;
@@ -138,25 +130,26 @@ void copy_transposed(Axes axes, Axis across, Axis down) {
   constexpr int64_t tall = squares * side, length = chunk / tall;  // of a strip; a multiple of side
   const int64_t strips = divide_up(down.size, tall), pieces = divide_up(across.size, length);
   const int64_t grain = std::max<int64_t>(1, length / across.size);
-  const int64_t bytes = axes.positions() * across.size * down.size * static_cast<int64_t>(sizeof(T));
+  const Odometer<2> outer = axes.positions();
+  const int64_t bytes = outer.positions() * across.size * down.size * static_cast<int64_t>(sizeof(T));
   const bool streamed = bytes >= least_streamed_bytes && rows_of_lines<T>(axes, down);
-  parallel_for(axes.positions() * strips * pieces, grain, [&](int64_t begin, int64_t end) {
+  parallel_for(outer.positions() * strips * pieces, grain, [&](int64_t begin, int64_t end) {
+    Odometer<2> position = outer;
     alignas(64) T lines[side * tall], turned[side * side];
     if (across.size % side || down.size % side) std::memset(lines, 0, sizeof lines);
     for (int64_t piece = begin; piece < end; ++piece) {
       const int64_t strip = piece / pieces, left = piece % pieces * length;
       const int64_t right = std::min(across.size, left + length);
-      int64_t to_offset, from_offset;
-      axes.locate(strip / strips, to_offset, from_offset);
+      position.go_to(strip / strips);
       const int64_t first = strip % strips * tall, height = std::min(tall, down.size - first);
       for (int64_t i = left; i < right; i += side) {
         const int64_t width = std::min(side, right - i);
-        const T* source = from + from_offset + first + i * across.from;
+        const T* source = from + position.offset(1) + first + i * across.from;
         for (int64_t k = 0; k < width; ++k) {
           std::memcpy(lines + k * tall, source + k * across.from, static_cast<size_t>(height) * sizeof(T));
         }
         for (int64_t row = 0; row < height; row += side) {
-          T* out = to + to_offset + (first + row) * down.to + i;
+          T* out = to + position.offset(0) + (first + row) * down.to + i;
           const int64_t rows = std::min(side, height - row);
           if (width == side && rows == side && !streamed) {
             transpose_square(lines + row, tall, out, down.to);
@@ -194,16 +187,7 @@ void copy_words(Axes axes) {
 void copy_elements(const View& source, const View& out) {
   if (copy_repeated(source, out)) return;
   const Axes axes(source, out);
-  switch (size_of(out.dtype)) {
-    case 1:
-      return copy_words<uint8_t>(axes);
-    case 2:
-      return copy_words<uint16_t>(axes);
-    case 4:
-      return copy_words<uint32_t>(axes);
-    default:
-      return copy_words<uint64_t>(axes);
-  }
+  visit_word(size_of(out.dtype), [&]<class T>(T) { copy_words<T>(axes); });
 }
 
 }  // namespace fovea::cpu

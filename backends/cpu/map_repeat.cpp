@@ -4,8 +4,9 @@
 #include <cstring>
 #include <type_traits>
 
+#include "fovea/backends/cpu/elements.h"
+#include "fovea/backends/cpu/odometer.h"
 #include "fovea/backends/cpu/threads.h"
-#include "fovea/backends/dtype.h"
 
 namespace fovea::cpu {
 namespace {
@@ -14,8 +15,7 @@ constexpr int64_t most_times = 16;  // more are filled row by row as fast
 
 /// out [outer axes..., again, width, times], all without gaps, of source with strides [..., 0, step, 0].
 struct Repeats {
-  Shape outer;
-  Strides from;
+  Odometer<1> outer;  // with offsets in the source
   int64_t again = 1, width = 1, step = 1, times = 1;
 };
 
@@ -31,14 +31,11 @@ void visit_times(int64_t times, F f) {
 template <class T>
 void repeat(const Repeats& r, const T* from, T* to) {
   const int64_t row = r.width * r.times, each = row * r.again;
-  parallel_for(r.outer.numel(), 1 + (32768 - 1) / each, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      int64_t position = i, offset = 0;
-      for (int axis = r.outer.rank() - 1; axis >= 0; --axis) {
-        offset += position % r.outer[axis] * r.from[axis];
-        position /= r.outer[axis];
-      }
-      const T* x = from + offset;
+  parallel_for(r.outer.positions(), 1 + (32768 - 1) / each, [&](int64_t begin, int64_t end) {
+    Odometer<1> position = r.outer;
+    position.go_to(begin);
+    for (int64_t i = begin; i < end; ++i, position.next()) {
+      const T* x = from + position.offset(0);
       T* y = to + i * each;
       visit_times(r.times, [&](auto times) {
         const auto spread = [&](auto step) {
@@ -79,22 +76,9 @@ bool copy_repeated(const View& source, const View& out) {
   drop_last(r.times, none);
   drop_last(r.width, r.step);
   if (shape.rank() > 0 && strides.back() == 0) drop_last(r.again, none);
-  r.outer = shape;
-  r.from = strides;
-  const auto copy = [&]<class T>(T) {
-    repeat(r, source.data<T>(), out.data<T>());
-    return true;
-  };
-  switch (size_of(out.dtype)) {
-    case 1:
-      return copy(uint8_t{});
-    case 2:
-      return copy(uint16_t{});
-    case 4:
-      return copy(uint32_t{});
-    default:
-      return copy(uint64_t{});
-  }
+  for (int axis = shape.rank() - 1; axis >= 0; --axis) r.outer.add(shape[axis], {strides[axis]});
+  visit_word(size_of(out.dtype), [&]<class T>(T) { repeat(r, source.data<T>(), out.data<T>()); });
+  return true;
 }
 
 }  // namespace fovea::cpu

@@ -3,6 +3,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "fovea/backends/cpu/elements.h"
+
 namespace fovea::cpu {
 namespace {
 
@@ -21,21 +23,6 @@ void scatter_run(const T* from, int64_t stride, int64_t n, T* to) {
     std::memcpy(to, from, static_cast<size_t>(n) * sizeof(T));
   } else {
     for (int64_t i = 0; i < n; ++i) to[i * stride] = from[i];
-  }
-}
-
-/// Calls f(T{}) with an integer of so many bytes.
-template <class F>
-void with_word(size_t bytes, F f) {
-  switch (bytes) {
-    case 1:
-      return f(uint8_t{});
-    case 2:
-      return f(uint16_t{});
-    case 4:
-      return f(uint32_t{});
-    default:
-      return f(uint64_t{});
   }
 }
 
@@ -111,7 +98,7 @@ std::byte* Walk::at(int64_t position) const {
 }
 
 void Walk::gather(int64_t position, int64_t n, void* to) const {
-  with_word(size_of(dtype_), [&]<class T>(T) {
+  visit_word(size_of(dtype_), [&]<class T>(T) {
     for_runs(axes_, sizes_, strides_, position, n, [&](int64_t offset, int64_t done, int64_t length) {
       gather_run(reinterpret_cast<const T*>(first_) + offset, axes_ ? inner_stride() : 0, length,
                  static_cast<T*>(to) + done);
@@ -120,7 +107,7 @@ void Walk::gather(int64_t position, int64_t n, void* to) const {
 }
 
 void Walk::scatter(const void* from, int64_t position, int64_t n) const {
-  with_word(size_of(dtype_), [&]<class T>(T) {
+  visit_word(size_of(dtype_), [&]<class T>(T) {
     for_runs(axes_, sizes_, strides_, position, n, [&](int64_t offset, int64_t done, int64_t length) {
       scatter_run(static_cast<const T*>(from) + done, axes_ ? inner_stride() : 0, length,
                   reinterpret_cast<T*>(first_) + offset);
