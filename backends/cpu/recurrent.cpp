@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <bit>
 #include <numeric>
 #include <optional>
 
@@ -12,12 +13,19 @@
 namespace fovea::cpu {
 namespace {
 
+// How many rows a block has: 16 at the most, and as many blocks as a power of two, which threads share evenly.
+int64_t rows_of_block(int64_t rows) {
+  constexpr int64_t most = 16;
+  const auto blocks = std::bit_ceil(static_cast<uint64_t>(divide_up(rows, most)));
+  return std::max<int64_t>(divide_up(rows, static_cast<int64_t>(blocks)), 1);
+}
+
 // The sequences from the longest to the shortest, in blocks that do not depend on the number of threads. A row's result
 // does not depend on its block.
 class Batch {
  public:
-  Batch(const View& projected, const View* lengths, int64_t rows_at_once)
-      : count_(projected.shape[0]), row_block_(rows_at_once), order_(count_), length_(count_) {
+  Batch(const View& projected, const View* lengths)
+      : count_(projected.shape[0]), row_block_(rows_of_block(count_)), order_(count_), length_(count_) {
     const int64_t time = projected.shape[1];
     const int64_t step = lengths ? lengths->strides[0] : 0;
     const auto length = [&](int64_t b) { return lengths ? lengths->data<int32_t>()[b * step] : time; };
@@ -43,9 +51,6 @@ class Batch {
   int64_t count_, row_block_;
   Scratch<int64_t> order_, length_;
 };
-
-// Weights that outgrow the second-level cache are read from further away in every step: more rows share them.
-int64_t rows_at_once(int64_t weights) { return weights * int64_t{4} > (1 << 20) ? 64 : 16; }
 
 // The panels of the forward product: [hidden / (units * lanes)][k][units][gates][lanes].
 template <class T>
@@ -100,8 +105,10 @@ T* data_or_null(const View* view) {
 class Direction {
  public:
   int64_t blocks() const { return rows_.blocks(); }
-  /// Multiply-adds of all blocks.
+  int64_t hidden() const { return hidden_; }
+  /// Multiply-adds of all blocks, and of a step of one.
   int64_t work() const { return batch_ * time_ * hidden_ * all_; }
+  int64_t step_work() const { return rows_.block(0).count * hidden_ * all_; }
 
  protected:
   /// projected [batch, time, gates * hidden]: the input's part of the gates, or its gradient.
@@ -111,7 +118,7 @@ class Direction {
         hidden_(call.weight_hh.shape[1]),
         all_(gates(call.kind) * hidden_),
         layout_(recurrent_layout(element)),
-        rows_(projected, call.lengths, rows_at_once(hidden_ * all_)) {}
+        rows_(projected, call.lengths) {}
 
   int64_t batch_, time_, hidden_, all_;
   RecurrentLayout layout_;
@@ -134,11 +141,12 @@ class ForwardPass : public Direction {
     pack_forward(call_.kind, hidden_, layout_.lanes, units_, call_.weight_hh.data<T>(), weight_.data());
     pack_bias(call_.kind, hidden_, layout_.lanes, units_, data_or_null<T>(call_.bias_hh), bias_.data());
   }
-  void run(int64_t block) const {
+  void run(int64_t block, int64_t units_at_once) const {
     T* reserve = data_or_null<T>(call_.reserve);
     const RecurrentForward<T> pass{.kind = call_.kind,
                                    .time = time_,
                                    .hidden = hidden_,
+                                   .units_at_once = units_at_once,
                                    .reverse = call_.reverse,
                                    .projected = call_.projected.data<T>(),
                                    .weight = weight_.data(),
@@ -176,12 +184,13 @@ class BackwardPass : public Direction {
         dbias_(rows_.blocks() * gates(kind_) * bias_width_) {}
 
   void pack() const { pack_backward(kind_, hidden_, columns_, call_.forward.weight_hh.data<T>(), weight_.data()); }
-  void run(int64_t block) const {
+  void run(int64_t block, int64_t units_at_once) const {
     const RecurrentCall& forward = call_.forward;
     const T* reserve = forward.reserve->data<T>();
     const RecurrentBackward<T> pass{.kind = kind_,
                                     .time = time_,
                                     .hidden = hidden_,
+                                    .units_at_once = units_at_once,
                                     .reverse = forward.reverse,
                                     .weight = weight_.data(),
                                     .h_before = reserve,
@@ -230,19 +239,24 @@ class BackwardPass : public Direction {
   Scratch<T> weight_, dnew_, dbias_;
 };
 
-// Runs the passes of a layer's directions, whose blocks of rows are one pool of work.
+// Runs the passes of a layer's directions, whose blocks of rows are one pool of work. Where the blocks are too few for the
+// threads, these divide each step's hidden units instead, if it is long enough for two calls to other threads.
 template <class Pass, class Calls>
 void run_directions(const Calls& calls) {
+  constexpr int64_t step_grain = 1 << 17;  // multiply-adds
   std::optional<Pass> passes[2];
   int64_t count = 0;
   for (const auto& call : calls) passes[count++].emplace(call);
-  const int64_t blocks = passes[0]->blocks();
-  const bool pays = passes[0]->work() >= product_grain;  // to call other threads
+  const Pass& first = *passes[0];
+  const int64_t blocks = first.blocks(), all = count * blocks, threads = num_threads();
+  const bool pays = first.work() >= product_grain;  // to call other threads
+  const bool divided = pays && all < threads && first.step_work() >= threads * step_grain;
+  const int64_t units_at_once = std::max<int64_t>(divided ? divide_up(first.hidden(), 2 * threads) : first.hidden(), 1);
   parallel_for(count, pays ? 1 : count, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) passes[i]->pack();
   });
-  parallel_for(count * blocks, pays ? 1 : std::max<int64_t>(count * blocks, 1), [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) passes[i / blocks]->run(i % blocks);
+  parallel_for(all, pays && !divided ? 1 : std::max<int64_t>(all, 1), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) passes[i / blocks]->run(i % blocks, units_at_once);
   });
   if constexpr (requires { passes[0]->finish(); }) {
     for (int64_t i = 0; i < count; ++i) passes[i]->finish();

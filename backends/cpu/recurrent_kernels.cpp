@@ -4,6 +4,7 @@
 
 #include "fovea/backends/cpu/scratch.h"
 #include "fovea/backends/cpu/simd_targets.h"
+#include "fovea/backends/cpu/threads.h"
 #include "fovea/backends/round_up.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -55,7 +56,9 @@ void forward(const RecurrentForward<T>& pass, const RecurrentRows& rows) {
     }
   }
   const Scratch<CellRow<T>> places(rows.count);
-  const Scratch<T> sums(rows.count * S::vectors * lanes);
+  const int64_t stride = S::vectors * lanes, panel_units = S::units * lanes;
+  const int64_t panels = divide_up(hidden, panel_units), share = divide_up(pass.units_at_once, panel_units);
+  const Scratch<T> sums(divide_up(panels, share) * rows.count * stride);
   int64_t running = rows.count;
   for (int64_t step = 0;; ++step) {
     int64_t after = running;
@@ -67,26 +70,28 @@ void forward(const RecurrentForward<T>& pass, const RecurrentRows& rows) {
     running = after;
     if (running == 0) break;
     place_rows(pass, rows, {now, next, cells, width}, step, running, places.data());
-    const T *panel = pass.weight, *bias = pass.bias;
-    const int64_t stride = S::vectors * lanes;
-    for (int64_t column = 0; column < hidden; column += S::units * lanes) {
-      each_tile<S::rows>(running, [&]<int R>(std::integral_constant<int, R>, int64_t first) HWY_ATTR {
-        multiply_tile<R, S::vectors>(d, StridedRows<R, T>(now + first * width, width),
-                                     PackedPanel<S::vectors, T>(panel), hidden, bias, 0, sums.data() + first * stride,
-                                     stride);
-      });
-      for (int64_t u = 0; u < S::units; ++u) {
-        const int64_t j = column + u * lanes;
-        T* of_unit = sums.data() + u * S::gates * lanes;
-        if (HWY_LIKELY(hidden - j >= lanes)) {
-          cell_forward<kind>(d, of_unit, stride, Columns<true, T>{hidden, j}, places.data(), running);
-        } else if (j < hidden) {
-          cell_forward<kind>(d, of_unit, stride, Columns<false, T>{hidden, j}, places.data(), running);
+    parallel_for(panels, share, [&](int64_t begin, int64_t end) HWY_ATTR {
+      T* const products = sums.data() + begin / share * rows.count * stride;
+      const T *const state = now, *panel = pass.weight + begin * stride * hidden, *bias = pass.bias + begin * stride;
+      for (int64_t p = begin; p < end; ++p) {
+        each_tile<S::rows>(running, [&]<int R>(std::integral_constant<int, R>, int64_t first) HWY_ATTR {
+          multiply_tile<R, S::vectors>(d, StridedRows<R, T>(state + first * width, width),
+                                       PackedPanel<S::vectors, T>(panel), hidden, bias, 0, products + first * stride,
+                                       stride);
+        });
+        for (int64_t u = 0; u < S::units; ++u) {
+          const int64_t j = p * panel_units + u * lanes;
+          T* of_unit = products + u * S::gates * lanes;
+          if (HWY_LIKELY(hidden - j >= lanes)) {
+            cell_forward<kind>(d, of_unit, stride, Columns<true, T>{hidden, j}, places.data(), running);
+          } else if (j < hidden) {
+            cell_forward<kind>(d, of_unit, stride, Columns<false, T>{hidden, j}, places.data(), running);
+          }
         }
+        panel += stride * hidden;
+        bias += stride;
       }
-      panel += stride * hidden;
-      bias += stride;
-    }
+    });
     std::swap(now, next);
   }
 }
@@ -111,46 +116,51 @@ void backward(const RecurrentBackward<T>& pass, const RecurrentRows& rows, T* db
       if (gru) std::fill_n(pass.dnew + (b * time + t) * hidden, hidden, T(0));
     }
   }
+  const int64_t vectors = divide_up(hidden, lanes), panels = divide_up(vectors, back_vectors);
+  const int64_t share = divide_up(pass.units_at_once, lanes);
   int64_t running = 0;
   for (int64_t step = rows.count ? rows.length[0] - 1 : -1; step >= 0; --step) {
     while (running < rows.count && rows.length[running] > step) ++running;
-    for (int64_t row = 0; row < running; ++row) {
-      const int64_t b = rows.batch[row], t = pass.reverse ? rows.length[row] - 1 - step : step, place = b * time + t;
-      const T* c_before = nullptr;
-      if (lstm) {
-        const int64_t earlier = place + (pass.reverse ? 1 : -1);
-        if (step > 0) {
-          c_before = pass.kept + (earlier * kept_width(kind) + 4) * hidden;
-        } else if (pass.c0) {
-          c_before = pass.c0 + b * hidden;
+    parallel_for(vectors, share, [&](int64_t begin, int64_t end) HWY_ATTR {
+      for (int64_t row = 0; row < running; ++row) {
+        const int64_t b = rows.batch[row], t = pass.reverse ? rows.length[row] - 1 - step : step, place = b * time + t;
+        const T* c_before = nullptr;
+        if (lstm) {
+          const int64_t earlier = place + (pass.reverse ? 1 : -1);
+          if (step > 0) {
+            c_before = pass.kept + (earlier * kept_width(kind) + 4) * hidden;
+          } else if (pass.c0) {
+            c_before = pass.c0 + b * hidden;
+          }
+        }
+        for (int64_t j = begin * lanes; j < std::min(hidden, end * lanes); j += lanes) {
+          const CellGradient<T> in{pass.kept + place * kept_width(kind) * hidden, pass.h_before + place * hidden,
+                                   c_before, pass.doutput + b * pass.doutput_batch + t * pass.doutput_time};
+          const CellGradientOutput<T> out{dh + row * width + j,
+                                          dc + row * width + j,
+                                          pass.dprojected + place * depth,
+                                          gru ? pass.dnew + place * hidden : nullptr,
+                                          gradients.data() + row * depth,
+                                          dbias + j,
+                                          bias_width};
+          if (HWY_LIKELY(hidden - j >= lanes)) {
+            cell_backward<kind>(d, Columns<true, T>{hidden, j}, in, out);
+          } else {
+            cell_backward<kind>(d, Columns<false, T>{hidden, j}, in, out);
+          }
         }
       }
-      for (int64_t j = 0; j < hidden; j += lanes) {
-        const CellGradient<T> in{pass.kept + place * kept_width(kind) * hidden, pass.h_before + place * hidden,
-                                 c_before, pass.doutput + b * pass.doutput_batch + t * pass.doutput_time};
-        const CellGradientOutput<T> out{dh + row * width + j,
-                                        dc + row * width + j,
-                                        pass.dprojected + place * depth,
-                                        gru ? pass.dnew + place * hidden : nullptr,
-                                        gradients.data() + row * depth,
-                                        dbias + j,
-                                        bias_width};
-        if (HWY_LIKELY(hidden - j >= lanes)) {
-          cell_backward<kind>(d, Columns<true, T>{hidden, j}, in, out);
-        } else {
-          cell_backward<kind>(d, Columns<false, T>{hidden, j}, in, out);
-        }
+    });
+    parallel_for(panels, divide_up(share, back_vectors), [&](int64_t begin, int64_t end) HWY_ATTR {
+      for (int64_t p = begin; p < end; ++p) {
+        each_tile<back_rows>(running, [&]<int R>(std::integral_constant<int, R>, int64_t first) HWY_ATTR {
+          T* to = dh + first * width + p * back_vectors * lanes;
+          multiply_tile<R, back_vectors>(d, StridedRows<R, T>(gradients.data() + first * depth, depth),
+                                         PackedPanel<back_vectors, T>(pass.weight + p * back_vectors * lanes * depth),
+                                         depth, to, width, to, width);
+        });
       }
-    }
-    const T* panel = pass.weight;
-    for (int64_t column = 0; column < hidden; column += back_vectors * lanes) {
-      each_tile<back_rows>(running, [&]<int R>(std::integral_constant<int, R>, int64_t first) HWY_ATTR {
-        T* to = dh + first * width + column;
-        multiply_tile<R, back_vectors>(d, StridedRows<R, T>(gradients.data() + first * depth, depth),
-                                       PackedPanel<back_vectors, T>(panel), depth, to, width, to, width);
-      });
-      panel += back_vectors * lanes * depth;
-    }
+    });
   }
   for (int64_t row = 0; row < rows.count; ++row) {
     const int64_t b = rows.batch[row];

@@ -4,7 +4,7 @@
 
 namespace fovea::cpu {
 
-/// The rows of a recurrent layer that one thread works on, ordered so that those still running are the first.
+/// The rows of a recurrent layer that are worked on together, ordered so that those still running are the first.
 struct RecurrentRows {
   const int64_t* batch;   // which sequence stands in row i
   const int64_t* length;  // how many steps it runs, falling
@@ -16,6 +16,7 @@ template <class T>
 struct RecurrentForward {
   RecurrentKind kind;
   int64_t time, hidden;
+  int64_t units_at_once;  // hidden units of a step that are one thread's at a time: all of them, or a share
   bool reverse;
   const T* projected;  // [batch, time, gates * hidden]
   const T* weight;     // see RecurrentLayout
@@ -31,6 +32,7 @@ template <class T>
 struct RecurrentBackward {
   RecurrentKind kind;
   int64_t time, hidden;
+  int64_t units_at_once;  // hidden units of a step that are one thread's at a time: all of them, or a share
   bool reverse;
   const T* weight;  // see RecurrentLayout
   const T *h_before, *kept;

@@ -178,7 +178,8 @@ TEST(Recurrent, EqualsTheStepByStepDefinition) {
                                       {2, 6, 130},
                                       {0, 4, 3},
                                       {4, 0, 3},
-                                      {66, 2, 300}},
+                                      {66, 2, 300},
+                                      {9, 3, 300}},  // one block of rows: threads share a step's units
                                      dtype)) {
       SCOPED_TRACE(s.text());
       const Layer layer(s);
@@ -330,7 +331,7 @@ TEST(Recurrent, CarriesNaN) {
 }
 
 TEST(Recurrent, GivesTheSameBytesOnAnyNumberOfThreadsAndInsideARegion) {
-  for (const Setting& s : settings({{67, 9, 40}}, f32)) {
+  for (const Setting& s : settings({{67, 9, 40}, {9, 3, 300}}, f32)) {
     if (!s.with_lengths || !s.with_state || !s.with_bias) continue;
     const auto run = [&] {
       const Layer layer(s);
