@@ -6,7 +6,6 @@
 #include "fovea/backends/cpu/convolution_products.h"
 #include "fovea/backends/cpu/direct_convolution_kernels.h"
 #include "fovea/backends/cpu/scratch.h"
-#include "fovea/backends/cpu/short_row.h"
 #include "fovea/backends/cpu/threads.h"
 #include "fovea/backends/cpu/tile_product.h"
 #include "fovea/backends/round_up.h"
@@ -24,9 +23,15 @@ struct Pictures {
   int64_t count, rows;  // pictures, and the rows of each
 
   float* row(int64_t image, int64_t channel, int64_t r) const {
-    image += r / height;
-    return data + ((image * channels + channel) * height + r % height) * width;
+    if (r >= height) {
+      image += r / height;
+      r %= height;
+    }
+    return data + ((image * channels + channel) * height + r) * width;
   }
+  /// How many rows from r on lie evenly apart, and how far.
+  int64_t run(int64_t r) const { return height == 1 ? rows - r : height - (r < height ? r : r % height); }
+  int64_t distance() const { return height == 1 ? channels * width : width; }
 };
 
 // How a picture is laid out for a convolution: rows `pitch` apart. By steps of one a row has zeros behind it, which are also
@@ -35,6 +40,8 @@ struct Pictures {
 struct Layout {
   int64_t kernel[2], dilation[2], padding[2], stride[2];
   int64_t width, positions, pitch;
+  // Taps read phases in turn, `period` of them: tap k phase k % period, which begins at (k * dilation) % stride.
+  int64_t period[2];
 
   Layout(const int64_t (&kernel_size)[2], const WindowSteps& steps, int64_t source_width, int64_t result_width)
       : kernel{kernel_size[0], kernel_size[1]},
@@ -42,7 +49,8 @@ struct Layout {
         padding{steps.padding[0], steps.padding[1]},
         stride{steps.stride[0], steps.stride[1]},
         width(source_width),
-        positions(result_width) {
+        positions(result_width),
+        period{stride[0] / std::gcd(stride[0], dilation[0]), stride[1] / std::gcd(stride[1], dilation[1])} {
     if (strided()) {
       pitch = std::max(divide_up(padding[1] + width, stride[1]), positions + (kernel[1] - 1) * dilation[1] / stride[1]);
     } else {
@@ -56,82 +64,96 @@ struct Layout {
   int64_t taps() const { return kernel[0] * kernel[1]; }
   int64_t rows_read(int64_t rows) const { return rows + (kernel[0] - 1) * dilation[0] / stride[0]; }
 
-  /// Taps read phases in turn, this many of them: tap k phase k % period, which begins at (k * dilation) % stride.
-  int64_t period(int axis) const { return stride[axis] / std::gcd(stride[axis], dilation[axis]); }
-  int64_t phases(int axis) const { return std::min(kernel[axis], period(axis)); }
+  int64_t phases(int axis) const { return std::min(kernel[axis], period[axis]); }
   int64_t phases() const { return phases(0) * phases(1); }
 };
 
-// What some rows of results read of some channels of a picture, laid out, and where each tap of each channel reads from the
-// first position on.
+// Where each tap of each channel reads from the first position on, in a picture that is laid out for so many rows of results.
+Scratch<int64_t> tap_shifts(const Layout& layout, int64_t channels, int64_t rows) {
+  const int64_t taps = layout.taps(), plane = layout.rows_read(rows) * layout.pitch;
+  Scratch<int64_t> shifts(channels * taps);
+  int64_t* shift = shifts.data();
+  for (int64_t p = 0; p < layout.kernel[0]; ++p) {
+    for (int64_t q = 0; q < layout.kernel[1]; ++q) {
+      const int64_t phase = p % layout.period[0] * layout.phases(1) + q % layout.period[1];
+      const int64_t row = p * layout.dilation[0] / layout.stride[0];
+      const int64_t column = q * layout.dilation[1] / layout.stride[1] - (layout.strided() ? 0 : layout.padding[1]);
+      *shift++ = phase * plane + row * layout.pitch + column;
+    }
+  }
+  for (int64_t i = taps; i < channels * taps; ++i) shifts[i] = shifts[i - taps] + layout.phases() * plane;
+  return shifts;
+}
+
+// What some rows of results read of some channels of a picture, laid out.
 class LaidOut {
  public:
   LaidOut(const Layout& layout, int64_t most_channels, int64_t most_rows)
-      : layout_(layout), room_(size(most_channels, most_rows)), shifts_(most_channels * layout.taps()) {}
+      : layout_(layout),
+        plane_(layout.rows_read(most_rows) * layout.pitch),
+        room_(layout.before() + most_channels * layout.phases() * plane_ + shifted_slack),
+        tops_(layout.phases(0)),
+        columns_(layout.phases(1)) {
+    for (int64_t i = 0; i < layout.phases(0); ++i)
+      tops_[i] = i * layout.dilation[0] % layout.stride[0] - layout.padding[0];
+    for (int64_t j = 0; j < layout.phases(1); ++j) columns_[j] = columns_of(j);
+    // The zeros between rows stay where they are from one picture to the next.
+    std::fill_n(room_.data(), layout.before() + most_channels * layout.phases() * plane_ + shifted_slack, 0.0f);
+  }
 
   // For `rows` rows of results from `first` on.
   void take(const Pictures& from, int64_t image, int64_t channel, int64_t channels, int64_t first, int64_t rows) {
-    if (channels != channels_ || rows != rows_) clear(channels, rows);
     float* to = room_.data() + layout_.before();
     for (int64_t c = channel; c < channel + channels; ++c) {
       for (int64_t i = 0; i < layout_.phases(0); ++i) {
-        const int64_t down = i * layout_.dilation[0] % layout_.stride[0] - layout_.padding[0];
-        for (int64_t j = 0; j < layout_.phases(1); ++j) {
-          to = take_phase(from, image, c, first * layout_.stride[0] + down, layout_.rows_read(rows), j, to);
-        }
+        for (int64_t j = 0; j < layout_.phases(1); ++j, to += plane_)
+          take_phase(from, image, c, first * layout_.stride[0] + tops_[i], layout_.rows_read(rows), columns_[j], to);
       }
     }
   }
 
   const float* start() const { return room_.data() + layout_.before(); }
-  const int64_t* shifts() const { return shifts_.data(); }
 
  private:
-  int64_t size(int64_t channels, int64_t rows) const {
-    return layout_.before() + channels * layout_.phases() * layout_.rows_read(rows) * layout_.pitch + shifted_slack;
+  // What a phase's rows hold: zeros, then columns of the picture from `first` on.
+  struct PhaseColumns {
+    int64_t zeros, first, count;
+  };
+
+  PhaseColumns columns_of(int64_t phase) const {
+    if (!layout_.strided()) return {0, 0, layout_.width};
+    const int64_t step = layout_.stride[1], begins = phase * layout_.dilation[1] % step;
+    const int64_t zeros = divide_up(std::max<int64_t>(layout_.padding[1] - begins, 0), step);
+    const int64_t first = begins + zeros * step - layout_.padding[1];
+    return {zeros, first, divide_up(std::max<int64_t>(layout_.width - first, 0), step)};
   }
 
-  // `count` rows of the picture from row `top` on, as far apart as the steps are, their columns of phase j.
-  float* take_phase(const Pictures& from, int64_t image, int64_t c, int64_t top, int64_t count, int64_t j, float* to) {
-    const int64_t step = layout_.stride[1], begins = j * layout_.dilation[1] % step;
-    const int64_t zeros = layout_.strided() ? divide_up(std::max<int64_t>(layout_.padding[1] - begins, 0), step) : 0;
-    const int64_t column = layout_.strided() ? begins + zeros * step - layout_.padding[1] : 0;
-    const int64_t columns = divide_up(std::max<int64_t>(layout_.width - column, 0), step);
-    for (int64_t r = top; count > 0; --count, r += layout_.stride[0], to += layout_.pitch) {
+  // `count` rows of the picture from row `top` on, as far apart as the steps are.
+  void take_phase(const Pictures& from, int64_t image, int64_t c, int64_t top, int64_t count,
+                  const PhaseColumns& columns, float* to) const {
+    const int64_t step = layout_.stride[0], end = top + count * step;
+    to += columns.zeros;
+    for (int64_t r = top; r < end;) {
       if (r < 0 || r >= from.rows) {
-        std::fill_n(to + zeros, columns, 0.0f);
-      } else if (const float* row = from.row(image, c, r) + column; step == 1) {
-        copy_short_row(row, columns, to + zeros);
-      } else {
-        for (int64_t k = 0; k < columns; ++k) to[zeros + k] = row[k * step];
+        std::fill_n(to, columns.count, 0.0f);
+        r += step;
+        to += layout_.pitch;
+        continue;
       }
-    }
-    return to;
-  }
-
-  // The zeros between rows stay where they are from one picture to the next.
-  void clear(int64_t channels, int64_t rows) {
-    channels_ = channels;
-    rows_ = rows;
-    std::fill_n(room_.data(), size(channels, rows), 0.0f);
-    int64_t* shift = shifts_.data();
-    for (int64_t c = 0; c < channels; ++c) {
-      for (int64_t p = 0; p < layout_.kernel[0]; ++p) {
-        for (int64_t q = 0; q < layout_.kernel[1]; ++q) {
-          const int64_t phase =
-              c * layout_.phases() + p % layout_.period(0) * layout_.phases(1) + q % layout_.period(1);
-          const int64_t row = phase * layout_.rows_read(rows) + p * layout_.dilation[0] / layout_.stride[0];
-          *shift++ = row * layout_.pitch + q * layout_.dilation[1] / layout_.stride[1] -
-                     (layout_.strided() ? 0 : layout_.padding[1]);
-        }
-      }
+      const int64_t rows = divide_up(std::min(from.run(r), end - r), step);
+      copy_spaced_rows(
+          {from.row(image, c, r) + columns.first, step * from.distance(), rows, columns.count, layout_.stride[1]}, to,
+          layout_.pitch);
+      r += rows * step;
+      to += rows * layout_.pitch;
     }
   }
 
   const Layout& layout_;
+  int64_t plane_;  // of a phase of a channel
   Scratch<float> room_;
-  Scratch<int64_t> shifts_;
-  int64_t channels_ = -1, rows_ = -1;
+  Scratch<int64_t> tops_;
+  Scratch<PhaseColumns> columns_;
 };
 
 class DirectConvolution {
@@ -191,6 +213,7 @@ class DirectConvolution {
     const int64_t per_segment = divide_up(all_rows, wanted), segments = divide_up(all_rows, per_segment);
     const int64_t size = groups_ * depth * width;
     const Scratch<float> sums(segments * size);
+    const Scratch<int64_t> shifts = tap_shifts(layout, channels, rows);
     const int64_t work = out_ * channels * layout.taps() * rows * y_.width * per_segment;
     parallel_for(groups_ * blocks * segments, items_per_chunk(work), [&](int64_t begin, int64_t end) {
       LaidOut picture(layout, channels, rows);
@@ -205,7 +228,7 @@ class DirectConvolution {
           picture.take(x_, image, group * in_ + channel, count, first, here);
           pack_picture(rows_of(y_, image, group * out_, first, here, layout.pitch, y_rows), out_, panels.data());
           add_shifted_products({.picture = picture.start(),
-                                .shifts = picture.shifts(),
+                                .shifts = shifts.data(),
                                 .m = count * layout.taps(),
                                 .panels = panels.data(),
                                 .channels = out_,
@@ -253,6 +276,7 @@ class DirectConvolution {
     // Where pictures are few, threads share their channels; each lays the picture out for itself.
     const int64_t wanted = std::clamp<int64_t>(divide_up(16, pictures), 1, divide_up(m, 16));
     const int64_t channels = divide_up(m, wanted * 8) * 8, parts = divide_up(m, channels);
+    const Scratch<int64_t> shifts = tap_shifts(layout, n, rows);
     const int64_t work = channels * depth * rows * to.width;
     parallel_for(pictures * parts, items_per_chunk(work), [&](int64_t begin, int64_t end) {
       LaidOut picture(layout, n, rows);
@@ -263,7 +287,7 @@ class DirectConvolution {
         const int64_t here = std::min(rows, to.rows - first);
         if (item == begin || item % parts == 0) picture.take(from, image, group * n, n, first, here);
         multiply_shifted({.picture = picture.start(),
-                          .shifts = picture.shifts(),
+                          .shifts = shifts.data(),
                           .depth = depth,
                           .m = std::min(channels, (group + 1) * m - channel),
                           .weight = weight + channel * weight_row,

@@ -63,7 +63,49 @@ HWY_NOINLINE void add_products(const ShiftedSums& p, int64_t row, int64_t column
                       p.sums_row, to, p.sums_row);
 }
 
+// The first `count` of lanes, nothing read or written behind them.
+HWY_INLINE Vectors load_first(const float* from, int64_t count) {
+  const Floats d;
+  if (count >= float_lanes) return hn::LoadU(d, from);
+  return hn::MaskedLoad(hn::FirstN(d, static_cast<size_t>(std::max<int64_t>(count, 0))), d, from);
+}
+HWY_INLINE void store_first(Vectors x, int64_t count, float* to) {
+  const Floats d;
+  if (count >= float_lanes) return hn::StoreU(x, d, to);
+  hn::BlendedStore(x, hn::FirstN(d, static_cast<size_t>(count)), d, to);
+}
+
+void copy_rows(const SpacedRows& from, float* to, int64_t pitch) {
+  const float* row = from.data;
+  for (int64_t r = 0; r < from.count; ++r, row += from.row, to += pitch) {
+    for (int64_t j = 0; j < from.columns; j += float_lanes)
+      store_first(load_first(row + j, from.columns - j), from.columns - j, to + j);
+  }
+}
+
+void copy_every_other(const SpacedRows& from, float* to, int64_t pitch) {
+  const float* row = from.data;
+  for (int64_t r = 0; r < from.count; ++r, row += from.row, to += pitch) {
+    for (int64_t j = 0; j < from.columns; j += float_lanes) {
+      const int64_t left = 2 * (from.columns - j) - 1;  // the last one's neighbour may be another's
+      const float* at = row + 2 * j;
+      const Vectors both =
+          hn::ConcatEven(Floats(), load_first(at + float_lanes, left - float_lanes), load_first(at, left));
+      store_first(both, from.columns - j, to + j);
+    }
+  }
+}
+
 }  // namespace
+
+void copy_spaced_rows(const SpacedRows& from, float* to, int64_t pitch) {
+  if (from.step == 1) return copy_rows(from, to, pitch);
+  if (from.step == 2) return copy_every_other(from, to, pitch);
+  const float* row = from.data;
+  for (int64_t r = 0; r < from.count; ++r, row += from.row, to += pitch) {
+    for (int64_t j = 0; j < from.columns; ++j) to[j] = row[j * from.step];
+  }
+}
 
 // Positions outside, channels inside: what the taps read of the picture around a few positions stays in the first-level
 // cache, the weights are read in the order of memory.
@@ -111,6 +153,7 @@ void pack_picture(const PictureRows& y, int64_t channels, float* panels) {
 void multiply_shifted(const ShiftedProduct&) {}
 void add_shifted_products(const ShiftedSums&) {}
 void pack_picture(const PictureRows&, int64_t, float*) {}
+void copy_spaced_rows(const SpacedRows&, float*, int64_t) {}
 #endif
 
 }  // namespace fovea::cpu::HWY_NAMESPACE
@@ -124,11 +167,15 @@ namespace fovea::cpu {
 FOVEA_VERSIONS(multiply_shifted);
 FOVEA_VERSIONS(add_shifted_products);
 FOVEA_VERSIONS(pack_picture);
+FOVEA_VERSIONS(copy_spaced_rows);
 
 void multiply_shifted(const ShiftedProduct& product) { FOVEA_DISPATCH(multiply_shifted)(product); }
 void add_shifted_products(const ShiftedSums& product) { FOVEA_DISPATCH(add_shifted_products)(product); }
 void pack_picture(const PictureRows& y, int64_t channels, float* panels) {
   FOVEA_DISPATCH(pack_picture)(y, channels, panels);
+}
+void copy_spaced_rows(const SpacedRows& from, float* to, int64_t pitch) {
+  FOVEA_DISPATCH(copy_spaced_rows)(from, to, pitch);
 }
 
 }  // namespace fovea::cpu

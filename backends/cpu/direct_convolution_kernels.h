@@ -15,6 +15,14 @@ struct PictureRows {
   int64_t positions() const { return (count - 1) * pitch + width; }
 };
 
+/// Elements of `count` rows that lie `row` floats apart, `columns` of each, `step` apart.
+struct SpacedRows {
+  const float* data;
+  int64_t row, count, columns, step;
+};
+/// Copies them to rows that lie `pitch` apart.
+void copy_spaced_rows(const SpacedRows& from, float* to, int64_t pitch);
+
 /// Behind a picture that is read by shifts: whole vectors are read.
 inline constexpr int64_t shifted_slack = 64;
 

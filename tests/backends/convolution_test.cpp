@@ -57,6 +57,7 @@ const std::vector<ConvolutionCase>& other_cases() {
       {4, 1, 8, 1, 50, 16, {1, 3}, {.stride = {1, 2}, .padding = {0, 1}}},
       {2, 1, 3, 12, 10, 8, {3, 2}, {.stride = {3, 2}, .padding = {4, 1}, .dilation = {2, 3}}},
       {1, 1, 2, 60, 90, 8, {5, 5}, {.stride = {2, 1}, .padding = {2, 2}}},
+      {2, 1, 3, 7, 75, 9, {3, 3}, {.stride = {2, 2}, .padding = {1, 1}}},  // several vectors of every other column
   };
   return list;
 }
