@@ -3,6 +3,7 @@
 #include "fovea/autograd/autocast.h"
 #include "fovea/autograd/graph.h"
 #include "fovea/autograd/int8.h"
+#include "fovea/autograd/pointwise.h"
 #include "fovea/autograd/reductions.h"
 #include "fovea/autograd/shape_ops.h"
 
@@ -55,11 +56,17 @@ Shape batch_of(const Tensor& a, const Tensor& b, Caller caller) {
 Tensor product(const Tensor& a, const Tensor& b, Caller caller) {
   const Shape batch = batch_of(a, b, caller);
   const int64_t m = a.shape()[a.rank() - 2], k = a.shape().back(), n = b.shape().back();
-  Tensor out = raw::empty(with_matrix(batch, m, n), a.options());
-  const Tensor wide_a = a.rank() == 2 && batch.rank() == 0 ? a : raw::expand(a, with_matrix(batch, m, k));
-  const Tensor wide_b = b.rank() == 2 && batch.rank() == 0 ? b : raw::expand(b, with_matrix(batch, k, n));
   const bool rounds = autograd::rounds_operands(a);
-  a.backend().matmul({.a = wide_a.view(), .b = wide_b.view(), .out = out.view(), .bf16_operands = rounds});
+  Tensor out;
+  if (k == 1 && !rounds) {
+    const NoGrad off;
+    out = a * b;  // a column times a row: one pass over the result
+  } else {
+    out = raw::empty(with_matrix(batch, m, n), a.options());
+    const Tensor wide_a = a.rank() == 2 && batch.rank() == 0 ? a : raw::expand(a, with_matrix(batch, m, k));
+    const Tensor wide_b = b.rank() == 2 && batch.rank() == 0 ? b : raw::expand(b, with_matrix(batch, k, n));
+    a.backend().matmul({.a = wide_a.view(), .b = wide_b.view(), .out = out.view(), .bf16_operands = rounds});
+  }
   return record(
       "matmul", std::move(out), {a, b},
       [a = Saved(a), b = Saved(b), rounds](const Tensor& g, Needs needs) {

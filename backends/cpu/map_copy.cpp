@@ -80,7 +80,10 @@ constexpr int64_t chunk = 32768;
 template <class T>
 void copy_row(const T* from, int64_t from_stride, T* to, int64_t to_stride, int64_t n) {
   if (to_stride == 1 && from_stride == 1) {
-    std::memmove(to, from, static_cast<size_t>(n) * sizeof(T));
+    const int64_t bytes = n * static_cast<int64_t>(sizeof(T));
+    const int64_t apart = reinterpret_cast<intptr_t>(to) - reinterpret_cast<intptr_t>(from);
+    if (apart % 64 != 0 && bytes >= 1024 && std::abs(apart) >= bytes) return copy_shifted(from, to, bytes);
+    std::memmove(to, from, static_cast<size_t>(bytes));
   } else if (to_stride == 1 && from_stride == 0) {
     std::fill_n(to, n, *from);
   } else if (to_stride == 1 && from_stride == -1) {

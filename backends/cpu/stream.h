@@ -17,4 +17,7 @@ inline bool is_in_lines(const void* first, int64_t stride_bytes) {
 /// hwy::FlushStream() makes them visible to other threads.
 void stream_lines(const void* lines, int64_t count, void* to, int64_t stride);
 
+/// memmove() for rows that lie in lines in other ways, which takes that a third longer; they do not overlap.
+void copy_shifted(const void* from, void* to, int64_t bytes);
+
 }  // namespace fovea::cpu
