@@ -239,8 +239,8 @@ class BackwardPass : public Direction {
   Scratch<T> weight_, dnew_, dbias_;
 };
 
-// Runs the passes of a layer's directions, whose blocks of rows are one pool of work. Where the blocks are too few for the
-// threads, these divide each step's hidden units instead, if it is long enough for two calls to other threads.
+// Runs the passes of a layer's directions, whose blocks of rows are one pool of work. Where twice as many threads find work
+// within a step, they divide its hidden units instead.
 template <class Pass, class Calls>
 void run_directions(const Calls& calls) {
   constexpr int64_t step_grain = 1 << 17;  // multiply-adds
@@ -250,8 +250,9 @@ void run_directions(const Calls& calls) {
   const Pass& first = *passes[0];
   const int64_t blocks = first.blocks(), all = count * blocks, threads = num_threads();
   const bool pays = first.work() >= product_grain;  // to call other threads
-  const bool divided = pays && all < threads && first.step_work() >= threads * step_grain;
-  const int64_t units_at_once = std::max<int64_t>(divided ? divide_up(first.hidden(), 2 * threads) : first.hidden(), 1);
+  const int64_t within = std::min(threads, first.work() > 0 ? first.step_work() / step_grain : 0);
+  const bool divided = pays && within >= 2 * all;
+  const int64_t units_at_once = std::max<int64_t>(divided ? divide_up(first.hidden(), within) : first.hidden(), 1);
   parallel_for(count, pays ? 1 : count, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) passes[i]->pack();
   });
