@@ -21,6 +21,8 @@ namespace fovea::cpu::HWY_NAMESPACE {
 // no multiple of one, what is left.
 template <bool whole, class T>
 struct Columns {
+  // Elsewhere the lanes that a mask leaves out are read and written all the same.
+  static constexpr bool masks = HWY_TARGET <= HWY_AVX2;
   int64_t hidden;
   int64_t j;
 
@@ -28,6 +30,7 @@ struct Columns {
   HWY_INLINE hn::Vec<D> load(D d, const T* row, int64_t slot = 0) const {
     const T* from = row + slot * hidden + j;
     if constexpr (whole) return hn::LoadU(d, from);
+    if constexpr (masks) return hn::MaskedLoad(hn::FirstN(d, static_cast<size_t>(hidden - j)), d, from);
     HWY_ALIGN T part[HWY_MAX_BYTES / sizeof(T)] = {};
     std::memcpy(part, from, static_cast<size_t>(hidden - j) * sizeof(T));
     return hn::Load(d, part);
@@ -36,6 +39,7 @@ struct Columns {
   HWY_INLINE void store(D d, hn::Vec<D> value, T* row, int64_t slot = 0) const {
     T* to = row + slot * hidden + j;
     if constexpr (whole) return hn::StoreU(value, d, to);
+    if constexpr (masks) return hn::BlendedStore(value, hn::FirstN(d, static_cast<size_t>(hidden - j)), d, to);
     HWY_ALIGN T part[HWY_MAX_BYTES / sizeof(T)];
     hn::Store(value, d, part);
     std::memcpy(to, part, static_cast<size_t>(hidden - j) * sizeof(T));
