@@ -18,8 +18,8 @@ Image decode_png(std::string_view bytes, const std::string& name);
 /// A PNG file's bytes.
 std::string encode_png(const Image& image);
 
-/// JPEG: baseline or progressive, grey or in colour; what is meant for print (CMYK) becomes red, green and blue. Pictures
-/// stand as they are stored: turning them is left to what Exif may say.
+/// JPEG: baseline or progressive, grey or in colour; what is meant for print (CMYK) becomes red, green and blue. It is turned
+/// and mirrored as Exif says that the camera was held; where that cannot be read, it stands as it is stored.
 Image decode_jpeg(std::string_view bytes, const std::string& name);
 
 /// Throws DataError where a file claims a picture without pixels or of more than 2^25, those of an 8K screen: a file of

@@ -4,6 +4,7 @@
 #include <jerror.h>
 #include <jpeglib.h>
 
+#include "fovea/data/exif.h"
 #include "fovea/data/file_error.h"
 #include "fovea/data/image_file.h"
 #include "fovea/data/interleaved.h"
@@ -11,6 +12,8 @@
 namespace fovea::data {
 namespace {
 
+constexpr int exif_marker = JPEG_APP0 + 1;  // other kinds of notes stand in such markers, too
+constexpr unsigned most_marker_bytes = 0xffff;
 constexpr int most_scans = 100;  // of a progressive file, which has ten or so: each goes over the whole picture
 
 /// What libjpeg reports errors to.
@@ -62,6 +65,7 @@ class Decoder {
       jpeg_create_decompress(&info);
       info.progress = &progress_;
       jpeg_mem_src(&info, reinterpret_cast<const unsigned char*>(bytes_.data()), bytes_.size());
+      jpeg_save_markers(&info, exif_marker, most_marker_bytes);
       jpeg_read_header(&info, TRUE);
     });
   }
@@ -84,6 +88,15 @@ class Decoder {
   jpeg_progress_mgr progress_{};
 };
 
+/// What the first of a file's markers that says so tells of how the camera was held.
+int orientation_of(const jpeg_decompress_struct& info) {
+  for (const jpeg_marker_struct* marker = info.marker_list; marker; marker = marker->next) {
+    const int orientation = exif_orientation({reinterpret_cast<const char*>(marker->data), marker->data_length});
+    if (orientation != 1) return orientation;
+  }
+  return 1;
+}
+
 /// Red, green and blue of what four inks leave of white. Adobe's programs store what each ink leaves, not how much there
 /// is of it.
 std::vector<uint8_t> without_inks(const std::vector<uint8_t>& inks, bool inverted) {
@@ -105,6 +118,7 @@ Image decode_jpeg(std::string_view bytes, const std::string& name) {
   jpeg_decompress_struct& info = decoder.info;
   decoder.open();
   check_image_size(name, info.image_width, info.image_height);
+  const int orientation = orientation_of(info);  // libjpeg drops the markers at the end
   const bool grey = info.jpeg_color_space == JCS_GRAYSCALE;
   const bool inks = info.jpeg_color_space == JCS_CMYK || info.jpeg_color_space == JCS_YCCK;
   info.out_color_space = grey ? JCS_GRAYSCALE : inks ? JCS_CMYK : JCS_RGB;
@@ -120,7 +134,7 @@ Image decode_jpeg(std::string_view bytes, const std::string& name) {
   });
   if (inks) pixels = without_inks(pixels, info.saw_Adobe_marker != 0);
   const int64_t channels = grey ? 1 : 3;
-  return {channels, info.image_height, info.image_width, to_planes(pixels, channels)};
+  return upright({channels, info.image_height, info.image_width, to_planes(pixels, channels)}, orientation);
 }
 
 }  // namespace fovea::data

@@ -67,6 +67,19 @@ TEST(ImageDataset, ReadsAFolderOfClassesInOneForm) {
   EXPECT_THAT(loose.image(0).pixels, ElementsAre(76));
 }
 
+TEST(ImageDataset, HoldsPhotographsAsTheyWereSeen) {
+  const TempFolder folder;
+  std::filesystem::create_directories(folder / "p/cat");
+  const std::string sideways =
+      data::testing::jpeg({1, 8, 16, std::vector<uint8_t>(128, 90)}, {.notes = {data::testing::exif_block(6)}});
+  folder.write("p/cat/1.jpg", sideways);
+  const std::vector<std::string> sources{folder / "p/cat/1.jpg"}, contents{sideways};
+  for (const ImageDataset& set :
+       {load_images(folder / "p"), load_unlabelled_images(sources, {}), decode_images(contents, {})}) {
+    EXPECT_EQ(set.form, (ImageForm{1, 16, 8}));
+  }
+}
+
 TEST(ImageDataset, NamesWhatIsWrong) {
   const TempFolder folder;
   const auto error = [&](const std::string& name) { return error_of([&] { load_images(folder / name); }); };

@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <string>
+#include <vector>
 
 #include <jpeglib.h>
 
@@ -12,9 +13,24 @@ namespace fovea::data::testing {
 
 struct JpegForm {
   bool progressive = false;
-  bool inks = false;   // three channels, taken as cyan, magenta and yellow, and half of black
-  bool adobe = false;  // inks inverted, as Adobe's programs store them
+  bool inks = false;                    // three channels, taken as cyan, magenta and yellow, and half of black
+  bool adobe = false;                   // inks inverted, as Adobe's programs store them
+  std::vector<std::string> notes = {};  // what APP1 markers hold, as exif_block()
 };
+
+/// Exif's note of how the camera was held, behind an entry of another kind.
+inline std::string exif_block(int orientation, bool big_endian = false) {
+  const auto number = [&](unsigned value, int bytes) {
+    std::string text;
+    for (int i = 0; i < bytes; ++i) text += static_cast<char>(value >> 8 * (big_endian ? bytes - 1 - i : i));
+    return text;
+  };
+  const auto entry = [&](unsigned tag, unsigned value) {
+    return number(tag, 2) + number(3, 2) + number(1, 4) + number(value, 2) + number(0, 2);
+  };
+  return std::string("Exif\0\0", 6) + (big_endian ? "MM" : "II") + number(42, 2) + number(8, 4) + number(2, 2) +
+         entry(0x0103, 6) + entry(0x0112, static_cast<unsigned>(orientation)) + number(0, 4);
+}
 
 /// A JPEG file's bytes, of the best quality.
 inline std::string jpeg(const Image& image, JpegForm form = {}) {
@@ -35,6 +51,10 @@ inline std::string jpeg(const Image& image, JpegForm form = {}) {
   if (form.progressive) jpeg_simple_progression(&info);
   info.write_Adobe_marker = form.adobe ? TRUE : FALSE;
   jpeg_start_compress(&info, TRUE);
+  for (const std::string& note : form.notes) {
+    jpeg_write_marker(&info, JPEG_APP0 + 1, reinterpret_cast<const JOCTET*>(note.data()),
+                      static_cast<unsigned>(note.size()));
+  }
   const auto plane = static_cast<size_t>(image.height * image.width);
   for (size_t y = 0; y < static_cast<size_t>(image.height); ++y) {
     std::string row;

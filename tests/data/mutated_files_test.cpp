@@ -77,7 +77,8 @@ TEST(MutatedFiles, Png) {
 TEST(MutatedFiles, Jpeg) {
   Image image{3, 12, 10, {}};
   for (int i = 0; i < 360; ++i) image.pixels.push_back(static_cast<uint8_t>(i * 37));
-  expect_no_surprise(data::testing::jpeg(image), [](const std::string& text) { decode_jpeg(text, "a.bin"); });
+  expect_no_surprise(data::testing::jpeg(image, {.notes = {data::testing::exif_block(6)}}),
+                     [](const std::string& text) { decode_jpeg(text, "a.bin"); });
 }
 
 TEST(MutatedFiles, Npy) {

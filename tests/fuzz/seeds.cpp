@@ -81,7 +81,8 @@ void media(const fs::path& folder) {
   Seeds(folder, "jpeg")
       .add(data::testing::jpeg(grey))
       .add(data::testing::jpeg(colour, {.progressive = true}))
-      .add(data::testing::jpeg(colour, {.inks = true, .adobe = true}));
+      .add(data::testing::jpeg(colour, {.inks = true, .adobe = true}))
+      .add(data::testing::jpeg(grey, {.notes = {data::testing::exif_block(6)}}));
   using data::testing::tar_entry;
   Seeds(folder, "tar")
       .add(tar_entry("d/a.wav", std::string(700, 'x')) + tar_entry("d/", "", '5') + data::testing::tar_end())
