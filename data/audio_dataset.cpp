@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 
 #include "fovea/data/audio_file.h"
 #include "fovea/data/example_source.h"
 #include "fovea/data/file_error.h"
+#include "fovea/data/resample.h"
 #include "fovea/data/tar.h"
 
 namespace fovea::data {
@@ -14,22 +16,50 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr size_t most_archive_bytes = size_t{1} << 34;
+constexpr int64_t most_samples = int64_t{1} << 30;  // of a recording that is converted
+constexpr size_t most_rates = 16;                   // for which filters are kept
 
 bool is_archive(const std::string& path) {
   return ends_in(path, ".tar") || ends_in(path, ".tar.gz") || ends_in(path, ".tgz");
 }
 
-void add(AudioDataset& set, Audio audio, std::string name) {
-  if (set.form.rate == 0) set.form.rate = audio.rate;
-  if (audio.rate != set.form.rate) {
-    fail(name, "{} samples a second, but {} are expected", audio.rate, set.form.rate);
+/// Makes a set of recordings, which it converts to one rate.
+class Collector {
+ public:
+  explicit Collector(AudioForm form) { set_.form = form; }
+
+  void add(Audio audio, std::string name) {
+    if (set_.form.rate == 0) set_.form.rate = audio.rate;
+    if (audio.rate != set_.form.rate) {
+      audio.samples = converted(audio, name);
+      ++set_.converted;
+    }
+    set_.recordings.push_back(std::move(audio.samples));
+    set_.names.push_back(std::move(name));
   }
-  set.recordings.push_back(std::move(audio.samples));
-  set.names.push_back(std::move(name));
-}
+  AudioDataset& set() { return set_; }
+
+ private:
+  std::vector<float> converted(const Audio& audio, const std::string& name) {
+    if (!Resampler::can_convert(audio.rate, set_.form.rate)) {
+      fail(name, "{} samples a second cannot be converted to {}: they are more than {} times apart", audio.rate,
+           set_.form.rate, Resampler::most_times);
+    }
+    if (resamplers_.size() == most_rates) resamplers_.clear();
+    const Resampler& resampler = resamplers_.try_emplace(audio.rate, audio.rate, set_.form.rate).first->second;
+    if (resampler.converted_size(static_cast<int64_t>(audio.samples.size())) > most_samples) {
+      fail(name, "its {} samples would be more than {} at {} a second", audio.samples.size(), most_samples,
+           set_.form.rate);
+    }
+    return resampler.convert(audio.samples);
+  }
+
+  AudioDataset set_;
+  std::map<int64_t, Resampler> resamplers_;  // by the rate that they convert
+};
 
 /// Adds the chosen recordings of a folder or an archive and returns their paths in there.
-std::vector<std::string> add_all(AudioDataset& set, const ExampleSource& source) {
+std::vector<std::string> add_all(Collector& to, const ExampleSource& source) {
   std::vector<std::string> names, contents, chosen;
   const bool archive = !is_folder(source.path);
   if (archive) {
@@ -50,7 +80,7 @@ std::vector<std::string> add_all(AudioDataset& set, const ExampleSource& source)
   const std::vector<std::string> readable = readable_files(source, names, recording_files);
   for (const size_t i : source.of(readable)) {
     const std::string path = fs::path(source.path) / readable[i];
-    add(set, archive ? decode_audio_file(contents[i], path) : load_audio_file(path), path);
+    to.add(archive ? decode_audio_file(contents[i], path) : load_audio_file(path), path);
     chosen.push_back(readable[i]);
   }
   return chosen;
@@ -77,8 +107,9 @@ std::string_view AudioDataset::bytes(int64_t example) const {
 
 AudioDataset load_audio(const std::string& source, AudioForm form) {
   const ExampleSource parsed = ExampleSource::parse(source);
-  AudioDataset set{.form = form, .recordings = {}, .labels = {}, .names = {}};
-  const std::vector<std::string> paths = add_all(set, parsed);
+  Collector collector(form);
+  const std::vector<std::string> paths = add_all(collector, parsed);
+  AudioDataset& set = collector.set();
   if (form.label == LabelPlace::any) {
     const bool several = std::any_of(paths.begin(), paths.end(),
                                      [&](const std::string& path) { return folder_of(path) != folder_of(paths[0]); });
@@ -88,27 +119,27 @@ AudioDataset load_audio(const std::string& source, AudioForm form) {
     set.labels.push_back(label_of(paths[i], set.form.label));
     if (set.labels.back().empty()) fail(set.names[i], "its {} names no class", name(set.form.label));
   }
-  return set;
+  return std::move(set);
 }
 
 AudioDataset load_unlabelled_audio(std::span<const std::string> sources, AudioForm form) {
-  AudioDataset set{.form = form, .recordings = {}, .labels = {}, .names = {}};
+  Collector collector(form);
   for (const std::string& source : sources) {
     const ExampleSource parsed = ExampleSource::parse(source);
     if (is_folder(parsed.path) || is_archive(parsed.path)) {
-      add_all(set, parsed);
+      add_all(collector, parsed);
     } else {
       if (!parsed.selection.empty()) fail(source, "the file is one recording: there is nothing to choose");
-      add(set, load_audio_file(parsed.path), parsed.path);
+      collector.add(load_audio_file(parsed.path), parsed.path);
     }
   }
-  return set;
+  return std::move(collector.set());
 }
 
 AudioDataset decode_audio(std::span<const std::string> files, AudioForm form) {
-  AudioDataset set{.form = form, .recordings = {}, .labels = {}, .names = {}};
-  for (const std::string& bytes : files) add(set, decode_audio_file(bytes, "recording"), "recording");
-  return set;
+  Collector collector(form);
+  for (const std::string& bytes : files) collector.add(decode_audio_file(bytes, "recording"), "recording");
+  return std::move(collector.set());
 }
 
 }  // namespace fovea::data

@@ -20,13 +20,14 @@ enum class LabelPlace : uint8_t {
 std::string_view name(LabelPlace place);
 
 struct AudioForm {
-  int64_t rate = 0;  // samples a second; 0: as the first recording
+  int64_t rate = 0;  // samples a second, to which recordings of another rate are converted; 0: as the first
   LabelPlace label = LabelPlace::any;
 };
 
 /// Recordings of one rate and the names of their classes.
 struct AudioDataset {
-  AudioForm form;  // as it was found
+  AudioForm form;         // as it was found
+  int64_t converted = 0;  // recordings, which had another rate
   std::vector<std::vector<float>> recordings;
   std::vector<std::string> labels;  // empty where they are not known
   std::vector<std::string> names;   // "yes/1.wav", "digits.tar.gz/7_jackson_12.wav"

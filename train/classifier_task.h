@@ -63,9 +63,9 @@ class ClassifierTask {
   virtual uint64_t fingerprint() const = 0;
   /// How an example of `part` is called in messages: "texts".
   virtual std::string noun() const = 0;
-  /// From which columns of the training file labels and texts come: "label \"class\", text \"body\""; "" where it has
-  /// none.
-  virtual std::string columns_note() const { return {}; }
+  /// What people should know of how examples were read: "label \"class\", text \"body\"" of a training file's columns,
+  /// how many recordings were converted; "" for nothing.
+  virtual std::string reading_note() const { return {}; }
 
   /// Makes the model, once examples or `restore` have told its sizes; random numbers come from the default generator.
   virtual nn::Module& build(Device device) = 0;

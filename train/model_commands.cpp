@@ -67,11 +67,12 @@ Command model_command(const std::string& program, const MakeTask& make_task, std
               }};
 }
 
-void print_evaluation(const Evaluation& evaluation, const data::Labels& labels, const std::string& noun) {
+void print_evaluation(const Evaluation& evaluation, const ClassifierTask& task) {
   const ConfusionMatrix& confusion = evaluation.confusion;
   const ProbabilityMetrics& probabilities = evaluation.probabilities;
   fmt::print("accuracy {:.4f}  macro F1 {:.4f}  weighted F1 {:.4f}  loss {:.4f}  on {} {}\n", confusion.accuracy(),
-             confusion.macro_f1(), confusion.weighted_f1(), evaluation.loss, confusion.examples(), noun);
+             confusion.macro_f1(), confusion.weighted_f1(), evaluation.loss, confusion.examples(), task.noun());
+  if (const std::string note = task.reading_note(); !note.empty()) fmt::print("{}\n", note);
   // Of one class alone there is no such area.
   if (!std::isnan(probabilities.roc_auc)) fmt::print("ROC AUC {:.4f}  ", probabilities.roc_auc);
   fmt::print("calibration error {:.4f}  Brier score {:.4f}\n", probabilities.calibration_error, probabilities.brier);
@@ -80,7 +81,7 @@ void print_evaluation(const Evaluation& evaluation, const data::Labels& labels, 
   fmt::print("\nprecision  recall      F1  examples  class\n");
   for (size_t i = 0; i < metrics.size(); ++i) {
     fmt::print("{:9.4f}  {:6.4f}  {:6.4f}  {:8}  {}\n", metrics[i].precision, metrics[i].recall, metrics[i].f1,
-               metrics[i].support, in_one_line(labels.names()[i]));
+               metrics[i].support, in_one_line(task.labels().names()[i]));
   }
 }
 
@@ -93,7 +94,7 @@ class Evaluating final : public ModelUse {
   void run(OpenModel& open) override {
     const Evaluation evaluation = evaluate_on(open.trained, data_);
     const ClassifierTask& task = *open.trained.task;
-    if (!open.run.quiet) print_evaluation(evaluation, task.labels(), task.noun());
+    if (!open.run.quiet) print_evaluation(evaluation, task);
     if (open.run.json) fmt::print("{}\n", to_json(evaluation, open.trained.decision.costs()));
   }
 

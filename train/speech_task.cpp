@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "fovea/autograd/normalize.h"
 #include "fovea/data/random_stream.h"
@@ -57,7 +58,7 @@ void SpeechTask::declare_model(OptionTable& options) {
   data::MelOptions& mel = speech_.form.mel;
   data::AudioAugmentOptions& augment = speech_.augment;
   options.group("Sound");
-  options.add("rate", &mel.rate, "samples a second of all recordings",
+  options.add("rate", &mel.rate, "samples a second that the model hears; recordings of others are converted",
               {.min = 0, .max = 1e6, .default_text = "as the first recording"});
   options.add("max-seconds", &speech_.form.most_seconds, "how much of a recording is heard; 0 for all",
               {.min = 0, .max = 3600});
@@ -87,6 +88,18 @@ data::AudioForm SpeechTask::form() const {
     if (speech_.label == data::name(place)) form.label = place;
   }
   return form;
+}
+
+std::string SpeechTask::reading_note() const {
+  int64_t converted = 0;
+  std::set<const data::AudioDataset*> sets;
+  for (const Part part : {Part::train, Part::valid, Part::test}) {
+    const data::AudioDataset* set = at(part).set.get();
+    if (set && sets.insert(set).second) converted += set->converted;
+  }
+  if (converted == 0) return {};
+  return fmt::format("{} recording{} converted to {} samples a second", converted, converted == 1 ? "" : "s",
+                     speech_.form.mel.rate);
 }
 
 data::AudioDataset SpeechTask::read(const std::string& source) const { return data::load_audio(source, form()); }

@@ -38,6 +38,7 @@ class SpeechTask : public DatasetTask<data::AudioDataset> {
   /// For derived classes to call.
   void settle(const OptionTable& options, TrainingOptions& training) override;
   std::string noun() const override { return "recordings"; }
+  std::string reading_note() const override;
   std::vector<std::string> media_types() const override {
     return {"audio/wav",  "audio/wave", "audio/x-wav", "audio/vnd.wave", "audio/flac",
             "audio/mpeg", "audio/ogg",  "audio/opus",  "audio/aiff"};

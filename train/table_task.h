@@ -82,7 +82,7 @@ class TableTask : public ClassifierTask {
   int32_t truth(Part part, int64_t example) const override { return at(part).labels[static_cast<size_t>(example)]; }
   uint64_t fingerprint() const override { return fingerprint_; }
   std::string noun() const override { return "rows"; }
-  std::string columns_note() const override { return columns_note_; }
+  std::string reading_note() const override { return columns_note_; }
 
   nn::Module& build(Device device) override;
   std::unique_ptr<BatchStream> stream(Part part, const StreamOptions& options) override;

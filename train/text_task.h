@@ -79,7 +79,7 @@ class TextTask : public ClassifierTask {
   std::vector<int64_t> class_counts(Part part) const override;
   uint64_t fingerprint() const override { return fingerprint_; }
   std::string noun() const override { return "texts"; }
-  std::string columns_note() const override { return columns_note_; }
+  std::string reading_note() const override { return columns_note_; }
 
   nn::Module& build(Device device) override;
   std::unique_ptr<BatchStream> stream(Part part, const StreamOptions& options) override;

@@ -95,10 +95,10 @@ StreamOptions TrainingRun::slice_of_rank(StreamOptions stream) const {
 
 std::string TrainingRun::opening_line() const {
   const ProcessGroup* group = settings_.group;
-  const std::string columns = task_.columns_note();
+  const std::string note = task_.reading_note();
   return fmt::format("{} {} of {} classes to learn from, {} to check{}; {} weights; {}, {} thread{}{}",
                      task_.size(Part::train), task_.noun(), task_.labels().size(), task_.size(Part::valid),
-                     columns.empty() ? "" : "; " + columns, short_count(static_cast<double>(model_.parameter_count())),
+                     note.empty() ? "" : "; " + note, short_count(static_cast<double>(model_.parameter_count())),
                      describe(settings_.device), num_threads(), num_threads() == 1 ? "" : "s",
                      group ? fmt::format(" in each of {} ranks", group->size()) : "");
 }

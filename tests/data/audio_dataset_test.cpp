@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "fovea/data/audio_file.h"
+#include "fovea/data/resample.h"
 #include "fovea/data/speech_batch.h"
 #include "tar_writer.h"
 #include "temp_folder.h"
@@ -58,6 +59,30 @@ TEST(AudioDataset, ReadsAnArchiveByNames) {
   EXPECT_EQ(load_unlabelled_audio(sources).size(), 4);
 }
 
+TEST(AudioDataset, ConvertsRecordingsOfOtherRates) {
+  const TempFolder folder;
+  std::filesystem::create_directories(folder / "d/a");
+  folder.write("d/a/1.wav", wav(100));
+  folder.write("d/a/2.wav", wav(100, 16000));
+  folder.write("d/a/3.wav", wav(100, 6000));
+  const AudioDataset set = load_audio(folder / "d");
+  EXPECT_EQ(set.form.rate, 8000);
+  EXPECT_EQ(set.converted, 2);
+  EXPECT_EQ(set.recordings[0], parse_wav(wav(100), "a").samples);
+  EXPECT_EQ(set.recordings[1].size(), 50u);
+  EXPECT_EQ(set.recordings[1], Resampler(16000, 8000).convert(parse_wav(wav(100), "a").samples));
+  EXPECT_EQ(set.recordings[2].size(), 134u);
+  EXPECT_EQ(load_audio(folder / "d", {.rate = 16000}).converted, 2);
+  EXPECT_EQ(load_audio(folder / "d", {.rate = 12345}).converted, 3);
+
+  const std::vector<std::string> sources{folder / "d/a/2.wav"}, contents{wav(100, 16000)};
+  for (const AudioDataset& each :
+       {load_unlabelled_audio(sources, {.rate = 8000}), decode_audio(contents, {.rate = 8000})}) {
+    EXPECT_EQ(each.converted, 1);
+    EXPECT_EQ(each.recordings[0], set.recordings[1]);
+  }
+}
+
 TEST(AudioDataset, NamesWhatIsWrong) {
   const TempFolder folder;
   const auto error = [&](const std::string& name, AudioForm form = {}) {
@@ -67,8 +92,10 @@ TEST(AudioDataset, NamesWhatIsWrong) {
   EXPECT_EQ(error("d"), "d: no " + recording_files.text() + " file stands in it");
   folder.write("d/a/1.wav", wav(10));
   folder.write("d/a/2.wav", wav(10, 16000));
-  EXPECT_EQ(error("d"), "d/a/2.wav: 16000 samples a second, but 8000 are expected");
-  EXPECT_EQ(error("d", {.rate = 44100}), "d/a/1.wav: 8000 samples a second, but 44100 are expected");
+  EXPECT_EQ(error("d", {.rate = 1000000}),
+            "d/a/1.wav: 8000 samples a second cannot be converted to 1000000: they are more than 64 times apart");
+  EXPECT_EQ(error("d", {.rate = 100}),
+            "d/a/1.wav: 8000 samples a second cannot be converted to 100: they are more than 64 times apart");
   folder.write("d/a/2.wav", "no sound");
   EXPECT_EQ(
       error("d"),

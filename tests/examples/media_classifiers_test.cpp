@@ -2,11 +2,15 @@
 #include "exports.h"
 #include "json.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
 #include <iterator>
 #include <sstream>
+
+#include "fovea/data/resample.h"
 
 namespace fovea::test {
 namespace {
@@ -153,10 +157,10 @@ TEST(ImageClassifier, SaysOfWhichFolderItHeldOut) {
   const Words train{"train", "--train", pictures().write(folder, "shapes", 20, 1) + "/", "--out", folder / "model"};
   const Finished done = run(IMAGE_CLASSIFIER, train + pictures().small + Words{"--epochs", "1"});
   EXPECT_EQ(done.status, 0) << done.error;
-  EXPECT_THAT(done.out, testing::HasSubstr("held out of shapes\n"));
+  EXPECT_THAT(done.out, HasSubstr("held out of shapes\n"));
   const Finished refused = run(IMAGE_CLASSIFIER, train + pictures().small + Words{"--mixup", "1e-18"});
   EXPECT_EQ(refused.status, 2);
-  EXPECT_THAT(refused.error, testing::HasSubstr("--mixup: 1e-18 is less than 0.01"));
+  EXPECT_THAT(refused.error, HasSubstr("--mixup: 1e-18 is less than 0.01"));
 }
 
 TEST(ImageClassifier, TakesEveryFlagOfItsOwn) {
@@ -202,6 +206,33 @@ TEST(ImageClassifier, ReadsIdxByRanges) {
   EXPECT_GE(json_lines(evaluated.out).back()["accuracy"], 0.9);
 }
 
+TEST(SpeechClassifier, ConvertsRecordingsOfOtherRates) {
+  const Kind kind = recordings();
+  const TempFolder folder;
+  const std::string train = kind.write(folder, "train", 24, 1), test = kind.write(folder, "test", 8, 2);
+  for (const std::string& set : {train, test}) {
+    for (int i = 3; i < 8; ++i) {  // the first stays as it is
+      const std::string path = fmt::format("{}/{}/example_{}.wav", set, kind.labels[i % 2], i);
+      data::Audio audio = data::parse_wav(read_back(path), path);
+      audio = {11025, data::Resampler(audio.rate, 11025).convert(audio.samples)};
+      std::filesystem::remove(path);
+      std::ofstream(path, std::ios::binary) << data::encode_wav(audio);
+    }
+  }
+  const std::string model = folder / "model";
+  const Finished trained =
+      run(kind.program, Words{"train", "--train", train, "--out", model, "--epochs", "15"} + kind.small);
+  ASSERT_EQ(trained.status, 0) << trained.error;
+  EXPECT_THAT(trained.out, HasSubstr("; 5 recordings converted to 4000 samples a second; "));
+  EXPECT_EQ(Json::parse(read_back(folder / "model/config.json"))["options"]["rate"], 4000);
+  const Finished evaluated = run(kind.program, {"evaluate", "--model", model, "--data", test, "--json"});
+  ASSERT_EQ(evaluated.status, 0) << evaluated.error;
+  EXPECT_THAT(evaluated.out, HasSubstr("\n5 recordings converted to 4000 samples a second\n"));
+  EXPECT_EQ(json_lines(evaluated.out).back()["accuracy"], 1.0);
+  const Finished predicted = run(kind.program, {"predict", "--model", model, test + "/low/example_3.wav"});
+  EXPECT_THAT(predicted.out, StartsWith("low\t"));
+}
+
 TEST(SpeechClassifier, TakesEveryFlagOfItsOwn) {
   const Kind kind = recordings();
   const TempFolder folder;
@@ -216,7 +247,7 @@ TEST(SpeechClassifier, TakesEveryFlagOfItsOwn) {
   ASSERT_EQ(done.status, 0) << done.error;
   EXPECT_EQ(Json::parse(read_back(folder / "model/config.json"))["options"]["label"], "folder");
   for (const Words& wrong :
-       {Words{"--kernel", "4"}, Words{"--encoder", "gru", "--hidden", "7"}, Words{"--rate", "8000"},
+       {Words{"--kernel", "4"}, Words{"--encoder", "gru", "--hidden", "7"}, Words{"--rate", "300000"},
         Words{"--features", "mfcc", "--coefficients", "100"}, Words{"--label", "name", "--train", train + "[0:0]"}}) {
     const Finished refused = run(kind.program, Words{"train", "--train", train, "--out", folder / "other"} + wrong);
     EXPECT_EQ(refused.status, 2) << testing::PrintToString(wrong);
