@@ -195,6 +195,7 @@ std::optional<Outcome> Trainer::next(BatchStream& train) const {
 /// Adds the gradients of `weight` times the batch's loss.
 void Trainer::backward(const Outcome& outcome, double weight) {
   const Tensor loss = options_.loss(outcome.logits, outcome.targets.defined() ? outcome.targets : outcome.labels);
+  if (looked_ < 2) look_for_unregistered(loss);
   const Tensor weighted = weight == 1 ? loss : loss * weight;
   (scaler_ ? scaler_->scale(weighted) : weighted).backward();
   ++batch_;
@@ -202,6 +203,25 @@ void Trainer::backward(const Outcome& outcome, double weight) {
   Tensor correct;
   if (!options_.regression) correct = sum(eq(argmax(outcome.logits.detach(), -1), outcome.labels).to(i32));
   unread_.push_back({loss.detach(), correct, outcome.labels.numel()});
+}
+
+/// What is there again in the second batch is no input.
+void Trainer::look_for_unregistered(const Tensor& loss) {
+  if (!loss.requires_grad()) return;  // backward() refuses it
+  std::vector<Tensor> known = optimizer_.parameters();
+  known.insert(known.end(), parameters_.begin(), parameters_.end());
+  const std::vector<nn::Unregistered> found = nn::unregistered_parameters(loss, known);
+  for (const nn::Unregistered& now : found) {
+    for (const nn::Unregistered& before : unregistered_) {
+      if (now.tensor.impl() != before.tensor.impl()) continue;
+      raise<ValueError>(
+          caller_,
+          "Trainer: {} that would be trained, but neither {} nor the optimizer has it: an add() is missing "
+          "in a constructor, or it is to be frozen by set_requires_grad(false)",
+          to_string(now), model_.type_name());
+    }
+  }
+  unregistered_ = ++looked_ < 2 ? found : std::vector<nn::Unregistered>();
 }
 
 /// Lets the optimizer make a step with the gradients that were added, divided by `weight`.

@@ -11,6 +11,7 @@
 #include "fovea/nn/module.h"
 #include "fovea/nn/optimizer.h"
 #include "fovea/nn/schedule.h"
+#include "fovea/nn/unregistered.h"
 #include "fovea/tensor/creation.h"
 #include "fovea/train/batch_stream.h"
 #include "fovea/train/checkpoint.h"
@@ -79,6 +80,9 @@ enum class Ending : uint8_t { complete, stopped_early, out_of_time, interrupted 
 ///     Trainer trainer(model, optimizer, {.epochs = 10, .patience = 3, .clip = 1});
 ///     trainer.fit(train, &valid);
 ///
+/// What both of the first two batches train, and neither model nor optimizer holds, is part of a module that was never
+/// added to the model: ValueError.
+///
 /// In a group every rank holds the same weights, bit for bit, and the same counts; a rank's random numbers (dropout)
 /// depend on seed, rank and step. What a module notes of its batches (BatchNorm) is averaged after each step.
 class Trainer {
@@ -127,6 +131,7 @@ class Trainer {
   std::optional<Outcome> next(BatchStream& train) const;
   double accuracy() const;
   void backward(const Outcome& outcome, double weight);
+  void look_for_unregistered(const Tensor& loss);
   void update(double weight);
   void read_losses();
   void count(double loss_sum, double correct, double examples);
@@ -168,6 +173,8 @@ class Trainer {
   nn::StateDict best_;
   std::vector<EpochRecord> history_;
 
+  int looked_ = 0;                              // batches that were looked through for what nobody trains
+  std::vector<nn::Unregistered> unregistered_;  // by the first one
   std::vector<Unread> unread_;
   Clock::time_point epoch_start_;
   Clock::time_point last_save_;

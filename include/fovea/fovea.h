@@ -82,6 +82,7 @@
 #include "fovea/nn/sequence_attention.h"
 #include "fovea/nn/sparse_weights.h"
 #include "fovea/nn/transformer.h"
+#include "fovea/nn/unregistered.h"
 #include "fovea/onnx/graph.h"
 #include "fovea/onnx/layers.h"
 #include "fovea/onnx/operations.h"

@@ -275,6 +275,50 @@ TEST_F(TrainerTest, ARegressionResumesToTheSameBytes) {
   EXPECT_EQ(weights_after(true), weights_after(false));
 }
 
+/// The logits of another model.
+class Through final : public BatchStream {
+ public:
+  Through(BatchStream& stream, std::function<Tensor(const Tensor& logits)> change)
+      : stream_(stream), change_(std::move(change)) {}
+  int64_t batches() const override { return stream_.batches(); }
+  void seek(int64_t epoch, int64_t batch) override { stream_.seek(epoch, batch); }
+  std::optional<Outcome> next() override {
+    std::optional<Outcome> outcome = stream_.next();
+    if (outcome) outcome->logits = change_(outcome->logits);
+    return outcome;
+  }
+
+ private:
+  BatchStream& stream_;
+  std::function<Tensor(const Tensor&)> change_;
+};
+
+TEST_F(TrainerTest, TellsOfWhatNobodyTrains) {
+  nn::Linear model(3, 2), forgotten(2, 2);
+  nn::SGD optimizer(model, {.lr = 0.1});
+  PointStream points_of_model(model, points, 8);
+  Through stream(points_of_model, [&](const Tensor& logits) { return forgotten.forward(logits); });
+  for (const int64_t accumulate : {1, 2}) {
+    Trainer trainer(model, optimizer, {.epochs = 1, .accumulate = accumulate});
+    EXPECT_THAT(
+        data::testing::error_of<ValueError>([&] { trainer.fit(stream); }),
+        testing::AllOf(testing::StartsWith("Trainer: linear (trainer_test.cpp:"),
+                       testing::HasSubstr(" that would be trained, but neither Linear nor the optimizer has it"),
+                       testing::EndsWith(")")));
+    EXPECT_EQ(trainer.steps(), accumulate == 1 ? 1 : 0);
+  }
+
+  // What the optimizer has, what is frozen, and inputs that want a gradient are all right.
+  std::vector<Tensor> all = model.parameters();
+  for (const Tensor& parameter : forgotten.parameters()) all.push_back(parameter);
+  nn::SGD of_both(all, {.lr = 0.1});
+  Trainer(model, of_both, {.epochs = 1}).fit(stream);
+  Through inputs(points_of_model, [](const Tensor& logits) { return logits + zeros_like(logits).set_requires_grad(); });
+  Trainer(model, optimizer, {.epochs = 1}).fit(inputs);
+  forgotten.set_requires_grad(false);
+  Trainer(model, optimizer, {.epochs = 1}).fit(stream);
+}
+
 TEST_F(TrainerTest, SaysWhatLabelsItCannotTakeAndWhere) {
   nn::Linear model(3, 1);
   nn::SGD optimizer(model, {.lr = 0.2});
