@@ -15,7 +15,7 @@ constexpr const char* format = "fovea checkpoint 1";
 template <class C>
 auto parts(C& checkpoint) {
   return std::array{std::pair("model/", &checkpoint.model), std::pair("optimizer/", &checkpoint.optimizer),
-                    std::pair("best/", &checkpoint.best)};
+                    std::pair("best/", &checkpoint.best), std::pair("averages/", &checkpoint.averages)};
 }
 
 }  // namespace
@@ -37,7 +37,8 @@ Checkpoint load_checkpoint(const std::string& path) {
     return found->second;
   };
   if (entry("format") != format) data::fail(path, "not a checkpoint that this version reads");
-  Checkpoint checkpoint{.model = {}, .optimizer = {}, .best = {}, .state = entry("state"), .run = entry("run")};
+  Checkpoint checkpoint{
+      .model = {}, .optimizer = {}, .best = {}, .averages = {}, .state = entry("state"), .run = entry("run")};
   for (const auto& [name, info] : file.tensors()) {
     bool known = false;
     for (const auto& [prefix, part] : parts(checkpoint)) {

@@ -10,9 +10,10 @@ namespace fovea::train {
 struct Checkpoint {
   nn::StateDict model;
   nn::StateDict optimizer;
-  nn::StateDict best;  // the weights of the best epoch so far; empty where there is none
-  std::string state;   // the trainer's own counts, as JSON
-  std::string run;     // what the run is about, in its maker's words: compared, not understood
+  nn::StateDict best;      // the weights of the best epoch so far; empty where there is none
+  nn::StateDict averages;  // of nn::AveragedModel; empty where there are none
+  std::string state;       // the trainer's own counts, as JSON
+  std::string run;         // what the run is about, in its maker's words: compared, not understood
 };
 
 /// Throws DataError where the file cannot be written; what it held before stays then.

@@ -164,13 +164,14 @@ class Planner {
     }
   }
 
-  /// Whether so many fit beside what is alive between two epochs: gradients, the optimizer's state, the best weights.
+  /// Whether so many fit beside what is alive between two epochs: gradients, the optimizer's state, the best weights,
+  /// averages.
   bool infers(int64_t examples) const {
     const nn::Evaluating evaluating(run_.model);
     try {
       const size_t weights = bytes_of_weights();
       const BufferRef alive =
-          backend(run_.device).allocate(optimizer_bytes_ + (run_.trainer.keep_best ? 2 : 1) * weights);
+          backend(run_.device).allocate(optimizer_bytes_ + (1 + keeps_best() + averages()) * weights);
       for (const Part part : {Part::train, Part::valid}) {
         if (run_.task.size(part) > 0) stream(part, examples)->next();
       }
@@ -183,7 +184,8 @@ class Planner {
   /// Whether a checkpoint fits beside the model and the optimizer that take it over.
   bool resumes() const {
     try {
-      const BufferRef checkpoint = backend(run_.device).allocate(2 * bytes_of_weights() + 2 * optimizer_bytes_);
+      const BufferRef checkpoint =
+          backend(run_.device).allocate((2 + 2 * averages()) * bytes_of_weights() + 2 * optimizer_bytes_);
       return true;
     } catch (const OutOfMemoryError&) {
       return false;
@@ -196,6 +198,8 @@ class Planner {
     return longest;
   }
 
+  size_t keeps_best() const { return run_.trainer.keep_best ? 1 : 0; }
+  size_t averages() const { return run_.trainer.ema > 0 ? 1 : 0; }
   size_t bytes_of_weights() const { return static_cast<size_t>(run_.model.parameter_count()) * sizeof(float); }
 
   [[noreturn]] void refuse_all() const { refuse_memory(run_.model, budget_); }

@@ -56,16 +56,20 @@ Trainer::Trainer(nn::Module& model, nn::Optimizer& optimizer, TrainerOptions opt
       parameters_(model.parameters()),
       epoch_start_(Clock::now()) {
   if (options_.epochs < 1 || options_.patience < 0 || options_.save_every < 0 || options_.clip < 0 ||
-      options_.max_minutes < 0 || options_.accumulate < 1 || options_.parts < 1) {
+      options_.max_minutes < 0 || options_.accumulate < 1 || options_.parts < 1 ||
+      !(options_.ema >= 0 && options_.ema < 1)) {
     raise<ValueError>(
-        caller, "Trainer: epochs {}, patience {}, save_every {}, clip {}, max_minutes {}, accumulate {}, parts {}",
+        caller,
+        "Trainer: epochs {}, patience {}, save_every {}, clip {}, max_minutes {}, accumulate {}, parts {}, ema {}",
         options_.epochs, options_.patience, options_.save_every, options_.clip, options_.max_minutes,
-        options_.accumulate, options_.parts);
+        options_.accumulate, options_.parts, options_.ema);
   }
   if (options_.regression && !options_.loss) raise<ValueError>(caller, "Trainer: regression without a loss");
   options_.accumulate *= options_.parts;
   const Autocast checked(options_.precision, caller);
   if (options_.precision == f16) scaler_.emplace();
+  if (options_.ema > 0)
+    averages_.emplace(model, nn::AveragedModelOptions{.decay = options_.ema, .use_buffers = true}, caller);
   if (options_.group) {
     reducer_.emplace(*options_.group, parameters_);
     seed_ = default_generator().seed;
@@ -135,7 +139,11 @@ Ending Trainer::run(BatchStream& train, BatchStream* valid, const TrainerEvents&
     epoch_start_ = Clock::now();
     if (!options_.checkpoint.empty()) save();
   }
-  if (!best_.empty()) model_.load_state_dict(best_);
+  if (!best_.empty()) {
+    model_.load_state_dict(best_);
+  } else if (averages_) {
+    end_with_averages();
+  }
   model_.eval();
   return ending;
 }
@@ -234,7 +242,9 @@ void Trainer::update(double weight) {
     optimizer_.step();
   } else if (!scaler_->step(optimizer_)) {
     ++skipped_;
+    return;
   }
+  if (averages_) averages_->update_parameters();
 }
 
 void Trainer::read_losses() {
@@ -267,25 +277,14 @@ void Trainer::end_epoch(BatchStream* valid, const TrainerEvents& events) {
                      .accuracy = accuracy(),
                      .seconds = seconds,
                      .examples_per_second = seconds > 0 ? examples / seconds : 0};
-  if (valid && options_.regression) {
-    record.valid_loss = mean_loss(model_, *valid, options_.loss, options_.group);
-  } else if (valid && !options_.by_class) {
-    const Score found = score(model_, *valid, options_.group);
-    record.valid_loss = found.loss;
-    record.valid_accuracy = found.accuracy;
-  } else if (valid) {
-    const Evaluation evaluation = train::evaluate(model_, *valid, options_.group);
-    record.valid_loss = evaluation.loss;
-    record.valid_accuracy = evaluation.confusion.accuracy();
-    record.valid_macro_f1 = evaluation.confusion.macro_f1();
-    const ProbabilityMetrics& metrics = evaluation.probabilities;
-    if (!std::isnan(metrics.roc_auc)) record.valid_roc_auc = metrics.roc_auc;
-    record.valid_calibration_error = metrics.calibration_error;
-    record.valid_brier = metrics.brier;
+  {
+    std::optional<nn::AveragedModel::Swap> averaged;
+    if (averages_) averaged.emplace(*averages_);
+    if (valid) validate(*valid, record);
+    record.best = is_better(record);
+    if (record.best && options_.keep_best && valid) best_ = snapshot(model_.state_dict());
   }
-  if (record.valid_loss) check_loss(*record.valid_loss, step_);
   if (options_.group) check_agreement(hash_of_state(), "no longer the weights of");
-  record.best = is_better(record);
   history_.push_back(record);
   ++epoch_;
   batch_ = 0;
@@ -294,11 +293,37 @@ void Trainer::end_epoch(BatchStream* valid, const TrainerEvents& events) {
   examples_ = 0;
   earlier_seconds_ = 0;
   epoch_start_ = Clock::now();
-  if (record.best) {
-    best_epoch_ = record.epoch;
-    if (options_.keep_best && valid) best_ = snapshot(model_.state_dict());
-  }
+  if (record.best) best_epoch_ = record.epoch;
   if (events.epoch) events.epoch(record);
+}
+
+void Trainer::validate(BatchStream& valid, EpochRecord& record) {
+  if (options_.regression) {
+    record.valid_loss = mean_loss(model_, valid, options_.loss, options_.group);
+  } else if (!options_.by_class) {
+    const Score found = score(model_, valid, options_.group);
+    record.valid_loss = found.loss;
+    record.valid_accuracy = found.accuracy;
+  } else {
+    const Evaluation evaluation = train::evaluate(model_, valid, options_.group);
+    record.valid_loss = evaluation.loss;
+    record.valid_accuracy = evaluation.confusion.accuracy();
+    record.valid_macro_f1 = evaluation.confusion.macro_f1();
+    const ProbabilityMetrics& metrics = evaluation.probabilities;
+    if (!std::isnan(metrics.roc_auc)) record.valid_roc_auc = metrics.roc_auc;
+    record.valid_calibration_error = metrics.calibration_error;
+    record.valid_brier = metrics.brier;
+  }
+  check_loss(*record.valid_loss, step_);
+}
+
+void Trainer::end_with_averages() {
+  nn::StateDict averaged;
+  {
+    const nn::AveragedModel::Swap swap(*averages_);
+    averaged = snapshot(model_.state_dict());
+  }
+  model_.load_state_dict(averaged);
 }
 
 bool Trainer::is_better(const EpochRecord& record) const {
@@ -343,10 +368,10 @@ bool Trainer::should_save(bool epoch_ended) const {
   if (options_.save_every > 0) return !epoch_ended && step_ % options_.save_every == 0;
   const double elapsed = seconds_since(last_save_);
   if (elapsed < least_save_gap || (!epoch_ended && elapsed < most_save_gap)) return false;
-  const double cost =
-      save_seconds_ > 0
-          ? save_seconds_
-          : (bytes_of(model_.state_dict()) + bytes_of(optimizer_.state_dict()) + bytes_of(best_)) / save_rate;
+  const double cost = save_seconds_ > 0 ? save_seconds_
+                                        : (bytes_of(model_.state_dict()) + bytes_of(optimizer_.state_dict()) +
+                                           bytes_of(best_) + (averages_ ? bytes_of(averages_->state_dict()) : 0)) /
+                                              save_rate;
   return elapsed * save_share > cost;
 }
 

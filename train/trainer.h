@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "fovea/nn/averaged_model.h"
 #include "fovea/nn/grad_scaler.h"
 #include "fovea/nn/module.h"
 #include "fovea/nn/optimizer.h"
@@ -35,6 +36,9 @@ struct TrainerOptions {
   /// probabilities are kept: where there are as many classes as a language model has.
   bool by_class = true;
   double clip = 0;  // bound of the gradients' global L2 norm; 0: none
+  /// What moving averages of the weights keep of themselves at a step (see nn::AveragedModel), below 1; they are what is
+  /// validated and what the run ends with. 0: none.
+  double ema = 0;
   /// So many batches make a step: their gradients are those of one batch of all of their examples, where the loss is a mean
   /// over examples.
   int64_t accumulate = 1;
@@ -136,6 +140,8 @@ class Trainer {
   void read_losses();
   void count(double loss_sum, double correct, double examples);
   void end_epoch(BatchStream* valid, const TrainerEvents& events);
+  void validate(BatchStream& valid, EpochRecord& record);
+  void end_with_averages();
   bool is_better(const EpochRecord& record) const;
   bool is_out_of_patience() const;
   bool should_save(bool epoch_ended) const;
@@ -159,6 +165,7 @@ class Trainer {
   std::vector<Tensor> parameters_;  // what is clipped
   std::vector<double> weights_;     // of the classes, where the default loss has some
   std::optional<nn::GradScaler> scaler_;
+  std::optional<nn::AveragedModel> averages_;
 
   // Where the run stands: what a checkpoint holds.
   int64_t epoch_ = 0;  // epochs that are over

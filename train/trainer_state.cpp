@@ -31,6 +31,7 @@ Checkpoint Trainer::checkpoint() const {
   return {.model = model_.state_dict(),
           .optimizer = optimizer_.state_dict(),
           .best = best_,
+          .averages = averages_ ? averages_->state_dict() : nn::StateDict(),
           .state = state.dump(),
           .run = options_.run};
 }
@@ -63,11 +64,16 @@ void Trainer::resume(const Checkpoint& checkpoint) {
     const auto step = state.at("step").get<int64_t>(), skipped = state.at("skipped").get<int64_t>(),
                correct = state.at("correct").get<int64_t>(), examples = state.at("examples").get<int64_t>();
     const auto loss_sum = state.at("loss_sum").get<double>(), seconds = state.at("seconds").get<double>();
+    if (averages_.has_value() == checkpoint.averages.empty()) {
+      throw DataError(averages_ ? "the checkpoint has no averages of the weights"
+                                : "the checkpoint is of a run that averages the weights");
+    }
     nn::StateDict best;
     for (const auto& [name, tensor] : checkpoint.best) best.emplace(name, tensor);
     // What can be refused comes first: a trainer that was given another's checkpoint stands where it stood.
     model_.load_state_dict(checkpoint.model);
     optimizer_.load_state_dict(checkpoint.optimizer);
+    if (averages_) averages_->load_state_dict(checkpoint.averages);
     scaler_ = std::move(scaler);
     step_ = step;
     skipped_ = skipped;

@@ -84,6 +84,11 @@ void TrainingOptions::declare(OptionTable& options) {
   options.add("dropout", &dropout, "share of the activations that a step leaves out", {.min = 0, .max = 0.95});
   options.add("label-smoothing", &label_smoothing, "share of the target given to all classes", {.min = 0, .max = 0.95});
   options.add("clip", &clip, "bound of the gradient's norm; 0 for none", {.min = 0, .max = largest});
+  options.add(
+      "ema", &ema,
+      "what moving averages of the weights keep of themselves at a step, such as 0.99: they are validated and kept "
+      "in place of the weights; 0 for none",
+      {.min = 0, .max = 0.999999});
   options.add("patience", &patience, "epochs to wait for a better one; 0 for all", {.min = 0, .max = largest});
   options.add("monitor", &monitor, "what the best epoch has best on the held-out data",
               {.choices = {"accuracy", "macro_f1", "roc_auc", "loss"}});
@@ -107,6 +112,7 @@ TrainerOptions TrainingOptions::trainer() const {
           .monitor = monitor_of(monitor),
           .keep_best = keep == "best",
           .clip = clip,
+          .ema = ema,
           .accumulate = accumulate,
           .precision = precision == "f16"    ? f16
                        : precision == "bf16" ? bf16

@@ -50,6 +50,7 @@ struct TrainingOptions {
   double dropout = 0.3;
   double label_smoothing = 0;
   double clip = 1;
+  double ema = 0;
   int64_t patience = 5;
   std::string monitor = "accuracy";
   std::string keep = "best";

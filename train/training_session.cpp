@@ -110,7 +110,7 @@ std::optional<Checkpoint> TrainingSession::take_up(OptionTable& options, Process
   if (training_.resume && fs::exists(checkpoint_path(out_), ignored)) {
     checkpoint = load_checkpoint(checkpoint_path(out_));
     adopt_run(options, *checkpoint, out_);
-    if (!memory_.empty()) checkpoint = Checkpoint{{}, {}, {}, checkpoint->state, checkpoint->run};
+    if (!memory_.empty()) checkpoint = Checkpoint{{}, {}, {}, {}, checkpoint->state, checkpoint->run};
   }
   if (group) {
     group->set_patience(rank_timeout_);

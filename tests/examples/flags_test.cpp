@@ -50,7 +50,7 @@ struct Uses {
 /// What all classifiers share.
 const std::string how =
     " --batch-size 8 --accumulate 2 --precision bf16 --lr 0.01 --optimizer sgd --schedule cosine --warmup 0.1 "
-    "--weight-decay 0.01 --dropout 0.1 --label-smoothing 0.1 --clip 2 --patience 1 --monitor loss --keep last "
+    "--weight-decay 0.01 --dropout 0.1 --label-smoothing 0.1 --clip 2 --ema 0.9 --patience 1 --monitor loss --keep last "
     "--balance sampling --seed 3 --save-every 5 --max-minutes 5 --device cpu --threads 1 --quiet --json "
     "--config {}/two_epochs.json";
 const std::string all = "train --train {}/data --valid {}/data --out {}/all" + how;

@@ -107,10 +107,11 @@ class MemoryPlanTest : public ::testing::Test {
   static size_t live() { return backend(Device::cpu()).memory().live; }
 
   /// The plan for a budget beyond what is held already, and the weights after training by it; the budget bounds it.
-  MemoryPlan train(size_t budget, std::vector<Tensor>* weights) {
+  MemoryPlan train(size_t budget, std::vector<Tensor>* weights, double ema = 0) {
     SequenceTask task;
     nn::Module& model = task.build(Device::cpu());
-    const TrainingOptions options = training();
+    TrainingOptions options = training();
+    options.ema = ema;
     MemoryPlan plan{.inference_size = 120};
     TrainerOptions trainer_options = options.trainer();
     trainer_options.keep_best = false;
@@ -157,6 +158,31 @@ TEST_F(MemoryPlanTest, LearnsTheSameInLessMemory) {
   EXPECT_GT(parts, 1);
   EXPECT_TRUE(recomputed) << "the least budget asks for it";
   EXPECT_THROW(train(size_t{100} << 10, nullptr), UsageError);
+}
+
+TEST_F(MemoryPlanTest, CountsAveragesOfTheWeights) {
+  std::vector<Tensor> whole, parts;
+  train(0, &whole, 0.5);
+  EXPECT_GT(train(size_t{3} << 20, &parts, 0.5).parts, 1);
+  for (size_t i = 0; i < parts.size(); ++i) EXPECT_CLOSE(parts[i], whole[i], 1e-4, 1e-5);
+  const auto fits = [&](size_t budget, double ema) {
+    try {
+      train(budget, nullptr, ema);
+      return true;
+    } catch (const UsageError&) {
+      return false;
+    }
+  };
+  // The weights take 100 KiB: where a run only just fits without averages, it does not with them.
+  constexpr size_t step = size_t{16} << 10;
+  size_t small = size_t{100} << 10, large = size_t{2} << 20;
+  ASSERT_TRUE(fits(large, 0));
+  while (large - small > step) {
+    const size_t middle = small + (large - small) / 2;
+    (fits(middle, 0) ? large : small) = middle;
+  }
+  EXPECT_FALSE(fits(large, 0.5));
+  EXPECT_TRUE(fits(large + 4 * 100 * 1024, 0.5));
 }
 
 TEST_F(MemoryPlanTest, LeavesModelAndRandomNumbersAsTheyWere) {

@@ -110,6 +110,7 @@ class TrainerRanks : public ::testing::Test {
 TEST_F(TrainerRanks, LearnWhatOneProcessLearnsFromTheWholeBatches) {
   expect_equal({.epochs = 3, .clip = 0.5}, 8);
   expect_equal({.epochs = 3}, 11);  // 45 = 4 * 11 + 1
+  expect_equal({.epochs = 3, .ema = 0.9}, 8);
 }
 
 TEST_F(TrainerRanks, AccumulateGradients) { expect_equal({.epochs = 3, .clip = 0.5, .accumulate = 3}, 4); }

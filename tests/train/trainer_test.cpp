@@ -102,22 +102,83 @@ TEST_F(TrainerTest, AnEpochThatIsNoBetterWearsOutPatience) {
 
 TEST_F(TrainerTest, ResumesWithinAnEpoch) {
   const data::testing::TempFolder folder;
-  nn::Linear model(3, 2);
-  nn::Adam optimizer(model, {.lr = 0.05});
-  PointStream stream(model, points, 4);
-  const TrainerOptions options{.epochs = 2, .checkpoint = folder / "checkpoint", .save_every = 8};
-  Trainer trainer(model, optimizer, options);
-  trainer.fit(stream);
-  const std::vector<float> weights = model.weight.to_vector<float>();
+  for (const double ema : {0.0, 0.9}) {
+    nn::Linear model(3, 2);
+    nn::Adam optimizer(model, {.lr = 0.05});
+    PointStream stream(model, points, 4);
+    const TrainerOptions options{.epochs = 2, .ema = ema, .checkpoint = folder / "checkpoint", .save_every = 8};
+    Trainer trainer(model, optimizer, options);
+    trainer.fit(stream);
+    const std::vector<float> weights = model.weight.to_vector<float>();
 
-  Trainer resumed(model, optimizer, options);  // from the second of six batches of the second epoch
-  resumed.resume(load_checkpoint(options.checkpoint));
-  EXPECT_EQ(resumed.history().size(), 1u);
-  resumed.fit(stream);
-  EXPECT_EQ(model.weight.to_vector<float>(), weights);
-  ASSERT_EQ(resumed.history().size(), 2u);
-  EXPECT_EQ(resumed.history()[1].loss, trainer.history()[1].loss);
-  EXPECT_EQ(resumed.history()[1].accuracy, trainer.history()[1].accuracy);
+    Trainer resumed(model, optimizer, options);  // from the second of six batches of the second epoch
+    resumed.resume(load_checkpoint(options.checkpoint));
+    EXPECT_EQ(resumed.history().size(), 1u);
+    resumed.fit(stream);
+    EXPECT_EQ(model.weight.to_vector<float>(), weights);
+    ASSERT_EQ(resumed.history().size(), 2u);
+    EXPECT_EQ(resumed.history()[1].loss, trainer.history()[1].loss);
+    EXPECT_EQ(resumed.history()[1].accuracy, trainer.history()[1].accuracy);
+  }
+}
+
+TEST_F(TrainerTest, AveragesOfTheWeightsAreValidatedAndKept) {
+  constexpr double decay = 0.7;
+  // Step by step, with the averages in plain loops.
+  manual_seed(5);
+  nn::Linear plain(3, 2);
+  nn::SGD by_hand(plain, {.lr = 0.5});
+  PointStream batches(plain, points, 8);
+  std::vector<double> averages;
+  std::vector<std::vector<double>> of_epochs;
+  for (int epoch = 0; epoch < 2; ++epoch) {
+    batches.seek(epoch, 0);
+    while (const std::optional<Outcome> outcome = batches.next()) {
+      by_hand.zero_grad();
+      cross_entropy(outcome->logits, outcome->labels).backward();
+      by_hand.step();
+      const auto weights = plain.weight.to_vector<double>();
+      if (averages.empty()) averages = weights;
+      for (size_t i = 0; i < weights.size(); ++i) averages[i] = decay * averages[i] + (1 - decay) * weights[i];
+    }
+    of_epochs.push_back(averages);
+  }
+
+  for (const bool valid : {false, true}) {
+    manual_seed(5);
+    nn::Linear model(3, 2);
+    nn::SGD optimizer(model, {.lr = 0.5});
+    PointStream stream(model, points, 8);
+    Trainer trainer(model, optimizer, {.epochs = 2, .monitor = Monitor::loss, .ema = decay});
+    trainer.fit(stream, valid ? &stream : nullptr);
+    ASSERT_EQ(trainer.best_epoch(), 2);
+    EXPECT_CLOSE(model.weight.detach().reshape({-1}), of_epochs[1], 1e-5, 1e-6);
+    EXPECT_GT(amax(abs(model.weight.detach() - plain.weight.detach())).item(), 1e-3);
+    if (valid) {
+      EXPECT_EQ(trainer.history()[1].valid_loss, evaluate(model, stream).loss);
+    }
+  }
+}
+
+TEST_F(TrainerTest, TheBestEpochIsThatOfTheAverages) {
+  // Weights that leap to and fro get worse at once, their averages do not: with a rate far too high.
+  nn::Linear model(3, 2);
+  nn::SGD optimizer(model, {.lr = 30});
+  PointStream stream(model, points, 8);
+  Trainer trainer(model, optimizer, {.epochs = 6, .monitor = Monitor::loss, .ema = 0.95});
+  trainer.fit(stream, &stream);
+  const EpochRecord& best = trainer.history().at(static_cast<size_t>(trainer.best_epoch() - 1));
+  EXPECT_EQ(best.valid_loss, evaluate(model, stream).loss);
+  for (const EpochRecord& each : trainer.history()) EXPECT_GE(each.valid_loss.value(), best.valid_loss.value());
+}
+
+TEST_F(TrainerTest, RefusesAveragesWhereACheckpointHasNone) {
+  nn::Linear model(3, 2);
+  nn::SGD optimizer(model, {.lr = 0.5});
+  EXPECT_ERROR(Trainer(model, optimizer, {.ema = 1}), "Trainer: epochs 10, ");
+  Trainer plain(model, optimizer), averaging(model, optimizer, {.ema = 0.9});
+  EXPECT_ERROR(averaging.resume(plain.checkpoint()), "the checkpoint has no averages of the weights");
+  EXPECT_ERROR(plain.resume(averaging.checkpoint()), "the checkpoint is of a run that averages the weights");
 }
 
 TEST_F(TrainerTest, TheScheduleCountsSteps) {
