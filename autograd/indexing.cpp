@@ -7,6 +7,7 @@
 #include "fovea/autograd/graph.h"
 #include "fovea/autograd/pointwise.h"
 #include "fovea/autograd/reductions.h"
+#include "fovea/autograd/scatter_product.h"
 #include "fovea/autograd/shape_ops.h"
 #include "fovea/autograd/sparse_rows.h"
 #include "fovea/backends/recording.h"
@@ -288,6 +289,9 @@ Tensor scatter_reduce(const Tensor& x, int axis, const Tensor& index, const Tens
     const Tensor of = maximum(include_self ? count + 1.0 : count, 1.0);
     return scatter_add(include_self ? x : where(named, 0.0, x), a, index, part) *
            reciprocal(of.to(raw::compute_dtype(x.dtype()))).to(x.dtype());
+  }
+  if (reduction == ScatterReduction::prod) {
+    return autograd::scatter_product(x, a, index, part, named, include_self, caller);
   }
   const bool least = reduction == ScatterReduction::amin;
   const Tensor out = [&] {

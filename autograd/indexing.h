@@ -17,7 +17,7 @@ Tensor scatter_add(const Tensor& x, int axis, const Tensor& index, const Tensor&
 Tensor index_add(const Tensor& x, int axis, const Tensor& index, const Tensor& source, Caller caller = {});
 
 /// How scatter_reduce folds what meets in one place.
-enum class ScatterReduction : uint8_t { sum, mean, amax, amin };
+enum class ScatterReduction : uint8_t { sum, mean, amax, amin, prod };
 /// x with `source` folded in at `index`, as scatter_add adds it; without `include_self` what x holds at a place that the
 /// index names takes no part. Places that it does not name keep x's. Equal greatest (least) ones share the gradient; a NaN
 /// is the greatest and the least.

@@ -190,8 +190,12 @@ TEST_P(OnEveryDevice, ScatterReduceFoldsByPlace) {
   EXPECT_CLOSE(made(amax, false), {5, 0, 3, 4});
   EXPECT_CLOSE(made(amin, true), {-6, -1, 3, 4});
   EXPECT_CLOSE(made(amin, false), {-6, -1, 3, 4});
+  EXPECT_CLOSE(made(prod, true), {-150, 0, 9, 4});
+  EXPECT_CLOSE(made(prod, false), {-150, 0, 3, 4});
   const Tensor whole = scatter_reduce(x.to(i32), 0, index, source.to(i32), amax);
   EXPECT_EQ(whole.to_vector<int32_t>(), (std::vector<int32_t>{5, 2, 3, 4}));
+  const Tensor product = scatter_reduce(x.to(i32), 0, index, source.to(i32), prod);
+  EXPECT_EQ(product.to_vector<int32_t>(), (std::vector<int32_t>{-150, 0, 9, 4}));
   const Tensor lost =
       scatter_reduce(x, 0, from_vector({0, 0, 1}, device()), tensor({NAN, 1, -INFINITY}, options()), amin, false);
   EXPECT_TRUE(std::isnan(lost.to_vector<float>()[0]));
@@ -211,6 +215,54 @@ TEST_P(OnEveryDevice, ScatterReduceSharesTheGradientOfTies) {
   scatter_reduce(x, 0, index, source, ScatterReduction::amax, false).backward(tensor({3, 10}, options()));
   EXPECT_CLOSE(x.grad(), {0, 0});
   EXPECT_CLOSE(source.grad(), {1.5, 0, 1.5, 10});
+}
+
+TEST_P(OnEveryDevice, ScatterReduceMultipliesByPlace) {
+  for (const auto& [rows, sources, width, places] :
+       {std::array<int64_t, 4>{5, 1, 1, 5}, {1, 7, 3, 1}, {4, 37, 3, 4}, {9, 64, 2, 5}, {100, 33, 5, 100}}) {
+    for (const bool include_self : {true, false}) {
+      SCOPED_TRACE(fmt::format("{} rows, {} sources, {} places, {}", rows, sources, places, include_self));
+      const Tensor x = randn({rows, width}, options()), source = 1.0 + 0.3 * randn({sources, width}, options());
+      const Tensor index = randint(0, places, {sources, width}, options(i32));
+      auto want = x.to_vector<double>();
+      const auto at = index.to_vector<int32_t>();
+      const auto values = source.to_vector<double>();
+      const auto own = want;
+      std::vector<bool> met(want.size(), false);
+      for (size_t i = 0; i < at.size(); ++i) {
+        const size_t place = static_cast<size_t>(at[i] * width) + i % static_cast<size_t>(width);
+        if (!include_self && !met[place]) want[place] = 1;
+        met[place] = true;
+        want[place] *= values[i];
+      }
+      EXPECT_CLOSE(scatter_reduce(x, 0, index, source, ScatterReduction::prod, include_self), want);
+    }
+  }
+}
+
+TEST_P(OnEveryDevice, ScatterReduceHasTheGradientsOfZeros) {
+  const Tensor index = from_vector({0, 0, 0, 1, 1, 2}, device());
+  Tensor x = tensor({2, 0, 3, 4}, options()).set_requires_grad();
+  Tensor source = tensor({0, 5, -3, 0, 0, 0}, options()).set_requires_grad();
+  // Each has the product of all the others at its place: what PyTorch 2 gives.
+  scatter_reduce(x, 0, index, source, ScatterReduction::prod).backward(tensor({1, 10, 100, 1000}, options()));
+  EXPECT_CLOSE(x.grad(), {0, 0, 0, 1000});
+  EXPECT_CLOSE(source.grad(), {-30, 0, 0, 0, 0, 300});
+  x.zero_grad();
+  source.zero_grad();
+  scatter_reduce(x, 0, index, source, ScatterReduction::prod, false).backward(tensor({1, 10, 100, 1000}, options()));
+  EXPECT_CLOSE(x.grad(), {0, 0, 0, 1000});
+  EXPECT_CLOSE(source.grad(), {-15, 0, 0, 0, 0, 100});
+}
+
+TEST(ScatterReduce, HasTheSecondDerivativesOfZeros) {
+  const Tensor index = from_vector({0, 0, 0, 1, 1, 2});
+  for (const bool include_self : {true, false}) {
+    const auto product = [&](const Tensor& x, const Tensor& source) {
+      return scatter_reduce(x, 0, index, source, ScatterReduction::prod, include_self);
+    };
+    EXPECT_GRADIENTS(product, tensor({2, 0, 3, 4}), tensor({0, 5, -3, 0, 0, 0}));
+  }
 }
 
 // The softmax of each segment, of scores that exp alone would lose.

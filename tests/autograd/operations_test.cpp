@@ -297,7 +297,7 @@ Table basic_operations() {
       {"scatter_reduce", [] {
          Checks checks;
          using enum ScatterReduction;
-         for (const ScatterReduction reduction : {sum, mean, amax, amin}) {
+         for (const ScatterReduction reduction : {sum, mean, amax, amin, prod}) {
            for (const bool include_self : {true, false}) {
              checks.push_back(one({any_number({2, 3}), integers({2, 2, 0, 2, 0, 0}, {2, 3}), any_number({2, 3})},
                                   [=](const Inputs& x) {
