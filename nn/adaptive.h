@@ -18,6 +18,7 @@ class AdaptiveTemperature : public Module {
   explicit AdaptiveTemperature(int64_t dim, double base = 4, Caller caller = {});
   Tensor forward(const Tensor& q, Caller caller = {}) const;
   std::string description() const override;
+  double base() const { return base_; }
 
   Tensor weight;
   Tensor bias;

@@ -28,6 +28,7 @@ class LocationAwareAttention : public Module {
   Attended forward(const Tensor& s, const Tensor& h, const Tensor& previous, const Tensor& keep = {},
                    Caller caller = {}) const;
   std::string description() const override;
+  const LocationAttentionOptions& options() const { return options_; }
 
   Linear query, key, location;
   Conv1d conv;

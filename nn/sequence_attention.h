@@ -39,6 +39,8 @@ class SequenceAttention : public Module {
   Attended forward_with_weights(const Tensor& query, const Tensor& keys, const Tensor& values, const Tensor& keep = {},
                                 Caller caller = {}) const;
   std::string description() const override;
+  int64_t key_dim() const { return key_dim_; }
+  const SequenceAttentionOptions& options() const { return options_; }
 
   Tensor weight;
   Tensor wq, wk, u;

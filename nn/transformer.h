@@ -81,6 +81,7 @@ class TransformerDecoderLayer : public Module {
   TransformerDecoderLayer(int64_t dim, int64_t heads, TransformerOptions options = {}, Caller caller = {});
   Tensor forward(const Tensor& x, const Tensor& memory, const DecodeOptions& options = {}, Caller caller = {}) const;
   std::string description() const override;
+  const TransformerOptions& options() const { return options_; }
 
   MultiheadAttention self_attn, multihead_attn;
   Linear linear1, linear2;

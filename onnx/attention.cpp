@@ -31,6 +31,12 @@ Value log_softplus(const Value& x) {
   return where(far, x + rest, log(softplus(where(far, border, x))));
 }
 
+/// Of length 1 along the last axis, as l2_normalize.
+Value normalized(const Value& x) {
+  const Value length = x.graph().node("ReduceL2", {x}, {{"axes", std::vector<int64_t>{-1}}, {"keepdims", int64_t{1}}});
+  return x / maximum(length, 1e-8);
+}
+
 /// The scores of keys x [batch, time, dim] by a pool's query: [batch, time].
 Value pool_scores(const nn::AttentionPool& layer, const Value& x) {
   Graph& graph = x.graph();
@@ -47,10 +53,8 @@ Value pool_scores(const nn::AttentionPool& layer, const Value& x) {
       return against(x, query * (1 / std::sqrt(static_cast<double>(query.size(0)))));
     case nn::Score::bilinear:
       return against(x, matmul(query.reshape({1, -1}), layer.weight));
-    case nn::Score::cosine: {
-      const Value length = graph.node("ReduceL2", {x}, {{"axes", std::vector<int64_t>{-1}}, {"keepdims", int64_t{1}}});
-      return against(x / maximum(length, 1e-8), l2_normalize(query, -1, 1e-8));
-    }
+    case nn::Score::cosine:
+      return against(normalized(x), l2_normalize(query, -1, 1e-8));
     case nn::Score::location:
       break;
   }
@@ -99,6 +103,66 @@ Value emit(const nn::MultiheadPool& layer, const Value& x, const Value& keep, Ca
                                           keep.defined() ? unsqueeze(keep, {1, 2}) : keep, layer.options().weights);
   const Value read = matmul(weights, split(emit(layer.value, x)));  // [batch, heads, 1, d]
   return gated(emit(layer.out, reshape(read, {0, heads * d})), layer.gate);
+}
+
+namespace {
+
+/// The scores of keys [batch, time, key_dim] for each query: [batch, queries, time].
+Value sequence_scores(const nn::SequenceAttention& layer, const Value& query, const Value& keys) {
+  Graph& graph = query.graph();
+  const auto products = [](const Value& q, const Value& k) { return matmul(q, permute(k, {0, 2, 1})); };
+  switch (layer.options().score) {
+    case nn::Score::dot:
+      return products(query, keys);
+    case nn::Score::scaled_dot:
+      return products(query * (1 / std::sqrt(static_cast<double>(layer.key_dim()))), keys);
+    case nn::Score::cosine:
+      return products(normalized(query), normalized(keys));
+    case nn::Score::bilinear:
+      return products(matmul(query, graph.constant(layer.weight, "weight")), keys);
+    case nn::Score::additive: {
+      const Value q = matmul(query, graph.constant(layer.wq, "wq")), k = matmul(keys, graph.constant(layer.wk, "wk"));
+      const Value both = tanh(unsqueeze(q, {2}) + unsqueeze(k, {1}));
+      return squeeze(matmul(both, graph.constant(layer.u.reshape({-1, 1}), "u")), {-1});
+    }
+    case nn::Score::location:
+      return first(matmul(query, graph.constant(layer.weight, "weight")), -1, size(keys, 1));
+  }
+  return {};
+}
+
+}  // namespace
+
+Attended emit(const nn::SequenceAttention& layer, const Value& query, const Value& keys, const Value& values,
+              const Value& keep, Caller caller) {
+  const Graph::Scope scope(query.graph(caller), layer, caller);
+  Value scores = sequence_scores(layer, query, keys) / layer.options().temperature;
+  if (layer.temperature) scores = scores / emit(*layer.temperature, query);
+  const Value weights =
+      attention_weights(scores, keep.defined() ? unsqueeze(keep, {1}) : keep, layer.options().weights);
+  const Value read = matmul(weights, values);
+  return {layer.gate ? read * sigmoid(emit(*layer.gate, concat({query, read}, -1))) : read, weights};
+}
+
+Value emit(const nn::AdaptiveTemperature& layer, const Value& query, Caller caller) {
+  Graph& graph = query.graph(caller);
+  const Graph::Scope scope(graph, layer, caller);
+  const Value chosen =
+      matmul(query, graph.constant(layer.weight.mT(), "weight_t")) + graph.constant(layer.bias, "bias");
+  return exp(tanh(chosen) * std::log(layer.base()));
+}
+
+Attended emit(const nn::LocationAwareAttention& layer, const Value& s, const Value& h, const Value& previous,
+              const Value& keep, Caller caller) {
+  Graph& graph = s.graph(caller);
+  const Graph::Scope scope(graph, layer, caller);
+  Value known = unsqueeze(emit(layer.query, s), {1}) + emit(layer.key, h);
+  if (previous.defined()) {
+    known = known + emit(layer.location, permute(emit(layer.conv, unsqueeze(previous, {1})), {0, 2, 1}));
+  }
+  const Value scores = squeeze(matmul(tanh(known), graph.constant(layer.weight.reshape({-1, 1}), "weight")), {-1});
+  const Value weights = attention_weights(scores / layer.options().temperature, keep, layer.options().weights);
+  return {squeeze(matmul(unsqueeze(weights, {1}), h), {1}), weights};
 }
 
 Value emit(const nn::HierarchicalAttention& layer, const Value& x, const Value& lengths, Caller caller) {
@@ -186,19 +250,37 @@ Value activate(nn::FeedForward activation, const Value& x, int64_t half) {
   return {};
 }
 
-Value encoder_layer(const nn::TransformerEncoderLayer& layer, const Value& x, const AttendOptions& options) {
+/// Of a layer of an encoder or a decoder.
+template <class Layer>
+Value feed_forward(const Layer& layer, const Value& x) {
   const nn::TransformerOptions& o = layer.options();
+  return emit(layer.linear2, activate(o.activation, emit(layer.linear1, x), o.feedforward));
+}
+
+/// x + f(x), with the norm before f or after the sum.
+template <class F>
+Value residual(const nn::LayerNorm& norm, bool pre_norm, const Value& x, const F& f) {
+  return pre_norm ? x + f(emit(norm, x)) : emit(norm, x + f(x));
+}
+
+Value encoder_layer(const nn::TransformerEncoderLayer& layer, const Value& x, const AttendOptions& options) {
   const Graph::Scope scope(x.graph(), layer);
-  const auto attend = [&](const Value& y) { return emit(layer.self_attn, y, y, y, options); };
-  const auto feed_forward = [&](const Value& y) {
-    return emit(layer.linear2, activate(o.activation, emit(layer.linear1, y), o.feedforward));
-  };
-  if (o.pre_norm) {
-    const Value y = x + attend(emit(layer.norm1, x));
-    return y + feed_forward(emit(layer.norm2, y));
-  }
-  const Value y = emit(layer.norm1, x + attend(x));
-  return emit(layer.norm2, y + feed_forward(y));
+  const bool pre_norm = layer.options().pre_norm;
+  const Value y = residual(layer.norm1, pre_norm, x,
+                           [&](const Value& each) { return emit(layer.self_attn, each, each, each, options); });
+  return residual(layer.norm2, pre_norm, y, [&](const Value& each) { return feed_forward(layer, each); });
+}
+
+Value decoder_layer(const nn::TransformerDecoderLayer& layer, const Value& x, const Value& memory,
+                    const DecodeOptions& options) {
+  const Graph::Scope scope(x.graph(), layer);
+  const bool pre_norm = layer.options().pre_norm;
+  const AttendOptions own{.causal = options.causal, .keep = options.keep}, of_memory{.keep = options.memory_keep};
+  Value y = residual(layer.norm1, pre_norm, x,
+                     [&](const Value& each) { return emit(layer.self_attn, each, each, each, own); });
+  y = residual(layer.norm2, pre_norm, y,
+               [&](const Value& each) { return emit(layer.multihead_attn, each, memory, memory, of_memory); });
+  return residual(layer.norm3, pre_norm, y, [&](const Value& each) { return feed_forward(layer, each); });
 }
 
 }  // namespace
@@ -207,6 +289,14 @@ Value emit(const nn::TransformerEncoder& layer, const Value& x, const AttendOpti
   const Graph::Scope scope(x.graph(caller), layer, caller);
   Value y = x;
   for (const nn::TransformerEncoderLayer& each : layer.layers) y = encoder_layer(each, y, options);
+  return layer.norm ? emit(*layer.norm, y) : y;
+}
+
+Value emit(const nn::TransformerDecoder& layer, const Value& x, const Value& memory, const DecodeOptions& options,
+           Caller caller) {
+  const Graph::Scope scope(x.graph(caller), layer, caller);
+  Value y = x;
+  for (const nn::TransformerDecoderLayer& each : layer.layers) y = decoder_layer(each, y, memory, options);
   return layer.norm ? emit(*layer.norm, y) : y;
 }
 

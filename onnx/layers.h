@@ -1,6 +1,7 @@
 #pragma once
 
 #include "fovea/nn/activations.h"
+#include "fovea/nn/adaptive.h"
 #include "fovea/nn/attention_pool.h"
 #include "fovea/nn/batch_norm.h"
 #include "fovea/nn/causal_lm.h"
@@ -9,12 +10,14 @@
 #include "fovea/nn/embedding.h"
 #include "fovea/nn/hierarchical_attention.h"
 #include "fovea/nn/linear.h"
+#include "fovea/nn/location_attention.h"
 #include "fovea/nn/multihead_attention.h"
 #include "fovea/nn/multihead_pool.h"
 #include "fovea/nn/normalization.h"
 #include "fovea/nn/number_embedding.h"
 #include "fovea/nn/positions.h"
 #include "fovea/nn/recurrent.h"
+#include "fovea/nn/sequence_attention.h"
 #include "fovea/nn/transformer.h"
 #include "fovea/onnx/operations.h"
 
@@ -56,6 +59,13 @@ struct Attended {
 };
 Attended emit(const nn::AttentionPool& layer, const Value& x, const Value& keep = {}, Caller caller = {});
 Value emit(const nn::MultiheadPool& layer, const Value& x, const Value& keep = {}, Caller caller = {});
+/// keep [batch, time] of the keys.
+Attended emit(const nn::SequenceAttention& layer, const Value& query, const Value& keys, const Value& values,
+              const Value& keep = {}, Caller caller = {});
+Value emit(const nn::AdaptiveTemperature& layer, const Value& query, Caller caller = {});
+/// A step of a decoder; `previous` is none at the first.
+Attended emit(const nn::LocationAwareAttention& layer, const Value& s, const Value& h, const Value& previous,
+              const Value& keep = {}, Caller caller = {});
 /// lengths [batch, sentences].
 Value emit(const nn::HierarchicalAttention& layer, const Value& x, const Value& lengths, Caller caller = {});
 
@@ -67,6 +77,14 @@ struct AttendOptions {
 Value emit(const nn::MultiheadAttention& layer, const Value& query, const Value& key, const Value& value,
            const AttendOptions& options = {}, Caller caller = {});
 Value emit(const nn::TransformerEncoder& layer, const Value& x, const AttendOptions& options = {}, Caller caller = {});
+/// What nn::DecodeOptions say; keep [batch, time] of x, memory_keep [batch, memory time].
+struct DecodeOptions {
+  bool causal = true;
+  Value keep = {};
+  Value memory_keep = {};
+};
+Value emit(const nn::TransformerDecoder& layer, const Value& x, const Value& memory, const DecodeOptions& options = {},
+           Caller caller = {});
 /// tokens i64 [batch, time], time at most the context -> logits [batch, time, vocabulary].
 Value emit(const nn::CausalLM& layer, const Value& tokens, Caller caller = {});
 

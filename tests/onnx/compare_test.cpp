@@ -196,6 +196,102 @@ TEST(OnnxCompare, PoolsOfEveryTemperature) {
   add("pool_heads", heads, [](const Value& made) { return made; });
 }
 
+TEST(OnnxCompare, SequencesOfEveryScore) {
+  Cases cases;
+  manual_seed(12);
+  const NoGrad off;
+  const Tensor query = randn({3, 4, 8}), keys = randn({3, 6, 8}), values = randn({3, 6, 5});
+  const Tensor keep = arange(0, 6, 1, {.dtype = i32}) < tensor({6, 3, 1}, {.dtype = i32}).unsqueeze(1);
+  const auto add = [&](const std::string& name, const nn::SequenceAttention& layer, bool weights, bool masked) {
+    Graph graph(name);
+    const Value q = graph.input("query", Element::f32, {"batch", "queries", 8});
+    const Value k = graph.input("keys", Element::f32, {"batch", "time", 8});
+    const Value v = graph.input("values", Element::f32, {"batch", "time", 5});
+    std::vector<std::pair<std::string, Tensor>> inputs{{"query", query}, {"keys", keys}, {"values", values}};
+    Value may;
+    if (masked) {
+      may = graph.input("keep", Element::boolean, {"batch", "time"});
+      inputs.emplace_back("keep", keep);
+    }
+    const onnx::Attended made = emit(layer, q, k, v, may);
+    graph.output("y", weights ? made.weights : made.read, Element::f32, {"batch", "queries", "width"});
+    const Attended expected = layer.forward_with_weights(query, keys, values, masked ? keep : Tensor());
+    cases.add(name, graph, inputs, weights ? expected.weights : expected.read);
+  };
+  for (const nn::Score score : {nn::Score::additive, nn::Score::dot, nn::Score::scaled_dot, nn::Score::bilinear,
+                                nn::Score::cosine, nn::Score::location}) {
+    const bool additive = score == nn::Score::additive;
+    const nn::SequenceAttention layer(
+        8, 8, {.score = score, .temperature = 0.4, .hidden = additive ? 3 : 0, .length = 9, .value_dim = 5});
+    add(fmt::format("sequence_{}", nn::name(score)), layer, false, true);
+    add(fmt::format("sequence_{}_weights", nn::name(score)), layer, true, additive);
+  }
+  nn::SequenceAttention layer(
+      8, 8, {.weights = nn::Weights::sparsemax, .adaptive_temperature = true, .gate = true, .value_dim = 5});
+  nn::init::normal_(layer.temperature->weight);
+  nn::init::normal_(layer.temperature->bias);
+  add("sequence_gated", layer, false, true);
+}
+
+TEST(OnnxCompare, AttentionThatKnowsWhereItLooked) {
+  Cases cases;
+  manual_seed(13);
+  const NoGrad off;
+  const nn::LocationAwareAttention layer(7, 5, 6, {.filters = 3, .kernel = 3, .temperature = 0.5});
+  const Tensor s = randn({3, 7}), h = randn({3, 6, 5}), previous = softmax(randn({3, 6}) * 3.0, -1);
+  const Tensor keep = arange(0, 6, 1, {.dtype = i32}) < tensor({6, 3, 1}, {.dtype = i32}).unsqueeze(1);
+  for (const bool first : {true, false}) {
+    Graph graph("location");
+    const Value state = graph.input("s", Element::f32, {"batch", 7});
+    const Value memory = graph.input("h", Element::f32, {"batch", "time", 5});
+    const Value may = graph.input("keep", Element::boolean, {"batch", "time"});
+    std::vector<std::pair<std::string, Tensor>> inputs{{"s", s}, {"h", h}, {"keep", keep}};
+    Value before;
+    if (!first) {
+      before = graph.input("previous", Element::f32, {"batch", "time"});
+      inputs.emplace_back("previous", previous);
+    }
+    const onnx::Attended made = emit(layer, state, memory, before, may);
+    graph.output("y", onnx::concat({made.read, made.weights}, -1), Element::f32, {"batch", "width"});
+    const Attended expected = layer.forward(s, h, first ? Tensor() : previous, keep);
+    cases.add(first ? "location_first" : "location_later", graph, inputs,
+              concat({expected.read, expected.weights}, -1));
+  }
+}
+
+TEST(OnnxCompare, DecodersOnAMemory) {
+  Cases cases;
+  manual_seed(14);
+  const NoGrad off;
+  const Tensor x = randn({3, 7, 16}), memory = randn({3, 5, 16});
+  const auto kept = [](int64_t time) {
+    return arange(0, static_cast<double>(time), 1, {.dtype = i32}) < tensor({5, 3, 1}, {.dtype = i32}).unsqueeze(1);
+  };
+  const Tensor keep = kept(7), memory_keep = kept(5);
+  for (const bool pre_norm : {true, false}) {
+    for (const bool causal : {true, false}) {
+      nn::TransformerDecoder layer(16, 4, 2,
+                                   {.feedforward = 24,
+                                    .activation = pre_norm ? nn::FeedForward::geglu : nn::FeedForward::relu,
+                                    .pre_norm = pre_norm,
+                                    .key_heads = 2,
+                                    .rotary = pre_norm});
+      layer.eval();
+      Graph graph("decoder");
+      const Value in = graph.input("x", Element::f32, {"batch", "time", 16});
+      const Value read = graph.input("memory", Element::f32, {"batch", "memory_time", 16});
+      const Value may = graph.input("keep", Element::boolean, {"batch", "time"});
+      const Value may_read = graph.input("memory_keep", Element::boolean, {"batch", "memory_time"});
+      graph.output("y", emit(layer, in, read, {.causal = causal, .keep = may, .memory_keep = may_read}), Element::f32,
+                   {"batch", "time", 16});
+      cases.add(fmt::format("decoder{}{}", pre_norm ? "_pre_norm" : "", causal ? "_causal" : ""), graph,
+                {{"x", x}, {"memory", memory}, {"keep", keep}, {"memory_keep", memory_keep}},
+                layer.forward(x, memory,
+                              {.causal = causal, .key_padding_keep = keep, .memory_key_padding_keep = memory_keep}));
+    }
+  }
+}
+
 TEST(OnnxCompare, RecurrentLayersOfEveryKind) {
   Cases cases;
   manual_seed(11);
