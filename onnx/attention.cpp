@@ -22,6 +22,20 @@ Value sparsemax(const Value& x) {
   return relu(centred - (sum(where(inside, z, 0), {-1}, true) - 1) / count);
 }
 
+/// See nn::entmax15, whose steps these are.
+Value entmax15(const Value& x) {
+  Graph& graph = x.graph();
+  const Value z = maximum((x - amax(x, {-1}, true)) * 0.5, -2);
+  const Value sorted = graph.nodes("TopK", {z, size(x, -1)}, 2, {{"axis", int64_t{-1}}})[0];
+  const Value k = range(size(x, -1)) + 1, total = cumsum(sorted, -1), mean = total / k;
+  const Value spread = cumsum(sorted * sorted, -1) - total * mean;
+  const Value tau = mean - sqrt(maximum((spread * -1.0 + 1) / k, 0));
+  const Value count = cast(size(x, -1), Element::f32) - sum(cast(sorted < tau, Element::f32), {-1}, true);
+  const Value last = logical_and(k > count - 0.5, k < count + 0.5);
+  const Value above = relu(z - sum(where(last, tau, 0), {-1}, true));
+  return above * above;
+}
+
 /// log(softplus(x)), also where softplus has few digits left, or none: there it is x + log(log(1 + e) / e) with e = exp(x),
 /// by the series of e, whose next term is below 3e-8.
 Value log_softplus(const Value& x) {
@@ -55,10 +69,12 @@ Value pool_scores(const nn::AttentionPool& layer, const Value& x) {
       return against(x, matmul(query.reshape({1, -1}), layer.weight));
     case nn::Score::cosine:
       return against(normalized(x), l2_normalize(query, -1, 1e-8));
-    case nn::Score::location:
-      break;
+    case nn::Score::location: {
+      const Value all = graph.constant(matmul(query.reshape({1, -1}), layer.weight), "query");
+      return graph.node("Expand", {first(all, -1, size(x, 1)), concat({size(x, 0), size(x, 1)}, 0)});
+    }
   }
-  raise<ValueError>({}, "onnx: an AttentionPool with {} scores cannot be exported", name(layer.options().score));
+  return {};
 }
 
 /// What was read, through the gate where there is one.
@@ -68,7 +84,7 @@ Value gated(const Value& read, const std::unique_ptr<nn::Linear>& gate) {
 
 }  // namespace
 
-Value attention_weights(const Value& scores, const Value& keep, nn::Weights weights, Caller caller) {
+Value attention_weights(const Value& scores, const Value& keep, nn::Weights weights) {
   const auto kept = [&](const Value& x, double otherwise) { return keep.defined() ? where(keep, x, otherwise) : x; };
   switch (weights) {
     case nn::Weights::softmax:
@@ -80,9 +96,9 @@ Value attention_weights(const Value& scores, const Value& keep, nn::Weights weig
     case nn::Weights::sum:
       return kept(softmax(kept(log_softplus(scores), lowest), -1), 0);
     case nn::Weights::entmax15:
-      break;
+      return kept(entmax15(kept(scores, lowest)), 0);
   }
-  raise<ValueError>(caller, "onnx: attention with {} weights cannot be exported", name(weights));
+  return {};
 }
 
 Attended emit(const nn::AttentionPool& layer, const Value& x, const Value& keep, Caller caller) {

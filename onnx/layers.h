@@ -52,7 +52,7 @@ Value sinusoidal_positions(const Argument& time, int64_t dim, double base = 1000
 Value rotary(const Argument& x, int64_t d, double base = 10000);
 
 /// As nn::attention_weights: scores [..., time], keep broadcast to them or none.
-Value attention_weights(const Value& scores, const Value& keep, nn::Weights weights, Caller caller = {});
+Value attention_weights(const Value& scores, const Value& keep, nn::Weights weights);
 /// What was read, and by which weights.
 struct Attended {
   Value read, weights;

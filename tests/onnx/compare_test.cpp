@@ -87,7 +87,8 @@ TEST(OnnxCompare, WeightsOfScoresFarApart) {
   const Tensor near = randn({4, 6}) * 3.0, far = randn({4, 6}) * 8.0 - 60.0;
   const Tensor scores = concat({near, far, near - 6.0, near + 20.0}, 0);
   const Tensor keep = rand({16, 6}) < 0.7;
-  for (const nn::Weights weights : {nn::Weights::softmax, nn::Weights::sum, nn::Weights::sparsemax, nn::Weights::exp}) {
+  for (const nn::Weights weights :
+       {nn::Weights::softmax, nn::Weights::sum, nn::Weights::sparsemax, nn::Weights::entmax15, nn::Weights::exp}) {
     Graph graph("weights");
     const Value in = graph.input("scores", Element::f32, {"rows", "time"});
     const Value may = graph.input("keep", Element::boolean, {"rows", "time"});
@@ -185,9 +186,10 @@ TEST(OnnxCompare, PoolsOfEveryTemperature) {
     graph.output("y", read(emit(layer, in, may)), Element::f32, {"batch", 8});
     cases.add(name, graph, {{"x", x}, {"keep", keep}}, layer.forward(x, keep));
   };
-  for (const nn::Score score :
-       {nn::Score::additive, nn::Score::dot, nn::Score::scaled_dot, nn::Score::bilinear, nn::Score::cosine}) {
-    nn::AttentionPool pool(8, {.score = score, .temperature = 0.3, .hidden = score == nn::Score::additive ? 5 : 0});
+  for (const nn::Score score : {nn::Score::additive, nn::Score::dot, nn::Score::scaled_dot, nn::Score::bilinear,
+                                nn::Score::cosine, nn::Score::location}) {
+    nn::AttentionPool pool(
+        8, {.score = score, .temperature = 0.3, .hidden = score == nn::Score::additive ? 5 : 0, .length = 9});
     nn::init::normal_(pool.query);
     add(fmt::format("pool_{}", name(score)), pool, [](const onnx::Attended& made) { return made.read; });
   }

@@ -231,10 +231,6 @@ TEST(OnnxLayers, RefuseWhatTheyCannotWrite) {
   Graph graph("g");
   const Value x = graph.input("x", Element::f32, {"batch", "time", 4});
   const auto refusal = [](const auto& call) { return data::testing::error_of<ValueError>(call); };
-  EXPECT_THAT(refusal([&] { emit(nn::AttentionPool(4, {.score = nn::Score::location, .length = 5}), x); }),
-              HasSubstr("an AttentionPool with location scores cannot be exported"));
-  EXPECT_THAT(refusal([&] { emit(nn::AttentionPool(4, {.weights = nn::Weights::entmax15}), x); }),
-              HasSubstr("attention with entmax15 weights cannot be exported"));
   struct Model : nn::Module {
     nn::TransformerEncoder encoder{4, 2, 1, {.alibi = true}};
     Model() { add("encoder", encoder); }
