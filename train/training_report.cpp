@@ -132,6 +132,7 @@ Report make_report(const TrainingReport& from) {
   report.facts = {{"examples", std::to_string(from.task.size(Part::train))},
                   {"held out", std::to_string(from.task.size(Part::valid))},
                   {"classes", std::to_string(from.task.labels().size())}};
+  if (const std::string note = from.task.reading_note(); !note.empty()) report.facts.emplace_back("as read", note);
   for (const OptionTable::Option& option : from.options.options()) {
     const std::string text = OptionTable::text(option);
     if (option.rules.configuration && !text.empty()) report.facts.emplace_back(option.name, text);

@@ -224,6 +224,7 @@ TEST(SpeechClassifier, ConvertsRecordingsOfOtherRates) {
       run(kind.program, Words{"train", "--train", train, "--out", model, "--epochs", "15"} + kind.small);
   ASSERT_EQ(trained.status, 0) << trained.error;
   EXPECT_THAT(trained.out, HasSubstr("; 5 recordings converted to 4000 samples a second; "));
+  EXPECT_THAT(read_back(folder / "model/report.html"), HasSubstr("5 recordings converted to 4000 samples a second"));
   EXPECT_EQ(Json::parse(read_back(folder / "model/config.json"))["options"]["rate"], 4000);
   const Finished evaluated = run(kind.program, {"evaluate", "--model", model, "--data", test, "--json"});
   ASSERT_EQ(evaluated.status, 0) << evaluated.error;
