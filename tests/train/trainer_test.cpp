@@ -9,6 +9,7 @@
 
 #include "fovea/autograd/losses.h"
 #include "fovea/autograd/reductions.h"
+#include "fovea/nn/batch_norm.h"
 #include "fovea/nn/linear.h"
 #include "fovea/nn/optimizers.h"
 #include "fovea/tensor/creation.h"
@@ -378,6 +379,30 @@ TEST_F(TrainerTest, TellsOfWhatNobodyTrains) {
   Trainer(model, optimizer, {.epochs = 1}).fit(inputs);
   forgotten.set_requires_grad(false);
   Trainer(model, optimizer, {.epochs = 1}).fit(stream);
+}
+
+TEST_F(TrainerTest, AveragesWhatBatchNormNotesToo) {
+  struct Net : nn::Module {
+    nn::Linear linear{3, 2};
+    nn::BatchNorm1d norm{2};
+    Net() {
+      add("linear", linear);
+      add("norm", norm);
+    }
+  } net;
+  nn::SGD optimizer(net, {.lr = 0.1});
+  std::vector<double> noted(2, 0), averages;
+  PointStream points_of_net(net.linear, points, 8);
+  Through stream(points_of_net, [&](const Tensor& logits) {
+    const auto of_batch = mean(logits.detach(), 0).to_vector<double>();
+    for (size_t i = 0; i < noted.size(); ++i) noted[i] += 0.1 * (of_batch[i] - noted[i]);
+    if (averages.empty()) averages = noted;
+    for (size_t i = 0; i < noted.size(); ++i) averages[i] += 0.3 * (noted[i] - averages[i]);
+    return net.norm.forward(logits);
+  });
+  Trainer(net, optimizer, {.epochs = 1, .ema = 0.7}).fit(stream);
+  EXPECT_CLOSE(net.norm.running_mean, averages, 1e-5, 1e-7);
+  EXPECT_FALSE(test::close(net.norm.running_mean, noted, 1e-3, 1e-5));
 }
 
 TEST_F(TrainerTest, SaysWhatLabelsItCannotTakeAndWhere) {
