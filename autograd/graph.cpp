@@ -28,14 +28,7 @@ bool anomaly_enabled() { return anomaly; }
 void check_for_nan(const Tensor& tensor, const char* name, Caller where, const char* what) {
   if (!tensor.defined() || !is_floating(tensor.dtype())) return;
   refuse_while_recording("AnomalyMode", where);
-  static const Program any_nan = [] {
-    Program p;
-    p.name = "any_nan";
-    p.code = {{Op::input}, {Op::isnan, {0, 0, 0}}};
-    p.outputs = {{1, Combine::maximum}};
-    p.inputs = 1;
-    return p;
-  }();
+  static const Program any_nan = program_of("any_nan", Op::isnan, Combine::maximum);
   if (tensor.numel() == 0) return;
   Shape one = tensor.shape();
   for (int axis = 0; axis < one.rank(); ++axis) one[axis] = 1;

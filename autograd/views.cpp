@@ -329,14 +329,7 @@ Tensor Tensor::to(Device device, Caller caller) const {
 
 Tensor& Tensor::fill_(double value, Caller caller) {
   autograd::check_in_place(*this, "fill_", caller);
-  static const Program fill = [] {
-    Program p;
-    p.name = "fill";
-    p.code = {{Op::scalar}};
-    p.outputs = {{0}};
-    p.scalars = 1;
-    return p;
-  }();
+  static const Program fill = program_of("fill", Op::scalar);
   ++buffer()->version;
   raw::map(fill, raw::compute_dtype(dtype()), shape(), {}, {this}, {{value}});
   return *this;

@@ -1,6 +1,7 @@
 #include "fovea/backends/program.h"
 
 #include <bit>
+#include <utility>
 
 #include "fovea/backends/fnv.h"
 
@@ -36,6 +37,21 @@ bool is_predicate(Op op) {
     default:
       return false;
   }
+}
+
+Program program_of(std::string name, Op op, Combine combine) {
+  Program p;
+  p.name = std::move(name);
+  Instruction last{op};
+  for (int i = 0; i < arity(op); ++i) {
+    last.operands[i] = static_cast<uint16_t>(i);
+    p.code.push_back({Op::input, {}, last.operands[i]});
+  }
+  p.code.push_back(last);
+  p.outputs = {{static_cast<uint16_t>(p.code.size() - 1), combine}};
+  p.inputs = op == Op::input ? 1 : arity(op);
+  p.scalars = op == Op::scalar ? 1 : 0;
+  return p;
 }
 
 uint64_t Program::digest() const {

@@ -138,4 +138,7 @@ struct Program {
   mutable CompiledSlot compiled[2];  // by Device::Kind
 };
 
+/// One operation on as many inputs as it takes, or an input or a scalar as it is; `combine` folds the output.
+Program program_of(std::string name, Op op, Combine combine = Combine::sum);
+
 }  // namespace fovea

@@ -22,14 +22,7 @@ std::vector<Tensor> gradients_of(const std::vector<Tensor>& parameters) {
 
 /// Adds up the squares of x into element `index` of `sums`.
 void square_sum(const Tensor& x, const Tensor& sums, int64_t index) {
-  static const Program program = [] {
-    Program p;
-    p.name = "square_sum";
-    p.code = {{Op::input}, {Op::square, {0, 0, 0}}};
-    p.outputs = {{1}};
-    p.inputs = 1;
-    return p;
-  }();
+  static const Program program = program_of("square_sum", Op::square);
   Shape one = x.shape();
   for (int axis = 0; axis < one.rank(); ++axis) one[axis] = 1;
   const Tensor sum = raw::window(sums, one, contiguous_strides(one), index);
@@ -38,16 +31,7 @@ void square_sum(const Tensor& x, const Tensor& sums, int64_t index) {
 
 /// x *= factor, a scalar of any dtype: it is rounded to no narrower one than the product is computed in.
 void scale(const Tensor& x, const Tensor& factor, Caller caller) {
-  static const Program program = [] {
-    Program p;
-    p.name = "clip";
-    Instruction second{Op::input};
-    second.index = 1;
-    p.code = {{Op::input}, second, {Op::mul, {0, 1, 0}}};
-    p.outputs = {{2}};
-    p.inputs = 2;
-    return p;
-  }();
+  static const Program program = program_of("clip", Op::mul);
   check_recorded_device("clip", x.backend(), caller);
   ++x.buffer()->version;
   raw::map(program, raw::compute_dtype(x.dtype()), x.shape(), {&x, &factor}, {&x});

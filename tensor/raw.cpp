@@ -9,28 +9,12 @@ namespace fovea::raw {
 namespace {
 
 const Program& identity() {
-  static const Program program = [] {
-    Program p;
-    p.name = "copy";
-    p.code = {{Op::input}};
-    p.outputs = {{0}};
-    p.inputs = 1;
-    return p;
-  }();
+  static const Program program = program_of("copy", Op::input);
   return program;
 }
 
 const Program& sum_of_two() {
-  static const Program program = [] {
-    Program p;
-    p.name = "accumulate";
-    Instruction second{Op::input};
-    second.index = 1;
-    p.code = {{Op::input}, second, {Op::add, {0, 1, 0}}};
-    p.outputs = {{2}};
-    p.inputs = 2;
-    return p;
-  }();
+  static const Program program = program_of("accumulate", Op::add);
   return program;
 }
 

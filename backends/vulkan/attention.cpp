@@ -124,16 +124,7 @@ double work_of(const AttentionCall& call, double products) {
 }
 
 const Program& product_program() {
-  static const Program program = [] {
-    Program p;
-    p.name = "attention_backward";
-    p.inputs = 2;
-    Instruction second{Op::input};
-    second.index = 1;
-    p.code = {{Op::input}, second, {Op::mul, {0, 1}}};
-    p.outputs = {{2}};
-    return p;
-  }();
+  static const Program program = program_of("attention_backward", Op::mul);
   return program;
 }
 

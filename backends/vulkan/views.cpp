@@ -9,26 +9,12 @@ namespace fovea::vulkan {
 namespace {
 
 const Program& copy_program() {
-  static const Program program = [] {
-    Program p;
-    p.name = "copy";
-    p.inputs = 1;
-    p.code = {{Op::input}};
-    p.outputs = {{0}};
-    return p;
-  }();
+  static const Program program = program_of("copy", Op::input);
   return program;
 }
 
 const Program& fill_program() {
-  static const Program program = [] {
-    Program p;
-    p.name = "fill";
-    p.scalars = 1;
-    p.code = {{Op::scalar}};
-    p.outputs = {{0}};
-    return p;
-  }();
+  static const Program program = program_of("fill", Op::scalar);
   return program;
 }
 
