@@ -4,34 +4,25 @@
 #include <cstdint>
 #include <utility>
 
+#include "fovea/autograd/by_index.h"
 #include "fovea/autograd/graph.h"
 #include "fovea/autograd/pointwise.h"
 #include "fovea/autograd/reductions.h"
-#include "fovea/autograd/scatter_product.h"
 #include "fovea/autograd/shape_ops.h"
 #include "fovea/autograd/sparse_rows.h"
 #include "fovea/backends/recording.h"
 #include "fovea/tensor/creation.h"
 
 namespace fovea {
+
+using autograd::check_index;
+using autograd::check_scatter;
+using autograd::gather_elements;
+
 namespace {
 
-void check_index(const Tensor& x, const Tensor& index, const char* name, Caller caller) {
-  raw::check_defined(name, index, caller);
-  check_recorded_device(name, index.backend(), caller);
-  if (index.dtype() != i32) {
-    raise<DTypeError>(caller, "{}: indices must be i32, not {}; convert with .to(i32)", name, index.dtype());
-  }
-  if (&x.backend() != &index.backend()) {
-    raise<DeviceError>(caller, "{}: tensors are on {} and {}; move one with .to()", name, x.device(), index.device());
-  }
-}
-
-/// Runs a kernel whose IndexError names the caller's place.
-template <class F>
-void located(Caller caller, F kernel) {
-  const ErrorScope scope(caller);
-  kernel();
+void check_adds(const Tensor& x, const char* name, Caller caller) {
+  if (x.dtype() == boolean) raise<DTypeError>(caller, "{}: bool has no sums; convert with .to(i32)", name);
 }
 
 Tensor scatter_rows(const Tensor& g, const Tensor& index, const Shape& shape, int64_t skip);
@@ -43,7 +34,7 @@ Tensor gather_rows(const Tensor& table, const Tensor& index, int64_t skip, const
   const Tensor source = raw::contiguous(table);
   const Tensor positions = raw::contiguous(index);
   Tensor out = raw::empty(shape, table.options());
-  located(caller, [&] { table.backend().gather({source.view(), positions.view(), out.view(), 0, true, name}); });
+  table.backend().gather({source.view(), positions.view(), out.view(), 0, true, name});
   return record(
       name, std::move(out), {table},
       [index = Saved(positions), shape = table.shape(), skip](const Tensor& g) {
@@ -77,23 +68,6 @@ void check_sparse(const Tensor& weight, const char* name, Caller caller) {
   if (!weight.is_leaf()) raise<AutogradError>(caller, "{}: sparse gradients need a weight that is a leaf", name);
 }
 
-Tensor scatter_elements(const Tensor& g, const Tensor& index, const Shape& shape, int a);
-
-/// gather() along axis a of shapes that fit, for the operation `name`.
-Tensor gather_elements(const Tensor& x, int a, const Tensor& index, const char* name, Caller caller) {
-  Shape covered = index.shape();
-  covered[a] = x.shape()[a];
-  Tensor out = raw::empty(index.shape(), x.options());
-  const Tensor source = raw::window(x, covered, x.strides(), x.view().offset);
-  located(caller, [&] { x.backend().gather({source.view(), index.view(), out.view(), a, false, name}); });
-  return record(
-      name, std::move(out), {x},
-      [a, index = Saved(index), shape = x.shape()](const Tensor& g) {
-        return Gradients{scatter_elements(g, *index, shape, a)};
-      },
-      caller);
-}
-
 /// out [.., index, ..] += source: the kernel, for an index that covers a part of either.
 void scatter_into(const Tensor& out, int a, const Tensor& index, const Tensor& source, const char* name) {
   Shape covered = out.shape();
@@ -116,7 +90,49 @@ Tensor scatter_elements(const Tensor& g, const Tensor& index, const Shape& shape
 
 }  // namespace
 
+void autograd::check_index(const Tensor& x, const Tensor& index, const char* name, Caller caller) {
+  raw::check_defined(name, index, caller);
+  check_recorded_device(name, index.backend(), caller);
+  if (index.dtype() != i32) {
+    raise<DTypeError>(caller, "{}: indices must be i32, not {}; convert with .to(i32)", name, index.dtype());
+  }
+  if (&x.backend() != &index.backend()) {
+    raise<DeviceError>(caller, "{}: tensors are on {} and {}; move one with .to()", name, x.device(), index.device());
+  }
+}
+
+void autograd::check_scatter(const Tensor& x, int axis, const Tensor& index, const Tensor& source, const char* name,
+                             Caller caller) {
+  check_index(x, index, name, caller);
+  raw::check_defined(name, source, caller);
+  bool fits = index.rank() == x.rank() && source.rank() == x.rank();
+  for (int i = 0; fits && i < x.rank(); ++i) {
+    fits = index.shape()[i] <= source.shape()[i] && (i == axis || index.shape()[i] <= x.shape()[i]);
+  }
+  if (!fits) {
+    raise<ShapeError>(caller, "{}: index {} and source {} do not fit {}", name, index.shape(), source.shape(),
+                      x.shape());
+  }
+  raw::check_alike(name, {&x, &source}, caller);
+  check_adds(x, name, caller);
+}
+
+Tensor autograd::gather_elements(const Tensor& x, int a, const Tensor& index, const char* name, Caller caller) {
+  Shape covered = index.shape();
+  covered[a] = x.shape()[a];
+  Tensor out = raw::empty(index.shape(), x.options());
+  const Tensor source = raw::window(x, covered, x.strides(), x.view().offset);
+  x.backend().gather({source.view(), index.view(), out.view(), a, false, name});
+  return record(
+      name, std::move(out), {x},
+      [a, index = Saved(index), shape = x.shape()](const Tensor& g) {
+        return Gradients{scatter_elements(g, *index, shape, a)};
+      },
+      caller);
+}
+
 Tensor index_select(const Tensor& x, int axis, const Tensor& index, Caller caller) {
+  const ErrorScope scope(caller);
   raw::check_defined("index_select", x, caller);
   const int a = normalize_axis(axis, x.rank(), "index_select", caller);
   check_index(x, index, "index_select", caller);
@@ -136,6 +152,7 @@ Tensor index_select(const Tensor& x, int axis, const Tensor& index, Caller calle
 }
 
 Tensor gather(const Tensor& x, int axis, const Tensor& index, Caller caller) {
+  const ErrorScope scope(caller);
   raw::check_defined("gather", x, caller);
   const int a = normalize_axis(axis, x.rank(), "gather", caller);
   check_index(x, index, "gather", caller);
@@ -152,7 +169,7 @@ namespace {
 Tensor add_rows(const Tensor& x, const Tensor& index, const Tensor& source, const char* name, Caller caller) {
   Tensor out = raw::clone(x);
   const Tensor rows = raw::contiguous(source), positions = raw::contiguous(index);
-  located(caller, [&] { x.backend().scatter_add({rows.view(), positions.view(), out.view(), 0, true, -1, 1, name}); });
+  x.backend().scatter_add({rows.view(), positions.view(), out.view(), 0, true, -1, 1, name});
   return record(
       name, std::move(out), {x, source},
       [index = Saved(positions)](const Tensor& g, Needs needs) {
@@ -173,6 +190,7 @@ bool names_rows(const Tensor& x, const Tensor& index, const Tensor& source) {
 }  // namespace
 
 Tensor index_add(const Tensor& x, int axis, const Tensor& index, const Tensor& source, Caller caller) {
+  const ErrorScope scope(caller);
   raw::check_defined("index_add", x, caller);
   const int a = normalize_axis(axis, x.rank(), "index_add", caller);
   check_index(x, index, "index_add", caller);
@@ -184,35 +202,27 @@ Tensor index_add(const Tensor& x, int axis, const Tensor& index, const Tensor& s
                       source.shape(), a, x.shape());
   }
   raw::check_alike("index_add", {&x, &source}, caller);
+  check_adds(x, "index_add", caller);
   if (a == 0) return add_rows(x, index, source, "index_add", caller);
   return add_rows(x.transpose(0, a, caller), index, source.transpose(0, a, caller), "index_add", caller)
       .transpose(0, a, caller);
 }
 
 Tensor scatter_add(const Tensor& x, int axis, const Tensor& index, const Tensor& source, Caller caller) {
+  const ErrorScope scope(caller);
   raw::check_defined("scatter_add", x, caller);
   const int a = normalize_axis(axis, x.rank(), "scatter_add", caller);
-  check_index(x, index, "scatter_add", caller);
-  raw::check_defined("scatter_add", source, caller);
-  if (x.rank() == 0 && index.rank() == 0 && source.rank() == 0) {
+  check_scatter(x, a, index, source, "scatter_add", caller);
+  if (x.rank() == 0) {
     return scatter_add(x.reshape({1}), 0, index.reshape({1}), source.reshape({1}), caller).reshape({});
   }
-  bool fits = index.rank() == x.rank() && source.rank() == x.rank();
-  for (int i = 0; fits && i < x.rank(); ++i) {
-    fits = index.shape()[i] <= source.shape()[i] && (i == a || index.shape()[i] <= x.shape()[i]);
-  }
-  if (!fits) {
-    raise<ShapeError>(caller, "scatter_add: index {} and source {} do not fit {}", index.shape(), source.shape(),
-                      x.shape());
-  }
-  raw::check_alike("scatter_add", {&x, &source}, caller);
   if (a == 0 && names_rows(x, index, source)) {
     const Tensor rows = raw::window(index, {index.shape()[0]}, {index.strides()[0]}, index.view().offset);
     return add_rows(x, rows, source, "scatter_add", caller);
   }
   Tensor out = raw::empty(x.shape(), x.options());
   raw::copy(x, out);
-  located(caller, [&] { scatter_into(out, a, index, source, "scatter_add"); });
+  scatter_into(out, a, index, source, "scatter_add");
   return record(
       "scatter_add", std::move(out), {x, source},
       [a, index = Saved(index), shape = source.shape()](const Tensor& g, Needs needs) {
@@ -230,90 +240,6 @@ Tensor scatter_add(const Tensor& x, int axis, const Tensor& index, const Tensor&
           }
         }
         return gradients;
-      },
-      caller);
-}
-
-namespace {
-
-/// The greatest of what `source` has for each place of x, and 0 where the index names none; outside the graph. Sorted by
-/// value and then by place, the last of each place is its greatest.
-Tensor greatest(const Tensor& x, int axis, const Tensor& index, const Tensor& source) {
-  const NoGrad off;
-  const Sorted by_value = sort(source, axis);
-  const Sorted by_place = sort(gather(index, axis, by_value.indices), axis);
-  const Tensor values = gather(by_value.values, axis, by_place.indices);
-  const Tensor& places = by_place.values;
-  Shape end = places.shape();
-  end[axis] = 1;
-  const Tensor next = concat({places.slice(axis, 1), full(end, -1, places.options())}, axis);
-  return scatter_add(zeros_like(x), axis, places, where(ne(places, next), values, 0.0));
-}
-
-}  // namespace
-
-Tensor scatter_reduce(const Tensor& x, int axis, const Tensor& index, const Tensor& source, ScatterReduction reduction,
-                      bool include_self, Caller caller) {
-  raw::check_defined("scatter_reduce", x, caller);
-  const int a = normalize_axis(axis, x.rank(), "scatter_reduce", caller);
-  check_index(x, index, "scatter_reduce", caller);
-  raw::check_defined("scatter_reduce", source, caller);
-  if (x.rank() == 0 && index.rank() == 0 && source.rank() == 0) {
-    return scatter_reduce(x.reshape({1}), 0, index.reshape({1}), source.reshape({1}), reduction, include_self, caller)
-        .reshape({});
-  }
-  bool fits = index.rank() == x.rank() && source.rank() == x.rank();
-  for (int i = 0; fits && i < x.rank(); ++i) {
-    fits = index.shape()[i] <= source.shape()[i] && (i == a || index.shape()[i] <= x.shape()[i]);
-  }
-  if (!fits) {
-    raise<ShapeError>(caller, "scatter_reduce: index {} and source {} do not fit {}", index.shape(), source.shape(),
-                      x.shape());
-  }
-  raw::check_alike("scatter_reduce", {&x, &source}, caller);
-  if (reduction == ScatterReduction::mean) raw::check_floating("scatter_reduce", x, caller);
-  const ErrorScope scope(caller);
-  Tensor part = source;
-  for (int i = 0; i < x.rank(); ++i) {
-    if (part.shape()[i] != index.shape()[i]) part = part.slice(i, 0, index.shape()[i]);
-  }
-  if (index.numel() == 0) return scatter_add(x, a, index, part);
-  // In i32: a half would count to 2048 or 256 and no further.
-  const TensorOptions whole{i32, x.device()};
-  const Tensor count = scatter_add(zeros(x.shape(), whole), a, index, ones({}, whole).expand(index.shape()));
-  const Tensor named = gt(count, 0.0);
-  if (reduction == ScatterReduction::sum) {
-    return scatter_add(include_self ? x : where(named, 0.0, x), a, index, part);
-  }
-  if (reduction == ScatterReduction::mean) {
-    const Tensor of = maximum(include_self ? count + 1.0 : count, 1.0);
-    return scatter_add(include_self ? x : where(named, 0.0, x), a, index, part) *
-           reciprocal(of.to(raw::compute_dtype(x.dtype()))).to(x.dtype());
-  }
-  if (reduction == ScatterReduction::prod) {
-    return autograd::scatter_product(x, a, index, part, named, include_self, caller);
-  }
-  const bool least = reduction == ScatterReduction::amin;
-  const Tensor out = [&] {
-    const NoGrad off;
-    const Tensor most = least ? -greatest(x, a, index, -part) : greatest(x, a, index, part);
-    const Tensor both = !include_self ? most : least ? minimum(x, most) : maximum(x, most);
-    return where(named, both, x);
-  }();
-  return record(
-      "scatter_reduce", out, {x, part},
-      [a, include_self, x = Saved(x.detach()), part = Saved(part.detach()), index = Saved(index), named,
-       out = Saved(out.detach())](const Tensor& g, Needs needs) {
-        const auto [own, others] = [&] {
-          const NoGrad off;  // who wins is a constant
-          const DType dtype = raw::compute_dtype(g.dtype());
-          const Tensor here = eq(*x, *out),
-                       own = (include_self ? here : logical_and(here, logical_not(named))).to(dtype);
-          const Tensor won = eq(*part, gather(*out, a, *index)).to(dtype);
-          const Tensor share = reciprocal(scatter_add(own, a, *index, won));
-          return std::pair((own * share).to(g.dtype()), (won * gather(share, a, *index)).to(g.dtype()));
-        }();
-        return Gradients{needs[0] ? g * own : Tensor(), needs[1] ? gather(g, a, *index) * others : Tensor()};
       },
       caller);
 }
@@ -357,9 +283,7 @@ Tensor bag_rows(const Tensor& given_index, const Tensor& given_offsets, const Te
   const Tensor index = raw::contiguous(given_index), offsets = raw::contiguous(given_offsets);
   const Tensor table = raw::contiguous(weight);
   Tensor out = raw::empty({offsets.numel(), weight.shape()[1]}, weight.options());
-  located(caller, [&] {
-    weight.backend().bag({table.view(), index.view(), offsets.view(), out.view(), mean, "embedding_bag"});
-  });
+  weight.backend().bag({table.view(), index.view(), offsets.view(), out.view(), mean, "embedding_bag"});
   return record(
       "embedding_bag", std::move(out), {weight},
       [index = Saved(index), offsets = Saved(offsets), weight = weight.detach(), leaf = weight, mean,
@@ -391,6 +315,7 @@ Tensor bag_rows(const Tensor& given_index, const Tensor& given_offsets, const Te
 }  // namespace
 
 Tensor embedding(const Tensor& index, const Tensor& weight, EmbeddingOptions options, Caller caller) {
+  const ErrorScope scope(caller);
   raw::check_defined("embedding", weight, caller);
   check_index(weight, index, "embedding", caller);
   if (weight.rank() != 2) raise<ShapeError>(caller, "embedding: the weight must be a matrix, not {}", weight.shape());
@@ -406,6 +331,7 @@ Tensor embedding(const Tensor& index, const Tensor& weight, EmbeddingOptions opt
 
 Tensor embedding_bag(const Tensor& index, const Tensor& weight, const Tensor& offsets, bool mean,
                      EmbeddingOptions options, Caller caller) {
+  const ErrorScope scope(caller);
   raw::check_defined("embedding_bag", weight, caller);
   check_index(weight, index, "embedding_bag", caller);
   check_index(weight, offsets, "embedding_bag", caller);
@@ -419,6 +345,7 @@ Tensor embedding_bag(const Tensor& index, const Tensor& weight, const Tensor& of
 }
 
 Tensor one_hot(const Tensor& index, int64_t classes, DType dtype, Caller caller) {
+  const ErrorScope scope(caller);
   if (classes < 0) raise<ValueError>(caller, "one_hot: {} classes", classes);
   check_index(index, index, "one_hot", caller);
   // A class that is none is found by the scatter.
@@ -428,7 +355,7 @@ Tensor one_hot(const Tensor& index, int64_t classes, DType dtype, Caller caller)
   Tensor out = zeros(shape, {stored, index.device()}, caller);
   const Tensor at = index.unsqueeze(-1);
   const Tensor one = raw::expand(scalar(1, out.options()), at.shape());
-  located(caller, [&] { scatter_into(out, shape.rank() - 1, at, one, "one_hot"); });
+  scatter_into(out, shape.rank() - 1, at, one, "one_hot");
   return out.to(dtype);
 }
 

@@ -62,6 +62,7 @@ class Found {
 }  // namespace
 
 Tensor nonzero(const Tensor& x, Caller caller) {
+  const ErrorScope scope(caller);
   const Found found(x, "nonzero", caller);
   const int rank = x.rank();
   // The allocator's memory: a vector's would be new to the process each time, and asking for it takes longer than all else.
@@ -92,6 +93,7 @@ Tensor nonzero(const Tensor& x, Caller caller) {
 }
 
 Tensor masked_select(const Tensor& x, const Tensor& mask, Caller caller) {
+  const ErrorScope scope(caller);
   raw::check_defined("masked_select", x, caller);
   raw::check_defined("masked_select", mask, caller);
   if (mask.dtype() != boolean) raise<DTypeError>(caller, "masked_select: the mask must be bool, not {}", mask.dtype());

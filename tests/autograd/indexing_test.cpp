@@ -201,6 +201,10 @@ TEST_P(OnEveryDevice, ScatterReduceFoldsByPlace) {
   EXPECT_TRUE(std::isnan(lost.to_vector<float>()[0]));
   EXPECT_EQ(lost.to_vector<float>()[1], -INFINITY);
   EXPECT_CLOSE(scatter_reduce(x, 0, zeros({0}, options(i32)), zeros({0}, options()), amax, false), x);
+  // The least number has no negative.
+  const Tensor least = scatter_reduce(zeros({2}, options(i32)), 0, from_vector({0, 0, 1}, device()),
+                                      from_vector({INT32_MIN, 5, 1000}, device()), amin, false);
+  EXPECT_EQ(least.to_vector<int32_t>(), (std::vector<int32_t>{INT32_MIN, 1000}));
 }
 
 TEST_P(OnEveryDevice, ScatterReduceSharesTheGradientOfTies) {
@@ -277,6 +281,14 @@ TEST_P(OnEveryDevice, ScatterReduceMakesASegmentSoftmax) {
   EXPECT_CLOSE(weights, {a, b, 1 - b, 1 - a, 1});
   weights.backward(tensor({1, 1, 0, 0, 0}, options()));
   EXPECT_CLOSE(scores.grad(), {a * (1 - a), b * (1 - b), -b * (1 - b), -a * (1 - a), 0});
+}
+
+TEST_P(OnEveryDevice, WhatIsAddedByIndexIsNoBool) {
+  const Tensor x = zeros({2}, options(boolean)), index = from_vector({0, 1}, device());
+  EXPECT_ERROR(index_add(x, 0, index, x), "index_add: bool has no sums; convert with .to(i32) (indexing_test.cpp:");
+  EXPECT_ERROR(scatter_add(x, 0, index, x), "scatter_add: bool has no sums; convert with .to(i32) (indexing_test.cpp:");
+  EXPECT_ERROR(scatter_reduce(x, 0, index, x, ScatterReduction::amax),
+               "scatter_reduce: bool has no sums; convert with .to(i32) (indexing_test.cpp:");
 }
 
 TEST(ScatterReduce, NamesWhatDoesNotFit) {

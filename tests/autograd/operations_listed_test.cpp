@@ -24,7 +24,8 @@ const std::set<std::string> no_operations{"record",        "gradcheck",       "g
                                           "differentiate", "clip_grad_norm_", "grad_norm",     "by_fan", "vjp",
                                           "jvp",           "jacobian",        "hessian"};
 // Headers of helpers outside the graph.
-const std::set<std::string> internal_headers{"sparse_rows.h", "int8.h", "loss_reduction.h", "scatter_product.h"};
+const std::set<std::string> internal_headers{"by_index.h", "sparse_rows.h", "int8.h", "loss_reduction.h",
+                                             "scatter_product.h"};
 
 TEST(Operations, WithoutDerivativeRecordNothing) {
   const Tensor x = any_number({2, 3}).set_requires_grad();
