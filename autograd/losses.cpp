@@ -1,6 +1,7 @@
 #include "fovea/autograd/losses.h"
 
 #include "fovea/autograd/backward.h"
+#include "fovea/autograd/by_index.h"
 #include "fovea/autograd/half.h"
 #include "fovea/autograd/indexing.h"
 #include "fovea/autograd/loss_reduction.h"
@@ -66,7 +67,7 @@ void check_targets(const Tensor& logits, const Tensor& targets, const CrossEntro
 Tensor rows_from_log(const Tensor& log_p, const Tensor& targets, const CrossEntropyOptions& options, Caller caller) {
   const Tensor taken = ne({targets, caller}, static_cast<double>(options.ignore_index));
   const Tensor safe = where(taken, targets, 0.0);
-  Tensor loss = -gather(log_p, -1, safe.unsqueeze(-1), caller).squeeze(-1);
+  Tensor loss = -autograd::gather_elements(log_p, log_p.rank() - 1, safe.unsqueeze(-1), "nll_loss", caller).squeeze(-1);
   if (options.weight.defined()) loss = loss * index_select(options.weight, 0, safe.reshape({-1})).reshape(safe.shape());
   if (options.label_smoothing > 0) {
     const Tensor all = options.weight.defined() ? log_p * options.weight : log_p;
@@ -113,6 +114,7 @@ Tensor reduce_rows(const Tensor& losses, const Tensor& targets, const CrossEntro
 }  // namespace
 
 Tensor cross_entropy(const Tensor& logits, const Tensor& targets, const CrossEntropyOptions& options, Caller caller) {
+  const ErrorScope scope(caller);
   check_smoothing(options, "cross_entropy", caller);
   for (const Tensor* each : {&logits, &targets}) raw::check_defined("cross_entropy", *each, caller);
   if (logits.rank() > 0 && targets.rank() == logits.rank() && is_floating(targets.dtype())) {
@@ -125,11 +127,8 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& targets, const CrossEnt
   const Tensor t = raw::contiguous(targets.reshape({-1}));
   const Saved w = raw::contiguous(options.weight);
   Tensor rows = raw::empty({x.shape()[0]}, x.options());
-  {
-    const ErrorScope scope(caller);  // a target out of range is found by the kernel
-    x.backend().cross_entropy(
-        {dense.view(), t.view(), raw::view_or_null(*w), rows.view(), options.label_smoothing, options.ignore_index});
-  }
+  x.backend().cross_entropy(
+      {dense.view(), t.view(), raw::view_or_null(*w), rows.view(), options.label_smoothing, options.ignore_index});
   rows = record(
       "cross_entropy", std::move(rows), {x},
       [x = Saved(x), dense = Saved(dense), t = Saved(t), w, options](const Tensor& g, Needs needs) {
@@ -152,22 +151,26 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& targets, const CrossEnt
 
 Tensor nll_loss(const Tensor& log_probabilities, const Tensor& targets, const CrossEntropyOptions& options,
                 Caller caller) {
+  const ErrorScope scope(caller);
   check_smoothing(options, "nll_loss", caller);
   check_targets(log_probabilities, targets, options, "nll_loss", caller);
   return reduce_rows(rows_from_log(log_probabilities, targets, options, caller), targets, options);
 }
 
 Tensor mse_loss(const Tensor& x, const Tensor& y, Reduction reduction, Caller caller) {
+  const ErrorScope scope(caller);
   static const Elementwise f{"mse_loss", [](Expr x, Expr y, Scalar part) { return part * square(x - y); }};
   return pointwise_loss(f, pair_count(x, y, "mse_loss", caller), reduction, Operand(x, caller), Operand(y, caller));
 }
 
 Tensor l1_loss(const Tensor& x, const Tensor& y, Reduction reduction, Caller caller) {
+  const ErrorScope scope(caller);
   static const Elementwise f{"l1_loss", [](Expr x, Expr y, Scalar part) { return part * abs(x - y); }};
   return pointwise_loss(f, pair_count(x, y, "l1_loss", caller), reduction, Operand(x, caller), Operand(y, caller));
 }
 
 Tensor huber_loss(const Tensor& x, const Tensor& y, double delta, Reduction reduction, Caller caller) {
+  const ErrorScope scope(caller);
   if (!(delta > 0)) raise<ValueError>(caller, "huber_loss: delta {} is not positive", delta);
   // Half a square up to delta, then a line: both are m (d - m / 2) with m = min(d, delta).
   static const Elementwise f{"huber_loss", [](Expr x, Expr y, Scalar delta, Scalar part) {
@@ -195,12 +198,14 @@ Tensor huber_loss(const Tensor& x, const Tensor& y, double delta, Reduction redu
 }
 
 Tensor smooth_l1_loss(const Tensor& x, const Tensor& y, double beta, Reduction reduction, Caller caller) {
+  const ErrorScope scope(caller);
   if (!(beta >= 0)) raise<ValueError>(caller, "smooth_l1_loss: beta {} is negative", beta);
   if (beta == 0) return l1_loss(x, y, reduction, caller);
   return huber_loss(x, y, beta, reduction, caller) * (1 / beta);
 }
 
 Tensor binary_cross_entropy_with_logits(const Tensor& x, const Tensor& y, Reduction reduction, Caller caller) {
+  const ErrorScope scope(caller);
   check_pair(x, y, "binary_cross_entropy_with_logits", caller);
   // softplus(x) - x y, but without the difference of two large numbers.
   static const Elementwise f{"binary_cross_entropy_with_logits",
@@ -211,6 +216,7 @@ Tensor binary_cross_entropy_with_logits(const Tensor& x, const Tensor& y, Reduct
 
 Tensor binary_cross_entropy_with_logits(const Tensor& x, const Tensor& y, const BceWithLogitsOptions& options,
                                         Caller caller) {
+  const ErrorScope scope(caller);
   constexpr const char* name = "binary_cross_entropy_with_logits";
   if (!options.weight.defined() && !options.pos_weight.defined()) {
     return binary_cross_entropy_with_logits(x, y, options.reduction, caller);
@@ -231,6 +237,7 @@ Tensor binary_cross_entropy_with_logits(const Tensor& x, const Tensor& y, const 
 }
 
 Tensor binary_cross_entropy(const Tensor& p, const Tensor& y, Reduction reduction, Caller caller) {
+  const ErrorScope scope(caller);
   check_pair(p, y, "binary_cross_entropy", caller);
   static const Elementwise f{"binary_cross_entropy", [](Expr p, Expr y) {
                                return -(y * maximum(log(p), -100.0) + (1.0 - y) * maximum(log1p(-p), -100.0));
@@ -255,14 +262,16 @@ Tensor binary_cross_entropy(const Tensor& p, const Tensor& y, Reduction reductio
 }
 
 Tensor kl_div(const Tensor& x, const Tensor& y, Reduction reduction, Caller caller) {
+  const ErrorScope scope(caller);
   static const Elementwise f{"kl_div", [](Expr x, Expr y, Scalar part) {
-                               const Expr positive = y > 0;
-                               return part * where(positive, y * (log(where(positive, y, 1.0)) - x), 0.0);
+                               const Expr none = y == 0;
+                               return part * where(none, 0.0, y * (log(where(none, 1.0, y)) - x));
                              }};
   return pointwise_loss(f, pair_count(x, y, "kl_div", caller), reduction, Operand(x, caller), Operand(y, caller));
 }
 
 Tensor hinge_loss(const Tensor& x, const Tensor& y, Reduction reduction, Caller caller) {
+  const ErrorScope scope(caller);
   static const Elementwise f{"hinge_loss", [](Expr x, Expr y, Scalar part) { return part * relu(1.0 - x * y); }};
   return pointwise_loss(f, pair_count(x, y, "hinge_loss", caller), reduction, Operand(x, caller), Operand(y, caller));
 }

@@ -32,6 +32,7 @@ Tensor softmax_rows(const Tensor& x, bool log, Caller caller) {
 }
 
 Tensor softmax_along(const Tensor& x, int axis, bool log, const char* name, Caller caller) {
+  const ErrorScope scope(caller);
   raw::check_floating(name, x, caller);
   const int a = normalize_axis(axis, x.rank(), name, caller);
   if (x.rank() == 0) return softmax_rows(x.reshape({1}), log, caller).reshape({});
@@ -49,6 +50,7 @@ Tensor composed_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, 
 
 Tensor norm_rows(const Tensor& given, const Tensor& weight, const Tensor& bias, double eps, bool rms, const char* name,
                  Caller caller) {
+  const ErrorScope scope(caller);
   raw::check_floating(name, given, caller);
   if (!(eps >= 0)) raise<ValueError>(caller, "{}: eps {} is negative", name, eps);
   if (given.rank() == 0) raise<ShapeError>(caller, "{}: a scalar has no axis to normalize over", name);
@@ -115,6 +117,7 @@ Tensor cosine_similarity(const Tensor& a, const Tensor& b, int axis, double eps,
   static const Elementwise f{"cosine_similarity", [](Expr a, Expr b, Expr of_a, Expr of_b, Scalar eps) {
                                return a / where(of_a < eps, eps, of_a) * (b / where(of_b < eps, eps, of_b));
                              }};
+  const ErrorScope scope(caller);
   for (const Tensor* each : {&a, &b}) raw::check_floating("cosine_similarity", *each, caller);
   const Shape shape = broadcast_shapes(a.shape(), b.shape(), "cosine_similarity", caller);
   const int last = normalize_axis(axis, shape.rank(), "cosine_similarity", caller);
@@ -130,7 +133,10 @@ Tensor cosine_similarity(const Tensor& a, const Tensor& b, int axis, double eps,
 Tensor l2_normalize(const Tensor& x, int axis, double eps, Caller caller) {
   static const Elementwise at_least{"l2_normalize",
                                     [](Expr length, Scalar eps) { return where(length < eps, eps, length); }};
-  return div({x, caller}, {at_least({norm(x, axis, true, caller), caller}, {eps, caller}), caller});
+  const ErrorScope scope(caller);
+  raw::check_floating("l2_normalize", x, caller);
+  const int a = normalize_axis(axis, x.rank(), "l2_normalize", caller);
+  return div({x, caller}, {at_least({norm(x, a, true, caller), caller}, {eps, caller}), caller});
 }
 
 }  // namespace fovea

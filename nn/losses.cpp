@@ -3,6 +3,7 @@
 #include <cmath>
 #include <numbers>
 
+#include "fovea/autograd/by_index.h"
 #include "fovea/autograd/elementwise.h"
 #include "fovea/autograd/indexing.h"
 #include "fovea/autograd/loss_reduction.h"
@@ -89,8 +90,8 @@ Tensor multi_margin_loss(const Tensor& x, const Tensor& targets, double margin, 
   if (x.rank() == 0 || targets.shape() != expected) {
     raise<ShapeError>(caller, "multi_margin_loss: targets {} do not fit {}", targets.shape(), x.shape());
   }
-  const Tensor column = targets.unsqueeze(-1);
-  const Tensor own = gather(x, -1, column);
+  autograd::check_index(x, targets, "multi_margin_loss", caller);
+  const Tensor own = autograd::gather_elements(x, x.rank() - 1, targets.unsqueeze(-1), "multi_margin_loss", caller);
   const Tensor is_own = one_hot(targets, x.shape().back(), x.dtype());
   const double part = 1 / static_cast<double>(std::max<int64_t>(x.shape().back(), 1));
   return reduce_losses(f.sum(-1, false, {x, own, is_own, margin, part}), reduction);

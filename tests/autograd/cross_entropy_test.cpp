@@ -64,6 +64,15 @@ TEST(BinaryCrossEntropy, IsFiniteWhereAProbabilityIsNone) {
 }
 
 // Of the sums, neither that of the losses nor that of the rows fits f16, nor does bf16 count so far.
+TEST_P(OnEveryDevice, KlDivergenceOfAShareThatIsNoneIsNone) {
+  const Tensor x = tensor({-1, -INFINITY, -2, -2}, options()), y = tensor({0, 0, NAN, -1}, options());
+  const std::vector<double> made = kl_div(x, y, Reduction::none).to_vector<double>();
+  EXPECT_EQ(made[0], 0);
+  EXPECT_EQ(made[1], 0);
+  EXPECT_TRUE(std::isnan(made[2])) << "as in PyTorch, what is no probability shows";
+  EXPECT_TRUE(std::isnan(made[3]));
+}
+
 TEST(CrossEntropy, MeansInHalfPrecisionDoNotOverflow) {
   for (const DType dtype : {f16, bf16}) {
     const Tensor logits = zeros({70000, 4}, {.dtype = dtype}), targets = zeros({70000}, {.dtype = i32});

@@ -51,6 +51,9 @@ TEST(IndexErrors, NameTheIndexAndItsBounds) {
   EXPECT_ERROR(one_hot(tensor({0, 3}, {i32}), 3), "one_hot: index 3 at position 1 is outside [0, 3) (errors_test.cpp:");
   EXPECT_ERROR(cross_entropy(a, tensor({0, 3}, {i32})),
                "cross_entropy: target 3 at row 1 is outside [0, 3) (errors_test.cpp:");
+  EXPECT_ERROR(nll_loss(a, tensor({0, 3}, {i32})),
+               "nll_loss: index 3 at position 1 is outside [0, 3) (errors_test.cpp:");
+  EXPECT_ERROR(l2_normalize(a, 2), "l2_normalize: axis 2 is not among the 2 of the tensor (errors_test.cpp:");
   EXPECT_ERROR(sum(a, 2), "sum: axis 2 is not among the 2 of the tensor (errors_test.cpp:");
   EXPECT_ERROR(softmax(a, -3), "softmax: axis -3 is not among the 2 of the tensor (errors_test.cpp:");
   EXPECT_ERROR(argmax(a, 5), "argmax: axis 5 is not among the 2 of the tensor (errors_test.cpp:");

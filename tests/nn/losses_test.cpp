@@ -51,6 +51,8 @@ TEST(Losses, MultiMargin) {
                {(0.3 + 0.4 + 0.6) / 4, 0});
   EXPECT_ERROR(nn::multi_margin_loss(x, from_vector(std::vector<int32_t>{1})),
                "multi_margin_loss: targets [1] do not fit [2, 4] (losses_test.cpp:");
+  EXPECT_ERROR(nn::multi_margin_loss(x, from_vector({3, 4})),
+               "multi_margin_loss: index 4 at position 1 is outside [0, 4) (losses_test.cpp:");
 }
 
 TEST(Losses, GaussianNLL) {
