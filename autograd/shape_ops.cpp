@@ -159,6 +159,7 @@ Tensor pad(const Tensor& x, std::initializer_list<int64_t> sizes, double value, 
 }
 
 Tensor pad(const Tensor& x, const std::vector<int64_t>& sizes, double value, Caller caller) {
+  const ErrorScope scope(caller);
   raw::check_defined("pad", x, caller);
   if (sizes.size() % 2 != 0 || sizes.size() > 2 * static_cast<size_t>(x.rank())) {
     raise<ShapeError>(caller, "pad: {} sizes for a tensor of shape {}", sizes.size(), x.shape());
@@ -167,8 +168,12 @@ Tensor pad(const Tensor& x, const std::vector<int64_t>& sizes, double value, Cal
   Tensor inner = x;  // cropped where a size is negative
   for (size_t pair = 0; pair < sizes.size() / 2; ++pair) {
     const int axis = x.rank() - 1 - static_cast<int>(pair);
-    const int64_t before = sizes[2 * pair], after = sizes[2 * pair + 1];
-    if (std::max<int64_t>(-before, 0) + std::max<int64_t>(-after, 0) > shape[axis]) {
+    const int64_t before = sizes[2 * pair], after = sizes[2 * pair + 1], size = shape[axis];
+    constexpr int64_t most = int64_t{1} << 60;  // more than any tensor has, and sums of them are none that wrap
+    if (before > most || after > most) {
+      raise<ShapeError>(caller, "pad: axis {} of {} cannot grow by {} and {}", axis, x.shape(), before, after);
+    }
+    if (before < -size || after < -size || std::min<int64_t>(before, 0) + std::min<int64_t>(after, 0) < -size) {
       raise<ShapeError>(caller, "pad: axis {} of {} is cropped below 0", axis, x.shape());
     }
     shape[axis] += before + after;

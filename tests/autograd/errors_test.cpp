@@ -108,6 +108,8 @@ TEST(DtypeErrors, NameWeightsAndTargetsThatDoNotFit) {
   EXPECT_ERROR(one_hot(zeros({2}), 3), "one_hot: indices must be i32, not f32");
   EXPECT_ERROR(pad(whole, {1, 0}, 0.5), "pad: 0.5 is no i32 number (errors_test.cpp:");
   EXPECT_ERROR(pad(a, {int64_t{1} << 62, 0}), "pad: ");
+  EXPECT_ERROR(pad(a, {INT64_MAX, INT64_MAX}), "pad: axis 1 of [2, 3] cannot grow by ");  // together -2
+  EXPECT_ERROR(pad(a, {INT64_MIN, 0}), "pad: axis 1 of [2, 3] is cropped below 0 (errors_test.cpp:");
 }
 
 TEST(IndexErrors, NameALengthThatIsNone) {
