@@ -67,6 +67,7 @@ Tensor means(const char* name, const PoolForm& f, const Tensor& given, Caller ca
 /// Brings x to [batch, channels, h, w] and its dtype to one that kernels take, pools it, and brings the result back.
 Tensor pool(const char* name, const Tensor& given, int space, Extent kernel, Pool2dOptions o, bool greatest_of,
             Caller caller) {
+  const ErrorScope scope(caller);
   raw::check_floating(name, given, caller);
   if (given.rank() != space + 1 && given.rank() != space + 2) {
     raise<ShapeError>(caller, "{}: input {} is not [batch, channels, {}]", name, given.shape(),
@@ -75,7 +76,7 @@ Tensor pool(const char* name, const Tensor& given, int space, Extent kernel, Poo
   if (o.stride.height == 0) o.stride.height = kernel.height;
   if (o.stride.width == 0) o.stride.width = kernel.width;
   if (kernel.height < 1 || kernel.width < 1 || o.stride.height < 0 || o.stride.width < 0 || o.padding.height < 0 ||
-      o.padding.width < 0 || 2 * o.padding.height > kernel.height || 2 * o.padding.width > kernel.width) {
+      o.padding.width < 0 || o.padding.height > kernel.height / 2 || o.padding.width > kernel.width / 2) {
     raise<ValueError>(caller, "{}: kernel and stride must be at least 1 and padding at most half the kernel", name);
   }
   Tensor x = given.rank() == space + 1 ? given.unsqueeze(0) : given;
@@ -198,6 +199,7 @@ Tensor avg_pool2d(const Tensor& x, Extent kernel, Pool2dOptions options, Caller 
 }
 
 Tensor adaptive_avg_pool2d(const Tensor& x, Extent output, Caller caller) {
+  const ErrorScope scope(caller);
   need_image("adaptive_avg_pool2d", x, caller);
   raw::check_floating("adaptive_avg_pool2d", x, caller);
   if (output.height < 1 || output.width < 1) {
@@ -218,24 +220,26 @@ Tensor adaptive_avg_pool2d(const Tensor& x, Extent output, Caller caller) {
 }
 
 Tensor upsample_nearest(const Tensor& x, Extent factor, Caller caller) {
+  const ErrorScope scope(caller);
   need_image("upsample_nearest", x, caller);
   if (factor.height < 1 || factor.width < 1) {
     raise<ValueError>(caller, "upsample_nearest: factor {} x {} is not at least 1", factor.height, factor.width);
   }
   const int rank = x.rank();
-  Shape split, wide, joined = x.shape();
+  Shape split, wide, shape = x.shape();
   for (int axis = 0; axis < rank; ++axis) {
     split.push_back(x.shape()[axis]);
     wide.push_back(x.shape()[axis]);
     if (axis < rank - 2) continue;
-    const int64_t times = axis == rank - 2 ? factor.height : factor.width;
     split.push_back(1);
-    wide.push_back(times);
-    joined[axis] *= times;
+    wide.push_back(axis == rank - 2 ? factor.height : factor.width);
   }
   Tensor out = [&] {
     const NoGrad off;
-    return x.reshape(split, caller).expand(wide, caller).reshape(joined, caller);
+    const Tensor repeated = x.reshape(split, caller).expand(wide, caller);  // refuses what is too large
+    shape[rank - 2] *= factor.height;
+    shape[rank - 1] *= factor.width;
+    return raw::clone(repeated).reshape(shape, caller);  // not a view of x, which a factor of 1 would be
   }();
   return record(
       "upsample_nearest", std::move(out), {x}, [factor](const Tensor& g) { return Gradients{window_sums(g, factor)}; },

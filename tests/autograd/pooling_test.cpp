@@ -189,11 +189,22 @@ TEST_P(OnEveryDevice, UpsampleRepeatsEveryElement) {
                from_vector(std::vector<float>{1, 2, 1, 2, 3, 4, 3, 4}, {1, 1, 4, 2}, device()));
 }
 
+TEST_P(OnEveryDevice, UpsampleGivesMemoryOfItsOwn) {
+  const Tensor x = ones({1, 1, 2}, options());
+  for (const Extent& factor : {Extent{1, 1}, Extent{3, 1}, Extent{2, 2}}) {
+    upsample_nearest(x, factor).mul_(5);
+    EXPECT_CLOSE(x, {1, 1}, 0, 0) << factor.height;
+  }
+}
+
 TEST(Pooling, ErrorsNameShapesAndCaller) {
   EXPECT_ERROR(max_pool2d(zeros({2, 3}), 2), "max_pool2d: input [2, 3] is not [batch, channels, height, width] (");
   EXPECT_ERROR(max_pool2d(zeros({1, 1, 2, 2}), 3),
                "max_pool2d: a window of 3 is larger than the padded input [1, 1, 2, 2] (pooling_test.cpp:");
   EXPECT_ERROR(avg_pool2d(zeros({1, 1, 8, 8}), 2, {.padding = 2}), "avg_pool2d: kernel and stride must be");
+  EXPECT_ERROR(avg_pool2d(zeros({1, 1, 8, 8}), 2, {.padding = INT64_MAX}), "avg_pool2d: kernel and stride must be");
+  EXPECT_ERROR(upsample_nearest(zeros({1, 2, 2}), {int64_t{1} << 62, 1}),
+               "expand: [1, 2, 4611686018427387904, 2, 1] has too many elements (pooling_test.cpp:");
   EXPECT_ERROR(adaptive_avg_pool2d(zeros({1, 4, 4}, {i32, {}}), 2), "adaptive_avg_pool2d: needs a floating dtype");
   EXPECT_ERROR(adaptive_avg_pool2d(zeros({1, 0, 4}), 2),
                "adaptive_avg_pool2d: there is nothing in an image of [1, 0, 4] (pooling_test.cpp:");
