@@ -53,10 +53,6 @@ struct Layout {
   }
 };
 
-struct Statistics {
-  Tensor mean, variance, rstd;
-};
-
 Tensor affine(const Tensor& x, const Tensor& weight, const Tensor& bias) {
   const Tensor y = weight.defined() ? x * weight : x;
   return bias.defined() ? y + bias : y;
@@ -85,7 +81,7 @@ double share(const Tensor& x, const Tensor& mean) {
 
 // With h = (x - mean) * rstd and f = g * weight: dweight = sum(g * h), dbias = sum(g), dx = rstd * (f - mean(f) -
 // h * mean(f * h)), where the means are those of a channel's sums.
-Gradients norm_backward(const Tensor& g, const Tensor& x, const Tensor& weight, const Statistics& of,
+Gradients norm_backward(const Tensor& g, const Tensor& x, const Tensor& weight, const Tensor& mean, const Tensor& rstd,
                         const Layout& layout, Needs needs) {
   static const Elementwise product{"norm",
                                    [](Expr g, Expr x, Expr mean, Expr rstd) { return g * ((x - mean) * rstd); }};
@@ -96,16 +92,16 @@ Gradients norm_backward(const Tensor& g, const Tensor& x, const Tensor& weight, 
                                     [](Expr g, Expr weight, Expr shift, Expr x, Expr mean, Expr slope, Expr rstd) {
                                       return std::vector{(g * weight - shift - (x - mean) * slope) * rstd};
                                     }};
-  const Tensor sums = sum(g, layout.summed, true), along = product.sum(layout.summed, true, {g, x, of.mean, of.rstd});
+  const Tensor sums = sum(g, layout.summed, true), along = product.sum(layout.summed, true, {g, x, mean, rstd});
   Gradients out(3);
   if (needs[0]) {
     const bool plain = !weight.defined();
     const auto mean_of = [&](const Tensor& s) {
-      return sum(plain ? s : s * weight, layout.folded, true) * share(x, of.mean);
+      return sum(plain ? s : s * weight, layout.folded, true) * share(x, mean);
     };
-    const Tensor shift = mean_of(sums), slope = mean_of(along) * of.rstd;
-    out[0] = plain ? combine.all({g, shift, x, of.mean, slope, of.rstd})[0]
-                   : weighted.all({g, weight, shift, x, of.mean, slope, of.rstd})[0];
+    const Tensor shift = mean_of(sums), slope = mean_of(along) * rstd;
+    out[0] = plain ? combine.all({g, shift, x, mean, slope, rstd})[0]
+                   : weighted.all({g, weight, shift, x, mean, slope, rstd})[0];
   }
   if (needs[1]) out[1] = sum_to(along, layout.channels);
   if (needs[2]) out[2] = sum_to(sums, layout.channels);
@@ -113,27 +109,26 @@ Gradients norm_backward(const Tensor& g, const Tensor& x, const Tensor& weight, 
 }
 
 struct Normalized {
-  Tensor y;
-  Statistics statistics;
+  Tensor y, mean, variance;
 };
 
 Normalized norm(const Tensor& x, const Tensor& weight, const Tensor& bias, double eps, const Layout& layout,
                 const char* name, Caller caller) {
   static const Elementwise squares{"norm", [](Expr x, Expr mean, Scalar scale) { return square(x - mean) * scale; }};
-  Normalized result = [&] {
+  Normalized result;
+  Tensor rstd;
+  {
     const NoGrad off;
     const Tensor given = x.reshape(layout.shape);
-    Statistics of;
-    of.mean = mean(given, layout.folded, true);
-    of.variance = squares.sum(layout.folded, true, {given, of.mean, share(given, of.mean)});
-    of.rstd = rsqrt(of.variance + eps);
-    const Tensor y = normalized(given, of.mean, of.rstd, layout.beside(weight), layout.beside(bias));
-    return Normalized{y.reshape(x.shape()), of};
-  }();
+    result.mean = mean(given, layout.folded, true);
+    result.variance = squares.sum(layout.folded, true, {given, result.mean, share(given, result.mean)});
+    rstd = rsqrt(result.variance + eps);
+    result.y = normalized(given, result.mean, rstd, layout.beside(weight), layout.beside(bias)).reshape(x.shape());
+  }
   result.y = record(
-      name, result.y, {x, weight, bias},
-      [x = Saved(x), weight = Saved(weight), bias = Saved(bias), of = result.statistics, eps, layout](const Tensor& g,
-                                                                                                      Needs needs) {
+      name, std::move(result.y), {x, weight, bias},
+      [x = Saved(x), weight = Saved(weight), bias = Saved(bias), mean = Saved(result.mean), rstd, eps, layout](
+          const Tensor& g, Needs needs) {
         if (grad_enabled()) {
           return autograd::differentiate(
               [eps, layout](const std::vector<Tensor>& in) {
@@ -141,8 +136,8 @@ Normalized norm(const Tensor& x, const Tensor& weight, const Tensor& bias, doubl
               },
               std::array{*x, *weight, *bias}, {&g, 1}, needs);
         }
-        Gradients out =
-            norm_backward(g.reshape(layout.shape), x->reshape(layout.shape), layout.beside(*weight), of, layout, needs);
+        Gradients out = norm_backward(g.reshape(layout.shape), x->reshape(layout.shape), layout.beside(*weight), *mean,
+                                      rstd, layout, needs);
         const Saved* inputs[] = {&x, &weight, &bias};
         for (size_t i = 0; i < 3; ++i) {
           if (needs[i]) out[i] = out[i].reshape((*inputs[i])->shape());
@@ -166,7 +161,7 @@ BatchNormResult batch_norm(const Tensor& x, const Tensor& weight, const Tensor& 
     return {wide.y.to(x.dtype()), wide.mean.to(x.dtype()), wide.variance.to(x.dtype())};
   }
   const Normalized result = norm(x, weight, bias, eps, Layout::batch(x), "batch_norm", caller);
-  return {result.y, result.statistics.mean.reshape({-1}), result.statistics.variance.reshape({-1})};
+  return {result.y, result.mean.reshape({-1}), result.variance.reshape({-1})};
 }
 
 Tensor batch_norm_eval(const Tensor& x, const Tensor& mean, const Tensor& variance, const Tensor& weight,

@@ -63,6 +63,13 @@ TEST(BatchNorm, GradientsHold) {
   EXPECT_GRADIENTS(group, random({2, 4, 3}), random({4}, {}, 2), random({4}, {}, 3));
 }
 
+TEST(BatchNorm, NoticesWhereItsMeanWasChanged) {
+  Tensor x = random({4, 2}).set_requires_grad();
+  const BatchNormResult made = batch_norm(x);
+  Tensor(made.mean).fill_(100);
+  EXPECT_ERROR(sum(made.y).backward(), "batch_norm: a value saved for its backward was changed in place");
+}
+
 TEST(BatchNorm, ErrorsNameShapesAndCaller) {
   EXPECT_ERROR(batch_norm(zeros({3})), "batch_norm: input [3] is not [batch, channels, ...] (batch_norm_test.cpp:");
   EXPECT_ERROR(batch_norm(zeros({3, 4}), zeros({5})), "batch_norm: [5] for the 4 channels of input [3, 4]");
