@@ -40,10 +40,10 @@ void AveragedModel::update_parameters(Caller caller) {
   const ErrorScope scope(caller);
   if (swapped_) raise<ValueError>(caller, "AveragedModel: an update while the model computes with the averages");
   for (const Average& average : averages_) check(average, caller);
-  for (const Average& average : averages_) {
+  for (Average& average : averages_) {
     const Tensor now = average.of.detach();
     if (n_averaged_ == 0) {
-      raw::copy(now, average.value);
+      average.value.copy_(now);
     } else if (decay_ > 0.5) {
       to_parameter.into({&average.value}, {average.value, now, 1 - decay_});
     } else {
@@ -100,21 +100,21 @@ void AveragedModel::load_state_dict(const StateDict& state, Caller caller) {
   n_averaged_ = static_cast<int64_t>(updates);
 }
 
-void AveragedModel::exchange() {
+AveragedModel::Swap::Swap(AveragedModel& averages, Caller caller) : averages_(averages) {
+  const ErrorScope scope(caller);
+  if (averages.swapped_) raise<ValueError>(caller, "AveragedModel: the model computes with the averages already");
+  for (const Average& average : averages.averages_) averages.check(average, caller);
   const NoGrad off;
-  for (Average& average : averages_) {
-    const Tensor own = raw::clone(average.of);
-    average.of.copy_(average.value);
-    average.value.copy_(own);
-  }
-  swapped_ = !swapped_;
+  // All memory is asked for before anything changes: putting the model's own back needs none.
+  for (const Average& average : averages.averages_) own_.push_back(raw::clone(average.of));
+  for (Average& average : averages.averages_) average.of.copy_(average.value);
+  averages.swapped_ = true;
 }
 
-AveragedModel::Swap::Swap(AveragedModel& averages) : averages_(averages) {
-  if (averages.swapped_) throw ValueError("AveragedModel: the model computes with the averages already");
-  for (const Average& average : averages.averages_) averages.check(average, {});
-  averages.exchange();
+AveragedModel::Swap::~Swap() {
+  const NoGrad off;
+  for (size_t i = 0; i < own_.size(); ++i) averages_.averages_[i].of.copy_(own_[i]);
+  averages_.swapped_ = false;
 }
-AveragedModel::Swap::~Swap() { averages_.exchange(); }
 
 }  // namespace fovea::nn

@@ -36,16 +36,19 @@ class AveragedModel {
   /// Throws ValueError, before anything changes, where names or shapes differ.
   void load_state_dict(const StateDict& state, Caller caller = {});
 
-  /// While it lives the model computes with the averages, in the memory of its own: captured steps see them too.
+  /// While it lives the model computes with the averages, in the memory of its own parameters, so that captured steps see
+  /// them too; copies of those are kept aside. What changes the parameters meanwhile is lost with it. Throws ValueError
+  /// where there is one already.
   class Swap {
    public:
-    explicit Swap(AveragedModel& averages);
+    explicit Swap(AveragedModel& averages, Caller caller = {});
     ~Swap();
     Swap(const Swap&) = delete;
     Swap& operator=(const Swap&) = delete;
 
    private:
     AveragedModel& averages_;
+    std::vector<Tensor> own_;  // what the model held
   };
 
  private:
@@ -55,7 +58,6 @@ class AveragedModel {
     Tensor value;
   };
   void check(const Average& average, Caller caller) const;
-  void exchange();
 
   std::vector<Average> averages_;  // parameters, then buffers
   size_t parameters_;

@@ -50,7 +50,8 @@ TEST_P(OnEveryDevice, AveragedModelStandsInForTheModel) {
     EXPECT_NEAR(step(x).item<float>(), own - 6, 1e-5) << "two weights and a bias, each 2 less";
     EXPECT_NEAR(layer.forward(x).item<float>(), own - 6, 1e-5);
     EXPECT_ERROR(averages.update_parameters(), "AveragedModel: an update while the model computes with the averages");
-    EXPECT_ERROR(nn::AveragedModel::Swap(averages), "AveragedModel: the model computes with the averages already");
+    EXPECT_ERROR(nn::AveragedModel::Swap(averages),
+                 "AveragedModel: the model computes with the averages already (averaged_model_test.cpp:");
   }
   EXPECT_EQ(step(x).item<float>(), own);
 }
@@ -77,6 +78,25 @@ TEST_P(OnEveryDevice, AveragedModelUpdatesInEachRunOfACapturedStep) {
     return averages.parameters()[0].to_vector<float>();
   };
   EXPECT_EQ(trained(true), trained(false));
+}
+
+TEST(AveragedModel, HoldsTheAveragesWhileTheModelComputesWithThem) {
+  nn::Linear layer(2, 1);
+  nn::AveragedModel averages(layer, {.decay = 0.5});
+  averages.update_parameters();
+  add_to(layer, 4);
+  averages.update_parameters();
+  const std::vector<float> own = layer.weight.to_vector<float>(), mean = averages.parameters()[0].to_vector<float>();
+  EXPECT_NE(own, mean);
+  {
+    const nn::AveragedModel::Swap swap(averages);
+    EXPECT_EQ(layer.weight.to_vector<float>(), mean);
+    EXPECT_EQ(averages.parameters()[0].to_vector<float>(), mean);
+    EXPECT_EQ(averages.state_dict().at("module.weight").to_vector<float>(), mean);
+    averages.load_state_dict(averages.state_dict());
+  }
+  EXPECT_EQ(layer.weight.to_vector<float>(), own);
+  EXPECT_EQ(averages.parameters()[0].to_vector<float>(), mean);
 }
 
 TEST(AveragedModel, GoesOnFromItsState) {
