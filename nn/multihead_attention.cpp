@@ -193,10 +193,11 @@ Attended MultiheadAttention::attend(const Tensor& query, const Tensor& key, cons
                       key.shape());
   }
   const int64_t offset = options.cache && self ? options.cache->length() : 0;
+  // Before a cache takes anything in: who corrects a mask calls again.
+  check_masks(options, query.shape()[0], query.shape()[1], offset + key.shape()[1], caller);
   // Half precision holds few scores of far keys.
   const bool wide = options_.alibi && is_half(query);
   if (self && in_proj_weight.defined() && !weights && !options.cache && !options_.rotary && !wide) {
-    check_masks(options, query.shape()[0], query.shape()[1], query.shape()[1], caller);
     const Tensor packed = linear(query, in_proj_weight, in_proj_bias, caller);
     const DotAttentionOptions o = settle(options, query, query.shape()[1], 0);
     return {out_proj->forward(packed_attention(packed, heads_, options_.key_heads, o, caller), caller), {}};
@@ -212,7 +213,6 @@ Attended MultiheadAttention::attend(const Tensor& query, const Tensor& key, cons
     p.v = options.cache->v();
   }
   if (wide) p = {widened(p.q), widened(p.k), widened(p.v)};
-  check_masks(options, query.shape()[0], query.shape()[1], p.k.shape()[2], caller);
   const DotAttentionOptions o = settle(options, p.q, p.k.shape()[2], offset);
   const Attended made = weights ? attention_with_weights(p.q, p.k, p.v, o, caller)
                                 : Attended{scaled_dot_product_attention(p.q, p.k, p.v, o, caller), {}};

@@ -250,6 +250,9 @@ TEST(MultiheadAttention, NamesMisuse) {
   const NoGrad off;
   m.forward(zeros({1, 2, 8}), {.cache = &cache});
   EXPECT_ERROR(m.forward(zeros({2, 1, 8}), {.cache = &cache}), "KeyValueCache: [2, 2, 1, 4] after [1, 2, 2, 4]");
+  EXPECT_ERROR(m.forward(zeros({1, 1, 8}), {.key_padding_keep = ones({1, 2}, {boolean}), .cache = &cache}),
+               "MultiheadAttention: key_padding_keep [1, 2] is not [batch, keys] = [1, 3]");
+  EXPECT_EQ(cache.length(), 2) << "what was refused is not read";
   const Tensor one = zeros({1, 2, 1, 4}), wide = one.to(f64);
   EXPECT_ERROR(cache.append(wide, wide), "KeyValueCache: f64 after f32 (multihead_attention_test.cpp:");
   EXPECT_ERROR(cache.append(one, wide), "KeyValueCache: f32 keys and values of f64 (multihead_attention_test.cpp:");
