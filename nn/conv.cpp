@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "fovea/nn/init.h"
+#include "fovea/tensor/raw.h"
 
 namespace fovea::nn {
 namespace {
@@ -19,8 +20,9 @@ std::pair<Tensor, Tensor> draw(const char* name, int64_t in, int64_t out, int64_
   for (const int64_t size : kernel) {
     if (size < 1) raise<ValueError>(caller, "{}: a kernel of size {}", name, size);
     shape.push_back(size);
-    fan *= size;
   }
+  raw::check_shape(shape, name, caller);
+  for (const int64_t size : kernel) fan *= size;
   Tensor weight = init::by_fan(shape, fan, caller);
   return {std::move(weight), with_bias ? init::by_fan({out}, fan, caller) : Tensor()};
 }

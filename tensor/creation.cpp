@@ -89,21 +89,25 @@ Tensor from_host(const std::vector<double>& values, const Shape& shape, TensorOp
 template <class T, class F>
 void fill_range(T* to, int64_t begin, int64_t end, F value) {
   constexpr int step = 256;  // known to the compiler, which makes vectors of such loops
-  T piece[step];
-  for (int64_t first = begin; first < end; first += step) {
-    const auto base = static_cast<double>(first);
-    for (int j = 0; j < step; ++j) {
-      const double x = value(base + j);
-      if constexpr (sizeof(T) == 2) {
-        piece[j] = T(static_cast<float>(x));
-      } else if constexpr (sizeof(T) == 1) {
-        piece[j] = x != 0;
-      } else {
-        piece[j] = static_cast<T>(x);
-      }
+  const auto converted = [&value](double i) -> T {
+    const double x = value(i);
+    if constexpr (sizeof(T) == 2) {
+      return T(static_cast<float>(x));
+    } else if constexpr (sizeof(T) == 1) {
+      return x != 0;
+    } else {
+      return static_cast<T>(x);
     }
-    std::copy_n(piece, std::min<int64_t>(step, end - first), to + first);
+  };
+  T piece[step];
+  int64_t first = begin;
+  for (; end - first >= step; first += step) {
+    const auto base = static_cast<double>(first);
+    for (int j = 0; j < step; ++j) piece[j] = converted(base + j);
+    std::copy_n(piece, step, to + first);
   }
+  // One by one, since a value behind the last need not fit T.
+  for (; first < end; ++first) to[first] = converted(static_cast<double>(first));
 }
 
 /// [count] of any dtype, made on the host: value(i) for i below `half`, else rest(i). With `checked` they are known to fit.
@@ -249,6 +253,7 @@ Tensor randint(int64_t low, int64_t high, const Shape& shape, IntegerOptions opt
 Tensor randperm(int64_t n, Device device, Generator& generator, Caller caller) {
   const ErrorScope scope(caller);
   if (n < 0) raise<ValueError>(caller, "randperm: count {} is negative", n);
+  if (n > int64_t{INT32_MAX} + 1) raise<ValueError>(caller, "randperm: {} numbers do not fit i32", n);
   refuse_while_recording("randperm", caller);
   Tensor words = random({n}, {i32}, RandomCall::Kind::bits, generator, "randperm", caller);
   if (!words.buffer()->host()) words = raw::to_device(words, Device::cpu());

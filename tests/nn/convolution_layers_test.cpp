@@ -231,5 +231,11 @@ TEST(Layers, NameTheCallerOfSizesThatCannotBe) {
   EXPECT_TRUE(named([] { nn::AttentionPool(int64_t{1} << 62); }));
 }
 
+TEST(Convolutions, RefuseAKernelThatIsTooLarge) {
+  const int64_t side = int64_t{1} << 33;
+  EXPECT_ERROR(nn::Conv2d(1, 1, {side, side}),
+               "Conv2d: [1, 1, 8589934592, 8589934592] has too many elements (convolution_layers_test.cpp:");
+}
+
 }  // namespace
 }  // namespace fovea::test

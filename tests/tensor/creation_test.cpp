@@ -184,6 +184,7 @@ TEST(Creation, RefusesWhatCannotBe) {
     EXPECT_NE(std::string(error.what()).find("(creation_test.cpp:"), std::string::npos) << error.what();
   }
   EXPECT_ERROR(randperm(-1), "randperm: count -1 is negative (creation_test.cpp:");
+  EXPECT_ERROR(randperm((int64_t{1} << 31) + 1), "randperm: 2147483649 numbers do not fit i32 (creation_test.cpp:");
   EXPECT_ERROR(from_vector(std::vector<float>{1, 2, 3}, {2, 2}),
                "from_vector: 3 values do not fill [2, 2] (creation_test.cpp:");
 }
