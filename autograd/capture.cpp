@@ -160,6 +160,7 @@ void CapturedStep::run(std::span<const Tensor> arguments, std::span<Tensor> resu
 }
 
 void CapturedStep::run_as_written(std::span<const Tensor> arguments, std::span<Tensor> results) {
+  ++recordings_;
   const std::vector<Tensor> made = [&] {
     const UserScope scope;
     return function_(arguments);
@@ -175,7 +176,6 @@ void CapturedStep::record(Plan& plan, std::span<const Tensor> arguments, std::sp
   plan.random = std::make_shared<RandomStart>(RandomStart{generator.seed, generator.offset, &generator.offset});
   plan.gradients = std::make_unique<autograd::GradientLog>(arguments);
   plan.modes = {};
-  ++recordings_;
   plan.offsets.clear();
   plan.results.clear();
   plan.result_buffers.clear();

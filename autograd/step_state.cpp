@@ -1,6 +1,7 @@
 #include "fovea/autograd/step_state.h"
 
 #include <algorithm>
+#include <mutex>
 
 #include "fovea/tensor/tensor.h"
 
@@ -34,6 +35,8 @@ void StepMode::set(bool on) {
 
 void StepMode::note() const {
   if (!current_modes || !is_recording()) return;
+  static std::mutex mutex;  // two threads may record steps of one module
+  const std::scoped_lock lock(mutex);
   if (!shared_) shared_ = std::make_shared<std::atomic<bool>>(on_);
   auto& before = current_modes->before_;
   const auto known =

@@ -713,6 +713,7 @@ TEST(Capture, RunsAsWrittenInAnomalyMode) {
   const AnomalyMode anomaly;
   EXPECT_ERROR(step(full({2}, -1)), "sqrt: NaN in its result [2] (capture_test.cpp:");
   step(ones({2}));
+  EXPECT_EQ(step.stats().recordings + step.stats().replays, 6u) << "runs, all in all";
 }
 
 TEST_P(OnEveryDevice, CaptureWritesIntoItsArguments) {
