@@ -71,9 +71,17 @@ void Trainer::resume(const Checkpoint& checkpoint) {
     nn::StateDict best;
     for (const auto& [name, tensor] : checkpoint.best) best.emplace(name, tensor);
     // What can be refused comes first: a trainer that was given another's checkpoint stands where it stood.
-    model_.load_state_dict(checkpoint.model);
+    const nn::StateDict before = optimizer_.state_dict();
     optimizer_.load_state_dict(checkpoint.optimizer);
-    if (averages_) averages_->load_state_dict(checkpoint.averages);
+    const nn::StateDict averages = averages_ ? snapshot(averages_->state_dict()) : nn::StateDict();
+    try {
+      if (averages_) averages_->load_state_dict(checkpoint.averages);
+      model_.load_state_dict(checkpoint.model);
+    } catch (...) {
+      optimizer_.load_state_dict(before);
+      if (averages_) averages_->load_state_dict(averages);
+      throw;
+    }
     scaler_ = std::move(scaler);
     step_ = step;
     skipped_ = skipped;

@@ -251,6 +251,22 @@ TEST_F(TrainerTest, ARefusedCheckpointChangesNothing) {
   EXPECT_THROW(trainer.resume(fresh.checkpoint()), DataError);
   EXPECT_EQ(trainer.steps(), steps);
   EXPECT_EQ(trainer.loss_scale(), scale);
+  // Of the same optimizer, but another model, and the other way around.
+  nn::SGD momentum(model, {.lr = 0.5, .momentum = 0.9});
+  Trainer moving(model, momentum, {.epochs = 1, .precision = f16});
+  moving.fit(stream);
+  const std::vector<float> weights = model.weight.to_vector<float>();
+  EXPECT_THROW(trainer.resume(moving.checkpoint()), DataError);
+  Checkpoint mixed = trainer.checkpoint();
+  mixed.optimizer.at("group.0.lr") = scalar(0.25, {.dtype = f64});
+  mixed.model = fresh.checkpoint().model;
+  EXPECT_THROW(trainer.resume(mixed), DataError);
+  EXPECT_EQ(optimizer.lr(0), 0.5);
+  mixed.model = before.model;
+  mixed.optimizer.erase("group.0.lr");
+  model.weight.detach().fill_(3);
+  EXPECT_THROW(trainer.resume(mixed), DataError);
+  EXPECT_EQ(model.weight.to_vector<float>(), std::vector<float>(6, 3));
   Checkpoint counts = before;
   counts.state.replace(counts.state.find("\"correct\""), 9, "\"correcT\"");
   EXPECT_THROW(fresh.resume(counts), DataError);
