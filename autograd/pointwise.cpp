@@ -51,7 +51,9 @@ struct Division {
 
   Division(Expr a, Expr b) : quotient(floor(a / b)), rest(where(quotient == 0, a, -quotient * b + a)) {
     const Expr astray = (rest < 0) != (b < 0);
-    const Expr beyond = rest != 0 && astray, short_of = b != 0 && abs(rest) >= abs(b) && !astray;
+    // Of what is smaller than b the quotient is 0 or -1 and never short: b and a little may well be rounded to b.
+    const Expr reaches = b != 0 && abs(a) >= abs(b);
+    const Expr beyond = rest != 0 && astray, short_of = reaches && abs(rest) >= abs(b) && !astray;
     quotient = where(beyond, quotient - 1, where(short_of, quotient + 1, quotient));
     rest = where(beyond, rest + b, where(short_of, rest - b, rest));
   }

@@ -39,6 +39,12 @@ TEST_P(OnEveryDevice, RemainderLiesBetweenZeroAndTheDivisor) {
   }
 }
 
+TEST_P(OnEveryDevice, WhatIsLittleBelowZeroIsDividedToMinusOne) {
+  const Tensor a = tensor({-1e-9, 1e-9, -1, 1e-9}, options()), b = tensor({1, -1, 1e30, 1}, options());
+  EXPECT_CLOSE(floor_divide(a, b), {-1, -1, -1, 0}, 0, 0);
+  EXPECT_CLOSE(a % b, std::vector<double>{1, -1, 1e30F, 1e-9F}, 0, 0);
+}
+
 TEST(FloorDivide, IsExactWhereAQuotientRoundsUp) {
   // 1 / 0.1 rounds up to 10. Where products and sums are rounded once, quotient and remainder tell that it is less.
   const double quotient = floor_divide(tensor({1.0}, {f64}), 0.1).item(), rest = (tensor({1.0}, {f64}) % 0.1).item();
