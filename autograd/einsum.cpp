@@ -265,6 +265,7 @@ class Equation {
 }  // namespace
 
 Tensor einsum(std::string_view equation, const std::vector<Tensor>& operands, Caller caller) {
+  const ErrorScope scope(caller);
   if (operands.empty()) raise<ValueError>(caller, "einsum: \"{}\" without operands", equation);
   for (const Tensor& x : operands) {
     raw::check_defined("einsum", x, caller);

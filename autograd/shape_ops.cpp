@@ -23,6 +23,7 @@ Tensor sum_to(const Tensor& x, const Shape& shape, Caller caller) {
 }
 
 Tensor concat(const std::vector<Tensor>& tensors, int axis, Caller caller) {
+  const ErrorScope scope(caller);
   if (tensors.empty()) raise<ValueError>(caller, "concat: no tensors given");
   for (const Tensor& x : tensors) raw::check_defined("concat", x, caller);
   const Tensor& first = tensors[0];
@@ -61,6 +62,7 @@ Tensor concat(const std::vector<Tensor>& tensors, int axis, Caller caller) {
 }
 
 Tensor stack(const std::vector<Tensor>& tensors, int axis, Caller caller) {
+  const ErrorScope scope(caller);
   if (tensors.empty()) raise<ValueError>(caller, "stack: no tensors given");
   for (const Tensor& x : tensors) raw::check_defined("stack", x, caller);
   std::vector<Tensor> wide;
@@ -74,6 +76,7 @@ Tensor stack(const std::vector<Tensor>& tensors, int axis, Caller caller) {
 }
 
 Tensor repeat(const Tensor& x, const Shape& repeats, Caller caller) {
+  const ErrorScope scope(caller);
   raw::check_defined("repeat", x, caller);
   if (repeats.rank() < x.rank()) {
     raise<ShapeError>(caller, "repeat: {} repeats for a tensor of shape {}", repeats, x.shape());
@@ -140,6 +143,7 @@ Tensor roll(const Tensor& x, const Shape& shifts, const Axes& axes, Caller calle
   if (axes.all()) {
     if (shifts.rank() != 1) raise<ValueError>(caller, "roll: {} shifts and no axes", shifts.rank());
     return roll(x.reshape({-1}, caller), shifts, 0, caller).reshape(x.shape(), caller);
+  const ErrorScope scope(caller);
   }
   if (shifts.rank() != axes.list.rank()) {
     raise<ValueError>(caller, "roll: {} shifts for {} axes", shifts.rank(), axes.list.rank());
@@ -253,6 +257,7 @@ Tensor slice_scatter(const Tensor& x, const Shape& shape, int axis, int64_t star
   axis = normalize_axis(axis, shape.rank(), "slice_scatter", caller);
   const int64_t count = x.rank() == shape.rank() && axis < x.rank() ? x.shape()[axis] : 0;
   Shape covered = shape;
+  const ErrorScope scope(caller);
   if (covered.rank() > 0) covered[axis] = count;
   if (x.shape() != covered || start < 0 || step < 1 ||
       (count > 0 && (start >= shape[axis] || (count - 1) > (shape[axis] - 1 - start) / step))) {
@@ -275,6 +280,7 @@ Tensor diagonal_scatter(const Tensor& x, const Shape& shape, int64_t offset, int
   Tensor out = zeros(shape, x.options());
   const Tensor written = out.diagonal(offset, axis0, axis1, caller);
   if (x.shape() != written.shape()) {
+  const ErrorScope scope(caller);
     raise<ShapeError>(caller, "diagonal_scatter: {} does not fit diagonal {} of axes {} and {} of {}", x.shape(),
                       offset, axis0, axis1, shape);
   }

@@ -67,6 +67,7 @@ StateDict AveragedModel::state_dict() const {
 }
 
 void AveragedModel::load_state_dict(const StateDict& state, Caller caller) {
+  const ErrorScope scope(caller);
   const NoGrad off;
   std::vector<std::string> faults;
   const auto find = [&](const std::string& name, const Shape& shape) -> const Tensor* {

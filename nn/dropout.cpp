@@ -18,6 +18,7 @@ Tensor dropout(const Tensor& x, double p, Generator& generator, Caller caller) {
       "dropout", [](Expr x, Expr u, Scalar p, Scalar scale) { return where(u >= p, x * scale, Expr(0.0)); }};
   static const Elementwise kept{"dropout",
                                 [](Expr x, Expr keep, Scalar scale) { return where(keep, x * scale, Expr(0.0)); }};
+  const ErrorScope scope(caller);
   check(p, caller);
   raw::check_defined("dropout", x, caller);
   if (p == 0) return x;

@@ -77,6 +77,7 @@ Tensor entmax_support(const Tensor& x, const Tensor& top) {
 }  // namespace
 
 Tensor entmax15(const Tensor& x, Caller caller) {
+  const ErrorScope scope(caller);
   raw::check_defined("entmax15", x, caller);
   if (x.rank() == 0) raise<ShapeError>(caller, "entmax15: a scalar has no axis");
   if (x.shape().back() == 0) return x;
@@ -89,7 +90,6 @@ Tensor entmax15(const Tensor& x, Caller caller) {
                                     const Expr above = z - mean + sqrt((1.0 - spread) / count);
                                     return where(support, square(above), 0.0);
                                   }};
-  const ErrorScope scope(caller);
   Tensor top, support, count;
   {
     const NoGrad off;

@@ -1,6 +1,7 @@
 // Every differentiable operation, by name, against finite differences of first and second order: over odd shapes,
 // broadcast and strided inputs; and values and gradients of the CPU against Vulkan.
 #include <set>
+#include <sstream>
 
 #include "autograd/operations.h"
 #include "fovea/autograd/einsum.h"
@@ -11,6 +12,7 @@
 #include "fovea/autograd/pointwise.h"
 #include "fovea/autograd/reductions.h"
 #include "fovea/autograd/shape_ops.h"
+#include "fovea/backends/memory_limit.h"
 #include "fovea/tensor/creation.h"
 #include "support/device.h"
 #include "support/expect.h"
@@ -422,7 +424,6 @@ bool is_name_of(const std::string& told, const std::string& operation) {
       {"remainder", "neg"},
       {"mT", "transpose"},
       {"smooth_l1_loss", "huber_loss"},
-      {"l2_normalize", "norm"},
       {"where", "square"},
       {"where", "mul"},
       {"where", "gt"},  // compilers evaluate arguments in orders of their own
@@ -456,6 +457,33 @@ TEST_P(Operation, NamesItselfWhereATensorIsUndefined) {
         const std::string text = error.what();
         EXPECT_TRUE(is_name_of(text.substr(0, text.find(':')), GetParam())) << "input " << i << ": " << text;
         EXPECT_THAT(text, testing::HasSubstr("cpp:")) << "input " << i;
+      }
+    }
+  }
+}
+
+TEST(OperationsOfSeveralSteps, NameTheUsersLineWhereMemoryEnds) {
+  std::istringstream names(
+      "adaptive_avg_pool2d attend attend_with_weights attention_pool attention_scores attention_with_weights "
+      "avg_pool1d avg_pool2d batch_norm batch_norm_eval binary_cross_entropy_with_logits concat conv1d conv2d "
+      "conv_transpose2d cosine_embedding_loss cosine_similarity diagonal_scatter dropout embedding embedding_bag "
+      "gather gaussian_nll_loss glu group_norm hinge_embedding_loss hinge_loss huber_loss index_add index_select "
+      "kl_div l1_loss l2_normalize layer_norm linear log_softmax margin_ranking_loss masked_select matmul "
+      "max_pool1d max_pool2d mse_loss packed_attention pad poisson_nll_loss repeat rms_norm roll rotary "
+      "scaled_dot_product_attention scatter_add scatter_reduce slice_scatter smooth_l1_loss soft_margin_loss "
+      "softmax sparsemax stack tril triplet_margin_loss triu upsample_nearest var");
+  struct Limit {
+    Limit() { set_memory_limit(Device::Kind::cpu, 1); }
+    ~Limit() { set_memory_limit(Device::Kind::cpu, 0); }
+  };
+  for (std::string name; names >> name;) {
+    for (const Check& check : operations().at(name)) {
+      try {
+        const Limit none;
+        check.function(check.inputs);
+        ADD_FAILURE() << name << " asked for no memory";
+      } catch (const OutOfMemoryError& error) {
+        EXPECT_THAT(error.what(), testing::HasSubstr("operations")) << name;
       }
     }
   }
