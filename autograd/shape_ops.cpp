@@ -87,7 +87,11 @@ Tensor repeat(const Tensor& x, const Shape& repeats, Caller caller) {
   for (int axis = 0; axis < repeats.rank(); ++axis) {
     if (repeats[axis] < 0) raise<ValueError>(caller, "repeat: {} is negative", repeats[axis]);
     own.push_back(axis < offset ? 1 : x.shape()[axis - offset]);
-    out.push_back(own[axis] * repeats[axis]);
+    int64_t size = 0;
+    if (__builtin_mul_overflow(own[axis], repeats[axis], &size)) {
+      raise<ShapeError>(caller, "repeat: {} of a tensor of shape {} are too many", repeats, x.shape());
+    }
+    out.push_back(size);
     if (repeats[axis] != 1 && own[axis] != 1) ++pairs;
   }
   Tensor y = x.reshape(own, caller);
@@ -102,7 +106,7 @@ Tensor repeat(const Tensor& x, const Shape& repeats, Caller caller) {
       narrow.push_back(own[axis]);
       wide.push_back(own[axis] == 1 ? repeats[axis] : own[axis]);
     }
-    return y.reshape(narrow, caller).expand(wide, caller).reshape(out, caller);
+    return y.reshape(narrow, caller).expand(wide, caller).clone(caller).reshape(out, caller);
   }
   Shape done = own;  // too many axes for that: one after the other
   for (int axis = 0; axis < own.rank(); ++axis) {
@@ -139,11 +143,11 @@ Tensor rolled(const Tensor& x, int64_t shift, int axis, Caller caller) {
 }  // namespace
 
 Tensor roll(const Tensor& x, const Shape& shifts, const Axes& axes, Caller caller) {
+  const ErrorScope scope(caller);
   raw::check_defined("roll", x, caller);
   if (axes.all()) {
     if (shifts.rank() != 1) raise<ValueError>(caller, "roll: {} shifts and no axes", shifts.rank());
     return roll(x.reshape({-1}, caller), shifts, 0, caller).reshape(x.shape(), caller);
-  const ErrorScope scope(caller);
   }
   if (shifts.rank() != axes.list.rank()) {
     raise<ValueError>(caller, "roll: {} shifts for {} axes", shifts.rank(), axes.list.rank());
@@ -253,11 +257,11 @@ Tensor triu(const Tensor& x, int64_t diagonal, Caller caller) {
 }
 
 Tensor slice_scatter(const Tensor& x, const Shape& shape, int axis, int64_t start, int64_t step, Caller caller) {
+  const ErrorScope scope(caller);
   raw::check_defined("slice_scatter", x, caller);
   axis = normalize_axis(axis, shape.rank(), "slice_scatter", caller);
   const int64_t count = x.rank() == shape.rank() && axis < x.rank() ? x.shape()[axis] : 0;
   Shape covered = shape;
-  const ErrorScope scope(caller);
   if (covered.rank() > 0) covered[axis] = count;
   if (x.shape() != covered || start < 0 || step < 1 ||
       (count > 0 && (start >= shape[axis] || (count - 1) > (shape[axis] - 1 - start) / step))) {
@@ -276,11 +280,11 @@ Tensor slice_scatter(const Tensor& x, const Shape& shape, int axis, int64_t star
 }
 
 Tensor diagonal_scatter(const Tensor& x, const Shape& shape, int64_t offset, int axis0, int axis1, Caller caller) {
+  const ErrorScope scope(caller);
   raw::check_defined("diagonal_scatter", x, caller);
   Tensor out = zeros(shape, x.options());
   const Tensor written = out.diagonal(offset, axis0, axis1, caller);
   if (x.shape() != written.shape()) {
-  const ErrorScope scope(caller);
     raise<ShapeError>(caller, "diagonal_scatter: {} does not fit diagonal {} of axes {} and {} of {}", x.shape(),
                       offset, axis0, axis1, shape);
   }

@@ -84,6 +84,8 @@ TEST(ShapeErrors, NameWhatIsTooLarge) {
                "add: [8589934592, 4294967296] has too many elements (errors_test.cpp:");
   EXPECT_ERROR(ones({4}).reshape({(int64_t{1} << 62) + 1, 4}), "reshape: ");
   EXPECT_ERROR(zeros({0}).reshape({large, large}), "reshape: ");
+  EXPECT_ERROR(repeat(a, {int64_t{1} << 62, 1}),
+               "repeat: [4611686018427387904, 1] of a tensor of shape [2, 3] are too many (errors_test.cpp:");
   EXPECT_ERROR(eye(large, large), "eye: [4294967296, 4294967296] has too many elements (errors_test.cpp:");
 }
 

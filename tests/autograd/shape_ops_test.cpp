@@ -8,6 +8,14 @@
 namespace fovea::test {
 namespace {
 
+TEST_P(OnEveryDevice, RepeatGivesMemoryOfItsOwn) {
+  const Tensor x = ones({1, 2}, options());
+  for (const Shape& repeats : {Shape{1, 1}, Shape{3, 1}, Shape{1, 2}, Shape{2, 1, 1}}) {
+    repeat(x, repeats).mul_(5);
+    EXPECT_CLOSE(x, {1, 1}, 0, 0) << to_string(repeats);
+  }
+}
+
 TEST_P(OnEveryDevice, RollMovesElementsAround) {
   const Tensor x = arange(0, 12, 1, options()).reshape({3, 4});
   EXPECT_CLOSE(roll(x, {1}, 0), {8, 9, 10, 11, 0, 1, 2, 3, 4, 5, 6, 7});
