@@ -26,7 +26,7 @@ struct InputForm {
   DType dtype;
   Device device;
   bool requires_grad;
-  int64_t hooks;  // the last one's key, or 0
+  uint64_t hooks;  // a digest of their keys
 
   explicit InputForm(const Tensor& x)
       : shape(x.shape()),
@@ -34,7 +34,12 @@ struct InputForm {
         dtype(x.dtype()),
         device(x.device()),
         requires_grad(x.requires_grad()),
-        hooks(x.impl()->leaf && !x.impl()->leaf->hooks.empty() ? x.impl()->leaf->hooks.back().key : 0) {}
+        hooks(0) {
+    if (!x.impl()->leaf) return;
+    for (const autograd::Hook& hook : x.impl()->leaf->hooks) {
+      hooks = (hooks ^ static_cast<uint64_t>(hook.key)) * 0x9e3779b97f4a7c15;
+    }
+  }
   friend bool operator==(const InputForm&, const InputForm&) = default;
 };
 

@@ -146,6 +146,23 @@ TEST_P(OnEveryDevice, CaptureHonoursHooksThatComeAndGo) {
   EXPECT_EQ(step.stats().recordings, 4u);
 }
 
+TEST_P(OnEveryDevice, CaptureTellsHooksOfAnArgumentApart) {
+  auto step = capture([](const Tensor& x) { sum(x * 3.0).backward(); });
+  Tensor x = ones({2}, options()).set_requires_grad();
+  const int64_t first = x.register_hook([](const Tensor& g) { return g * 10.0; });
+  x.register_hook([](const Tensor& g) { return g + 1.0; });
+  const auto gradient_after = [&](int count) {
+    for (int i = 0; i < count; ++i) {
+      x.zero_grad();
+      step(x);
+    }
+    return x.grad().to_vector<float>()[0];
+  };
+  EXPECT_EQ(gradient_after(4), 31);
+  x.remove_hook(first);
+  EXPECT_EQ(gradient_after(4), 4) << "the last one stands as it did";
+}
+
 TEST_P(OnEveryDevice, CaptureSeesParametersThatAreReplaced) {
   nn::Linear layer(2, 1, {.bias = false});
   layer.to(device());
