@@ -116,6 +116,7 @@ void Module::replace_parameters(const std::vector<Tensor>& tensors, Caller calle
   std::unordered_map<const TensorImpl*, const Tensor*> places;
   for (size_t i = 0; i < tensors.size(); ++i) {
     const auto& [name, own] = before[i];
+    raw::check_defined("replace_parameters", tensors[i], caller);
     if (tensors[i].shape() != own.shape()) {
       raise<ShapeError>(caller, "replace_parameters: {} for \"{}\" {} of {}", tensors[i].shape(), name, own.shape(),
                         type_name());

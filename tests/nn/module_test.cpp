@@ -330,6 +330,8 @@ TEST(Module, ReplacedParametersTakeTheGradients) {
   sum(layer.forward(ones({1, 2}))).backward();
   EXPECT_EQ(source.grad().item(), 7);
   EXPECT_FALSE(own[0].grad().defined());
+  EXPECT_ERROR(layer.replace_parameters({ones({1, 2}), {}}),
+               "replace_parameters: an undefined tensor is used (module_test.cpp:");
   EXPECT_ERROR(layer.replace_parameters({ones({1, 2})}), "replace_parameters: 1 tensors for the 2 of Linear (module_");
   EXPECT_ERROR(layer.replace_parameters({ones({1, 2}), ones({2})}),
                "replace_parameters: [2] for \"bias\" [1] of Linear (module_test.cpp:");
