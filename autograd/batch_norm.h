@@ -11,8 +11,9 @@ struct BatchNormResult {
   Tensor variance;  // [channels], of the batch: the mean squared deviation
 };
 /// (x - mean) / sqrt(variance + eps) * weight + bias with the batch's own mean and variance of each channel (Ioffe and
-/// Szegedy 2015); weight and bias [channels] may be undefined. Mean and variance come back outside the graph. Throws
-/// ShapeError, DTypeError; ValueError where a channel has no element.
+/// Szegedy 2015); weight and bias [channels] may be undefined. Mean and variance come back outside the graph, which
+/// keeps the mean: changed in place, it makes the backward pass throw. Throws ShapeError, DTypeError; ValueError where a
+/// channel has no element.
 BatchNormResult batch_norm(const Tensor& x, const Tensor& weight = {}, const Tensor& bias = {}, double eps = 1e-5,
                            Caller caller = {});
 /// The same with a given mean and variance [channels].

@@ -2,7 +2,8 @@
 
 #include "fovea/tensor/tensor.h"
 
-// Reading and writing by index. Indices are i32; one outside its axis throws IndexError.
+// Reading and writing by index. Indices are i32; one outside its axis throws IndexError. Else ShapeError, DTypeError and
+// DeviceError tell what does not fit; what is added by index is no bool.
 namespace fovea {
 
 /// Elements of `axis` at `index` [m], in that order.

@@ -2,6 +2,8 @@
 
 #include "fovea/tensor/tensor.h"
 
+// Errors name the loss and the caller: ShapeError, DTypeError, DeviceError, IndexError for a target that is no class and
+// ValueError for an option out of its range.
 namespace fovea {
 
 enum class Reduction : uint8_t { none, mean, sum };
@@ -47,7 +49,7 @@ Tensor binary_cross_entropy_with_logits(const Tensor& x, const Tensor& y, const 
 /// -(y log p + (1 - y) log(1 - p)), from probabilities p; logarithms are held above -100.
 Tensor binary_cross_entropy(const Tensor& p, const Tensor& y, Reduction reduction = Reduction::mean,
                             Caller caller = {});
-/// y (log y - x), from log-probabilities x and probabilities y; the mean is over elements.
+/// y (log y - x), 0 where y is 0, from log-probabilities x and probabilities y; the mean is over elements.
 Tensor kl_div(const Tensor& x, const Tensor& y, Reduction reduction = Reduction::mean, Caller caller = {});
 /// max(0, 1 - x y) for y in {-1, 1}.
 Tensor hinge_loss(const Tensor& x, const Tensor& y, Reduction reduction = Reduction::mean, Caller caller = {});

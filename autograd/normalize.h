@@ -2,6 +2,7 @@
 
 #include "fovea/tensor/tensor.h"
 
+// Along one axis. Errors: DTypeError, ShapeError for a weight that does not fit, IndexError for an axis that there is not.
 namespace fovea {
 
 /// exp(x) / sum(exp(x)) along an axis.

@@ -3,7 +3,7 @@
 #include "fovea/autograd/convolution.h"
 
 // Pooling as in PyTorch over [batch, channels, length] or [batch, channels, height, width]; the batch axis may be
-// absent.
+// absent. Errors: ShapeError, DTypeError, ValueError for a window, padding or factor that cannot be.
 namespace fovea {
 
 struct Pool1dOptions {
@@ -16,7 +16,6 @@ struct Pool2dOptions {
 };
 
 /// The greatest of each window; the first of equals takes the gradient. A NaN is the greatest, of several the last.
-/// Throws ShapeError, ValueError.
 Tensor max_pool1d(const Tensor& x, int64_t kernel, Pool1dOptions options = {}, Caller caller = {});
 Tensor max_pool2d(const Tensor& x, Extent kernel, Pool2dOptions options = {}, Caller caller = {});
 

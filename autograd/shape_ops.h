@@ -4,7 +4,8 @@
 
 #include "fovea/tensor/tensor.h"
 
-// Operations that move elements. The views (reshape, permute, slice, ...) are members of Tensor.
+// Operations that move elements. The views (reshape, permute, slice, ...) are members of Tensor. Errors: ShapeError,
+// DTypeError, ValueError, IndexError for an axis that there is not.
 namespace fovea {
 
 /// x summed over the axes in which `shape` was broadcast to x's shape: the adjoint of broadcasting.

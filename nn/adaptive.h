@@ -34,7 +34,7 @@ struct AdaptiveSpanOptions {
 };
 
 /// The bias by which every head learns how far it looks: log m(x) at distance x, with m(x) = min(max((ramp + z - x) /
-/// ramp, 0), 1) and z = max_span span, so that softmax(s + log m) = m exp(s) / sum m exp(s) (Sukhbaatar et al. 2019).
+/// ramp, 0), 1) and z = max_span * span, so that softmax(s + log m) = m exp(s) / sum m exp(s) (Sukhbaatar et al. 2019).
 ///   span  [heads], each between 0 and 1
 ///   bias  [heads, queries, keys], very negative where m is 0
 class AdaptiveSpan : public Module {
