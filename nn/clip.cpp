@@ -11,12 +11,20 @@ namespace fovea::nn {
 namespace {
 
 /// Dense gradients and the values of sparse ones.
-std::vector<Tensor> gradients_of(const std::vector<Tensor>& parameters) {
+std::vector<Tensor> gradients_of(const std::vector<Tensor>& parameters, const char* name, Caller caller) {
   std::vector<Tensor> gradients;
   for (const Tensor& parameter : parameters) {
+    raw::check_defined(name, parameter, caller);
     if (Tensor dense = parameter.grad(); dense.defined()) gradients.push_back(std::move(dense));
     if (const RowSparse* rows = parameter.sparse_grad()) gradients.push_back(autograd::row_values(*rows, parameter));
   }
+  return gradients;
+}
+
+/// The same, once it is known that all can be changed in place.
+std::vector<Tensor> writable_gradients(const std::vector<Tensor>& parameters, const char* name, Caller caller) {
+  std::vector<Tensor> gradients = gradients_of(parameters, name, caller);
+  for (const Tensor& g : gradients) autograd::check_in_place(g, name, caller);
   return gradients;
 }
 
@@ -62,7 +70,7 @@ Tensor clip_grad_norm_(const std::vector<Tensor>& parameters, double max_norm, C
                                   [](Expr norm, Scalar most) { return minimum(most / (norm + 1e-6), Expr(1)); }};
   if (!(max_norm >= 0)) raise<ValueError>(caller, "clip_grad_norm_: max_norm {} is not 0 or more", max_norm);
   const NoGrad off;
-  const std::vector<Tensor> gradients = gradients_of(parameters);
+  const std::vector<Tensor> gradients = writable_gradients(parameters, "clip_grad_norm_", caller);
   const Tensor norm = norm_of(gradients, "clip_grad_norm_", caller);
   // Where the host can look for free, a pass over gradients that are small enough is spared.
   const bool free = norm.buffer()->host() && !is_recording();
@@ -75,13 +83,14 @@ Tensor clip_grad_norm_(const std::vector<Tensor>& parameters, double max_norm, C
 Tensor grad_norm(const std::vector<Tensor>& parameters, Caller caller) {
   const ErrorScope scope(caller);
   const NoGrad off;
-  return norm_of(gradients_of(parameters), "grad_norm", caller);
+  return norm_of(gradients_of(parameters, "grad_norm", caller), "grad_norm", caller);
 }
 
-void scale_grad_(const std::vector<Tensor>& parameters, double factor) {
+void scale_grad_(const std::vector<Tensor>& parameters, double factor, Caller caller) {
+  const ErrorScope scope(caller);
   static const Elementwise scale{"scale_grad_", [](Expr g, Scalar factor) { return g * factor; }};
   const NoGrad off;
-  for (const Tensor& g : gradients_of(parameters)) scale.into({&g}, {g, factor});
+  for (const Tensor& g : writable_gradients(parameters, "scale_grad_", caller)) scale.into({&g}, {g, factor});
 }
 
 void clip_grad_value_(const std::vector<Tensor>& parameters, double limit, Caller caller) {
@@ -89,7 +98,7 @@ void clip_grad_value_(const std::vector<Tensor>& parameters, double limit, Calle
   static const Elementwise clamp{"clip_value", [](Expr g, Scalar limit) { return minimum(maximum(g, -limit), limit); }};
   if (!(limit >= 0)) raise<ValueError>(caller, "clip_grad_value_: limit {} is not 0 or more", limit);
   const NoGrad off;
-  for (const Tensor& g : gradients_of(parameters)) clamp.into({&g}, {g, limit});
+  for (const Tensor& g : writable_gradients(parameters, "clip_grad_value_", caller)) clamp.into({&g}, {g, limit});
 }
 
 }  // namespace fovea::nn

@@ -4,6 +4,7 @@
 
 #include "fovea/tensor/tensor.h"
 
+// Gradients that are changed are written in place, all or none: ValueError where the elements of one repeat.
 namespace fovea::nn {
 
 /// Multiplies all gradients by max_norm / (norm + 1e-6) where that is below 1, with the L2 norm of all of them together
@@ -15,7 +16,7 @@ Tensor clip_grad_norm_(const std::vector<Tensor>& parameters, double max_norm, C
 Tensor grad_norm(const std::vector<Tensor>& parameters, Caller caller = {});
 
 /// Multiplies all gradients by a number.
-void scale_grad_(const std::vector<Tensor>& parameters, double factor);
+void scale_grad_(const std::vector<Tensor>& parameters, double factor, Caller caller = {});
 
 /// Clamps every element of every gradient to [-limit, limit].
 void clip_grad_value_(const std::vector<Tensor>& parameters, double limit, Caller caller = {});

@@ -24,7 +24,7 @@ void GradScaler::unscale(const std::vector<Tensor>& parameters, Caller caller) {
     raise<ValueError>(caller, "GradScaler: unscale would divide the gradient of a parameter {} twice before step",
                       parameter.shape());
   }
-  scale_grad_(parameters, 1 / scale_);
+  scale_grad_(parameters, 1 / scale_, caller);
   unscaled_ = std::move(unscaled);
   finite_ = std::isfinite(grad_norm(parameters, caller).item(caller)) && finite_;
 }

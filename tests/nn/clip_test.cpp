@@ -94,7 +94,23 @@ TEST(ClipGradValue, ClampsEveryElement) {
   EXPECT_CLOSE(a.grad(), {2, -0.5, -2});
 }
 
+TEST_P(OnEveryDevice, GradientsWhoseElementsRepeatAreNotChangedInPlace) {
+  const auto leaf = [&](const Tensor& gradient) {
+    Tensor x = ones({3}, options()).set_requires_grad();
+    x.set_grad(gradient);
+    return x;
+  };
+  const Tensor own = leaf(full({3}, 4, options())), repeated = leaf(full({1}, 4, options()).expand({3}));
+  const std::string end = ": cannot write into [3] with strides [0]: elements repeat; clone it first (clip_test.cpp:";
+  EXPECT_ERROR(nn::clip_grad_norm_({own, repeated}, 1), "clip_grad_norm_" + end);
+  EXPECT_ERROR(nn::clip_grad_value_({own, repeated}, 1), "clip_grad_value_" + end);
+  EXPECT_ERROR(nn::scale_grad_({own, repeated}, 0.5), "scale_grad_" + end);
+  EXPECT_CLOSE(own.grad(), {4, 4, 4}, 0, 0);
+  EXPECT_CLOSE(repeated.grad(), {4, 4, 4}, 0, 0);
+}
+
 TEST(Clip, NamesMisuse) {
+  EXPECT_ERROR(nn::grad_norm({Tensor()}), "grad_norm: an undefined tensor is used (clip_test.cpp:");
   EXPECT_ERROR(nn::clip_grad_norm_({}, -1), "clip_grad_norm_: max_norm -1 is not 0 or more (clip_test.cpp:");
   if (test::obstacle(Device::vulkan()).empty()) {
     const Tensor here = with_gradient(ones({2})), there = with_gradient(ones({2}, {f32, Device::vulkan()}));
