@@ -73,7 +73,10 @@ void Trainer::resume(const Checkpoint& checkpoint) {
     // What can be refused comes first: a trainer that was given another's checkpoint stands where it stood.
     const nn::StateDict before = optimizer_.state_dict();
     optimizer_.load_state_dict(checkpoint.optimizer);
-    const nn::StateDict averages = averages_ ? snapshot(averages_->state_dict()) : nn::StateDict();
+    nn::StateDict averages;
+    if (averages_) {
+      for (const auto& [name, tensor] : averages_->state_dict()) averages.emplace(name, tensor.clone());
+    }
     try {
       if (averages_) averages_->load_state_dict(checkpoint.averages);
       model_.load_state_dict(checkpoint.model);
