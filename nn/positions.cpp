@@ -25,8 +25,9 @@ Tensor angles(int64_t time, int64_t half, int64_t offset, double base, TensorOpt
     period.push_back(std::pow(base, static_cast<double>(i) / static_cast<double>(half)));
   }
   values.reserve(static_cast<size_t>(time * half));
-  for (int64_t p = offset; p < offset + time; ++p) {
-    for (const double each : period) values.push_back(static_cast<double>(p) / each);
+  for (int64_t t = 0; t < time; ++t) {
+    const double position = static_cast<double>(offset) + static_cast<double>(t);
+    for (const double each : period) values.push_back(position / each);
   }
   return raw::from_host(values, {time, half}, options);
 }
@@ -45,8 +46,8 @@ Tensor LearnedPositions::forward(const Tensor& x, int64_t offset, Caller caller)
   const Scope scope(*this, caller);
   need_sequence("LearnedPositions", x, weight.shape()[1], caller);
   const int64_t time = x.shape()[x.rank() - 2];
-  if (offset < 0 || offset + time > weight.shape()[0]) {
-    raise<ValueError>(caller, "LearnedPositions: positions {} to {} of a table of {}", offset, offset + time - 1,
+  if (offset < 0 || offset > weight.shape()[0] - time) {
+    raise<ValueError>(caller, "LearnedPositions: {} positions from {} on of a table of {}", time, offset,
                       weight.shape()[0]);
   }
   return x + weight.slice(0, offset, offset + time);
@@ -60,13 +61,15 @@ Tensor sinusoidal_positions(int64_t time, int64_t dim, int64_t offset, double ba
                             Caller caller) {
   if (!(base > 0)) raise<ValueError>(caller, "sinusoidal_positions: base {} is not positive", base);
   if (time < 0 || dim < 1) raise<ValueError>(caller, "sinusoidal_positions: sizes {} and {}", time, dim);
+  raw::check_shape({time, dim}, "sinusoidal_positions", caller);
   const double step = std::pow(base, -2 / static_cast<double>(dim));
   std::vector<double> frequency, values;
   for (int64_t i = 0; i < dim; ++i) frequency.push_back(std::pow(step, static_cast<double>(i / 2)));
   values.reserve(static_cast<size_t>(time * dim));
-  for (int64_t p = offset; p < offset + time; ++p) {
+  for (int64_t t = 0; t < time; ++t) {
+    const double position = static_cast<double>(offset) + static_cast<double>(t);
     for (int64_t i = 0; i < dim; ++i) {
-      const double angle = static_cast<double>(p) * frequency[static_cast<size_t>(i)];
+      const double angle = position * frequency[static_cast<size_t>(i)];
       values.push_back(i % 2 == 0 ? std::sin(angle) : std::cos(angle));
     }
   }
@@ -105,6 +108,7 @@ Tensor rotary(const Tensor& x, int64_t offset, double base, Caller caller) {
 
 Tensor alibi_bias(int64_t heads, int64_t keys, TensorOptions options, Caller caller) {
   if (heads < 1 || keys < 0) raise<ValueError>(caller, "alibi_bias: {} heads and {} keys", heads, keys);
+  raw::check_shape({heads, 1, keys}, "alibi_bias", caller);
   int64_t power = 1;
   while (power * 2 <= heads) power *= 2;
   std::vector<double> values;
@@ -147,6 +151,7 @@ Tensor RelativePositionBias::forward(int64_t queries, int64_t keys, int64_t offs
   if (queries < 0 || keys < 0) {
     raise<ValueError>(caller, "RelativePositionBias: {} queries and {} keys", queries, keys);
   }
+  raw::check_shape({weight.shape()[1], queries, keys}, "RelativePositionBias", caller);
   // The bucket of each distance first; a window on them per query: entry (i, j) is distance j - i - offset.
   std::vector<int32_t> by_distance, buckets;
   for (int64_t d = 1 - queries; d < keys; ++d) by_distance.push_back(static_cast<int32_t>(bucket(d - offset)));

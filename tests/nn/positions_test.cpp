@@ -86,9 +86,21 @@ TEST(RelativePositionBias, OfACausalOneTheFutureIsOneBucket) {
 TEST(LearnedPositions, RefusesPositionsThatItsTableHasNot) {
   const nn::LearnedPositions layer(4, 2);
   EXPECT_ERROR(layer.forward(ones({1, 3, 2}), 2),
-               "LearnedPositions: positions 2 to 4 of a table of 4 (positions_test.cpp:");
+               "LearnedPositions: 3 positions from 2 on of a table of 4 (positions_test.cpp:");
   EXPECT_ERROR(layer.forward(ones({1, 3, 2}), -1),
-               "LearnedPositions: positions -1 to 1 of a table of 4 (positions_test.cpp:");
+               "LearnedPositions: 3 positions from -1 on of a table of 4 (positions_test.cpp:");
+}
+
+TEST(Positions, RefuseWhatIsTooLarge) {
+  constexpr int64_t huge = int64_t{1} << 61;
+  EXPECT_ERROR(nn::sinusoidal_positions(huge, 8),
+               "sinusoidal_positions: [2305843009213693952, 8] has too many elements");
+  EXPECT_ERROR(nn::alibi_bias(huge, 8), "alibi_bias: [2305843009213693952, 1, 8] has too many elements (positions_");
+  EXPECT_ERROR(nn::RelativePositionBias(2).forward(huge, 8),
+               "RelativePositionBias: [2, 2305843009213693952, 8] has too");
+  EXPECT_ERROR(nn::LearnedPositions(4, 2).forward(ones({1, 2, 2}), INT64_MAX),
+               "LearnedPositions: 2 positions from 9223");
+  EXPECT_EQ(nn::rotary(ones({2, 2}), INT64_MAX).shape(), (Shape{2, 2}));
 }
 
 }  // namespace
