@@ -1,5 +1,6 @@
 #include "fovea/autograd/attention.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "fovea/autograd/autocast.h"
@@ -288,10 +289,12 @@ Tensor packed_attention(const Tensor& packed, int64_t heads, int64_t key_heads, 
                         Caller caller) {
   const ErrorScope scope(caller);
   constexpr const char* name = "packed_attention";
-  const int64_t parts = heads + 2 * key_heads;
+  const bool counted = std::min(heads, key_heads) >= 1 && std::max(heads, key_heads) <= INT32_MAX;
+  const int64_t parts = counted ? heads + 2 * key_heads : 1;
   raw::check_defined(name, packed, caller);
-  if (packed.rank() != 3 || heads < 1 || key_heads < 1 || packed.shape()[2] % parts != 0) {
-    raise<ShapeError>(caller, "{}: {} is not [batch, time, {} heads of one width]", name, packed.shape(), parts);
+  if (packed.rank() != 3 || !counted || packed.shape()[2] % parts != 0) {
+    raise<ShapeError>(caller, "{}: {} is not [batch, time, {} + 2 * {} heads of one width]", name, packed.shape(),
+                      heads, key_heads);
   }
   const int64_t batch = packed.shape()[0], time = packed.shape()[1], d = packed.shape()[2] / parts;
   const auto split = [=](const Tensor& x) {  // views on the heads of queries, keys and values

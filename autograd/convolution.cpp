@@ -1,5 +1,7 @@
 #include "fovea/autograd/convolution.h"
 
+#include <algorithm>
+
 #include "fovea/autograd/autocast.h"
 #include "fovea/autograd/graph.h"
 #include "fovea/autograd/half.h"
@@ -81,6 +83,12 @@ void check(const char* name, const Tensor& x, const Tensor& weight, const Tensor
   if (o.stride.height < 1 || o.stride.width < 1 || o.dilation.height < 1 || o.dilation.width < 1 || o.groups < 1 ||
       o.padding.height < 0 || o.padding.width < 0) {
     raise<ValueError>(caller, "{}: stride, dilation and groups must be at least 1 and padding at least 0", name);
+  }
+  // So that sums and products with sizes do not wrap.
+  for (const Extent& each : {o.stride, o.dilation, o.padding}) {
+    if (std::max(each.height, each.width) <= INT32_MAX) continue;
+    raise<ValueError>(caller, "{}: a stride, dilation or padding of {} is too large", name,
+                      std::max(each.height, each.width));
   }
 }
 

@@ -309,7 +309,10 @@ TEST(Attention, ErrorsNameShapesAndCaller) {
   EXPECT_ERROR(scaled_dot_product_attention(x, x, x, {.bias = zeros({3, 6, 6})}), "scaled_dot_product_attention: ");
   EXPECT_ERROR(scaled_dot_product_attention(x, x, x, {.dropout = 1}),
                "scaled_dot_product_attention: dropout 1 is outside [0, 1)");
-  EXPECT_ERROR(packed_attention(zeros({2, 3, 7}), 2, 1), "packed_attention: [2, 3, 7] is not [batch, time, 4 heads");
+  EXPECT_ERROR(packed_attention(zeros({2, 3, 6}), 2, INT64_MAX),
+               "packed_attention: [2, 3, 6] is not [batch, time, 2 + ");
+  EXPECT_ERROR(packed_attention(zeros({2, 3, 7}), 2, 1),
+               "packed_attention: [2, 3, 7] is not [batch, time, 2 + 2 * 1 heads");
 }
 
 }  // namespace

@@ -154,6 +154,8 @@ TEST(Convolution, ErrorsNameShapesAndCaller) {
   EXPECT_ERROR(conv2d(zeros({1, 3, 2, 8}), zeros({4, 3, 3, 3})),
                "conv2d: kernel [4, 3, 3, 3] is larger than the padded input [1, 3, 2, 8]");
   EXPECT_ERROR(conv2d(zeros({1, 3, 8, 8}), zeros({4, 3, 3, 3}), {}, {.stride = 0}), "conv2d: stride, dilation");
+  EXPECT_ERROR(conv1d(zeros({1, 1, 4}), zeros({1, 1, 2}), {}, {.padding = INT64_MAX}),
+               "conv1d: a stride, dilation or padding of 9223372036854775807 is too large (convolution_test.cpp:");
   EXPECT_ERROR(conv1d(zeros({1, 3, 8}), zeros({4, 3, 3}, {f64, {}})), "conv1d: dtypes differ: f32 and f64");
 }
 
