@@ -1,6 +1,5 @@
 #include "fovea/autograd/indexing.h"
 
-#include <algorithm>
 #include <cstdint>
 #include <utility>
 

@@ -1,5 +1,3 @@
-#include <utility>
-
 #include "fovea/autograd/by_index.h"
 #include "fovea/autograd/graph.h"
 #include "fovea/autograd/indexing.h"
