@@ -346,6 +346,7 @@ Tensor prod(const Tensor& x, const Axes& axes, bool keepdim, Caller caller) {
   raw::check_defined("prod", x, caller);
   if (x.dtype() == boolean) return prod(x.to(i32, caller), axes, keepdim, caller);
   const Shape kept = kept_shape(x, axes, "prod", caller);
+  if (kept == x.shape()) return drop(x.clone(caller), x, axes, keepdim, "prod", caller);
   Tensor out = x;
   for (int axis = 0; axis < x.rank(); ++axis) {
     if (kept[axis] == x.shape()[axis]) continue;

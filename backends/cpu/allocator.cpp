@@ -219,9 +219,9 @@ Allocator::Block* Allocator::from_system(size_t capacity, bool small) {
     set_limit(set_limit(0));
   }
   if (const size_t limit = memory_limit(Device::Kind::cpu)) {
-    raise<OutOfMemoryError>({}, "cpu: no memory for {} bytes ({} in use, {} allowed)", capacity, stats().live, limit);
+    raise_here<OutOfMemoryError>("cpu: no memory for {} bytes ({} in use, {} allowed)", capacity, stats().live, limit);
   }
-  raise<OutOfMemoryError>({}, "cpu: no memory for {} bytes ({} in use)", capacity, stats().live);
+  raise_here<OutOfMemoryError>("cpu: no memory for {} bytes ({} in use)", capacity, stats().live);
 }
 
 /// Counts the bytes in unless they would exceed the limit.

@@ -6,14 +6,7 @@
 namespace fovea::cpu {
 
 void copy(const View& source, const View& out) {
-  static const Program identity = [] {
-    Program program;
-    program.name = "copy";
-    program.code = {{.op = Op::input}};
-    program.outputs = {{.value = 0}};
-    program.inputs = 1;
-    return program;
-  }();
+  static const Program identity = program_of("copy", Op::input);
   const View *input = &source, *output = &out;
   const bool wide = source.dtype == DType::f64 && out.dtype == DType::f64;
   map({.program = identity,

@@ -23,6 +23,8 @@ template <class T>
 void add_to(T& to, T value, Compute<T> scale = 1) {
   if constexpr (sizeof(T) == 2) {
     to = T(static_cast<float>(to) + scale * static_cast<float>(value));
+  } else if constexpr (std::is_same_v<T, int32_t>) {  // whole numbers wrap, and are not scaled
+    to = static_cast<int32_t>(static_cast<uint32_t>(to) + static_cast<uint32_t>(value));
   } else {
     to += scale * value;
   }

@@ -161,6 +161,10 @@ TEST_P(OnEveryDevice, IndexAddAddsRowsOfAnyAxis) {
   const Tensor counts = index_add(zeros({3, 2}, options(i32)), 0, from_vector({2, 2, 0}, device()),
                                   from_vector({1, 2, 3, 4, 5, 6}, {3, 2}, device()));
   EXPECT_EQ(counts.to_vector<int32_t>(), (std::vector<int32_t>{5, 6, 0, 0, 4, 6}));
+  // No float holds what lies behind 2^24.
+  const Tensor large = from_vector({16777217, INT32_MAX, 5}, device()), place = from_vector({1, 0, 1}, device());
+  const Tensor sums = index_add(zeros({2}, options(i32)), 0, place, large);
+  EXPECT_EQ(sums.to_vector<int32_t>(), (std::vector<int32_t>{INT32_MAX, 16777222}));
 }
 
 TEST(IndexAdd, NamesWhatDoesNotFit) {

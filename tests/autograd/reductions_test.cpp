@@ -140,6 +140,14 @@ TEST(Allclose, NamesWhatDoesNotFit) {
   EXPECT_ERROR(stddev(x, 1), "stddev: axis 1 is not among the 1 of the tensor (reductions_test.cpp:");
 }
 
+TEST_P(OnEveryDevice, AProductOfOneElementHasMemoryOfItsOwn) {
+  const Tensor x = tensor({3, 4}, options()).reshape({1, 2}).set_requires_grad();
+  const Tensor y = prod(x, 0);
+  y.detach().mul_(2.0);
+  EXPECT_CLOSE(x.detach(), {3, 4});
+  EXPECT_CLOSE(autograd::grad({sum(prod(x, 0))}, {x})[0], {1, 1});
+}
+
 TEST_P(OnEveryDevice, ProductsAndTheirGradientsFollowTheDefinition) {
   for (int64_t n : {1, 2, 3, 7, 8, 9, 15, 16, 17, 65, 130, 1003}) {
     for (int axis : {0, 1}) {
