@@ -165,13 +165,13 @@ class Planner {
   }
 
   /// Whether so many fit beside what is alive between two epochs: gradients, the optimizer's state, the best weights,
-  /// averages.
+  /// averages and, while they are validated, the weights that they stand in for.
   bool infers(int64_t examples) const {
     const nn::Evaluating evaluating(run_.model);
     try {
       const size_t weights = bytes_of_weights();
       const BufferRef alive =
-          backend(run_.device).allocate(optimizer_bytes_ + (1 + keeps_best() + averages()) * weights);
+          backend(run_.device).allocate(optimizer_bytes_ + (1 + keeps_best() + 2 * averages()) * weights);
       for (const Part part : {Part::train, Part::valid}) {
         if (run_.task.size(part) > 0) stream(part, examples)->next();
       }
@@ -185,7 +185,7 @@ class Planner {
   bool resumes() const {
     try {
       const BufferRef checkpoint =
-          backend(run_.device).allocate((2 + 2 * averages()) * bytes_of_weights() + 2 * optimizer_bytes_);
+          backend(run_.device).allocate((2 + 3 * averages()) * bytes_of_weights() + 2 * optimizer_bytes_);
       return true;
     } catch (const OutOfMemoryError&) {
       return false;
