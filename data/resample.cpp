@@ -81,11 +81,8 @@ std::vector<float> Resampler::convert(std::span<const float> samples) const {
   std::vector<float> converted(static_cast<size_t>(converted_size(count))), made(static_cast<size_t>(taps()));
   for (size_t i = 0; i < converted.size(); ++i) {
     const int64_t place = static_cast<int64_t>(i) * down_, phase = place % up_;
-    const float* filter = filters_.data() + phase * taps();
-    if (filters_.empty()) {
-      write_filter(phase, made.data());
-      filter = made.data();
-    }
+    if (filters_.empty()) write_filter(phase, made.data());
+    const float* filter = filters_.empty() ? made.data() : filters_.data() + phase * taps();
     const int64_t first = place / up_ + 1 - reach_;  // of the old samples
     const int64_t begin = std::max<int64_t>(first, 0), end = std::min(first + taps(), count);
     if (begin < end) converted[i] = product(filter + (begin - first), samples.data() + begin, end - begin);
