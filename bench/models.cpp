@@ -108,62 +108,74 @@ struct ConvolutionalClassifier : nn::Sequential {
                    nn::make<nn::Linear>(128, 10)} {}
 };
 
-/// Zero gradients, forward, cross entropy, backward, update.
-template <class Model, class Optimizer>
-Prepared training(std::shared_ptr<Model> model, std::shared_ptr<Optimizer> optimizer, const Tensor& x,
-                  int64_t classes) {
-  const Tensor y = randint(0, classes, {x.size(0)}).to(x.device());
-  const auto step = [=] {
-    optimizer->zero_grad();
-    const Tensor loss = cross_entropy(model->forward(x), y);
-    loss.backward();
-    optimizer->step();
-    return loss;
-  };
-  return {step, model->parameters()};
+/// By cross entropy.
+template <class Model>
+std::function<Tensor()> loss_of(std::shared_ptr<Model> model, const Tensor& x, int64_t classes) {
+  return [=, y = randint(0, classes, {x.size(0)}).to(x.device())] { return cross_entropy(model->forward(x), y); };
 }
 
 template <class Model>
-Prepared adam_training(std::shared_ptr<Model> model, const Tensor& x, int64_t classes) {
-  model->to(x.device());
-  return training(model, std::make_shared<nn::Adam>(model->parameters(), nn::AdamOptions{.lr = 1e-3}), x, classes);
+Prepared classification(std::shared_ptr<Model> model, const Tensor& x, int64_t classes) {
+  return adam_training(model, x.device(), loss_of(model, x, classes));
 }
 
 Workload train_classifier(std::string name, Encoder kind, const AttentionClassifier::Sizes& sizes, int64_t time,
                           int64_t batch) {
   return {std::move(name), [=](Device device) {
-            return adam_training(std::make_shared<AttentionClassifier>(kind, sizes),
-                                 randint(0, sizes.vocabulary, {batch, time}).to(device), sizes.classes);
+            return classification(std::make_shared<AttentionClassifier>(kind, sizes),
+                                  randint(0, sizes.vocabulary, {batch, time}).to(device), sizes.classes);
           }};
 }
 
 Workload train_transformer(std::string name, const TransformerClassifier::Sizes& sizes, int64_t batch) {
   return {std::move(name), [=](Device device) {
-            return adam_training(std::make_shared<TransformerClassifier>(sizes),
-                                 randint(0, sizes.vocabulary, {batch, sizes.time}).to(device), sizes.classes);
+            return classification(std::make_shared<TransformerClassifier>(sizes),
+                                  randint(0, sizes.vocabulary, {batch, sizes.time}).to(device), sizes.classes);
           }};
 }
 
-/// One text, no gradients.
+/// One text.
 template <class Model>
-Prepared inference(std::shared_ptr<Model> model, int64_t vocabulary, int64_t time, Device device) {
-  model->to(device);
-  model->eval();
+Prepared text_inference(std::shared_ptr<Model> model, int64_t vocabulary, int64_t time, Device device) {
   const Tensor x = randint(0, vocabulary, {1, time}).to(device);
-  return {[=] {
-    const NoGrad off;
-    return model->forward(x);
-  }};
+  return inference(model, device, [=] { return model->forward(x); });
 }
 
 Prepared train_bag(Device device, int64_t batch) {
   auto model = std::make_shared<BagClassifier>();
   model->to(device);
   auto optimizer = std::make_shared<nn::SGD>(model->parameters(), nn::SGDOptions{.lr = 0.1});
-  return training(model, optimizer, randint(0, 100000, {batch, 64}).to(device), 4);
+  return training(model, optimizer, loss_of(model, randint(0, 100000, {batch, 64}).to(device), 4));
 }
 
 }  // namespace
+
+Prepared training(const std::shared_ptr<nn::Module>& model, std::shared_ptr<nn::Optimizer> optimizer,
+                  std::function<Tensor()> loss) {
+  const auto step = [=] {
+    optimizer->zero_grad();
+    const Tensor value = loss();
+    value.backward();
+    optimizer->step();
+    return value;
+  };
+  return {step, model->parameters()};
+}
+
+Prepared adam_training(const std::shared_ptr<nn::Module>& model, Device device, std::function<Tensor()> loss) {
+  model->to(device);
+  const nn::AdamOptions options{.lr = 1e-3};
+  return training(model, std::make_shared<nn::Adam>(model->parameters(), options), std::move(loss));
+}
+
+Prepared inference(const std::shared_ptr<nn::Module>& model, Device device, std::function<Tensor()> forward) {
+  model->to(device);
+  model->eval();
+  return {[=] {
+    const NoGrad off;
+    return forward();
+  }};
+}
 
 std::vector<Workload> model_workloads(int64_t part) {
   return {
@@ -175,20 +187,20 @@ std::vector<Workload> model_workloads(int64_t part) {
       {"train_bag", [=](Device device) { return train_bag(device, 256 / part); }},
       {"train_mlp",
        [=](Device device) {
-         return adam_training(std::make_shared<Perceptron>(), randn({128 / part, 784}).to(device), 10);
+         return classification(std::make_shared<Perceptron>(), randn({128 / part, 784}).to(device), 10);
        }},
       {"train_cnn",
        [=](Device device) {
-         return adam_training(std::make_shared<ConvolutionalClassifier>(), randn({64 / part, 1, 28, 28}).to(device),
-                              10);
+         return classification(std::make_shared<ConvolutionalClassifier>(), randn({64 / part, 1, 28, 28}).to(device),
+                               10);
        }},
       {"infer_gru_batch1",
        [](Device device) {
-         return inference(std::make_shared<AttentionClassifier>(Encoder::gru, text), text.vocabulary, 64, device);
+         return text_inference(std::make_shared<AttentionClassifier>(Encoder::gru, text), text.vocabulary, 64, device);
        }},
       {"infer_transformer_batch1",
        [](Device device) {
-         return inference(std::make_shared<TransformerClassifier>(small), small.vocabulary, small.time, device);
+         return text_inference(std::make_shared<TransformerClassifier>(small), small.vocabulary, small.time, device);
        }},
   };
 }
