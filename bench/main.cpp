@@ -112,8 +112,8 @@ int run(int argc, char** argv) {
   int threads = 0;
   std::string device = to_string(default_device());
   std::string capture = "off", precision = "f32";
-  bool list = false, host = false, rates = false, lengths = false;
-  app.add_option("workloads", names, "Which workloads to run (all of them where none is named)");
+  bool list = false, more = false, host = false, rates = false, lengths = false;
+  app.add_option("workloads", names, "Which workloads to run (all but those of --more where none is named)");
   app.add_option("--steps", steps, "Steps to time at most, a workload")->check(CLI::PositiveNumber);
   app.add_option("--threads", threads, "Threads to use (0: one a core)")->check(CLI::NonNegativeNumber);
   app.add_option("--device", device, "cpu, vulkan or vulkan:N");
@@ -125,20 +125,28 @@ int run(int argc, char** argv) {
   app.add_flag("--attention-lengths", lengths,
                "Print time and memory of attention from 512 to 16384 positions, and end");
   app.add_flag("--list", list, "Print the names of the workloads and end");
+  app.add_flag("--more", more, "The models beside the usual workloads, in place of those: list or run them");
   app.add_flag("--rates", rates, "Print the rates of a large product and of a copy, and end");
   CLI11_PARSE(app, argc, argv);
 
-  std::vector<bench::Workload> workloads = bench::model_workloads();
-  for (const auto& more : {bench::operation_workloads, bench::loading_workloads}) {
-    for (bench::Workload& workload : more()) workloads.push_back(std::move(workload));
+  std::vector<bench::Workload> workloads;
+  const auto add = [&](const std::vector<bench::Workload>& part) {
+    workloads.insert(workloads.end(), part.begin(), part.end());
+  };
+  const bool any = !list && !names.empty();
+  if (any || !more) {
+    add(bench::model_workloads());
+    add(bench::operation_workloads());
+    add(bench::loading_workloads());
   }
+  if (any || more) add(bench::more_model_workloads());
   if (list) {
     for (const bench::Workload& workload : workloads) fmt::print("{}\n", workload.name);
     return 0;
   }
   for (const std::string& name : names) {
     if (std::none_of(workloads.begin(), workloads.end(), [&](const auto& w) { return w.name == name; })) {
-      throw ValueError(fmt::format("bench: no workload is named '{}'; --list names them", name));
+      throw ValueError(fmt::format("bench: no workload is named '{}'; --list and --list --more name them", name));
     }
   }
   const Device chosen = Device::parse(device);
