@@ -2,7 +2,7 @@
 """Runs `bench` and the same workloads in PyTorch, one after the other for each workload, and prints the ratios
 and the limit of this machine (see limits.py; operators on data that a cache holds can be faster than its memory).
 
-    bench/compare.py --bench build/release/bench/bench [--python PYTHON] [WORKLOAD ...]
+    bench/compare.py --bench build/release/bench/bench [--python PYTHON] [--more | WORKLOAD ...]
 
 PYTHON is one that can import torch (default: the one that runs this script)."""
 
@@ -34,14 +34,17 @@ def run(command):
     return lines[0]
 
 
-def workloads_of_both(bench, python):
-    theirs = output_of([python, THEIRS, "--list"]).split()
-    return [name for name in output_of([bench, "--list"]).split() if name in theirs]
+def workloads_of_both(bench, python, more):
+    which = ["--list", "--more"] if more else ["--list"]
+    theirs = output_of([python, THEIRS, *which]).split()
+    return [name for name in output_of([bench, *which]).split() if name in theirs]
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("workloads", nargs="*")
+    parser.add_argument("--more", action="store_true",
+                        help="the models of more_models.cpp in place of the usual workloads")
     parser.add_argument("--bench", default=os.path.join(HERE, "..", "build", "release", "bench", "bench"))
     parser.add_argument("--python", default=sys.executable)
     parser.add_argument("--steps", type=int, default=100)
@@ -56,7 +59,7 @@ def main():
     print(f"products {rates['gflops']:.0f} GFLOP/s, copies {rates['copy_gb_per_s']:.1f} GB/s")
     rows = []
     print(f"{'workload':28}{'fovea ms':>10}{'torch ms':>10}{'ratio':>8}{'limit ms':>10}{'fovea MiB':>11}{'torch MiB':>11}")
-    for name in arguments.workloads or workloads_of_both(arguments.bench, arguments.python):
+    for name in arguments.workloads or workloads_of_both(arguments.bench, arguments.python, arguments.more):
         ours, theirs = [], []
         for _ in range(arguments.rounds):
             ours.append(run([arguments.bench, name, *common]))

@@ -12,6 +12,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from pytorch_models import MORE
+
 
 class AttentionClassifier(nn.Module):
     def __init__(self, kind, vocabulary, embedding, hidden, attention, classes, bidirectional=True):
@@ -174,7 +176,7 @@ def in_bf16(step):
 
 def measure(name, steps, threads, precision):
     torch.manual_seed(0)
-    step = WORKLOADS[name]()
+    step = (WORKLOADS | MORE)[name]()
     if precision == "bf16":
         step = in_bf16(step)
     for _ in range(3):
@@ -193,17 +195,19 @@ def measure(name, steps, threads, precision):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("workloads", nargs="*", default=list(WORKLOADS))
+    parser.add_argument("workloads", nargs="*")
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--precision", choices=["f32", "bf16"], default="f32")
     parser.add_argument("--list", action="store_true", help="only the workloads' names")
+    parser.add_argument("--more", action="store_true", help="the models of pytorch_models.py in their place")
     arguments = parser.parse_args()
+    names = list(MORE if arguments.more else WORKLOADS)
     if arguments.list:
-        print("\n".join(WORKLOADS))
+        print("\n".join(names))
         return
     torch.set_num_threads(arguments.threads)
-    for name in arguments.workloads:
+    for name in arguments.workloads or names:
         print(json.dumps(measure(name, arguments.steps, arguments.threads, arguments.precision)), flush=True)
 
 
