@@ -165,11 +165,7 @@ class Convolution : ConvolutionArrays<T> {
             std::fill_n(to, begin, T(0));
             std::fill_n(to + end, out_width_ - end, T(0));
             const T* from = image + row * width_ + source_column(0, q);
-            if (stride == 1) {
-              copy_short_row(from + begin, end - begin, to + begin);
-            } else {
-              for (int64_t j = begin; j < end; ++j) to[j] = from[j * stride];
-            }
+            copy_short_row(from + begin * stride, stride, end - begin, to + begin);
           }
         }
       }

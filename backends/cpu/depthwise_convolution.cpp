@@ -319,12 +319,7 @@ class Depthwise : ConvolutionArrays<T> {
     const int64_t stride = steps_.stride[1];
     each_row([&](int64_t r, int64_t a, int64_t b, int64_t row, int64_t first, int64_t skipped, int64_t count) {
       T* to = room + (a * stride + b) * phase_size() + row * pitch_ + skipped;
-      const T* source = from + r * width_ + first;
-      if (stride == 1) {
-        copy_short_row(source, count, to);
-      } else {
-        for (int64_t j = 0; j < count; ++j) to[j] = source[j * stride];
-      }
+      copy_short_row(from + r * width_ + first, stride, count, to);
     });
   }
 

@@ -42,6 +42,12 @@ struct Layout {
   int64_t width, positions, pitch;
   // Taps read phases in turn, `period` of them: tap k phase k % period, which begins at (k * dilation) % stride.
   int64_t period[2];
+  // What a phase's rows hold: zeros, then columns of the picture from `first` on.
+  struct PhaseColumns {
+    int64_t zeros, first, count;
+  };
+  Scratch<int64_t> tops;  // the picture's row that a phase begins with, for the first row of results
+  Scratch<PhaseColumns> columns;
 
   Layout(const int64_t (&kernel_size)[2], const WindowSteps& steps, int64_t source_width, int64_t result_width)
       : kernel{kernel_size[0], kernel_size[1]},
@@ -50,27 +56,41 @@ struct Layout {
         stride{steps.stride[0], steps.stride[1]},
         width(source_width),
         positions(result_width),
-        period{stride[0] / std::gcd(stride[0], dilation[0]), stride[1] / std::gcd(stride[1], dilation[1])} {
+        period{stride[0] / std::gcd(stride[0], dilation[0]), stride[1] / std::gcd(stride[1], dilation[1])},
+        tops(phases(0)),
+        columns(phases(1)) {
     if (strided()) {
       pitch = std::max(divide_up(padding[1] + width, stride[1]), positions + (kernel[1] - 1) * dilation[1] / stride[1]);
     } else {
       const int64_t behind = positions + (kernel[1] - 1) * dilation[1] - padding[1] - width;
       pitch = std::max(width + std::max({padding[1], behind, int64_t{0}}), positions);
     }
+    for (int64_t i = 0; i < phases(0); ++i) tops[i] = i * dilation[0] % stride[0] - padding[0];
+    for (int64_t j = 0; j < phases(1); ++j) columns[j] = columns_of(j);
   }
 
   bool strided() const { return stride[0] != 1 || stride[1] != 1; }
   int64_t before() const { return strided() ? 0 : std::max<int64_t>(padding[1], 0); }
   int64_t taps() const { return kernel[0] * kernel[1]; }
   int64_t rows_read(int64_t rows) const { return rows + (kernel[0] - 1) * dilation[0] / stride[0]; }
-
+  /// Of a phase of a channel.
+  int64_t plane(int64_t rows) const { return rows_read(rows) * pitch; }
   int64_t phases(int axis) const { return std::min(kernel[axis], period[axis]); }
   int64_t phases() const { return phases(0) * phases(1); }
+
+ private:
+  PhaseColumns columns_of(int64_t phase) const {
+    if (!strided()) return {0, 0, width};
+    const int64_t step = stride[1], begins = phase * dilation[1] % step;
+    const int64_t zeros = divide_up(std::max<int64_t>(padding[1] - begins, 0), step);
+    const int64_t first = begins + zeros * step - padding[1];
+    return {zeros, first, divide_up(std::max<int64_t>(width - first, 0), step)};
+  }
 };
 
 // Where each tap of each channel reads from the first position on, in a picture that is laid out for so many rows of results.
 Scratch<int64_t> tap_shifts(const Layout& layout, int64_t channels, int64_t rows) {
-  const int64_t taps = layout.taps(), plane = layout.rows_read(rows) * layout.pitch;
+  const int64_t taps = layout.taps(), plane = layout.plane(rows);
   Scratch<int64_t> shifts(channels * taps);
   int64_t* shift = shifts.data();
   for (int64_t p = 0; p < layout.kernel[0]; ++p) {
@@ -89,16 +109,10 @@ Scratch<int64_t> tap_shifts(const Layout& layout, int64_t channels, int64_t rows
 class LaidOut {
  public:
   LaidOut(const Layout& layout, int64_t most_channels, int64_t most_rows)
-      : layout_(layout),
-        plane_(layout.rows_read(most_rows) * layout.pitch),
-        room_(layout.before() + most_channels * layout.phases() * plane_ + shifted_slack),
-        tops_(layout.phases(0)),
-        columns_(layout.phases(1)) {
-    for (int64_t i = 0; i < layout.phases(0); ++i)
-      tops_[i] = i * layout.dilation[0] % layout.stride[0] - layout.padding[0];
-    for (int64_t j = 0; j < layout.phases(1); ++j) columns_[j] = columns_of(j);
-    // The zeros between rows stay where they are from one picture to the next.
-    std::fill_n(room_.data(), layout.before() + most_channels * layout.phases() * plane_ + shifted_slack, 0.0f);
+      : layout_(layout), plane_(layout.plane(most_rows)) {
+    const int64_t size = layout.before() + most_channels * layout.phases() * plane_ + shifted_slack;
+    room_ = Scratch<float>(size);
+    std::fill_n(room_.data(), size, 0.0f);  // the zeros between rows stay where they are from one picture to the next
   }
 
   // For `rows` rows of results from `first` on.
@@ -107,7 +121,8 @@ class LaidOut {
     for (int64_t c = channel; c < channel + channels; ++c) {
       for (int64_t i = 0; i < layout_.phases(0); ++i) {
         for (int64_t j = 0; j < layout_.phases(1); ++j, to += plane_)
-          take_phase(from, image, c, first * layout_.stride[0] + tops_[i], layout_.rows_read(rows), columns_[j], to);
+          take_phase(from, image, c, first * layout_.stride[0] + layout_.tops[i], layout_.rows_read(rows),
+                     layout_.columns[j], to);
       }
     }
   }
@@ -115,22 +130,9 @@ class LaidOut {
   const float* start() const { return room_.data() + layout_.before(); }
 
  private:
-  // What a phase's rows hold: zeros, then columns of the picture from `first` on.
-  struct PhaseColumns {
-    int64_t zeros, first, count;
-  };
-
-  PhaseColumns columns_of(int64_t phase) const {
-    if (!layout_.strided()) return {0, 0, layout_.width};
-    const int64_t step = layout_.stride[1], begins = phase * layout_.dilation[1] % step;
-    const int64_t zeros = divide_up(std::max<int64_t>(layout_.padding[1] - begins, 0), step);
-    const int64_t first = begins + zeros * step - layout_.padding[1];
-    return {zeros, first, divide_up(std::max<int64_t>(layout_.width - first, 0), step)};
-  }
-
   // `count` rows of the picture from row `top` on, as far apart as the steps are.
   void take_phase(const Pictures& from, int64_t image, int64_t c, int64_t top, int64_t count,
-                  const PhaseColumns& columns, float* to) const {
+                  const Layout::PhaseColumns& columns, float* to) const {
     const int64_t step = layout_.stride[0], end = top + count * step;
     to += columns.zeros;
     for (int64_t r = top; r < end;) {
@@ -150,10 +152,8 @@ class LaidOut {
   }
 
   const Layout& layout_;
-  int64_t plane_;  // of a phase of a channel
+  int64_t plane_;
   Scratch<float> room_;
-  Scratch<int64_t> tops_;
-  Scratch<PhaseColumns> columns_;
 };
 
 class DirectConvolution {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "fovea/backends/cpu/short_row.h"
 #include "fovea/backends/cpu/simd_targets.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -103,7 +104,7 @@ void copy_spaced_rows(const SpacedRows& from, float* to, int64_t pitch) {
   if (from.step == 2) return copy_every_other(from, to, pitch);
   const float* row = from.data;
   for (int64_t r = 0; r < from.count; ++r, row += from.row, to += pitch) {
-    for (int64_t j = 0; j < from.columns; ++j) to[j] = row[j * from.step];
+    copy_short_row(row, from.step, from.columns, to);
   }
 }
 

@@ -17,4 +17,11 @@ void copy_short_row(const T* from, int64_t n, T* to) {
   std::memcpy(to + n - step, from + n - step, 16);
 }
 
+/// Of elements that lie `step` apart.
+template <class T>
+void copy_short_row(const T* from, int64_t step, int64_t n, T* to) {
+  if (step == 1) return copy_short_row(from, n, to);
+  for (int64_t j = 0; j < n; ++j) to[j] = from[j * step];
+}
+
 }  // namespace fovea::cpu
