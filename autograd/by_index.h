@@ -16,4 +16,7 @@ void check_scatter(const Tensor& x, int axis, const Tensor& index, const Tensor&
 /// gather() of shapes that fit, as a part of the operation `name`.
 Tensor gather_elements(const Tensor& x, int axis, const Tensor& index, const char* name, Caller caller);
 
+/// Of places that are sorted along `axis` and none below 0: whether each is the last of its like (bool).
+Tensor is_last(const Tensor& places, int axis);
+
 }  // namespace fovea::autograd

@@ -130,6 +130,12 @@ Tensor autograd::gather_elements(const Tensor& x, int a, const Tensor& index, co
       caller);
 }
 
+Tensor autograd::is_last(const Tensor& places, int axis) {
+  Shape end = places.shape();
+  end[axis] = 1;
+  return ne(places, concat({places.slice(axis, 1), full(end, -1, places.options())}, axis));
+}
+
 Tensor index_select(const Tensor& x, int axis, const Tensor& index, Caller caller) {
   const ErrorScope scope(caller);
   raw::check_defined("index_select", x, caller);

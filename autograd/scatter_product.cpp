@@ -1,5 +1,6 @@
 #include "fovea/autograd/scatter_product.h"
 
+#include "fovea/autograd/by_index.h"
 #include "fovea/autograd/graph.h"
 #include "fovea/autograd/indexing.h"
 #include "fovea/autograd/pointwise.h"
@@ -41,9 +42,7 @@ struct ByPlace {
     places = std::move(sorted.values);
     order = std::move(sorted.indices);
     values = gather(source, axis, order);
-    Shape end = places.shape();
-    end[axis] = 1;
-    last = ne(places, concat({places.slice(axis, 1), full(end, -1, places.options())}, axis));
+    last = is_last(places, axis);
   }
   Tensor places, order, values, last;
 };

@@ -16,10 +16,7 @@ Tensor last_sorted(const Tensor& x, int axis, const Tensor& index, const Tensor&
   const Sorted by_place = sort(gather(index, axis, by_value.indices), axis);
   const Tensor values = gather(by_value.values, axis, by_place.indices);
   const Tensor& places = by_place.values;
-  Shape end = places.shape();
-  end[axis] = 1;
-  const Tensor next = concat({places.slice(axis, 1), full(end, -1, places.options())}, axis);
-  return scatter_add(zeros_like(x), axis, places, where(ne(places, next), values, 0.0));
+  return scatter_add(zeros_like(x), axis, places, where(autograd::is_last(places, axis), values, 0.0));
 }
 
 /// The greatest or least of what x and `source` hold for each place that is `named`, outside the graph.
