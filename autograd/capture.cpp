@@ -6,6 +6,7 @@
 #include "fovea/autograd/autocast.h"
 #include "fovea/autograd/gradient_log.h"
 #include "fovea/autograd/step_state.h"
+#include "fovea/backends/fnv.h"
 #include "fovea/backends/recording.h"
 #include "fovea/backends/step_plan.h"
 #include "fovea/tensor/creation.h"
@@ -18,6 +19,13 @@ constexpr int most_recordings = 4;
 constexpr size_t most_of_a_shape = 8;  // plans: for what else a step depends on
 
 std::atomic<uint64_t> forgotten{0};
+
+uint64_t digest_of_hooks(const Tensor& x) {
+  Fnv keys;
+  if (!x.impl()->leaf) return keys.value();
+  for (const autograd::Hook& hook : x.impl()->leaf->hooks) keys.add(static_cast<uint64_t>(hook.key));
+  return keys.value();
+}
 
 /// What must be alike in arguments that one plan serves.
 struct InputForm {
@@ -34,12 +42,7 @@ struct InputForm {
         dtype(x.dtype()),
         device(x.device()),
         requires_grad(x.requires_grad()),
-        hooks(0) {
-    if (!x.impl()->leaf) return;
-    for (const autograd::Hook& hook : x.impl()->leaf->hooks) {
-      hooks = (hooks ^ static_cast<uint64_t>(hook.key)) * 0x9e3779b97f4a7c15;
-    }
-  }
+        hooks(digest_of_hooks(x)) {}
   friend bool operator==(const InputForm&, const InputForm&) = default;
 };
 
