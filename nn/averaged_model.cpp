@@ -101,14 +101,22 @@ void AveragedModel::load_state_dict(const StateDict& state, Caller caller) {
   n_averaged_ = static_cast<int64_t>(updates);
 }
 
+void AveragedModel::copy_to_model(Caller caller) {
+  const ErrorScope scope(caller);
+  for (const Average& average : averages_) check(average, caller);
+  const NoGrad off;
+  for (Average& average : averages_) average.of.copy_(average.value);
+}
+
 AveragedModel::Swap::Swap(AveragedModel& averages, Caller caller) : averages_(averages) {
   const ErrorScope scope(caller);
   if (averages.swapped_) raise<ValueError>(caller, "AveragedModel: the model computes with the averages already");
-  for (const Average& average : averages.averages_) averages.check(average, caller);
-  const NoGrad off;
   // All memory is asked for before anything changes: putting the model's own back needs none.
-  for (const Average& average : averages.averages_) own_.push_back(raw::clone(average.of));
-  for (Average& average : averages.averages_) average.of.copy_(average.value);
+  for (const Average& average : averages.averages_) {
+    averages.check(average, caller);
+    own_.push_back(raw::clone(average.of));
+  }
+  averages.copy_to_model(caller);
   averages.swapped_ = true;
 }
 

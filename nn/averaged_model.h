@@ -26,6 +26,8 @@ class AveragedModel {
 
   /// In a captured step in each of its runs.
   void update_parameters(Caller caller = {});
+  /// Makes the averages the model's own.
+  void copy_to_model(Caller caller = {});
   /// How many updates there were.
   int64_t n_averaged() const { return n_averaged_; }
   /// In the order of the model's parameters().

@@ -142,7 +142,7 @@ Ending Trainer::run(BatchStream& train, BatchStream* valid, const TrainerEvents&
   if (!best_.empty()) {
     model_.load_state_dict(best_);
   } else if (averages_) {
-    end_with_averages();
+    averages_->copy_to_model();
   }
   model_.eval();
   return ending;
@@ -315,15 +315,6 @@ void Trainer::validate(BatchStream& valid, EpochRecord& record) {
     record.valid_brier = metrics.brier;
   }
   check_loss(*record.valid_loss, step_);
-}
-
-void Trainer::end_with_averages() {
-  nn::StateDict averaged;
-  {
-    const nn::AveragedModel::Swap swap(*averages_);
-    averaged = snapshot(model_.state_dict());
-  }
-  model_.load_state_dict(averaged);
 }
 
 bool Trainer::is_better(const EpochRecord& record) const {

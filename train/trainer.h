@@ -141,7 +141,6 @@ class Trainer {
   void count(double loss_sum, double correct, double examples);
   void end_epoch(BatchStream* valid, const TrainerEvents& events);
   void validate(BatchStream& valid, EpochRecord& record);
-  void end_with_averages();
   bool is_better(const EpochRecord& record) const;
   bool is_out_of_patience() const;
   bool should_save(bool epoch_ended) const;

@@ -54,6 +54,8 @@ TEST_P(OnEveryDevice, AveragedModelStandsInForTheModel) {
                  "AveragedModel: the model computes with the averages already (averaged_model_test.cpp:");
   }
   EXPECT_EQ(step(x).item<float>(), own);
+  averages.copy_to_model();
+  EXPECT_NEAR(step(x).item<float>(), own - 6, 1e-5);
 }
 
 TEST_P(OnEveryDevice, AveragedModelUpdatesInEachRunOfACapturedStep) {
