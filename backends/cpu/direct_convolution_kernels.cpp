@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "fovea/backends/cpu/short_row.h"
 #include "fovea/backends/cpu/simd_targets.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -37,12 +36,14 @@ HWY_INLINE void store_positions(const Vectors (&sums)[R][V], int v, int64_t t, c
   }
 }
 
-template <int R, int V>
-HWY_NOINLINE void multiply_positions(const ShiftedProduct& p, int64_t channel, int64_t t) {
+template <int R, int V, class Word>
+HWY_NOINLINE void multiply_positions(const ShiftedProduct<Word>& p, int64_t channel, int64_t t) {
   const Floats d;
   Vectors sums[R][V];
-  sum_tile(d, StridedRows<R, float>(p.weight + channel * p.weight_row, p.weight_row),
-           ShiftedPanel<float>(p.picture + t, p.shifts), p.depth, sums);
+  clear_tile(d, sums);
+  StridedRows<R, Word> weight(p.weight + channel * p.weight_row, p.weight_row);
+  ShiftedPanel<Word> picture(p.picture + t, p.shifts);
+  add_to_tile(d, weight, picture, p.depth, sums);
   if (p.bias) {
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r) {
@@ -55,12 +56,23 @@ HWY_NOINLINE void multiply_positions(const ShiftedProduct& p, int64_t channel, i
   for (int v = 0; v < V; ++v) store_positions(sums, v, t + v * float_lanes, p.y, channel);
 }
 
+// Positions outside, channels inside: what the taps read of the picture around a few positions stays in the first-level
+// cache, the weights are read in the order of memory.
+template <class Word>
+void multiply_all_positions(const ShiftedProduct<Word>& p) {
+  each_column_tile(p.y.positions(), [&]<int V>(std::integral_constant<int, V>, int64_t t) HWY_ATTR {
+    each_tile<most_rows>(p.m, [&]<int R>(std::integral_constant<int, R>, int64_t channel)
+                                  HWY_ATTR { multiply_positions<R, V>(p, channel, t); });
+  });
+}
+
 template <int R, int V>
-HWY_NOINLINE void add_products(const ShiftedSums& p, int64_t row, int64_t column) {
+HWY_NOINLINE void add_products_of(const ShiftedSums<float, float>& p, int64_t row, int64_t column) {
   const Floats d;
   float* to = p.sums + row * p.sums_row + column;
+  const int64_t positions = p.rows * p.width;
   multiply_tile<R, V>(d, ShiftedRows<R, float>(p.picture, p.shifts + row, p.width, p.pitch),
-                      PackedPanel<V, float>(p.panels + column * p.positions), p.positions, p.adds ? to : nullptr,
+                      PackedPanel<V, float>(p.panels + column * positions), positions, p.adds ? to : nullptr,
                       p.sums_row, to, p.sums_row);
 }
 
@@ -70,114 +82,236 @@ HWY_INLINE Vectors load_first(const float* from, int64_t count) {
   if (count >= float_lanes) return hn::LoadU(d, from);
   return hn::MaskedLoad(hn::FirstN(d, static_cast<size_t>(std::max<int64_t>(count, 0))), d, from);
 }
-HWY_INLINE void store_first(Vectors x, int64_t count, float* to) {
-  const Floats d;
-  if (count >= float_lanes) return hn::StoreU(x, d, to);
+template <class D>
+HWY_INLINE void store_first(D d, hn::Vec<D> x, int64_t count, hn::TFromD<D>* to) {
+  if (count >= static_cast<int64_t>(hn::Lanes(d))) return hn::StoreU(x, d, to);
   hn::BlendedStore(x, hn::FirstN(d, static_cast<size_t>(count)), d, to);
 }
 
-void copy_rows(const SpacedRows& from, float* to, int64_t pitch) {
-  const float* row = from.data;
-  for (int64_t r = 0; r < from.count; ++r, row += from.row, to += pitch) {
-    for (int64_t j = 0; j < from.columns; j += float_lanes)
-      store_first(load_first(row + j, from.columns - j), from.columns - j, to + j);
+// Up to a vector of `count` elements, `step` apart; Step is 1 or 2 where that is known, else 0.
+template <int Step>
+HWY_INLINE Vectors load_spaced(const float* from, int64_t step, int64_t count) {
+  const Floats d;
+  if constexpr (Step == 1) return load_first(from, count);
+  if constexpr (Step == 2) {
+    const int64_t left = 2 * count - 1;  // the last one's neighbour may be another's
+    return hn::ConcatEven(d, load_first(from + float_lanes, left - float_lanes), load_first(from, left));
+  }
+  HWY_ALIGN float gathered[float_lanes];
+  for (int64_t i = 0; i < float_lanes; ++i) gathered[i] = i < count ? from[i * step] : 0.0f;
+  return hn::Load(d, gathered);
+}
+
+// Calls visit(row, column, at, count) for every vector of all rows: its first element stands at `at`, its row has `count` more.
+template <class Visit>
+HWY_INLINE void each_vector(const SpacedRows& from, Visit visit) {
+  for (int64_t r = 0; r < from.count; ++r) {
+    for (int64_t j = 0; j < from.columns; j += float_lanes) visit(r, j, r * from.row + j * from.step, from.columns - j);
   }
 }
 
-void copy_every_other(const SpacedRows& from, float* to, int64_t pitch) {
-  const float* row = from.data;
-  for (int64_t r = 0; r < from.count; ++r, row += from.row, to += pitch) {
-    for (int64_t j = 0; j < from.columns; j += float_lanes) {
-      const int64_t left = 2 * (from.columns - j) - 1;  // the last one's neighbour may be another's
-      const float* at = row + 2 * j;
-      const Vectors both =
-          hn::ConcatEven(Floats(), load_first(at + float_lanes, left - float_lanes), load_first(at, left));
-      store_first(both, from.columns - j, to + j);
+template <class Visit>
+HWY_INLINE void with_step(int64_t step, Visit visit) {
+  if (step == 1) return visit(std::integral_constant<int, 1>{});
+  if (step == 2) return visit(std::integral_constant<int, 2>{});
+  visit(std::integral_constant<int, 0>{});
+}
+
+void copy_rows(const SpacedRows& from, float* to, int64_t pitch) {
+  with_step(from.step, [&]<int Step>(std::integral_constant<int, Step>) HWY_ATTR {
+    each_vector(from, [&](int64_t row, int64_t column, int64_t at, int64_t count) HWY_ATTR {
+      store_first(Floats(), load_spaced<Step>(from.data + at, from.step, count), count, to + row * pitch + column);
+    });
+  });
+}
+
+#if FOVEA_BF16_PAIRS
+using Pairs = hn::ScalableTag<uint32_t>;
+
+// Rounded to bf16, subnormal numbers to zero, in the lower halves of words.
+HWY_INLINE hn::Vec<Pairs> rounded(Vectors x) {
+  __m256i y;
+  asm("vcvtneps2bf16 %1, %0" : "=v"(y) : "v"(x.raw));
+  return hn::Vec<Pairs>{_mm512_cvtepu16_epi32(y)};
+}
+HWY_INLINE hn::Vec<Pairs> rounded_pairs(Vectors first, Vectors second) {
+  return hn::Or(rounded(first), hn::ShiftLeft<16>(rounded(second)));
+}
+
+void copy_rounded_rows(const SpacedRows& from, BFloat16* to, int64_t pitch) {
+  const hn::Rebind<uint16_t, Floats> halves;
+  auto* bits = reinterpret_cast<uint16_t*>(to);
+  with_step(from.step, [&]<int Step>(std::integral_constant<int, Step>) HWY_ATTR {
+    each_vector(from, [&](int64_t row, int64_t column, int64_t at, int64_t count) HWY_ATTR {
+      const auto y = rounded(load_spaced<Step>(from.data + at, from.step, count));
+      store_first(halves, hn::TruncateTo(halves, y), count, bits + row * pitch + column);
+    });
+  });
+}
+
+void copy_row_pairs(const SpacedRows& from, const float* second, Bf16Pair* to, int64_t pitch) {
+  with_step(from.step, [&]<int Step>(std::integral_constant<int, Step>) HWY_ATTR {
+    each_vector(from, [&](int64_t row, int64_t column, int64_t at, int64_t count) HWY_ATTR {
+      const Vectors x = load_spaced<Step>(from.data + at, from.step, count);
+      const Vectors y = second ? load_spaced<Step>(second + at, from.step, count) : hn::Zero(Floats());
+      store_first(Pairs(), rounded_pairs(x, y), count, to + row * pitch + column);
+    });
+  });
+}
+
+template <int R, int V>
+HWY_NOINLINE void add_products_of(const ShiftedSums<BFloat16, Bf16Pair>& p, int64_t row, int64_t column) {
+  const Floats d;
+  Vectors sums[R][V];
+  clear_tile(d, sums);
+  ShiftedPairs<R> picture(p.picture, p.shifts + row);
+  PackedPanel<V, Bf16Pair> panel(p.panels + column * p.rows * divide_up(p.width, int64_t{2}));
+  for (int64_t i = 0; i < p.rows; ++i) {
+    picture.move_to(i * p.pitch);
+    add_to_tile(d, picture, panel, p.width / 2, sums);
+    if (p.width % 2 != 0) {
+      // What follows it in the picture may be infinite, which no zero of the panel undoes.
+      FirstOfPairs<ShiftedPairs<R>> last(picture);
+      add_to_tile(d, last, panel, 1, sums);
     }
   }
+  float* to = p.sums + row * p.sums_row + column;
+  store_tile(d, sums, p.adds ? to : nullptr, p.sums_row, to, p.sums_row);
 }
+#endif
 
-}  // namespace
-
-void copy_spaced_rows(const SpacedRows& from, float* to, int64_t pitch) {
-  if (from.step == 1) return copy_rows(from, to, pitch);
-  if (from.step == 2) return copy_every_other(from, to, pitch);
-  const float* row = from.data;
-  for (int64_t r = 0; r < from.count; ++r, row += from.row, to += pitch) {
-    copy_short_row(row, from.step, from.columns, to);
-  }
-}
-
-// Positions outside, channels inside: what the taps read of the picture around a few positions stays in the first-level
-// cache, the weights are read in the order of memory.
-void multiply_shifted(const ShiftedProduct& p) {
-  each_column_tile(p.y.positions(), [&]<int V>(std::integral_constant<int, V>, int64_t t) HWY_ATTR {
-    each_tile<most_rows>(p.m, [&]<int R>(std::integral_constant<int, R>, int64_t channel)
-                                  HWY_ATTR { multiply_positions<R, V>(p, channel, t); });
-  });
-}
-
-void add_shifted_products(const ShiftedSums& p) {
+template <class Sums>
+void add_all_products(const Sums& p) {
   each_column_tile(p.channels, [&]<int V>(std::integral_constant<int, V>, int64_t column) HWY_ATTR {
-    each_tile<most_rows>(
-        p.m, [&]<int R>(std::integral_constant<int, R>, int64_t row) HWY_ATTR { add_products<R, V>(p, row, column); });
+    each_tile<most_rows>(p.m, [&]<int R>(std::integral_constant<int, R>, int64_t row)
+                                  HWY_ATTR { add_products_of<R, V>(p, row, column); });
   });
 }
 
-void pack_picture(const PictureRows& y, int64_t channels, float* panels) {
-  const Floats d;
-  const int64_t positions = y.count * y.width;
+// Panels of y [channels, positions] of `words` words a row: pack_row(from, count, to, step) is called for `count` channels, a vector
+// at the most, of each row, whose words lie `step` apart.
+template <class Word, class Pack>
+HWY_INLINE void pack_panels_of(const PictureRows& y, int64_t channels, int64_t words, Word* panels, Pack pack_row) {
   each_column_tile(channels, [&]<int V>(std::integral_constant<int, V>, int64_t first) HWY_ATTR {
     constexpr int64_t step = V * float_lanes;
     for (int64_t o = first; o < std::min(first + step, channels); o += float_lanes) {
-      float* to = panels + first * positions + o - first;
-      const int64_t here = std::min(float_lanes, channels - o);
-      for (int64_t row = 0; row < y.count; ++row) {
-        const float* from = y.rows[row] + o * y.channel;
-        int64_t j = 0;
-        if (here == float_lanes) {
-          while (y.width >= 4 && j < y.width) {
-            const int64_t four = std::min(j, y.width - 4);
-            TransposeFourColumns(d, from + four, y.channel, to + four * step, step);
-            j = four + 4;
-          }
-        }
-        for (; j < y.width; ++j) {
-          for (int64_t i = 0; i < float_lanes; ++i) to[j * step + i] = i < here ? from[i * y.channel + j] : 0.0f;
-        }
-        to += y.width * step;
+      Word* to = panels + first * y.count * words + o - first;
+      for (int64_t row = 0; row < y.count; ++row, to += words * step) {
+        pack_row(y.rows[row] + o * y.channel, std::min(float_lanes, channels - o), to, step);
       }
     }
   });
 }
+
+}  // namespace
+
+void copy_floats(const SpacedRows& from, float* to, int64_t pitch) { copy_rows(from, to, pitch); }
+void multiply_shifted_floats(const ShiftedProduct<float>& p) { multiply_all_positions(p); }
+void add_shifted_floats(const ShiftedSums<float, float>& p) { add_all_products(p); }
+
+void pack_floats(const PictureRows& y, int64_t channels, float* panels) {
+  pack_panels_of(y, channels, y.width, panels, [&](const float* from, int64_t count, float* to, int64_t step) HWY_ATTR {
+    int64_t j = 0;
+    while (count == float_lanes && y.width >= 4 && j < y.width) {
+      const int64_t four = std::min(j, y.width - 4);
+      TransposeFourColumns(Floats(), from + four, y.channel, to + four * step, step);
+      j = four + 4;
+    }
+    for (; j < y.width; ++j) {
+      for (int64_t i = 0; i < float_lanes; ++i) to[j * step + i] = i < count ? from[i * y.channel + j] : 0.0f;
+    }
+  });
+}
 #else
-void multiply_shifted(const ShiftedProduct&) {}
-void add_shifted_products(const ShiftedSums&) {}
-void pack_picture(const PictureRows&, int64_t, float*) {}
-void copy_spaced_rows(const SpacedRows&, float*, int64_t) {}
+void copy_floats(const SpacedRows&, float*, int64_t) {}
+void multiply_shifted_floats(const ShiftedProduct<float>&) {}
+void add_shifted_floats(const ShiftedSums<float, float>&) {}
+void pack_floats(const PictureRows&, int64_t, float*) {}
+#endif
+
+#if FOVEA_BF16_PAIRS
+void copy_bf16(const SpacedRows& from, BFloat16* to, int64_t pitch) { copy_rounded_rows(from, to, pitch); }
+void copy_pairs(const SpacedRows& from, const float* second, Bf16Pair* to, int64_t pitch) {
+  copy_row_pairs(from, second, to, pitch);
+}
+void multiply_shifted_pairs(const ShiftedProduct<Bf16Pair>& p) { multiply_all_positions(p); }
+void add_shifted_bf16(const ShiftedSums<BFloat16, Bf16Pair>& p) { add_all_products(p); }
+
+void pack_pairs(const PictureRows& y, int64_t channels, Bf16Pair* panels) {
+  const Floats d;
+  HWY_ALIGN float columns[8 * float_lanes] = {};  // four of them, and zeros behind
+  pack_panels_of(y, channels, divide_up(y.width, int64_t{2}), panels,
+                 [&](const float* from, int64_t count, Bf16Pair* to, int64_t step) HWY_ATTR {
+                   for (int64_t j = 0; j < y.width; j += 4) {
+                     const float* column = columns;
+                     if (count == float_lanes && y.width >= 4) {
+                       const int64_t four = std::min(j, y.width - 4);
+                       TransposeFourColumns(d, from + four, y.channel, columns, float_lanes);
+                       column += (j - four) * float_lanes;
+                     } else {
+                       for (int64_t c = 0; c < 4; ++c) {
+                         for (int64_t i = 0; i < float_lanes; ++i)
+                           columns[c * float_lanes + i] =
+                               i < count && j + c < y.width ? from[i * y.channel + j + c] : 0.0f;
+                       }
+                     }
+                     for (int64_t c = j; c < std::min(j + 4, y.width); c += 2, column += 2 * float_lanes) {
+                       hn::StoreU(rounded_pairs(hn::Load(d, column), hn::Load(d, column + float_lanes)), Pairs(),
+                                  to + c / 2 * step);
+                     }
+                   }
+                 });
+}
+#else
+void copy_bf16(const SpacedRows&, BFloat16*, int64_t) {}
+void copy_pairs(const SpacedRows&, const float*, Bf16Pair*, int64_t) {}
+void multiply_shifted_pairs(const ShiftedProduct<Bf16Pair>&) {}
+void add_shifted_bf16(const ShiftedSums<BFloat16, Bf16Pair>&) {}
+void pack_pairs(const PictureRows&, int64_t, Bf16Pair*) {}
 #endif
 
 }  // namespace fovea::cpu::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
+#include "fovea/backends/cpu/bf16_product.h"
 #include "fovea/backends/cpu/simd.h"
+#include "fovea/backends/cpu/tile_product.h"
 
 namespace fovea::cpu {
 
-FOVEA_VERSIONS(multiply_shifted);
-FOVEA_VERSIONS(add_shifted_products);
-FOVEA_VERSIONS(pack_picture);
-FOVEA_VERSIONS(copy_spaced_rows);
+FOVEA_VERSIONS(copy_floats);
+FOVEA_VERSIONS(copy_bf16);
+FOVEA_VERSIONS(copy_pairs);
+FOVEA_VERSIONS(multiply_shifted_floats);
+FOVEA_VERSIONS(multiply_shifted_pairs);
+FOVEA_VERSIONS(pack_floats);
+FOVEA_VERSIONS(pack_pairs);
+FOVEA_VERSIONS(add_shifted_floats);
+FOVEA_VERSIONS(add_shifted_bf16);
 
-void multiply_shifted(const ShiftedProduct& product) { FOVEA_DISPATCH(multiply_shifted)(product); }
-void add_shifted_products(const ShiftedSums& product) { FOVEA_DISPATCH(add_shifted_products)(product); }
-void pack_picture(const PictureRows& y, int64_t channels, float* panels) {
-  FOVEA_DISPATCH(pack_picture)(y, channels, panels);
-}
+// Matrix tiles multiply columns several times as fast as vectors do.
+bool has_direct_bf16() { return bf16_unit() == Bf16Unit::vectors && vector_lanes() == 16; }
+
 void copy_spaced_rows(const SpacedRows& from, float* to, int64_t pitch) {
-  FOVEA_DISPATCH(copy_spaced_rows)(from, to, pitch);
+  FOVEA_DISPATCH(copy_floats)(from, to, pitch);
 }
+void copy_spaced_rows(const SpacedRows& from, BFloat16* to, int64_t pitch) {
+  FOVEA_DISPATCH(copy_bf16)(from, to, pitch);
+}
+void copy_spaced_rows(const SpacedRows& from, const float* second, Bf16Pair* to, int64_t pitch) {
+  FOVEA_DISPATCH(copy_pairs)(from, second, to, pitch);
+}
+void multiply_shifted(const ShiftedProduct<float>& product) { FOVEA_DISPATCH(multiply_shifted_floats)(product); }
+void multiply_shifted(const ShiftedProduct<Bf16Pair>& product) { FOVEA_DISPATCH(multiply_shifted_pairs)(product); }
+void pack_picture(const PictureRows& y, int64_t channels, float* panels) {
+  FOVEA_DISPATCH(pack_floats)(y, channels, panels);
+}
+void pack_picture(const PictureRows& y, int64_t channels, Bf16Pair* panels) {
+  FOVEA_DISPATCH(pack_pairs)(y, channels, panels);
+}
+void add_shifted_products(const ShiftedSums<float, float>& product) { FOVEA_DISPATCH(add_shifted_floats)(product); }
+void add_shifted_products(const ShiftedSums<BFloat16, Bf16Pair>& product) { FOVEA_DISPATCH(add_shifted_bf16)(product); }
 
 }  // namespace fovea::cpu
 #endif

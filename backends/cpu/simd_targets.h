@@ -6,3 +6,6 @@
 #ifndef HWY_DISABLED_TARGETS
 #define HWY_DISABLED_TARGETS FOVEA_DISABLED_TARGETS
 #endif
+
+/// Whether a target is of machines that may multiply words of two bf16 (AVX512-BF16): Highway's targets do not tell.
+#define FOVEA_BF16_PAIRS (HWY_ARCH_X86_64 && HWY_TARGET <= HWY_AVX3)

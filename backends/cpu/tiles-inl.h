@@ -8,8 +8,11 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstring>
 #include <type_traits>
 
+#include "fovea/backends/cpu/simd_targets.h"
+#include "fovea/backends/dtype.h"
 #include "fovea/backends/round_up.h"
 #include "hwy/highway.h"
 
@@ -104,6 +107,39 @@ class ShiftedRows {
   int64_t width_, gap_, k_ = 0, column_ = 0;
 };
 
+/// R rows of a left operand of bf16 that lie `shifts` behind x, two neighbours at each step.
+template <int R>
+class ShiftedPairs {
+ public:
+  ShiftedPairs(const BFloat16* x, const int64_t* shifts) {
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r) starts_[r] = x + shifts[r];
+  }
+  HWY_INLINE uint32_t operator[](int r) const {
+    uint32_t pair;
+    std::memcpy(&pair, starts_[r] + k_, sizeof(pair));
+    return pair;
+  }
+  HWY_INLINE void next() { k_ += 2; }
+  HWY_INLINE void move_to(int64_t k) { k_ = k; }
+
+ private:
+  const BFloat16* starts_[R];
+  int64_t k_ = 0;
+};
+
+/// The first of each two.
+template <class Pairs>
+class FirstOfPairs {
+ public:
+  explicit FirstOfPairs(const Pairs& pairs) : pairs_(pairs) {}
+  HWY_INLINE uint32_t operator[](int r) const { return pairs_[r] & 0xffffu; }
+  HWY_INLINE void next() {}
+
+ private:
+  const Pairs& pairs_;
+};
+
 /// A right operand whose rows of V vectors lie one behind the other.
 template <int V, class T>
 class PackedPanel {
@@ -141,36 +177,54 @@ class ShiftedPanel {
   const int64_t* shift_;
 };
 
-/// sums[r][v] = sum over k of rows[r][k] * panel[k][v] for R rows by V vectors.
-template <int R, int V, class D, class Rows, class Panel>
-HWY_INLINE void sum_tile(D d, Rows rows, Panel panel, int64_t depth, hn::Vec<D> (&sums)[R][V]) {
+/// sum + left * right.
+template <class Vector>
+HWY_INLINE Vector add_products(Vector left, Vector right, Vector sum) {
+  return hn::MulAdd(left, right, sum);
+}
+
+#if FOVEA_BF16_PAIRS
+/// sum + the products of both halves of words of two bf16. Only where a machine has the instruction (Bf16Unit).
+HWY_INLINE hn::Vec512<float> add_products(hn::Vec512<uint32_t> left, hn::Vec512<uint32_t> right,
+                                          hn::Vec512<float> sum) {
+  asm("vdpbf16ps %2, %1, %0" : "+v"(sum.raw) : "v"(left.raw), "v"(right.raw));
+  return sum;
+}
+#endif
+
+template <int R, int V, class D>
+HWY_INLINE void clear_tile(D d, hn::Vec<D> (&sums)[R][V]) {
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 8
     for (int v = 0; v < V; ++v) sums[r][v] = hn::Zero(d);
   }
+}
+
+/// sums[r][v] += sum over k of rows[r][k] * panel[k][v] for R rows by V vectors; both operands step on.
+template <int R, int V, class D, class Rows, class Panel>
+HWY_INLINE void add_to_tile(D, Rows& rows, Panel& panel, int64_t depth, hn::Vec<D> (&sums)[R][V]) {
+  const hn::Rebind<decltype(rows[0]), D> words;
   for (int64_t k = 0; k < depth; ++k) {
-    hn::Vec<D> right[V];
+    hn::Vec<decltype(words)> right[V];
 #pragma GCC unroll 8
-    for (int v = 0; v < V; ++v) right[v] = panel.load(d, v);
-    panel.next(d);
+    for (int v = 0; v < V; ++v) right[v] = panel.load(words, v);
+    panel.next(words);
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r) {
-      const auto left = hn::Set(d, rows[r]);
+      const auto left = hn::Set(words, rows[r]);
 #pragma GCC unroll 8
-      for (int v = 0; v < V; ++v) sums[r][v] = hn::MulAdd(left, right[v], sums[r][v]);
+      for (int v = 0; v < V; ++v) sums[r][v] = add_products(left, right[v], sums[r][v]);
     }
     rows.next();
   }
 }
 
-/// out[r][v] = sum over k of rows[r][k] * panel[k][v] for R rows by V vectors, plus addend[r][v] where that is not null.
-template <int R, int V, class D, class Rows, class Panel, class T = hn::TFromD<D>>
-HWY_INLINE void multiply_tile(D d, Rows rows, Panel panel, int64_t depth, const T* addend, int64_t addend_stride,
-                              T* out, int64_t out_stride) {
+/// out[r][v] = sums[r][v] for R rows by V vectors, plus addend[r][v] where that is not null.
+template <int R, int V, class D, class T = hn::TFromD<D>>
+HWY_INLINE void store_tile(D d, hn::Vec<D> (&sums)[R][V], const T* addend, int64_t addend_stride, T* out,
+                           int64_t out_stride) {
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-  hn::Vec<D> sums[R][V];
-  sum_tile(d, rows, panel, depth, sums);
   if (addend) {
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r) {
@@ -184,6 +238,16 @@ HWY_INLINE void multiply_tile(D d, Rows rows, Panel panel, int64_t depth, const 
 #pragma GCC unroll 8
     for (int v = 0; v < V; ++v) hn::StoreU(sums[r][v], d, out + r * out_stride + v * lanes);
   }
+}
+
+/// out[r][v] = sum over k of rows[r][k] * panel[k][v] for R rows by V vectors, plus addend[r][v] where that is not null.
+template <int R, int V, class D, class Rows, class Panel, class T = hn::TFromD<D>>
+HWY_INLINE void multiply_tile(D d, Rows rows, Panel panel, int64_t depth, const T* addend, int64_t addend_stride,
+                              T* out, int64_t out_stride) {
+  hn::Vec<D> sums[R][V];
+  clear_tile(d, sums);
+  add_to_tile(d, rows, panel, depth, sums);
+  store_tile(d, sums, addend, addend_stride, out, out_stride);
 }
 
 /// Calls tile(integral_constant<R>, first) over `rows` rows in steps of Most, then of 8, 4, 2 and 1.

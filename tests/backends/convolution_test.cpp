@@ -133,6 +133,42 @@ TEST(Convolution, EqualsItsDefinition) {
   }
 }
 
+TEST(Convolution, RoundsToBf16) {
+  if (!random({1}).backend().has_bf16_operands()) GTEST_SKIP() << "this processor has no instructions for bf16";
+  std::vector<ConvolutionCase> all = cases();
+  all.insert(all.end(), other_cases().begin(), other_cases().end());
+  for (const ConvolutionCase& c : all) {
+    if (c.height * c.width > 10000 || c.in * c.groups == c.groups) continue;  // one channel a group: in f32
+    const Tensor bias = random({c.out * c.groups}, {}, 4);
+    for (Product product : {Product::y, Product::x, Product::weight}) {
+      ConvolutionArrays arrays(c, f32), rounded(c, f32);
+      for (Tensor* part : {&rounded.x, &rounded.weight, &rounded.y}) *part = part->to(bf16).to(f32);
+      const std::vector<double> want = naive(c, rounded, product, bias);
+      arrays.x.backend().convolution({product, arrays.x.view(), arrays.weight.view(), arrays.y.view(),
+                                      product == Product::y ? &bias.view() : nullptr, c.steps, c.groups, true});
+      const std::vector<double> got = arrays.result(product).to_vector<double>();
+      for (size_t i = 0; i < got.size(); ++i) {
+        ASSERT_NEAR(got[i], want[i], 1e-4 * (1 + std::abs(want[i])))
+            << "at " << i << ": x " << to_string(arrays.x.shape()) << " weight " << to_string(arrays.weight.shape())
+            << " product " << static_cast<int>(product);
+      }
+    }
+  }
+}
+
+// A row of odd length, whose last position has no partner among those that are summed two by two.
+TEST(Convolution, InfinitiesReachTheirTapsAlone) {
+  for (const bool bf16_operands : {false, random({1}).backend().has_bf16_operands()}) {
+    Tensor x = random({1, 3, 6, 21}, {}, 1), dy = random({1, 8, 6, 19}, {}, 2), weight = random({8, 3, 1, 3}, {}, 3);
+    x.select(3, 20).fill_(INFINITY);  // read by the last tap alone
+    dy.fill_(1);
+    x.backend().convolution({Product::weight, x.view(), weight.view(), dy.view(), nullptr, {}, 1, bf16_operands});
+    for (int64_t tap : {0, 1, 2}) {
+      for (const double value : weight.select(3, tap).to_vector<double>()) EXPECT_EQ(value == INFINITY, tap == 2);
+    }
+  }
+}
+
 TEST(Convolution, KeepsInfinitiesWhereTheyAre) {
   // One channel a group; zeros stand beside the last vector of a row.
   Tensor x = random({1, 2, 5, 7}, {}, 1), dy = random({1, 2, 5, 7}, {}, 1), weight = random({2, 1, 3, 3}, {}, 1);
