@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "fovea/autograd/autocast.h"
 #include "fovea/autograd/backward.h"
 #include "fovea/autograd/matmul.h"
 #include "fovea/autograd/pointwise.h"
@@ -116,12 +117,14 @@ struct RecurrentPass {
   RecurrentOptions options;  // with dense tensors
   Tensor projected, weight_hh, bias_hh;
   Tensor output, h, c, reserve;
+  bool bf16_operands;  // see RecurrentCall
 
   RecurrentPass(const RecurrentDirection& given, bool recorded)
       : options(given.options),
         projected(raw::contiguous(given.projected)),
         weight_hh(raw::contiguous(given.weight_hh)),
-        bias_hh(raw::contiguous(given.bias_hh)) {
+        bias_hh(raw::contiguous(given.bias_hh)),
+        bf16_operands(autograd::rounds_operands(projected)) {
     const int64_t batch = projected.shape()[0], time = projected.shape()[1], hidden = weight_hh.shape()[1];
     const TensorOptions like = projected.options();
     for (Tensor* x : {&options.lengths, &options.h0, &options.c0}) *x = raw::contiguous(*x);
@@ -143,7 +146,8 @@ struct RecurrentPass {
             output.view(),
             h.view(),
             raw::view_or_null(c),
-            raw::view_or_null(reserve)};
+            raw::view_or_null(reserve),
+            bf16_operands};
   }
 };
 

@@ -195,7 +195,8 @@ constexpr int gates(RecurrentKind kind) { return kind == RecurrentKind::gru ? 3 
 /// kind, sizes and dtype and may be computed at the same time. Gate pre-activations from the input stand ready in
 /// `projected` [batch, time, gates * hidden] = x W_ih^T + b_ih; formulas are PyTorch's (nn.RNN, nn.GRU, nn.LSTM).
 /// A sequence runs for its own length; past it `output` is 0 and the state stays. `output` may be a slice of a wider
-/// tensor (its last axis is dense); everything else is contiguous. f32 and f64.
+/// tensor (its last axis is dense); everything else is contiguous. f32 and f64. With bf16_operands, as in MatmulCall, states
+/// may be rounded where they are multiplied, so may their gradients.
 struct RecurrentCall {
   RecurrentKind kind;
   const View& projected;
@@ -209,6 +210,7 @@ struct RecurrentCall {
   const View& h_last;   // [batch, hidden]
   const View* c_last;   // lstm only
   const View* reserve;  // [batch, time, reserve_width * hidden] for backward, or null where no gradient is wanted
+  bool bf16_operands = false;
 };
 /// What `reserve` holds per position: gru: r, z, n, (W_hn h + b_hn), h_prev;  lstm: i, f, g, o, c, h_prev;  rnn: h,
 /// h_prev. (A backend may lay it out as it likes; only the width is agreed.)

@@ -152,7 +152,8 @@ RecurrentCall RecordingKernels::recurrent_views(const RecurrentCall& c, bool for
           *made(c.output),
           *made(c.h_last),
           made_or_null(c.c_last),
-          made_or_null(c.reserve)};
+          made_or_null(c.reserve),
+          c.bf16_operands};
 }
 
 void RecordingKernels::recurrent(const RecurrentCalls& calls) {
@@ -163,7 +164,10 @@ void RecordingKernels::recurrent(const RecurrentCalls& calls) {
     again.push_back(recurrent_views(c, true));
     reversed = 2 * reversed + c.reverse;
   }
-  note("recurrent", {static_cast<double>(calls.front().kind), static_cast<double>(calls.size()), reversed},
+  const RecurrentCall& first = calls.front();
+  note("recurrent",
+       {static_cast<double>(first.kind), static_cast<double>(calls.size()), reversed,
+        static_cast<double>(first.bf16_operands)},
        [again = std::move(again)](Backend& on) { on.recurrent(again); });
 }
 
@@ -183,8 +187,10 @@ void RecordingKernels::recurrent_backward(const RecurrentBackwardCalls& calls) {
                                writes(c.dc0)});
     reversed = 2 * reversed + c.forward.reverse;
   }
+  const RecurrentCall& first = calls.front().forward;
   note("recurrent_backward",
-       {static_cast<double>(calls.front().forward.kind), static_cast<double>(calls.size()), reversed},
+       {static_cast<double>(first.kind), static_cast<double>(calls.size()), reversed,
+        static_cast<double>(first.bf16_operands)},
        [again](Backend& on) { on.recurrent_backward(again->backward); });
 }
 

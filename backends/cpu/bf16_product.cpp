@@ -4,9 +4,11 @@
 
 #include <algorithm>
 
+#include "fovea/backends/cpu/bf16_pair.h"
 #include "fovea/backends/cpu/map_copy.h"
 #include "fovea/backends/cpu/product_blocks.h"
 #include "fovea/backends/cpu/scratch.h"
+#include "fovea/backends/cpu/tile_product.h"
 #include "fovea/backends/round_up.h"
 
 #if defined(__x86_64__) && defined(__linux__)
@@ -313,6 +315,8 @@ int64_t packed_for_bf16_product(int64_t, int64_t) { return 0; }
 template <class T>
 void pack_for_bf16_product(int64_t, int64_t, Matrix<T>, float*) {}
 #endif
+
+bool multiplies_bf16_pairs() { return bf16_unit() == Bf16Unit::vectors && vector_lanes() == 16; }
 
 #define FOVEA_OPERANDS_OF(T)                                                                                           \
   template void bf16_product(int64_t, int64_t, int64_t, Matrix<T>, Matrix<T>, float*, int64_t, bool, const float*);    \

@@ -220,7 +220,7 @@ bool takes_direct_convolution(const ConvolutionCall& call) {
   const Shape &x = call.x.shape, &weight = call.weight.shape, &y = call.y.shape;
   const int64_t in = weight[1], out = weight[0] / call.groups, taps = weight[2] * weight[3];
   const bool strided = s.stride[0] != 1 || s.stride[1] != 1;
-  if (call.x.dtype != DType::f32 || (call.bf16_operands && !has_direct_bf16())) return false;
+  if (call.x.dtype != DType::f32 || (call.bf16_operands && !multiplies_bf16_pairs())) return false;
   if (x.numel() == 0 || y.numel() == 0 || weight.numel() == 0 || !has_tile_product()) return false;
   // Where every element is read once at the most, a kernel of one tap or patches, columns cost no more than a layout.
   if (taps <= s.stride[0] * s.stride[1] || is_depthwise(call)) return false;

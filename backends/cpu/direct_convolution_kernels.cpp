@@ -9,6 +9,7 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
+#include "fovea/backends/cpu/bf16_pair-inl.h"
 #include "fovea/backends/cpu/tiles-inl.h"
 #include "fovea/backends/cpu/transpose-inl.h"
 
@@ -76,89 +77,7 @@ HWY_NOINLINE void add_products_of(const ShiftedSums<float, float>& p, int64_t ro
                       p.sums_row, to, p.sums_row);
 }
 
-// The first `count` of lanes, nothing read or written behind them.
-HWY_INLINE Vectors load_first(const float* from, int64_t count) {
-  const Floats d;
-  if (count >= float_lanes) return hn::LoadU(d, from);
-  return hn::MaskedLoad(hn::FirstN(d, static_cast<size_t>(std::max<int64_t>(count, 0))), d, from);
-}
-template <class D>
-HWY_INLINE void store_first(D d, hn::Vec<D> x, int64_t count, hn::TFromD<D>* to) {
-  if (count >= static_cast<int64_t>(hn::Lanes(d))) return hn::StoreU(x, d, to);
-  hn::BlendedStore(x, hn::FirstN(d, static_cast<size_t>(count)), d, to);
-}
-
-// Up to a vector of `count` elements, `step` apart; Step is 1 or 2 where that is known, else 0.
-template <int Step>
-HWY_INLINE Vectors load_spaced(const float* from, int64_t step, int64_t count) {
-  const Floats d;
-  if constexpr (Step == 1) return load_first(from, count);
-  if constexpr (Step == 2) {
-    const int64_t left = 2 * count - 1;  // the last one's neighbour may be another's
-    return hn::ConcatEven(d, load_first(from + float_lanes, left - float_lanes), load_first(from, left));
-  }
-  HWY_ALIGN float gathered[float_lanes];
-  for (int64_t i = 0; i < float_lanes; ++i) gathered[i] = i < count ? from[i * step] : 0.0f;
-  return hn::Load(d, gathered);
-}
-
-// Calls visit(row, column, at, count) for every vector of all rows: its first element stands at `at`, its row has `count` more.
-template <class Visit>
-HWY_INLINE void each_vector(const SpacedRows& from, Visit visit) {
-  for (int64_t r = 0; r < from.count; ++r) {
-    for (int64_t j = 0; j < from.columns; j += float_lanes) visit(r, j, r * from.row + j * from.step, from.columns - j);
-  }
-}
-
-template <class Visit>
-HWY_INLINE void with_step(int64_t step, Visit visit) {
-  if (step == 1) return visit(std::integral_constant<int, 1>{});
-  if (step == 2) return visit(std::integral_constant<int, 2>{});
-  visit(std::integral_constant<int, 0>{});
-}
-
-void copy_rows(const SpacedRows& from, float* to, int64_t pitch) {
-  with_step(from.step, [&]<int Step>(std::integral_constant<int, Step>) HWY_ATTR {
-    each_vector(from, [&](int64_t row, int64_t column, int64_t at, int64_t count) HWY_ATTR {
-      store_first(Floats(), load_spaced<Step>(from.data + at, from.step, count), count, to + row * pitch + column);
-    });
-  });
-}
-
 #if FOVEA_BF16_PAIRS
-using Pairs = hn::ScalableTag<uint32_t>;
-
-// Rounded to bf16, subnormal numbers to zero, in the lower halves of words.
-HWY_INLINE hn::Vec<Pairs> rounded(Vectors x) {
-  __m256i y;
-  asm("vcvtneps2bf16 %1, %0" : "=v"(y) : "v"(x.raw));
-  return hn::Vec<Pairs>{_mm512_cvtepu16_epi32(y)};
-}
-HWY_INLINE hn::Vec<Pairs> rounded_pairs(Vectors first, Vectors second) {
-  return hn::Or(rounded(first), hn::ShiftLeft<16>(rounded(second)));
-}
-
-void copy_rounded_rows(const SpacedRows& from, BFloat16* to, int64_t pitch) {
-  const hn::Rebind<uint16_t, Floats> halves;
-  auto* bits = reinterpret_cast<uint16_t*>(to);
-  with_step(from.step, [&]<int Step>(std::integral_constant<int, Step>) HWY_ATTR {
-    each_vector(from, [&](int64_t row, int64_t column, int64_t at, int64_t count) HWY_ATTR {
-      const auto y = rounded(load_spaced<Step>(from.data + at, from.step, count));
-      store_first(halves, hn::TruncateTo(halves, y), count, bits + row * pitch + column);
-    });
-  });
-}
-
-void copy_row_pairs(const SpacedRows& from, const float* second, Bf16Pair* to, int64_t pitch) {
-  with_step(from.step, [&]<int Step>(std::integral_constant<int, Step>) HWY_ATTR {
-    each_vector(from, [&](int64_t row, int64_t column, int64_t at, int64_t count) HWY_ATTR {
-      const Vectors x = load_spaced<Step>(from.data + at, from.step, count);
-      const Vectors y = second ? load_spaced<Step>(second + at, from.step, count) : hn::Zero(Floats());
-      store_first(Pairs(), rounded_pairs(x, y), count, to + row * pitch + column);
-    });
-  });
-}
-
 template <int R, int V>
 HWY_NOINLINE void add_products_of(const ShiftedSums<BFloat16, Bf16Pair>& p, int64_t row, int64_t column) {
   const Floats d;
@@ -205,7 +124,6 @@ HWY_INLINE void pack_panels_of(const PictureRows& y, int64_t channels, int64_t w
 
 }  // namespace
 
-void copy_floats(const SpacedRows& from, float* to, int64_t pitch) { copy_rows(from, to, pitch); }
 void multiply_shifted_floats(const ShiftedProduct<float>& p) { multiply_all_positions(p); }
 void add_shifted_floats(const ShiftedSums<float, float>& p) { add_all_products(p); }
 
@@ -223,17 +141,12 @@ void pack_floats(const PictureRows& y, int64_t channels, float* panels) {
   });
 }
 #else
-void copy_floats(const SpacedRows&, float*, int64_t) {}
 void multiply_shifted_floats(const ShiftedProduct<float>&) {}
 void add_shifted_floats(const ShiftedSums<float, float>&) {}
 void pack_floats(const PictureRows&, int64_t, float*) {}
 #endif
 
 #if FOVEA_BF16_PAIRS
-void copy_bf16(const SpacedRows& from, BFloat16* to, int64_t pitch) { copy_rounded_rows(from, to, pitch); }
-void copy_pairs(const SpacedRows& from, const float* second, Bf16Pair* to, int64_t pitch) {
-  copy_row_pairs(from, second, to, pitch);
-}
 void multiply_shifted_pairs(const ShiftedProduct<Bf16Pair>& p) { multiply_all_positions(p); }
 void add_shifted_bf16(const ShiftedSums<BFloat16, Bf16Pair>& p) { add_all_products(p); }
 
@@ -263,8 +176,6 @@ void pack_pairs(const PictureRows& y, int64_t channels, Bf16Pair* panels) {
                  });
 }
 #else
-void copy_bf16(const SpacedRows&, BFloat16*, int64_t) {}
-void copy_pairs(const SpacedRows&, const float*, Bf16Pair*, int64_t) {}
 void multiply_shifted_pairs(const ShiftedProduct<Bf16Pair>&) {}
 void add_shifted_bf16(const ShiftedSums<BFloat16, Bf16Pair>&) {}
 void pack_pairs(const PictureRows&, int64_t, Bf16Pair*) {}
@@ -274,15 +185,10 @@ void pack_pairs(const PictureRows&, int64_t, Bf16Pair*) {}
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
-#include "fovea/backends/cpu/bf16_product.h"
 #include "fovea/backends/cpu/simd.h"
-#include "fovea/backends/cpu/tile_product.h"
 
 namespace fovea::cpu {
 
-FOVEA_VERSIONS(copy_floats);
-FOVEA_VERSIONS(copy_bf16);
-FOVEA_VERSIONS(copy_pairs);
 FOVEA_VERSIONS(multiply_shifted_floats);
 FOVEA_VERSIONS(multiply_shifted_pairs);
 FOVEA_VERSIONS(pack_floats);
@@ -290,18 +196,6 @@ FOVEA_VERSIONS(pack_pairs);
 FOVEA_VERSIONS(add_shifted_floats);
 FOVEA_VERSIONS(add_shifted_bf16);
 
-// Matrix tiles multiply columns several times as fast as vectors do.
-bool has_direct_bf16() { return bf16_unit() == Bf16Unit::vectors && vector_lanes() == 16; }
-
-void copy_spaced_rows(const SpacedRows& from, float* to, int64_t pitch) {
-  FOVEA_DISPATCH(copy_floats)(from, to, pitch);
-}
-void copy_spaced_rows(const SpacedRows& from, BFloat16* to, int64_t pitch) {
-  FOVEA_DISPATCH(copy_bf16)(from, to, pitch);
-}
-void copy_spaced_rows(const SpacedRows& from, const float* second, Bf16Pair* to, int64_t pitch) {
-  FOVEA_DISPATCH(copy_pairs)(from, second, to, pitch);
-}
 void multiply_shifted(const ShiftedProduct<float>& product) { FOVEA_DISPATCH(multiply_shifted_floats)(product); }
 void multiply_shifted(const ShiftedProduct<Bf16Pair>& product) { FOVEA_DISPATCH(multiply_shifted_pairs)(product); }
 void pack_picture(const PictureRows& y, int64_t channels, float* panels) {

@@ -2,17 +2,9 @@
 
 #include <cstdint>
 
-#include "fovea/backends/dtype.h"
+#include "fovea/backends/cpu/bf16_pair.h"
 
 namespace fovea::cpu {
-
-/// Two bf16 in a word, the first in its lower half.
-using Bf16Pair = uint32_t;
-inline Bf16Pair bf16_pair(float first, float second) {
-  return BFloat16(first).bits | static_cast<uint32_t>(BFloat16(second).bits) << 16;
-}
-/// Whether the functions below run with words of Bf16Pair and BFloat16, and faster than a product of columns of bf16.
-bool has_direct_bf16();
 
 /// Rows of a picture, or of several side by side, `pitch` elements apart, in planes of channels. Of a row the first `width` are
 /// elements; those behind them belong to no position.
@@ -24,17 +16,6 @@ struct PictureRows {
   /// Where the last element stands, and one on, when rows are laid out `pitch` apart.
   int64_t positions() const { return (count - 1) * pitch + width; }
 };
-
-/// Elements of `count` rows that lie `row` elements apart, `columns` of each, `step` apart.
-struct SpacedRows {
-  const float* data;
-  int64_t row, count, columns, step;
-};
-/// Copies them to rows that lie `pitch` apart, of bf16 rounded.
-void copy_spaced_rows(const SpacedRows& from, float* to, int64_t pitch);
-void copy_spaced_rows(const SpacedRows& from, BFloat16* to, int64_t pitch);
-/// The same in pairs with those of other rows, which begin at `second`; null: with zeros.
-void copy_spaced_rows(const SpacedRows& from, const float* second, Bf16Pair* to, int64_t pitch);
 
 /// Behind a picture that is read by shifts: whole vectors are read.
 inline constexpr int64_t shifted_slack = 64;

@@ -47,20 +47,6 @@ void multiply(int64_t m, int64_t n, int64_t k, Matrix<T> a, Matrix<T> b, T* c, i
   }
 }
 
-template <class T>
-void multiply_blocks(int64_t m, int64_t n, int64_t k, Matrix<T> a, Matrix<T> b, T* c, int64_t stride, bool accumulate) {
-  const Blocks block = cut_product(m, n, k, dtype_of<T>);
-  const int64_t across = n ? divide_up(n, block.columns) : 0;
-  const int64_t down = m ? divide_up(m, block.rows) : 0;
-  parallel_for(down * across, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t item = begin; item < end; ++item) {
-      const int64_t row = item / across * block.rows, column = item % across * block.columns;
-      multiply(std::min(block.rows, m - row), std::min(block.columns, n - column), k, a.at(row, 0), b.at(0, column),
-               c + row * stride + column, stride, accumulate);
-    }
-  });
-}
-
 }  // namespace
 
 Blocks cut_product(int64_t m, int64_t n, int64_t k, DType dtype) {
@@ -111,15 +97,6 @@ void gemm(int64_t m, int64_t n, int64_t k, Matrix<float> a, Matrix<float> b, flo
 void gemm(int64_t m, int64_t n, int64_t k, Matrix<double> a, Matrix<double> b, double* c, int64_t stride,
           bool accumulate, const double* bias) {
   multiply(m, n, k, a, b, c, stride, accumulate, bias);
-}
-
-void parallel_gemm(int64_t m, int64_t n, int64_t k, Matrix<float> a, Matrix<float> b, float* c, int64_t stride,
-                   bool accumulate) {
-  multiply_blocks(m, n, k, a, b, c, stride, accumulate);
-}
-void parallel_gemm(int64_t m, int64_t n, int64_t k, Matrix<double> a, Matrix<double> b, double* c, int64_t stride,
-                   bool accumulate) {
-  multiply_blocks(m, n, k, a, b, c, stride, accumulate);
 }
 
 }  // namespace fovea::cpu

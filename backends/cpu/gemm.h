@@ -39,10 +39,4 @@ Blocks cut_product(int64_t m, int64_t n, int64_t k, DType dtype);
 /// Multiply-adds that are worth a thread's attention: about 10 us.
 inline constexpr int64_t product_grain = int64_t{3} << 18;
 
-/// gemm() on several threads.
-void parallel_gemm(int64_t m, int64_t n, int64_t k, Matrix<float> a, Matrix<float> b, float* c, int64_t stride,
-                   bool accumulate);
-void parallel_gemm(int64_t m, int64_t n, int64_t k, Matrix<double> a, Matrix<double> b, double* c, int64_t stride,
-                   bool accumulate);
-
 }  // namespace fovea::cpu

@@ -6,6 +6,7 @@
 
 #include "fovea/backends/cpu/direct_convolution_kernels.h"
 #include "fovea/backends/cpu/scratch.h"
+#include "fovea/backends/cpu/spaced_rows.h"
 #include "fovea/backends/kernel_calls.h"
 #include "fovea/backends/round_up.h"
 

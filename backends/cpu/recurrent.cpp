@@ -7,6 +7,7 @@
 #include "fovea/backends/cpu/kernels.h"
 #include "fovea/backends/cpu/recurrent_kernels.h"
 #include "fovea/backends/cpu/scratch.h"
+#include "fovea/backends/cpu/spaced_rows.h"
 #include "fovea/backends/cpu/threads.h"
 #include "fovea/backends/round_up.h"
 
@@ -52,26 +53,35 @@ class Batch {
   Scratch<int64_t> order_, length_;
 };
 
-// The panels of the forward product: [hidden / (units * lanes)][k][units][gates][lanes].
-template <class T>
-void pack_forward(RecurrentKind kind, int64_t hidden, int64_t lanes, int64_t units, const T* weight, T* packed) {
+// The panels of the forward product, [hidden / (units * lanes)][depth][units][gates][lanes], from weight [gates * hidden, depth].
+template <class Word>
+void pack_forward(RecurrentKind kind, int64_t hidden, int64_t depth, int64_t lanes, int64_t units, const Word* weight,
+                  Word* packed) {
   const int64_t width = units * gates(kind) * lanes;
-  for (int64_t column = 0; column < hidden; column += units * lanes, packed += width * hidden) {
-    T* to = packed;
+  for (int64_t column = 0; column < hidden; column += units * lanes, packed += width * depth) {
+    Word* to = packed;
     for (int64_t first = column; first < column + units * lanes; first += lanes) {
       const int64_t here = std::clamp<int64_t>(hidden - first, 0, lanes);
       for (int64_t g = 0; g < gates(kind); ++g, to += lanes) {
-        const T* from = weight + (g * hidden + first) * hidden;
+        const Word* from = weight + (g * hidden + first) * depth;
         if (here == lanes) {
-          transpose_lanes(from, hidden, hidden, to, width);
+          transpose_lanes(from, depth, depth, to, width);
           continue;
         }
-        for (int64_t k = 0; k < hidden; ++k) {
-          for (int64_t l = 0; l < lanes; ++l) to[k * width + l] = l < here ? from[l * hidden + k] : T(0);
+        for (int64_t k = 0; k < depth; ++k) {
+          for (int64_t l = 0; l < lanes; ++l) to[k * width + l] = l < here ? from[l * depth + k] : Word(0);
         }
       }
     }
   }
+}
+void pack_forward(RecurrentKind kind, int64_t hidden, int64_t depth, int64_t lanes, int64_t units, const float* weight,
+                  Bf16Pair* packed) {
+  const Scratch<Bf16Pair> rows(gates(kind) * hidden * depth);
+  if (hidden % 2 != 0) std::fill_n(rows.data(), gates(kind) * hidden * depth, 0);  // beside each row's last
+  copy_spaced_rows({weight, hidden, gates(kind) * hidden, hidden, 1}, reinterpret_cast<BFloat16*>(rows.data()),
+                   2 * depth);
+  pack_forward(kind, hidden, depth, lanes, units, static_cast<const Bf16Pair*>(rows.data()), packed);
 }
 
 // [hidden / (units * lanes)][units][gates][lanes]
@@ -92,6 +102,18 @@ void pack_backward(RecurrentKind kind, int64_t hidden, int64_t columns, const T*
     for (int64_t k = 0; k < gates(kind) * hidden; ++k, packed += columns) {
       std::copy_n(weight + k * hidden + first, here, packed);
       std::fill(packed + here, packed + columns, T(0));
+    }
+  }
+}
+// Each two rows of the weight in pairs.
+void pack_backward(RecurrentKind kind, int64_t hidden, int64_t columns, const float* weight, Bf16Pair* packed) {
+  const int64_t rows = gates(kind) * hidden;
+  for (int64_t first = 0; first < hidden; first += columns) {
+    const int64_t here = std::min(columns, hidden - first);
+    for (int64_t k = 0; k < rows; k += 2, packed += columns) {
+      const float* from = weight + k * hidden + first;
+      copy_spaced_rows({from, 0, 1, here, 1}, k + 1 < rows ? from + hidden : nullptr, packed, 0);
+      std::fill(packed + here, packed + columns, 0);
     }
   }
 }
@@ -125,8 +147,8 @@ class Direction {
   Batch rows_;
 };
 
-// A forward pass, its weights packed.
-template <class T>
+// A forward pass, its weights packed in words of T or Bf16Pair.
+template <class T, class Word = T>
 class ForwardPass : public Direction {
  public:
   explicit ForwardPass(const RecurrentCall& call)
@@ -134,43 +156,45 @@ class ForwardPass : public Direction {
         call_(call),
         units_(gates(call.kind) == 1 ? layout_.single_units : 1),
         width_(round_up(hidden_, units_ * layout_.lanes) * gates(call.kind)),
-        weight_(width_ * hidden_),
+        weight_(width_ * words_of<T, Word>(hidden_)),
         bias_(width_) {}
 
   void pack() const {
-    pack_forward(call_.kind, hidden_, layout_.lanes, units_, call_.weight_hh.data<T>(), weight_.data());
+    const T* weight = call_.weight_hh.data<T>();
+    pack_forward(call_.kind, hidden_, words_of<T, Word>(hidden_), layout_.lanes, units_, weight, weight_.data());
     pack_bias(call_.kind, hidden_, layout_.lanes, units_, data_or_null<T>(call_.bias_hh), bias_.data());
   }
   void run(int64_t block, int64_t units_at_once) const {
     T* reserve = data_or_null<T>(call_.reserve);
-    const RecurrentForward<T> pass{.kind = call_.kind,
-                                   .time = time_,
-                                   .hidden = hidden_,
-                                   .units_at_once = units_at_once,
-                                   .reverse = call_.reverse,
-                                   .projected = call_.projected.data<T>(),
-                                   .weight = weight_.data(),
-                                   .bias = bias_.data(),
-                                   .h0 = data_or_null<T>(call_.h0),
-                                   .c0 = data_or_null<T>(call_.c0),
-                                   .output = call_.output.data<T>(),
-                                   .output_batch = call_.output.strides[0],
-                                   .output_time = call_.output.strides[1],
-                                   .h_last = call_.h_last.data<T>(),
-                                   .c_last = data_or_null<T>(call_.c_last),
-                                   .h_before = reserve,
-                                   .kept = reserve ? reserve + batch_ * time_ * hidden_ : nullptr};
+    const RecurrentForward<T, Word> pass{.kind = call_.kind,
+                                         .time = time_,
+                                         .hidden = hidden_,
+                                         .units_at_once = units_at_once,
+                                         .reverse = call_.reverse,
+                                         .projected = call_.projected.data<T>(),
+                                         .weight = weight_.data(),
+                                         .bias = bias_.data(),
+                                         .h0 = data_or_null<T>(call_.h0),
+                                         .c0 = data_or_null<T>(call_.c0),
+                                         .output = call_.output.data<T>(),
+                                         .output_batch = call_.output.strides[0],
+                                         .output_time = call_.output.strides[1],
+                                         .h_last = call_.h_last.data<T>(),
+                                         .c_last = data_or_null<T>(call_.c_last),
+                                         .h_before = reserve,
+                                         .kept = reserve ? reserve + batch_ * time_ * hidden_ : nullptr};
     run_forward(pass, rows_.block(block));
   }
 
  private:
   const RecurrentCall& call_;
   int64_t units_, width_;
-  Scratch<T> weight_, bias_;
+  Scratch<Word> weight_;
+  Scratch<T> bias_;
 };
 
 // The same of a backward pass.
-template <class T>
+template <class T, class Word = T>
 class BackwardPass : public Direction {
  public:
   explicit BackwardPass(const RecurrentBackwardCall& call)
@@ -179,7 +203,7 @@ class BackwardPass : public Direction {
         kind_(call.forward.kind),
         columns_(layout_.back_units * layout_.lanes),
         bias_width_(round_up(hidden_, layout_.lanes)),
-        weight_(round_up(hidden_, columns_) * all_),
+        weight_(round_up(hidden_, columns_) * words_of<T, Word>(all_)),
         dnew_(is_gru() ? batch_ * time_ * hidden_ : 0),
         dbias_(rows_.blocks() * gates(kind_) * bias_width_) {}
 
@@ -187,24 +211,24 @@ class BackwardPass : public Direction {
   void run(int64_t block, int64_t units_at_once) const {
     const RecurrentCall& forward = call_.forward;
     const T* reserve = forward.reserve->data<T>();
-    const RecurrentBackward<T> pass{.kind = kind_,
-                                    .time = time_,
-                                    .hidden = hidden_,
-                                    .units_at_once = units_at_once,
-                                    .reverse = forward.reverse,
-                                    .weight = weight_.data(),
-                                    .h_before = reserve,
-                                    .kept = reserve + batch_ * time_ * hidden_,
-                                    .c0 = data_or_null<T>(forward.c0),
-                                    .doutput = call_.doutput.data<T>(),
-                                    .doutput_batch = call_.doutput.strides[0],
-                                    .doutput_time = call_.doutput.strides[1],
-                                    .dh_last = data_or_null<T>(call_.dh_last),
-                                    .dc_last = data_or_null<T>(call_.dc_last),
-                                    .dprojected = call_.dprojected.data<T>(),
-                                    .dnew = dnew_.data(),
-                                    .dh0 = data_or_null<T>(call_.dh0),
-                                    .dc0 = data_or_null<T>(call_.dc0)};
+    const RecurrentBackward<T, Word> pass{.kind = kind_,
+                                          .time = time_,
+                                          .hidden = hidden_,
+                                          .units_at_once = units_at_once,
+                                          .reverse = forward.reverse,
+                                          .weight = weight_.data(),
+                                          .h_before = reserve,
+                                          .kept = reserve + batch_ * time_ * hidden_,
+                                          .c0 = data_or_null<T>(forward.c0),
+                                          .doutput = call_.doutput.data<T>(),
+                                          .doutput_batch = call_.doutput.strides[0],
+                                          .doutput_time = call_.doutput.strides[1],
+                                          .dh_last = data_or_null<T>(call_.dh_last),
+                                          .dc_last = data_or_null<T>(call_.dc_last),
+                                          .dprojected = call_.dprojected.data<T>(),
+                                          .dnew = dnew_.data(),
+                                          .dh0 = data_or_null<T>(call_.dh0),
+                                          .dc0 = data_or_null<T>(call_.dc0)};
     T* dbias = dbias_.data() + block * gates(kind_) * bias_width_;
     std::fill_n(dbias, gates(kind_) * bias_width_, T(0));
     run_backward(pass, rows_.block(block), dbias);
@@ -220,23 +244,29 @@ class BackwardPass : public Direction {
       }
     }
     // The weights' gradient over all positions at once. In a GRU the hidden part of the new gate has its own gradient.
-    const Matrix<T> before{call_.forward.reserve->data<T>(), hidden_, 1};
-    const int64_t plain = is_gru() ? 2 * hidden_ : all_, places = batch_ * time_;
-    T* dweight = call_.dweight_hh.data<T>();
-    parallel_gemm(plain, hidden_, places, Matrix<T>{call_.dprojected.data<T>(), 1, all_}, before, dweight, hidden_,
-                  false);
-    if (is_gru())
-      parallel_gemm(hidden_, hidden_, places, Matrix<T>{dnew_.data(), 1, hidden_}, before, dweight + plain * hidden_,
-                    hidden_, false);
+    const int64_t plain = is_gru() ? 2 * hidden_ : all_;
+    weight_gradient(call_.dprojected.buffer, call_.dprojected.offset, all_, 0, plain);
+    if (is_gru()) weight_gradient(dnew_.buffer(), 0, hidden_, plain, hidden_);
   }
 
  private:
   bool is_gru() const { return kind_ == RecurrentKind::gru; }
 
+  // `count` rows of the weight's gradient from `first` on, from as many gradients of each position, which lie `stride` apart.
+  void weight_gradient(Buffer* gradients, int64_t offset, int64_t stride, int64_t first, int64_t count) const {
+    const View &reserve = *call_.forward.reserve, &weight = call_.dweight_hh;
+    const int64_t places = batch_ * time_;
+    const View by_gate{gradients, offset, weight.dtype, {count, places}, {1, stride}};
+    const View before{reserve.buffer, reserve.offset, weight.dtype, {places, hidden_}, {hidden_, 1}};
+    const View out{weight.buffer, weight.offset + first * hidden_, weight.dtype, {count, hidden_}, {hidden_, 1}};
+    matmul({.a = by_gate, .b = before, .out = out, .bf16_operands = call_.forward.bf16_operands});
+  }
+
   const RecurrentBackwardCall& call_;
   RecurrentKind kind_;
   int64_t columns_, bias_width_;
-  Scratch<T> weight_, dnew_, dbias_;
+  Scratch<Word> weight_;
+  Scratch<T> dnew_, dbias_;
 };
 
 // Runs the passes of a layer's directions, whose blocks of rows are one pool of work. Where twice as many threads find work
@@ -269,6 +299,8 @@ void run_directions(const Calls& calls) {
 void recurrent(const RecurrentCalls& calls) {
   const DType dtype = calls.front().projected.dtype;
   if (dtype == DType::f64) return run_directions<ForwardPass<double>>(calls);
+  if (dtype == DType::f32 && calls.front().bf16_operands && multiplies_bf16_pairs())
+    return run_directions<ForwardPass<float, Bf16Pair>>(calls);
   if (dtype == DType::f32) return run_directions<ForwardPass<float>>(calls);
   raise<DTypeError>({}, "recurrent: {} is neither f32 nor f64", dtype);
 }
@@ -276,6 +308,8 @@ void recurrent(const RecurrentCalls& calls) {
 void recurrent_backward(const RecurrentBackwardCalls& calls) {
   const DType dtype = calls.front().dprojected.dtype;
   if (dtype == DType::f64) return run_directions<BackwardPass<double>>(calls);
+  if (dtype == DType::f32 && calls.front().forward.bf16_operands && multiplies_bf16_pairs())
+    return run_directions<BackwardPass<float, Bf16Pair>>(calls);
   if (dtype == DType::f32) return run_directions<BackwardPass<float>>(calls);
   raise<DTypeError>({}, "recurrent_backward: {} is neither f32 nor f64", dtype);
 }

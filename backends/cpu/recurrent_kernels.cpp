@@ -12,6 +12,7 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
+#include "fovea/backends/cpu/bf16_pair-inl.h"
 #include "fovea/backends/cpu/gates-inl.h"
 #include "fovea/backends/cpu/recurrent_cells-inl.h"
 #include "fovea/backends/cpu/tiles-inl.h"
@@ -36,8 +37,49 @@ int64_t padded(D d, int64_t hidden, int64_t vectors = 1) {
   return round_up(hidden, static_cast<int64_t>(hn::Lanes(d)) * vectors);
 }
 
-template <RecurrentKind kind, class T>
-void forward(const RecurrentForward<T>& pass, const RecurrentRows& rows) {
+// Rows of `length` that a step's product reads: the numbers themselves, or a copy in pairs of bf16.
+template <class T, class Word>
+class ProductRows {
+ public:
+  ProductRows(int64_t /*rows*/, int64_t /*length*/) {}
+
+  // The first `rows` of `from`, `stride` apart, for the next product.
+  void take(const T* from, int64_t stride, int64_t /*rows*/) {
+    from_ = from;
+    stride_ = stride;
+  }
+  template <int R>
+  StridedRows<R, T> from(int64_t row) const {
+    return {from_ + row * stride_, stride_};
+  }
+
+ private:
+  const T* from_ = nullptr;
+  int64_t stride_ = 0;
+};
+#if FOVEA_BF16_PAIRS
+template <>
+class ProductRows<float, Bf16Pair> {
+ public:
+  ProductRows(int64_t rows, int64_t length)
+      : length_(length), words_(round_up(length, int64_t{16}) / 2), copy_(rows * words_) {}
+
+  void take(const float* from, int64_t stride, int64_t rows) {
+    for (int64_t row = 0; row < rows; ++row) round_row(from + row * stride, length_, copy_.data() + row * words_);
+  }
+  template <int R>
+  StridedRows<R, Bf16Pair> from(int64_t row) const {
+    return {copy_.data() + row * words_, words_};
+  }
+
+ private:
+  int64_t length_, words_;
+  Scratch<Bf16Pair> copy_;
+};
+#endif
+
+template <RecurrentKind kind, class T, class Word>
+void forward(const RecurrentForward<T, Word>& pass, const RecurrentRows& rows) {
   using S = Panel<kind>;
   const hn::ScalableTag<T> d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
@@ -59,6 +101,8 @@ void forward(const RecurrentForward<T>& pass, const RecurrentRows& rows) {
   const int64_t stride = S::vectors * lanes, panel_units = S::units * lanes;
   const int64_t panels = divide_up(hidden, panel_units), share = divide_up(pass.units_at_once, panel_units);
   const Scratch<T> sums(divide_up(panels, share) * rows.count * stride);
+  const int64_t depth = words_of<T, Word>(hidden);
+  ProductRows<T, Word> states(rows.count, hidden);
   int64_t running = rows.count;
   for (int64_t step = 0;; ++step) {
     int64_t after = running;
@@ -70,14 +114,15 @@ void forward(const RecurrentForward<T>& pass, const RecurrentRows& rows) {
     running = after;
     if (running == 0) break;
     place_rows(pass, rows, {now, next, cells, width}, step, running, places.data());
+    states.take(now, width, running);
     parallel_for(panels, share, [&](int64_t begin, int64_t end) HWY_ATTR {
       T* const products = sums.data() + begin / share * rows.count * stride;
-      const T *const state = now, *panel = pass.weight + begin * stride * hidden, *bias = pass.bias + begin * stride;
+      const Word* panel = pass.weight + begin * stride * depth;
+      const T* bias = pass.bias + begin * stride;
       for (int64_t p = begin; p < end; ++p) {
         each_tile<S::rows>(running, [&]<int R>(std::integral_constant<int, R>, int64_t first) HWY_ATTR {
-          multiply_tile<R, S::vectors>(d, StridedRows<R, T>(state + first * width, width),
-                                       PackedPanel<S::vectors, T>(panel), hidden, bias, 0, products + first * stride,
-                                       stride);
+          multiply_tile<R, S::vectors>(d, states.template from<R>(first), PackedPanel<S::vectors, Word>(panel), depth,
+                                       bias, 0, products + first * stride, stride);
         });
         for (int64_t u = 0; u < S::units; ++u) {
           const int64_t j = p * panel_units + u * lanes;
@@ -88,7 +133,7 @@ void forward(const RecurrentForward<T>& pass, const RecurrentRows& rows) {
             cell_forward<kind>(d, of_unit, stride, Columns<false, T>{hidden, j}, places.data(), running);
           }
         }
-        panel += stride * hidden;
+        panel += stride * depth;
         bias += stride;
       }
     });
@@ -96,8 +141,8 @@ void forward(const RecurrentForward<T>& pass, const RecurrentRows& rows) {
   }
 }
 
-template <RecurrentKind kind, class T>
-void backward(const RecurrentBackward<T>& pass, const RecurrentRows& rows, T* dbias) {
+template <RecurrentKind kind, class T, class Word>
+void backward(const RecurrentBackward<T, Word>& pass, const RecurrentRows& rows, T* dbias) {
   constexpr int gates = fovea::gates(kind);
   constexpr bool lstm = kind == RecurrentKind::lstm, gru = kind == RecurrentKind::gru;
   const hn::ScalableTag<T> d;
@@ -117,7 +162,8 @@ void backward(const RecurrentBackward<T>& pass, const RecurrentRows& rows, T* db
     }
   }
   const int64_t vectors = divide_up(hidden, lanes), panels = divide_up(vectors, back_vectors);
-  const int64_t share = divide_up(pass.units_at_once, lanes);
+  const int64_t share = divide_up(pass.units_at_once, lanes), words = words_of<T, Word>(depth);
+  ProductRows<T, Word> read(rows.count, depth);
   int64_t running = 0;
   for (int64_t step = rows.count ? rows.length[0] - 1 : -1; step >= 0; --step) {
     while (running < rows.count && rows.length[running] > step) ++running;
@@ -151,13 +197,15 @@ void backward(const RecurrentBackward<T>& pass, const RecurrentRows& rows, T* db
         }
       }
     });
+    read.take(gradients.data(), depth, running);
     parallel_for(panels, divide_up(share, back_vectors), [&](int64_t begin, int64_t end) HWY_ATTR {
       for (int64_t p = begin; p < end; ++p) {
         each_tile<back_rows>(running, [&]<int R>(std::integral_constant<int, R>, int64_t first) HWY_ATTR {
           T* to = dh + first * width + p * back_vectors * lanes;
-          multiply_tile<R, back_vectors>(d, StridedRows<R, T>(gradients.data() + first * depth, depth),
-                                         PackedPanel<back_vectors, T>(pass.weight + p * back_vectors * lanes * depth),
-                                         depth, to, width, to, width);
+          multiply_tile<R, back_vectors>(
+              d, read.template from<R>(first),
+              PackedPanel<back_vectors, Word>(pass.weight + p * back_vectors * lanes * words), words, to, width, to,
+              width);
         });
       }
     });
@@ -183,12 +231,12 @@ void visit_kind(RecurrentKind kind, F f) {
   }
 }
 
-template <class T>
-void any_forward(const RecurrentForward<T>& pass, const RecurrentRows& rows) {
+template <class T, class Word>
+void any_forward(const RecurrentForward<T, Word>& pass, const RecurrentRows& rows) {
   visit_kind<T>(pass.kind, [&]<RecurrentKind k>(std::integral_constant<RecurrentKind, k>) { forward<k>(pass, rows); });
 }
-template <class T>
-void any_backward(const RecurrentBackward<T>& pass, const RecurrentRows& rows, T* dbias) {
+template <class T, class Word>
+void any_backward(const RecurrentBackward<T, Word>& pass, const RecurrentRows& rows, T* dbias) {
   visit_kind<T>(pass.kind,
                 [&]<RecurrentKind k>(std::integral_constant<RecurrentKind, k>) { backward<k>(pass, rows, dbias); });
 }
@@ -201,9 +249,19 @@ void backward_f32(const RecurrentBackward<float>& pass, const RecurrentRows& row
 void backward_f64(const RecurrentBackward<double>& pass, const RecurrentRows& rows, double* dbias) {
   any_backward(pass, rows, dbias);
 }
+#if FOVEA_BF16_PAIRS
+void forward_bf16(const RecurrentForward<float, Bf16Pair>& pass, const RecurrentRows& rows) { any_forward(pass, rows); }
+void backward_bf16(const RecurrentBackward<float, Bf16Pair>& pass, const RecurrentRows& rows, float* dbias) {
+  any_backward(pass, rows, dbias);
+}
+#else
+void forward_bf16(const RecurrentForward<float, Bf16Pair>&, const RecurrentRows&) {}
+void backward_bf16(const RecurrentBackward<float, Bf16Pair>&, const RecurrentRows&, float*) {}
+#endif
 
-void transpose_lanes_f32(const float* from, int64_t from_stride, int64_t depth, float* to, int64_t to_stride) {
-  const hn::ScalableTag<float> d;
+template <class T>
+void transpose_words(const T* from, int64_t from_stride, int64_t depth, T* to, int64_t to_stride) {
+  const hn::ScalableTag<T> d;
   int64_t k = 0;
 #if HWY_TARGET != HWY_SCALAR
   for (; k + 4 <= depth; k += 4) TransposeFourColumns(d, from + k, from_stride, to + k * to_stride, to_stride);
@@ -211,6 +269,13 @@ void transpose_lanes_f32(const float* from, int64_t from_stride, int64_t depth, 
   for (; k < depth; ++k) {
     for (size_t l = 0; l < hn::Lanes(d); ++l) to[k * to_stride + l] = from[l * from_stride + k];
   }
+}
+
+void transpose_lanes_f32(const float* from, int64_t from_stride, int64_t depth, float* to, int64_t to_stride) {
+  transpose_words(from, from_stride, depth, to, to_stride);
+}
+void transpose_lanes_bf16(const Bf16Pair* from, int64_t from_stride, int64_t depth, Bf16Pair* to, int64_t to_stride) {
+  transpose_words(from, from_stride, depth, to, to_stride);
 }
 
 RecurrentLayout layout_of(size_t element) {
@@ -230,12 +295,15 @@ FOVEA_VERSIONS(forward_f32);
 FOVEA_VERSIONS(forward_f64);
 FOVEA_VERSIONS(backward_f32);
 FOVEA_VERSIONS(backward_f64);
+FOVEA_VERSIONS(forward_bf16);
+FOVEA_VERSIONS(backward_bf16);
 FOVEA_VERSIONS(transpose_lanes_f32);
+FOVEA_VERSIONS(transpose_lanes_bf16);
 FOVEA_VERSIONS(layout_of);
 
-template <class T>
-void place_rows(const RecurrentForward<T>& pass, const RecurrentRows& rows, const CellStates<T>& states, int64_t step,
-                int64_t running, CellRow<T>* places) {
+template <class T, class Word>
+void place_rows(const RecurrentForward<T, Word>& pass, const RecurrentRows& rows, const CellStates<T>& states,
+                int64_t step, int64_t running, CellRow<T>* places) {
   for (int64_t row = 0; row < running; ++row) {
     const int64_t b = rows.batch[row], t = pass.reverse ? rows.length[row] - 1 - step : step, place = b * pass.time + t;
     const int64_t state = row * states.width;
@@ -252,9 +320,14 @@ template void place_rows(const RecurrentForward<float>&, const RecurrentRows&, c
                          int64_t, CellRow<float>*);
 template void place_rows(const RecurrentForward<double>&, const RecurrentRows&, const CellStates<double>&, int64_t,
                          int64_t, CellRow<double>*);
+template void place_rows(const RecurrentForward<float, Bf16Pair>&, const RecurrentRows&, const CellStates<float>&,
+                         int64_t, int64_t, CellRow<float>*);
 
 void transpose_lanes(const float* from, int64_t from_stride, int64_t depth, float* to, int64_t to_stride) {
   FOVEA_DISPATCH(transpose_lanes_f32)(from, from_stride, depth, to, to_stride);
+}
+void transpose_lanes(const Bf16Pair* from, int64_t from_stride, int64_t depth, Bf16Pair* to, int64_t to_stride) {
+  FOVEA_DISPATCH(transpose_lanes_bf16)(from, from_stride, depth, to, to_stride);
 }
 void transpose_lanes(const double* from, int64_t from_stride, int64_t depth, double* to, int64_t to_stride) {
   const int64_t lanes = recurrent_layout(sizeof(double)).lanes;
@@ -269,6 +342,12 @@ void run_forward(const RecurrentForward<float>& pass, const RecurrentRows& rows)
 }
 void run_forward(const RecurrentForward<double>& pass, const RecurrentRows& rows) {
   FOVEA_DISPATCH(forward_f64)(pass, rows);
+}
+void run_forward(const RecurrentForward<float, Bf16Pair>& pass, const RecurrentRows& rows) {
+  FOVEA_DISPATCH(forward_bf16)(pass, rows);
+}
+void run_backward(const RecurrentBackward<float, Bf16Pair>& pass, const RecurrentRows& rows, float* dbias) {
+  FOVEA_DISPATCH(backward_bf16)(pass, rows, dbias);
 }
 void run_backward(const RecurrentBackward<float>& pass, const RecurrentRows& rows, float* dbias) {
   FOVEA_DISPATCH(backward_f32)(pass, rows, dbias);

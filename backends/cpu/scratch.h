@@ -17,6 +17,7 @@ class Scratch {
 
   T* data() const { return reinterpret_cast<T*>(buffer_->host()); }
   T& operator[](int64_t i) const { return data()[i]; }
+  Buffer* buffer() const { return buffer_.get(); }
 
  private:
   BufferRef buffer_;

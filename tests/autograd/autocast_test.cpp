@@ -5,6 +5,7 @@
 #include "fovea/autograd/convolution.h"
 #include "fovea/autograd/elementwise.h"
 #include "fovea/autograd/matmul.h"
+#include "fovea/autograd/recurrent.h"
 #include "fovea/autograd/reductions.h"
 #include "fovea/tensor/creation.h"
 #include "support/device.h"
@@ -88,6 +89,26 @@ TEST_P(OnEveryDevice, AutocastChangesConvolutionByRoundingAlone) {
     differs = differs || amax(abs(rounded[i] - exact[i])).item() > 0;
   }
   EXPECT_EQ(differs, x.backend().has_bf16_operands());
+}
+
+TEST_P(OnEveryDevice, AutocastChangesRecurrentLayersByRoundingAlone) {
+  Tensor projected = randn({5, 6, 3 * 20}, options()).set_requires_grad();
+  Tensor weight = (randn({3 * 20, 20}, options()) * 0.2).detach().set_requires_grad();
+  const auto run = [&](DType precision) {
+    for (Tensor* each : {&projected, &weight}) each->set_grad({});
+    RecurrentResult result;
+    {
+      const Autocast products(precision);
+      result = recurrent(projected, weight, {}, {.kind = RecurrentKind::gru});
+    }
+    sum(result.output * result.output).backward();  // rounds as the forward pass did
+    return std::vector{result.output.detach(), projected.grad(), weight.grad()};
+  };
+  const std::vector<Tensor> exact = run(f32), rounded = run(bf16);
+  for (size_t i = 0; i < exact.size(); ++i) {
+    EXPECT_EQ(rounded[i].dtype(), f32);
+    EXPECT_CLOSE(rounded[i], exact[i], 0, 0.03 * amax(abs(exact[i])).item()) << i;
+  }
 }
 
 TEST(Autocast, LeavesOtherDtypesAloneAndEndsWithItsScope) {
