@@ -13,12 +13,12 @@
 #include "fovea/backends/cpu/simd_targets.h"
 #include "hwy/highway.h"
 
+#if HWY_TARGET <= HWY_AVX2
 HWY_BEFORE_NAMESPACE();
 namespace fovea::cpu::HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
-#if HWY_TARGET <= HWY_AVX2
 // The first `count` of lanes, nothing read or written behind them.
 HWY_INLINE hn::Vec<hn::ScalableTag<float>> load_first(const float* from, int64_t count) {
   const hn::ScalableTag<float> d;
@@ -30,8 +30,6 @@ HWY_INLINE void store_first(D d, hn::Vec<D> x, int64_t count, hn::TFromD<D>* to)
   if (count >= static_cast<int64_t>(hn::Lanes(d))) return hn::StoreU(x, d, to);
   hn::BlendedStore(x, hn::FirstN(d, static_cast<size_t>(count)), d, to);
 }
-
-#endif
 
 #if FOVEA_BF16_PAIRS
 using Pairs = hn::ScalableTag<uint32_t>;
@@ -58,5 +56,6 @@ HWY_INLINE void round_row(const float* from, int64_t count, Bf16Pair* to) {
 
 }  // namespace fovea::cpu::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
+#endif
 
 #endif
