@@ -23,7 +23,7 @@ struct MapCall {
   std::span<const double> scalars;
 };
 
-/// out [batch..., m, n] = a [batch..., m, k] b [batch..., k, n] + bias [n] + accumulate * out. Batch axes of a and b are
+/// out [batch..., m, n] = a [batch..., m, k] b [batch..., k, n] + bias [n]. Batch axes of a and b are
 /// already expanded (stride 0) to those of out; any strides. All of one floating dtype.
 /// With bf16_operands, which only backends take that has_bf16_operands(), a and b of f32 are rounded to bf16 first.
 struct MatmulCall {
@@ -31,7 +31,6 @@ struct MatmulCall {
   const View& b;
   const View& out;
   const View* bias = nullptr;
-  bool accumulate = false;
   bool bf16_operands = false;
 };
 

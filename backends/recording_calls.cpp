@@ -6,11 +6,10 @@ namespace fovea {
 
 void RecordingKernels::matmul(const MatmulCall& c) {
   device_->matmul(c);
-  const View* out = c.accumulate ? updates(c.out) : writes(c.out);
-  note("matmul", {static_cast<double>(c.accumulate), static_cast<double>(c.bf16_operands)},
-       [a = reads(c.a), b = reads(c.b), out, bias = reads(c.bias), accumulate = c.accumulate,
+  note("matmul", {static_cast<double>(c.bf16_operands)},
+       [a = reads(c.a), b = reads(c.b), out = writes(c.out), bias = reads(c.bias),
         bf16_operands = c.bf16_operands](Backend& on) {
-         on.matmul({*a, *b, *out, bias, accumulate, bf16_operands});
+         on.matmul({*a, *b, *out, bias, bf16_operands});
        });
 }
 

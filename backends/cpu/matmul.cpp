@@ -121,15 +121,7 @@ class Product {
 
  private:
   bool bf16() const { return call_.bf16_operands || std::is_same_v<In, BFloat16>; }
-
-  // What a block's first product is added to beside what is there already.
-  const T* bias_of(T* c, int64_t rows, int64_t column, int64_t columns) const {
-    if (!bias_ || !call_.accumulate) return bias_ ? bias_ + column : nullptr;
-    for (int64_t i = 0; i < rows; ++i) {
-      for (int64_t j = 0; j < columns; ++j) c[i * p_.out_row + j] += bias_[column + j];
-    }
-    return nullptr;
-  }
+  const T* bias_at(int64_t column) const { return bias_ ? bias_ + column : nullptr; }
 
   void run_in_turns(const Turns& turns) const {
     const uint64_t name = name_operands();
@@ -142,8 +134,7 @@ class Product {
         thread_local RightOperand<In> kept;
         kept.take(name, columns, depth, right_.at(first, column), call_.bf16_operands);
         T* c = out_ + row * p_.out_row + column;
-        const T* added = first == 0 ? bias_of(c, rows, column, columns) : nullptr;
-        kept.multiply(rows, left_.at(row, first), c, p_.out_row, call_.accumulate || first > 0, added);
+        kept.multiply(rows, left_.at(row, first), c, p_.out_row, first > 0, first == 0 ? bias_at(column) : nullptr);
       });
     }
   }
@@ -172,11 +163,10 @@ class Product {
       y.data += position * p_.b[axis];
       c += position * p_.out[axis];
     }
-    const T* added = bias_of(c, rows, column, columns);
     if constexpr (std::is_same_v<In, BFloat16>) {
-      bf16_product(rows, columns, p_.k, x, y, c, p_.out_row, call_.accumulate, added);
+      bf16_product(rows, columns, p_.k, x, y, c, p_.out_row, false, bias_at(column));
     } else {
-      gemm_or_bf16(call_.bf16_operands, rows, columns, p_.k, x, y, c, p_.out_row, call_.accumulate, added);
+      gemm_or_bf16(call_.bf16_operands, rows, columns, p_.k, x, y, c, p_.out_row, false, bias_at(column));
     }
   }
 
@@ -223,13 +213,11 @@ void multiply_packed(const MatmulCall& call, DType compute) {
     const Shape& shape = call.out.shape;
     out.buffer = cpu_backend().allocate(static_cast<size_t>(shape.numel()) * size_of(compute));
     out.view = {out.buffer.get(), 0, compute, shape, contiguous_strides(shape)};
-    if (call.accumulate) copy(call.out, out.view);
   }
   multiply({.a = a.buffer ? a.view : call.a,
             .b = b.buffer ? b.view : call.b,
             .out = direct ? call.out : out.view,
             .bias = bias.buffer ? &bias.view : call.bias,
-            .accumulate = call.accumulate,
             .bf16_operands = call.bf16_operands},
            compute);
   if (!direct) copy(out.view, call.out);

@@ -9,7 +9,7 @@ namespace {
 
 int32_t matmul_stride(int64_t value) { return stride("matmul", value); }
 
-constexpr uint32_t accumulates = 1, partial_sums = 2, writes_fours = 4;  // in `epilogue`, as in matmul.glsl
+constexpr uint32_t partial_sums = 1, writes_fours = 2;  // in `epilogue`, as in matmul.glsl
 
 bool aligned(const Matrix& x, const int64_t (&step)[2], int64_t width, size_t element) {
   return x.address % (static_cast<uint64_t>(width) * element) == 0 && step[0] % width == 0 && step[1] % width == 0;
@@ -62,8 +62,7 @@ Push make_push(const MatmulPlan& plan, uint32_t epilogue) {
 }
 
 /// Adds up the parts of a product that was cut along k.
-void join(Engine& engine, const MatmulCall& call, const MatmulPlan& plan, const View& sums, uint32_t type,
-          uint32_t epilogue) {
+void join(Engine& engine, const MatmulCall& call, const MatmulPlan& plan, const View& sums, uint32_t type) {
   const MatmulSize size = plan.size();
   struct {
     uint64_t sums, out, bias;
@@ -71,7 +70,6 @@ void join(Engine& engine, const MatmulCall& call, const MatmulPlan& plan, const 
     int32_t out_row, out_column;
     uint32_t batch_inner;
     int32_t out_outer, out_inner, bias_stride;
-    uint32_t epilogue, unused;
   } push{address_of(sums),
          plan.out.address,
          address_of(plan.bias),
@@ -84,15 +82,13 @@ void join(Engine& engine, const MatmulCall& call, const MatmulPlan& plan, const 
          word(plan.batch[1]),
          matmul_stride(plan.out_step[0]),
          matmul_stride(plan.out_step[1]),
-         plan.bias ? matmul_stride(plan.bias->strides[0]) : 0,
-         epilogue,
-         0};
+         plan.bias ? matmul_stride(plan.bias->strides[0]) : 0};
   const int64_t elements = size.batch * plan.m * plan.n;
   engine.launch({.code = shaders::matmul_join,
                  .constants = {engine.map_threads(), type},
                  .name = "matmul",
                  .shape = call.out.shape,
-                 .reads = {&sums, plan.bias, call.accumulate ? &call.out : nullptr},
+                 .reads = {&sums, plan.bias},
                  .writes = {&call.out},
                  .groups = engine.groups_for(elements),
                  .work = static_cast<double>(sums.numel())},
@@ -156,7 +152,6 @@ void launch_matmul(Engine& engine, const MatmulCall& call, const MatmulPlan& pla
   const uint32_t type = type_constant("matmul", call.out);
   const MatmulSize size = plan.size();
   const int64_t parts = plan.chunk < plan.k ? divide_up(plan.k, plan.chunk) : 1;
-  const uint32_t epilogue = call.accumulate ? accumulates : 0;
 
   BufferRef sums_memory;
   View sums;
@@ -169,21 +164,21 @@ void launch_matmul(Engine& engine, const MatmulCall& call, const MatmulPlan& pla
   }
   const bool fours = stored.out.column == 1 && stored.out.row % 4 == 0 && plan.n % 4 == 0 &&
                      aligned(stored.out, stored.out_step, 4, parts > 1 ? size_of(f32) : size_of(call.out.dtype));
-  const Push push = make_push(stored, (parts > 1 ? partial_sums : epilogue) | (fours ? writes_fours : 0));
+  const Push push = make_push(stored, (parts > 1 ? partial_sums : 0) | (fours ? writes_fours : 0));
   const uint32_t out_type = parts > 1 ? static_cast<uint32_t>(f32) : type;
   const Shader shader = shader_of(engine, plan, variant, call.a.dtype, out_type);
   engine.launch({.code = shader.code,
                  .constants = shader.constants,
                  .name = "matmul",
                  .shape = call.out.shape,
-                 .reads = {&call.a, &call.b, stored.bias, call.accumulate && parts == 1 ? &call.out : nullptr},
+                 .reads = {&call.a, &call.b, stored.bias},
                  .writes = {parts > 1 ? &sums : &call.out},
                  .groups = static_cast<uint64_t>(shader.tiles * parts),
                  .groups_z = word(size.batch),
                  .work = size.work(),
                  .subgroup = shader.subgroup},
                 push);
-  if (parts > 1) join(engine, call, plan, sums, type, epilogue);
+  if (parts > 1) join(engine, call, plan, sums, type);
 }
 
 }  // namespace fovea::vulkan

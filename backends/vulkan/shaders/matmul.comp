@@ -134,10 +134,9 @@ void main() {
       const vec4 sum = sums[i * (thread_n / 4) + j];
       if (row < p.m && column < p.n) {
         if (vectors && (p.epilogue & writes_fours) != 0) {
-          const uint64_t at = out_address(place.out_, row, column);
-          vec4 value = (p.epilogue & accumulates) != 0 ? load_four(out_type, at) : vec4(0.0);
-          [[unroll]] for (uint c = 0; c < 4; ++c) value[c] = finished(sum[c], value[c], column + c);
-          store_four(out_type, at, value);
+          vec4 value;
+          [[unroll]] for (uint c = 0; c < 4; ++c) value[c] = finished(sum[c], column + c);
+          store_four(out_type, out_address(place.out_, row, column), value);
         } else {
           [[unroll]] for (uint c = 0; c < 4; ++c) {
             if (column + c < p.n) finish(place.out_, row, column + c, sum[c]);

@@ -1,5 +1,5 @@
 // What the kernels of a product share: parameters, the tile that a workgroup computes, and what is done with its sums.
-//   out [m, n] = a [m, k] b [k, n] + bias [n] + accumulate * out
+//   out [m, n] = a [m, k] b [k, n] + bias [n]
 // with any strides, for each member of a batch (the grid's z). With splits, a workgroup takes k_chunk of k and leaves
 // its sums for matmul_join.comp.
 layout(constant_id = 2) const uint tile_m = 32;
@@ -18,7 +18,7 @@ layout(push_constant, scalar) uniform Parameters {
   int bias_stride;
   uint epilogue;  // flags, as follow
 } p;
-const uint accumulates = 1, partial_sums = 2, writes_fours = 4;  // the last: four columns of out together
+const uint partial_sums = 1, writes_fours = 2;  // the last: four columns of out together
 
 struct Place {
   uint64_t a, b, out_;  // of this member of the batch; out_: of this part of k too
@@ -59,13 +59,10 @@ bool b_along_n() { return p.b_column == 1 || p.b_row != 1; }
 uint64_t out_address(uint64_t matrix, uint row, uint column) {
   return matrix + (int64_t(row) * p.out_row + int64_t(column) * p.out_column) * size_of(out_type);
 }
-float finished(float sum, float before, uint column) {
+float finished(float sum, uint column) {
   if (p.bias != 0) sum += load(p.bias + int64_t(column) * p.bias_stride * size_of(type), 0);
-  if ((p.epilogue & accumulates) != 0) sum += before;
   return sum;
 }
 void finish(uint64_t matrix, uint row, uint column, float sum) {
-  const uint64_t at = out_address(matrix, row, column);
-  const float before = (p.epilogue & accumulates) != 0 ? load_as(out_type, at, 0) : 0.0;
-  store_as(out_type, at, 0, finished(sum, before, column));
+  store_as(out_type, out_address(matrix, row, column), 0, finished(sum, column));
 }

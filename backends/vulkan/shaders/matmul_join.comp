@@ -10,7 +10,6 @@ layout(push_constant, scalar) uniform Parameters {
   int out_row, out_column;
   uint batch_inner;
   int out_outer, out_inner, bias_stride;
-  uint epilogue;  // whether out is added to
 } p;
 
 void main() {
@@ -25,6 +24,5 @@ void main() {
                                 int64_t(row) * p.out_row + int64_t(column) * p.out_column) *
                                    size_of(type);
   if (p.bias != 0) value += load(p.bias + int64_t(column) * p.bias_stride * size_of(type), 0);
-  if (p.epilogue != 0) value += load(at, 0);
   store(at, 0, value);
 }
