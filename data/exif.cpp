@@ -35,10 +35,12 @@ class Tiff {
 }  // namespace
 
 int exif_orientation(std::string_view block) {
-  if (!block.starts_with(beginning)) return 1;
-  block.remove_prefix(beginning.size());
-  const Tiff tiff(block);
-  if ((!block.starts_with("II") && !block.starts_with("MM")) || tiff.number<uint16_t>(2) != 42) return 1;
+  return block.starts_with(beginning) ? tiff_orientation(block.substr(beginning.size())) : 1;
+}
+
+int tiff_orientation(std::string_view file) {
+  const Tiff tiff(file);
+  if ((!file.starts_with("II") && !file.starts_with("MM")) || tiff.number<uint16_t>(2) != 42) return 1;
   const size_t directory = tiff.number<uint32_t>(4).value_or(0), count = tiff.number<uint16_t>(directory).value_or(0);
   for (size_t entry = directory + 2; entry < directory + 2 + count * entry_bytes; entry += entry_bytes) {
     const std::optional<uint16_t> tag = tiff.number<uint16_t>(entry);

@@ -2,6 +2,7 @@
 #include <zlib.h>
 
 #include "fovea/data/byte_cursor.h"
+#include "fovea/data/exif.h"
 #include "fovea/data/file_error.h"
 #include "fovea/data/image_file.h"
 #include "fovea/data/interleaved.h"
@@ -19,28 +20,31 @@ struct PngImage {
   png_image image{};
 };
 
-/// Throws DataError with the byte of a chunk that does not fit the file or was changed: libpng tells no place.
-void check_chunks(std::string_view bytes, const std::string& name) {
+/// What the chunk eXIf holds; "" where there is none. Throws DataError with the byte of a chunk that does not fit the file
+/// or was changed: libpng tells no place.
+std::string_view exif_of_chunks(std::string_view bytes, const std::string& name) {
   constexpr std::string_view signature("\x89PNG\r\n\x1a\n", 8);
   ByteCursor cursor(bytes, name);
   if (!bytes.starts_with(signature)) fail_beginning(name, "a PNG file", "\\x89PNG", bytes);
   cursor.take(signature.size(), "signature");
-  std::string_view kind;
+  std::string_view kind, exif;
   while (kind != "IEND") {
     const int64_t length = cursor.number<uint32_t>(std::endian::big, "chunk's header");
     const std::string_view checked = cursor.take(length + 4, "chunk");
     kind = checked.substr(0, 4);
+    if (kind == "eXIf" && exif.empty()) exif = checked.substr(4);
     const uLong sum = crc32_z(0, reinterpret_cast<const Bytef*>(checked.data()), checked.size());
     if (cursor.number<uint32_t>(std::endian::big, "chunk's checksum") != sum) {
       cursor.refuse(length + 12, "the chunk {} is broken: its checksum is another one", in_quotes(kind));
     }
   }
+  return exif;
 }
 
 }  // namespace
 
 Image decode_png(std::string_view bytes, const std::string& name) {
-  check_chunks(bytes, name);
+  const std::string_view exif = exif_of_chunks(bytes, name);
   PngImage png;
   png_image& image = png.image;
   if (png_image_begin_read_from_memory(&image, bytes.data(), bytes.size()) == 0) {
@@ -55,7 +59,7 @@ Image decode_png(std::string_view bytes, const std::string& name) {
     fail(name, "the PNG file is broken: {}", image.message);
   }
   if (colour) out.pixels = to_planes(out.pixels, out.channels);
-  return out;
+  return upright(std::move(out), tiff_orientation(exif));
 }
 
 std::string encode_png(const Image& image) {

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <zlib.h>
+
 #include "fovea/data/image_file.h"
 #include "jpeg_writer.h"
 
@@ -64,6 +66,44 @@ TEST(Exif, StandsInAJpegFile) {
       ASSERT_EQ(seen.height, expected.height);
       ASSERT_EQ(seen.width, expected.width);
       for (size_t i = 0; i < seen.pixels.size(); ++i) ASSERT_NEAR(seen.pixels[i], expected.pixels[i], 3) << i;
+    }
+  }
+}
+
+/// A PNG file with a chunk added before its last.
+std::string with_chunk(std::string png, const std::string& kind, const std::string& content) {
+  const auto number = [](size_t value) {
+    std::string text;
+    for (int i = 3; i >= 0; --i) text += static_cast<char>(value >> 8 * i);
+    return text;
+  };
+  const std::string checked = kind + content;
+  const uLong sum = crc32_z(0, reinterpret_cast<const Bytef*>(checked.data()), checked.size());
+  return png.insert(png.size() - 12, number(content.size()) + checked + number(sum));
+}
+
+TEST(Exif, StandsInAPngFile) {
+  for (const int64_t channels : {1, 3}) {
+    Image stored{channels, 2, 3, {}};
+    for (int64_t i = 0; i < channels * 6; ++i) stored.pixels.push_back(static_cast<uint8_t>(10 * i));
+    const std::string png = encode_png(stored);
+    for (const int orientation : {1, 3, 6, 8}) {
+      for (const bool big_endian : {false, true}) {
+        const std::string tiff = exif_block(orientation, big_endian).substr(6);
+        const Image expected = upright(stored, orientation);
+        for (const std::string& file : {with_chunk(png, "eXIf", tiff),
+                                        // A second one does not count.
+                                        with_chunk(with_chunk(png, "eXIf", tiff), "eXIf", exif_block(2).substr(6))}) {
+          const Image seen = decode_png(file, "a.png");
+          EXPECT_EQ(seen.height, expected.height);
+          EXPECT_EQ(seen.width, expected.width);
+          EXPECT_EQ(seen.pixels, expected.pixels);
+        }
+      }
+    }
+    for (const std::string& none : {with_chunk(png, "eXIf", ""), with_chunk(png, "eXIf", "MM\0\x2a"),
+                                    with_chunk(png, "teSt", exif_block(6).substr(6))}) {
+      EXPECT_EQ(decode_png(none, "a.png").pixels, stored.pixels);
     }
   }
 }
