@@ -154,8 +154,9 @@ Attended emit(const nn::SequenceAttention& layer, const Value& query, const Valu
   const Graph::Scope scope(query.graph(caller), layer, caller);
   Value scores = sequence_scores(layer, query, keys) / layer.options().temperature;
   if (layer.temperature) scores = scores / emit(*layer.temperature, query);
-  const Value weights =
-      attention_weights(scores, keep.defined() ? unsqueeze(keep, {1}) : keep, layer.options().weights);
+  // [batch, 1 or queries, time] of either rank.
+  const Value may = keep.defined() ? reshape(keep, {size(keep, 0), -1, size(keep, -1)}) : keep;
+  const Value weights = attention_weights(scores, may, layer.options().weights);
   const Value read = matmul(weights, values);
   return {layer.gate ? read * sigmoid(emit(*layer.gate, concat({query, read}, -1))) : read, weights};
 }

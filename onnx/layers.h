@@ -59,7 +59,7 @@ struct Attended {
 };
 Attended emit(const nn::AttentionPool& layer, const Value& x, const Value& keep = {}, Caller caller = {});
 Value emit(const nn::MultiheadPool& layer, const Value& x, const Value& keep = {}, Caller caller = {});
-/// keep [batch, time] of the keys.
+/// keep [batch, time] of the keys, or [batch, queries, time].
 Attended emit(const nn::SequenceAttention& layer, const Value& query, const Value& keys, const Value& values,
               const Value& keep = {}, Caller caller = {});
 Value emit(const nn::AdaptiveTemperature& layer, const Value& query, Caller caller = {});

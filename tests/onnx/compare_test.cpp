@@ -204,20 +204,22 @@ TEST(OnnxCompare, SequencesOfEveryScore) {
   const NoGrad off;
   const Tensor query = randn({3, 4, 8}), keys = randn({3, 6, 8}), values = randn({3, 6, 5});
   const Tensor keep = arange(0, 6, 1, {.dtype = i32}) < tensor({6, 3, 1}, {.dtype = i32}).unsqueeze(1);
-  const auto add = [&](const std::string& name, const nn::SequenceAttention& layer, bool weights, bool masked) {
+  const Tensor of_each = randint(0, 2, {3, 4, 6}) > 0;  // of some queries perhaps nothing
+  const auto add = [&](const std::string& name, const nn::SequenceAttention& layer, bool weights, const Tensor& mask) {
     Graph graph(name);
     const Value q = graph.input("query", Element::f32, {"batch", "queries", 8});
     const Value k = graph.input("keys", Element::f32, {"batch", "time", 8});
     const Value v = graph.input("values", Element::f32, {"batch", "time", 5});
     std::vector<std::pair<std::string, Tensor>> inputs{{"query", query}, {"keys", keys}, {"values", values}};
     Value may;
-    if (masked) {
-      may = graph.input("keep", Element::boolean, {"batch", "time"});
-      inputs.emplace_back("keep", keep);
+    if (mask.defined()) {
+      const std::vector<onnx::Size> of_keys{"batch", "time"}, of_queries{"batch", "queries", "time"};
+      may = graph.input("keep", Element::boolean, mask.rank() == 2 ? of_keys : of_queries);
+      inputs.emplace_back("keep", mask);
     }
     const onnx::Attended made = emit(layer, q, k, v, may);
     graph.output("y", weights ? made.weights : made.read, Element::f32, {"batch", "queries", "width"});
-    const Attended expected = layer.forward_with_weights(query, keys, values, masked ? keep : Tensor());
+    const Attended expected = layer.forward_with_weights(query, keys, values, mask);
     cases.add(name, graph, inputs, weights ? expected.weights : expected.read);
   };
   for (const nn::Score score : {nn::Score::additive, nn::Score::dot, nn::Score::scaled_dot, nn::Score::bilinear,
@@ -225,14 +227,16 @@ TEST(OnnxCompare, SequencesOfEveryScore) {
     const bool additive = score == nn::Score::additive;
     const nn::SequenceAttention layer(
         8, 8, {.score = score, .temperature = 0.4, .hidden = additive ? 3 : 0, .length = 9, .value_dim = 5});
-    add(fmt::format("sequence_{}", nn::name(score)), layer, false, true);
-    add(fmt::format("sequence_{}_weights", nn::name(score)), layer, true, additive);
+    add(fmt::format("sequence_{}", nn::name(score)), layer, false, keep);
+    add(fmt::format("sequence_{}_weights", nn::name(score)), layer, true, additive ? keep : Tensor());
+    add(fmt::format("sequence_{}_of_each", nn::name(score)), layer, true, of_each);
   }
   nn::SequenceAttention layer(
       8, 8, {.weights = nn::Weights::sparsemax, .adaptive_temperature = true, .gate = true, .value_dim = 5});
   nn::init::normal_(layer.temperature->weight);
   nn::init::normal_(layer.temperature->bias);
-  add("sequence_gated", layer, false, true);
+  add("sequence_gated", layer, false, keep);
+  add("sequence_gated_of_each", layer, false, of_each);
 }
 
 TEST(OnnxCompare, AttentionThatKnowsWhereItLooked) {
