@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "fovea/autograd/graph.h"
+#include "fovea/autograd/indexing.h"
 #include "fovea/autograd/matmul.h"
 #include "fovea/autograd/pointwise.h"
 #include "fovea/autograd/shape_ops.h"
@@ -113,6 +114,22 @@ Tensor CausalLM::generate(const Tensor& prompt, const GenerateOptions& options, 
   return concat(parts, 1, caller);
 }
 
+std::vector<std::vector<Hypothesis>> CausalLM::beam_search(const Tensor& prompt, const BeamSearchOptions& options,
+                                                           Caller caller) {
+  const Scope scope(*this, caller);
+  if (prompt.rank(caller) != 2 || prompt.shape()[1] == 0) {
+    raise<ShapeError>(caller, "CausalLM: a prompt {}, not [batch, one or more]", prompt.shape());
+  }
+  const Evaluating evaluating(*this);
+  CausalDecoder decoder(*this);
+  const BeamStep step = [&](const Beams& beams) {
+    if (!beams.parents.defined()) return decoder.read(beams.tokens, caller);
+    decoder.reorder(beams.parents, caller);
+    return decoder.read(beams.tokens.slice(1, -1), caller);
+  };
+  return nn::beam_search(prompt, step, options, caller);
+}
+
 std::string CausalLM::description() const {
   return fmt::format("{}, {}, context={}, {} positions{}", embedding.weight.shape()[0], options_.dim, options_.context,
                      name(options_.positions), options_.tied ? ", tied" : "");
@@ -141,6 +158,14 @@ Tensor CausalDecoder::read(const Tensor& tokens, Caller caller) {
   start_ = start;
   caches_ = std::move(caches);
   return logits;
+}
+
+void CausalDecoder::reorder(const Tensor& rows, Caller caller) {
+  if (!tokens_.defined()) return;
+  const NoGrad off;
+  const Tensor tokens = index_select(tokens_, 0, rows, caller);
+  for (KeyValueCache& cache : caches_) cache.reorder(rows, caller);
+  tokens_ = tokens;
 }
 
 }  // namespace fovea::nn

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "fovea/autograd/losses.h"
+#include "fovea/nn/beam_search.h"
 #include "fovea/nn/embedding.h"
 #include "fovea/nn/positions.h"
 #include "fovea/nn/sampling.h"
@@ -64,6 +65,9 @@ class CausalLM : public Module {
   /// prompt i32 [batch, time], time at least 1 -> prompt and what follows [batch, time + length], in evaluation mode
   /// and without a graph.
   Tensor generate(const Tensor& prompt, const GenerateOptions& options = {}, Caller caller = {});
+  /// The likeliest continuations of each row of the prompt, as beam_search finds them, in evaluation mode.
+  std::vector<std::vector<Hypothesis>> beam_search(const Tensor& prompt, const BeamSearchOptions& options = {},
+                                                   Caller caller = {});
 
   std::string description() const override;
   const CausalLMOptions& options() const { return options_; }
@@ -90,6 +94,8 @@ class CausalDecoder {
 
   /// tokens i32 [batch, n], n at least 1, behind those that were read before -> [batch, vocabulary].
   Tensor read(const Tensor& tokens, Caller caller = {});
+  /// Row i goes on with what row rows[i] read (i32 [n], any n).
+  void reorder(const Tensor& rows, Caller caller = {});
   /// All that was read, [batch, time].
   const Tensor& tokens() const { return tokens_; }
 

@@ -2,17 +2,9 @@
 
 #include "fovea/autograd/pointwise.h"
 #include "fovea/autograd/reductions.h"
-#include "fovea/tensor/creation.h"
+#include "fovea/nn/padding.h"
 
 namespace fovea::nn {
-namespace {
-
-/// bool [n, time], true before each length.
-Tensor before(const Tensor& lengths, int64_t time) {
-  return arange(0, static_cast<double>(time), 1, lengths.options()) < lengths.unsqueeze(-1);
-}
-
-}  // namespace
 
 HierarchicalAttention::HierarchicalAttention(int64_t dim, HierarchicalOptions options, Caller caller)
     : word_encoder(dim, options.hidden, {.bidirectional = true}, caller),
@@ -36,11 +28,11 @@ Document HierarchicalAttention::forward_with_weights(const Tensor& x, const Tens
   const int64_t batch = x.shape()[0], sentences = x.shape()[1], words = x.shape()[2];
   const Tensor each = lengths.reshape({batch * sentences});
   const Tensor states = word_encoder.forward(x.flatten(0, 1), each, {}, caller).output;
-  const Attended read = word_pool.forward_with_weights(states, before(each, words), caller);
+  const Attended read = word_pool.forward_with_weights(states, sequence_mask(each, words), caller);
   const Tensor vectors = read.read.reshape({batch, sentences, read.read.shape()[1]});
   const Tensor there = sum(gt(lengths, 0.0).to(i32), 1);
   const Tensor context = sentence_encoder.forward(vectors, there, {}, caller).output;
-  const Attended document = sentence_pool.forward_with_weights(context, before(there, sentences), caller);
+  const Attended document = sentence_pool.forward_with_weights(context, sequence_mask(there, sentences), caller);
   return {document.read, read.weights.reshape({batch, sentences, words}), document.weights};
 }
 

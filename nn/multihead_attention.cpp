@@ -2,6 +2,7 @@
 
 #include "fovea/autograd/graph.h"
 #include "fovea/autograd/half.h"
+#include "fovea/autograd/indexing.h"
 #include "fovea/autograd/matmul.h"
 #include "fovea/autograd/pointwise.h"
 #include "fovea/nn/init.h"
@@ -52,6 +53,13 @@ void KeyValueCache::append(const Tensor& k, const Tensor& v, Caller caller) {
   grow(k_, k);
   grow(v_, v);
   length_ += time;
+}
+
+void KeyValueCache::reorder(const Tensor& rows, Caller caller) {
+  if (length_ == 0) return;
+  const Tensor k = index_select(k_, 0, rows, caller);
+  v_ = index_select(v_, 0, rows, caller);
+  k_ = k;
 }
 
 MultiheadAttention::MultiheadAttention(int64_t dim, int64_t heads, MultiheadAttentionOptions options, Caller caller)

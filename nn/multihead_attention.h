@@ -30,6 +30,8 @@ class KeyValueCache {
   /// Appends k and v [batch, key_heads, time, d]; k() and v() then hold all there is. Throws ShapeError, DTypeError,
   /// DeviceError where they do not fit each other or what is held, and AutogradError.
   void append(const Tensor& k, const Tensor& v, Caller caller = {});
+  /// Row i goes on with what row rows[i] held (i32 [n], any n): what a beam search needs. Throws as index_select does.
+  void reorder(const Tensor& rows, Caller caller = {});
   Tensor k() const { return k_.slice(2, 0, length_); }
   Tensor v() const { return v_.slice(2, 0, length_); }
 

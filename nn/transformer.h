@@ -71,6 +71,11 @@ struct DecoderCache {
     self.clear();
     memory.clear();
   }
+  /// See KeyValueCache::reorder.
+  void reorder(const Tensor& rows, Caller caller = {}) {
+    self.reorder(rows, caller);
+    memory.reorder(rows, caller);
+  }
 };
 
 /// Self-attention, attention on a memory (an encoder's result), feed-forward.

@@ -43,7 +43,7 @@ train::Command generate_command() {
   struct State {
     std::string model, prompt;
     nn::GenerateOptions options = {.length = 400, .sampling = {.temperature = 0.8}};
-    int64_t seed = 1;
+    int64_t seed = 1, beams = 0;
     bool no_cache = false;
     train::RunOptions run;
   };
@@ -61,10 +61,15 @@ train::Command generate_command() {
     options.add("top-p", &state->options.sampling.top_p, "choose among the likeliest that together reach p",
                 {.min = 1e-9, .max = 1});
     options.add("seed", &state->seed, "start of the random numbers; the same seed gives the same text", {.min = 0});
+    options.add("beams", &state->beams, "nothing is drawn: the likeliest text that a search with so many beams finds",
+                {.min = 0, .max = 1024, .default_text = "0, drawn"});
     options.add("no-cache", &state->no_cache, "read everything again for each character: the same text, slowly");
     state->run.declare(options);
   };
-  const auto run = [state](train::OptionTable&) {
+  const auto run = [state](train::OptionTable& table) {
+    for (const char* drawing : {"temperature", "top-k", "top-p", "seed", "no-cache"}) {
+      if (state->beams > 0 && table.given(drawing)) train::refuse("--{} is of no use with --beams", drawing);
+    }
     const Device device = state->run.apply();
     const LanguageModel loaded = LanguageModel::load(state->model, device);
     nn::GenerateOptions options = state->options;
@@ -85,7 +90,13 @@ train::Command generate_command() {
       show(drawn[0]);
       return true;
     };
-    loaded.model->generate(row(prompt, device), options);
+    if (state->beams > 0) {
+      const auto found =
+          loaded.model->beam_search(row(prompt, device), {.beams = state->beams, .length = options.length});
+      for (const int32_t id : found[0][0].tokens) show(id);
+    } else {
+      loaded.model->generate(row(prompt, device), options);
+    }
     if (shows) fmt::print("\n");
     if (state->run.json) fmt::print("{}\n", train::json_text(nlohmann::json{{"text", text}}));
     return train::ExitStatus::success;

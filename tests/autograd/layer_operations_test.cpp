@@ -66,6 +66,8 @@ Table layer_operations() {
                               Generator generator{3};
                               return square(nn::dropout(x[0], 0.4, generator));
                             })})},
+      {"pad_sequence", list({one({any_number({2, 3}), any_number({4, 3}), any_number({0, 3})},
+                                 [](auto& x) { return square(nn::pad_sequence(x, 0.5)); })})},
       {"rotary", list({one({any_number({2, 3, 4})}, [](auto& x) { return square(nn::rotary(x[0], 2)); })})},
       {"sparsemax", list({one({any_number({3, 4})}, [](auto& x) { return square(nn::sparsemax(x[0])); })})},
       {"entmax15", list({one({any_number({3, 4})}, [](auto& x) { return nn::entmax15(x[0]); }),

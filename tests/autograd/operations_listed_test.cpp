@@ -17,8 +17,8 @@ namespace {
 const std::set<std::string> without_derivative{
     "operator<", "operator<=", "operator>", "operator>=", "eq", "ne", "lt", "le", "gt", "ge", "logical_and",
     "logical_or", "logical_not", "isnan", "isfinite", "isinf", "any", "all", "argmax", "argmin", "one_hot", "nonzero",
-    // Made of no tensor.
-    "sinusoidal_positions", "alibi_bias"};
+    // Made of no tensor, or of whole numbers.
+    "sinusoidal_positions", "alibi_bias", "sequence_mask"};
 // Functions of tensors that are no operations.
 const std::set<std::string> no_operations{"record",        "gradcheck",       "gradgradcheck", "grad",   "checkpoint",
                                           "differentiate", "clip_grad_norm_", "grad_norm",     "by_fan", "vjp",

@@ -108,6 +108,19 @@ TEST_F(LanguageModel, WritesTheSameForTheSameSeed) {
   EXPECT_EQ(plain.out.back(), '\n');
 }
 
+TEST_F(LanguageModel, SearchesForTheLikeliest) {
+  ASSERT_EQ(train_small().status, 0);
+  const auto searched = [&](const std::string& beams) {
+    return generate({"--prompt", "an eye", "--length", "30", "--beams", beams});
+  };
+  EXPECT_EQ(searched("1"), generate({"--prompt", "an eye", "--length", "30", "--temperature", "0"}));
+  EXPECT_THAT(searched("4"), StartsWith("an eye"));
+  EXPECT_EQ(searched("4"), searched("4"));
+  const Finished refused = write_with({"generate", "--model", model, "--beams", "2", "--seed", "3"});
+  EXPECT_EQ(refused.status, 2);
+  EXPECT_THAT(refused.error, HasSubstr("--seed is of no use with --beams"));
+}
+
 TEST_F(LanguageModel, WritesTheSameInOtherRuntimes) {
   for (const char* positions : {"rotary", "learned", "alibi"}) {
     std::filesystem::remove_all(model);
