@@ -5,6 +5,7 @@
 #include "fovea/autograd/indexing.h"
 #include "fovea/autograd/matmul.h"
 #include "fovea/autograd/pointwise.h"
+#include "fovea/nn/attention_trace.h"
 #include "fovea/nn/init.h"
 #include "fovea/nn/positions.h"
 #include "fovea/tensor/raw.h"
@@ -191,6 +192,8 @@ void MultiheadAttention::check_masks(const AttendOptions& options, int64_t batch
 Attended MultiheadAttention::attend(const Tensor& query, const Tensor& key, const Tensor& value,
                                     const AttendOptions& options, bool weights, Caller caller) const {
   check(query, key, value, caller);
+  AttentionTrace* const trace = AttentionTrace::current();
+  weights = weights || trace;
   if (options_.alibi && !options.causal) {
     raise<ValueError>(caller, "MultiheadAttention: ALiBi's scores are for causal attention");
   }
@@ -224,6 +227,7 @@ Attended MultiheadAttention::attend(const Tensor& query, const Tensor& key, cons
   const DotAttentionOptions o = settle(options, p.q, p.k.shape()[2], offset);
   const Attended made = weights ? attention_with_weights(p.q, p.k, p.v, o, caller)
                                 : Attended{scaled_dot_product_attention(p.q, p.k, p.v, o, caller), {}};
+  if (trace) trace->add(path(), made.weights);
   const Tensor joined = made.read.transpose(1, 2).reshape({query.shape()[0], query.shape()[1], dim_});
   if (!wide) return {out_proj->forward(joined, caller), made.weights};
   const DType dtype = query.dtype();

@@ -50,6 +50,7 @@
 #include "fovea/nn/adaptive.h"
 #include "fovea/nn/attention.h"
 #include "fovea/nn/attention_pool.h"
+#include "fovea/nn/attention_trace.h"
 #include "fovea/nn/averaged_model.h"
 #include "fovea/nn/batch_norm.h"
 #include "fovea/nn/beam_search.h"
