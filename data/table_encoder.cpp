@@ -81,6 +81,7 @@ TableEncoder TableEncoder::fit(const TabularDataset& dataset, std::span<const in
       if (number) numbers.push_back(*number);
     }
     if (10 * numbers.size() < 9 * cells) column.odd_row = -1;
+    column.names_rows = open && !column.numeric && cells >= 20 && 10 * categories.size() >= 9 * cells;
     if (column.numeric) {
       column.scaler = Scaler::fit(numbers, options.scaling);
     } else {

@@ -40,6 +40,9 @@ class TableEncoder {
     // Of a categorical one that nobody called so, of those that were fitted: the row of its first cell that is no
     // number, where nine in ten are.
     int64_t odd_row = -1;
+    // Of those that were fitted and that nobody called categorical: whether nine in ten cells hold a category of their
+    // own, of twenty or more: a name or a number of the row, which tells nothing of others.
+    bool names_rows = false;
   };
 
   TableEncoder() = default;

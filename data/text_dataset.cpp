@@ -21,7 +21,7 @@ std::optional<size_t> find_named(const TableReader& table, std::string_view name
 }
 
 size_t default_column(const TableReader& table, std::string_view name, const std::vector<size_t>& taken) {
-  if (const auto named = find_named(table, name, taken)) return *named;
+  if (const auto named = find_named(table, name, taken)) return table.column(table.columns()[*named]);
   for (size_t i = 0; i < table.columns().size(); ++i) {
     if (std::find(taken.begin(), taken.end(), i) == taken.end()) return i;
   }

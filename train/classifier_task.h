@@ -50,6 +50,8 @@ class ClassifierTask {
   virtual std::vector<std::string> media_types() const { return {}; }
   /// What an input is, in one word: "text", "row", "file".
   virtual std::string input_kind() const = 0;
+  /// What --help says of where examples stand: the kinds of files.
+  virtual std::string source_help() const { return "any file"; }
   /// What --help says of inputs.
   virtual std::string input_help() const { return "what to classify"; }
 

@@ -26,6 +26,11 @@ class ImageTask : public DatasetTask<data::ImageDataset> {
  public:
   void declare_data(OptionTable&) override {}
   void declare_model(OptionTable& options) override;
+  std::string source_help() const override {
+    return "a folder with one folder of PNG or JPEG files for each class, or an IDX or npy file beside that of its "
+           "labels, "
+           "also .gz; [0:8000] or [!*_9.png] behind it chooses some";
+  }
   std::string noun() const override { return "pictures"; }
   std::vector<std::string> media_types() const override { return {"image/png", "image/jpeg"}; }
 

@@ -88,7 +88,8 @@ void print_evaluation(const Evaluation& evaluation, const ClassifierTask& task) 
 class Evaluating final : public ModelUse {
  public:
   void declare(OptionTable& options, ClassifierTask& task) override {
-    options.add("data", &data_, "labelled examples", {.placeholder = "FILE", .required = true, .configuration = false});
+    options.add("data", &data_, "labelled examples: " + task.source_help(),
+                {.placeholder = "FILE", .required = true, .configuration = false});
     task.declare_data(options);
   }
   void run(OpenModel& open) override {

@@ -37,6 +37,9 @@ class SpeechTask : public DatasetTask<data::AudioDataset> {
   void declare_model(OptionTable& options) override;
   /// For derived classes to call.
   void settle(const OptionTable& options, TrainingOptions& training) override;
+  std::string source_help() const override {
+    return "a folder or tar archive of recordings, also .gz; [0:800] or [!*_9.wav] behind it chooses some";
+  }
   std::string noun() const override { return "recordings"; }
   std::string reading_note() const override;
   std::vector<std::string> media_types() const override {

@@ -177,10 +177,15 @@ void TableTask::fit(const data::TabularDataset& all, const std::vector<Part>& pa
        .categorical = table_.categorical,
        .missing = table_.missing});
   for (size_t c = 0; c < columns_.columns().size(); ++c) {
-    const int64_t odd = columns_.columns()[c].odd_row;
+    const data::TableEncoder::Column& column = columns_.columns()[c];
+    const int64_t odd = column.odd_row;
+    if (column.names_rows && odd < 0) {
+      columns_note_ += fmt::format("; {} is another one in almost every row, as {} in line {} (--drop?)",
+                                   data::in_quotes(column.name), data::in_quotes(all.cell(0, c)), all.lines[0]);
+    }
     if (odd < 0) continue;
     columns_note_ += fmt::format("; {} holds categories, for {} in line {} is not a number (--numeric or --missing?)",
-                                 data::in_quotes(all.columns[c]), data::in_quotes(all.cell(odd, c)),
+                                 data::in_quotes(column.name), data::in_quotes(all.cell(odd, c)),
                                  all.lines[static_cast<size_t>(odd)]);
   }
   if (with_text_) make_text_encoder(std::nullopt);

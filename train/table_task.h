@@ -81,6 +81,7 @@ class TableTask : public ClassifierTask {
   int64_t size(Part part) const override { return at(part).rows.size(); }
   int32_t truth(Part part, int64_t example) const override { return at(part).labels[static_cast<size_t>(example)]; }
   uint64_t fingerprint() const override { return fingerprint_; }
+  std::string source_help() const override { return "a .csv, .tsv or .jsonl file, also .gz"; }
   std::string noun() const override { return "rows"; }
   std::string reading_note() const override { return columns_note_; }
 

@@ -73,7 +73,8 @@ void TextTask::declare_model(OptionTable& options) {
               {.min = 0, .max = 0.95});
   options.group("Large files");
   options.add("stream", &text_.stream,
-              "read the texts to learn from anew in each epoch instead of holding them in memory");
+              "read the texts to learn from anew in each epoch instead of holding them in memory; --hold-out is then a "
+              "share of all of them");
   options.add("buffer", &text_.buffer, "texts of a stream that are in memory together, and shuffled",
               {.min = 1, .max = 1 << 28});
 }

@@ -78,6 +78,7 @@ class TextTask : public ClassifierTask {
   int32_t truth(Part part, int64_t example) const override { return at(part).labels[static_cast<size_t>(example)]; }
   std::vector<int64_t> class_counts(Part part) const override;
   uint64_t fingerprint() const override { return fingerprint_; }
+  std::string source_help() const override { return "a .csv, .tsv or .jsonl file, also .gz"; }
   std::string noun() const override { return "texts"; }
   std::string reading_note() const override { return columns_note_; }
 

@@ -26,11 +26,11 @@ TrainingSession::TrainingSession(std::string program, std::unique_ptr<Classifier
 void TrainingSession::declare(OptionTable& options) {
   task_->set_defaults(training_);
   options.group("Files");
-  options.add("train", &files_.train, "examples to learn from", {.placeholder = "FILE", .configuration = false});
+  options.add("train", &files_.train, "examples to learn from: " + task_->source_help(),
+              {.placeholder = "FILE", .configuration = false});
   options.add("valid", &files_.valid, "examples that tell the best epoch",
               {.placeholder = "FILE", .default_text = "a part of --train is held out", .configuration = false});
-  options.add("hold-out", &files_.hold_out,
-              "share of every class of --train that is held out; with --stream of all of it", {.min = 0, .max = 0.9});
+  options.add("hold-out", &files_.hold_out, "share of every class of --train that is held out", {.min = 0, .max = 0.9});
   options.add("folds", &files_.folds, "also cross-validate: so many models, each tested on a part that it has not seen",
               {.min = 0, .max = 1e6, .default_text = "none", .configuration = false});
   options.add("out", &out_, "folder to write the model to",

@@ -62,6 +62,20 @@ TEST(TableEncoder, NotesTheCellThatMakesCategoriesOfNumbers) {
   EXPECT_EQ(odd, (std::vector<int64_t>{7, -1, -1, -1}));
 }
 
+TEST(TableEncoder, NotesColumnsThatNameRows) {
+  std::string content = "name,told,twice,number,rare,kind\n";
+  for (int row = 0; row < 20; ++row) {
+    content += fmt::format("n{},t{},w{},{},{},a\n", row < 18 ? row : 0, row, row / 2, row, row < 5 ? "r" : "");
+  }
+  const TabularDataset rows = rows_of(content.c_str());
+  const TableEncoder encoder = TableEncoder::fit(rows, all(rows), {.categorical = {"told"}});
+  std::vector<bool> names;
+  for (const auto& column : encoder.columns()) names.push_back(column.names_rows);
+  EXPECT_EQ(names, (std::vector<bool>{true, false, false, false, false}));
+  const std::vector<int64_t> few{0, 1, 2, 3};
+  EXPECT_FALSE(TableEncoder::fit(rows, few, {}).columns()[0].names_rows);
+}
+
 TEST(TableEncoder, ANumberTooSmallForADoubleIsZero) {
   const TabularDataset rows = rows_of("p,kind\n0.5,a\n1e-400,b\n1,a\n");
   const TableEncoder encoder = TableEncoder::fit(rows, all(rows), {.scaling = Scaling::standard});

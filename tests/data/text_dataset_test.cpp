@@ -40,6 +40,16 @@ TEST(TextDataset, RefusesToTellTheLabelInTheText) {
             "a.csv: column \"b\" cannot be both text and label");
 }
 
+TEST(TextDataset, RefusesToChooseAmongColumnsOfOneName) {
+  TempFolder folder;
+  for (const char* name : {"label", "text"}) {
+    const std::string path = folder.write("a.csv", fmt::format("label,{0},{0},text\nx,y,z,w\n", name));
+    EXPECT_EQ(testing::error_of([&] { load_text_dataset(path, {}); }),
+              fmt::format("a.csv: two columns are named \"{}\"; choose one by its position from 0", name));
+    EXPECT_EQ(load_text_dataset(path, {{"1"}, "0"}).texts[0], "y");
+  }
+}
+
 TEST(TextDataset, ReadsEachFormat) {
   TempFolder folder;
   for (const std::string& path :

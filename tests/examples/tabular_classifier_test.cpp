@@ -204,6 +204,18 @@ TEST_F(TabularClassifier, SaysWhichCellMakesCategoriesOfNumbers) {
               Not(HasSubstr("is not a number")));
 }
 
+TEST_F(TabularClassifier, SaysWhichColumnNamesRows) {
+  std::string content = "patient,age,class\n";
+  for (int i = 0; i < 40; ++i) content += fmt::format("P{},{},{}\n", i, i % 7, "ab"[i % 2]);
+  const std::string path = folder.write("named.csv", content);
+  const Words train{"train", "--train", path, "--out", folder / "model", "--epochs", "1", "--hold-out", "0"};
+  const Finished done = classify_rows(with(train, small_table));
+  ASSERT_EQ(done.status, 0) << done.error;
+  EXPECT_THAT(done.out, HasSubstr("; \"patient\" is another one in almost every row, as \"P0\" in line 2 (--drop?);"));
+  EXPECT_THAT(classify_rows(with(train, small_table + Words{"--categorical", "patient"})).out,
+              Not(HasSubstr("almost every row")));
+}
+
 TEST_F(TabularClassifier, AModelWithoutNumbersIsNotKept) {
   for (const char* share : {"0.2", "0"}) {
     // Two steps of finite losses, after which no other is.
