@@ -61,6 +61,10 @@ void check_text(std::string_view text, const char* what, Caller caller) {
 SafetensorsFile::SafetensorsFile(const std::string& path) : path_(path), file_(path) {
   const std::span<const std::byte> bytes = file_.bytes();
   if (bytes.size() < 8) fail(path, "not a safetensors file: it has only {} bytes", bytes.size());
+  const std::string_view beginning(reinterpret_cast<const char*>(bytes.data()), 8);
+  if (beginning.starts_with("PK\x03\x04") || beginning.starts_with("\x80\x02")) {
+    fail(path, "not a safetensors file: it begins as torch.save's do; safetensors.torch.save_file writes such");
+  }
   uint64_t length;
   std::memcpy(&length, bytes.data(), 8);
   if (length > bytes.size() - 8) {

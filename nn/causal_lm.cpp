@@ -94,6 +94,9 @@ Tensor CausalLM::generate(const Tensor& prompt, const GenerateOptions& options, 
     raise<ShapeError>(caller, "CausalLM: {} tokens after a prompt {}, not [batch, one or more]", options.length,
                       prompt.shape());
   }
+  if (options.end < -1 || options.end >= embedding.weight.shape()[0]) {
+    raise<ValueError>(caller, "CausalLM: end {} is none of {} tokens", options.end, embedding.weight.shape()[0]);
+  }
   const Evaluating evaluating(*this);
   Generator generator{.seed = options.seed};
   CausalDecoder decoder(*this, options.cache);

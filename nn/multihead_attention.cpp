@@ -183,6 +183,12 @@ void MultiheadAttention::check_masks(const AttendOptions& options, int64_t batch
     raise<DTypeError>(caller, "MultiheadAttention: key_padding_keep must be bool, not {}", keep.dtype());
   }
   if (!bias.defined()) return;
+  if (!is_floating(bias.dtype())) {
+    raise<DTypeError>(caller,
+                      "MultiheadAttention: bias is added to the scores and cannot be {}; of a mask of what may be "
+                      "read, where(mask, 0, -inf) is one",
+                      bias.dtype());
+  }
   const Shape scores{batch, heads_, queries, keys};
   if (bias.rank() > 4 || broadcast_shapes(bias.shape(), scores, "MultiheadAttention", caller) != scores) {
     raise<ShapeError>(caller, "MultiheadAttention: bias {} does not broadcast to scores {}", bias.shape(), scores);

@@ -45,7 +45,8 @@ nn::StateDict snapshot(const nn::StateDict& state) {
 
 void check_loss(double loss, int64_t steps) {
   if (std::isfinite(loss)) return;
-  refuse("the loss became {} within the first {} steps; a lower --lr or --clip 1 may help", loss, steps);
+  refuse("the loss became {} within the first {} steps; a lower learning rate (--lr) or clipping (--clip 1) may help",
+         loss, steps);
 }
 
 Trainer::Trainer(nn::Module& model, nn::Optimizer& optimizer, TrainerOptions options, Caller caller)
@@ -101,6 +102,7 @@ Ending Trainer::run(BatchStream& train, BatchStream* valid, const TrainerEvents&
   auto watched = start;
   last_save_ = start;
   const int64_t batches = train.batches();
+  if (batches == 0) raise<ValueError>(caller_, "Trainer: there are no examples to learn from");
   const int64_t steps_an_epoch = divide_up(batches, options_.accumulate);
   const nn::schedule::Curve curve =
       options_.schedule ? options_.schedule(steps_an_epoch * options_.epochs) : nn::schedule::constant();

@@ -47,8 +47,8 @@ struct TrainerOptions {
   DType precision = f32;
   double label_smoothing = 0;  // of the default loss
   Tensor class_weights = {};   // of the default loss: [classes], how much each counts; undefined: all alike
-  /// The labels are numbers to learn (regression), not classes: `loss` must be given, epochs are told of and told apart
-  /// by it alone, and accuracies are NaN.
+  /// The labels are numbers to learn (regression; a 0 or 1 for each of several labels that an example may have), not
+  /// classes: `loss` must be given, epochs are told of and told apart by it alone, and accuracies are NaN.
   bool regression = false;
   /// Mean loss of a batch from logits and labels (or an outcome's targets); cross entropy where not given.
   std::function<Tensor(const Tensor& logits, const Tensor& targets)> loss = {};
@@ -99,7 +99,7 @@ class Trainer {
   void resume(const Checkpoint& checkpoint);
 
   /// Trains from where it stands to the end. Without `valid` the last epoch counts as the best. Ctrl-C finishes the
-  /// step and saves. Throws ValueError where there are no labels, DTypeError where they are neither classes (i32) nor those
+  /// step and saves. Throws ValueError where there are no examples or no labels, DTypeError where they are neither classes (i32) nor those
   /// of a regression, UsageError where the loss is no longer a number, and RanksLostError where another rank is gone, once
   /// the last whole step is saved.
   Ending fit(BatchStream& train, BatchStream* valid = nullptr, const TrainerEvents& events = {});

@@ -230,6 +230,9 @@ TEST(CausalLM, NamesMisuse) {
   EXPECT_ERROR(model.forward(tokens_of({3})), "CausalLM: tokens [3] are not [batch, time]");
   EXPECT_ERROR(model.loss(tokens_of({2, 1})), "CausalLM: tokens [2, 1] are not [batch, two or more]");
   EXPECT_ERROR(model.generate(tokens_of({2, 0})), "CausalLM: 100 tokens after a prompt [2, 0]");
+  EXPECT_ERROR(model.generate(tokens_of({2, 1}), {.end = 9}),
+               "CausalLM: end 9 is none of 9 tokens (causal_lm_test.cpp:");
+  EXPECT_ERROR(model.beam_search(tokens_of({2, 0})), "CausalLM: a prompt [2, 0], not [batch, one or more]");
   nn::CausalDecoder decoder(model);
   decoder.read(tokens_of({2, 2}));
   EXPECT_ERROR(decoder.read(tokens_of({1, 2})), "CausalDecoder: tokens [1, 2] behind [2, 2]");

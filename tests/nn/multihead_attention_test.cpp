@@ -235,6 +235,9 @@ TEST(MultiheadAttention, NamesMisuse) {
   EXPECT_ERROR(layer.forward(zeros({2, 5, 8}), {.key_padding_keep = ones({2, 5})}),
                "MultiheadAttention: key_padding_keep must be bool, not f32 (multihead_attention_test.cpp:");
   EXPECT_ERROR(layer.forward(zeros({2, 5, 8}), {.bias = ones({5, 4})}), "MultiheadAttention: ");
+  EXPECT_ERROR(layer.forward(zeros({2, 5, 8}), {.bias = ones({5, 5}, {boolean})}),
+               "MultiheadAttention: bias is added to the scores and cannot be bool; of a mask of what may be read, "
+               "where(mask, 0, -inf) is one (multihead_attention_test.cpp:");
   EXPECT_ERROR(MultiheadAttention(8, 4, {.key_heads = 3}), "MultiheadAttention: 4 heads do not share 3 key heads");
   EXPECT_ERROR(MultiheadAttention(8, 4, {.dropout = 1}), "MultiheadAttention: dropout 1 is outside [0, 1)");
   EXPECT_ERROR(MultiheadAttention(6, 2, {.rotary = true}), "MultiheadAttention: rotary positions need an even width");
