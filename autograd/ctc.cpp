@@ -26,9 +26,11 @@ struct Labels {
   std::vector<std::vector<int32_t>> targets = {};  // of each, without what pads it
 };
 
-std::vector<int64_t> lengths_of(const Tensor& lengths, int64_t batch, const char* what, Caller caller) {
-  if (lengths.dtype() != i32 || lengths.shape() != Shape{batch}) {
-    raise<ShapeError>(caller, "ctc_loss: {} {} of {} are not i32 [{}]", what, lengths.shape(), lengths.dtype(), batch);
+std::vector<int64_t> lengths_of(const Tensor& lengths, const Tensor& x, const char* what, Caller caller) {
+  if (lengths.dtype() != i32 || lengths.shape() != Shape{x.shape()[1]}) {
+    raise<ShapeError>(caller,
+                      "ctc_loss: {} {} of {} are not i32 [{}], for log-probabilities {}: [time, batch, classes]", what,
+                      lengths.shape(), lengths.dtype(), x.shape()[1], x.shape());
   }
   return lengths.to_vector<int64_t>();
 }
@@ -44,8 +46,8 @@ Labels read_labels(const Tensor& x, const Tensor& targets, const Tensor& input_l
     raise<ValueError>(caller, "ctc_loss: blank {} of {} classes", options.blank, classes);
   }
   Labels out{.batch = batch,
-             .inputs = lengths_of(input_lengths, batch, "input lengths", caller),
-             .lengths = lengths_of(target_lengths, batch, "target lengths", caller)};
+             .inputs = lengths_of(input_lengths, x, "input lengths", caller),
+             .lengths = lengths_of(target_lengths, x, "target lengths", caller)};
   const bool padded = targets.rank() == 2;
   const int64_t total = std::accumulate(out.lengths.begin(), out.lengths.end(), int64_t{0});
   if (targets.dtype() != i32 || (padded ? targets.shape()[0] != batch : targets.shape() != Shape{total})) {

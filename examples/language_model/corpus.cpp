@@ -11,6 +11,10 @@ std::string read_text(const std::string& path) {
   std::string text;
   std::vector<char> piece(size_t{1} << 20);
   while (const size_t count = reader.read(piece.data(), piece.size())) text.append(piece.data(), count);
+  if (text.starts_with("\xff\xfe") || text.starts_with("\xfe\xff")) {
+    data::fail_at(path, 1, "the text is UTF-16, expected UTF-8");
+  }
+  if (text.starts_with("\ufeff")) text.erase(0, 3);  // a byte-order mark is none of its characters
   const size_t invalid = data::find_invalid_utf8(text);
   if (invalid != std::string::npos) {
     const int64_t line = 1 + std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(invalid), '\n');

@@ -126,6 +126,9 @@ TEST(CTC, NamesMisuse) {
                "ctc_loss: lengths 5 and 4 in row 4 of inputs [5, 5, 3] and targets [5, 3]");
   EXPECT_ERROR(ctc_loss(x, padded, inputs, ids({2, 2, 2, 0, 3})),
                "ctc_loss: target 9 in row 2; classes are 0 to 2 without 0");
+  EXPECT_ERROR(
+      ctc_loss(x.slice(1, 0, 4), padded, inputs, lengths),
+      "ctc_loss: input lengths [5] of i32 are not i32 [4], for log-probabilities [5, 4, 3]: [time, batch, classes]");
   EXPECT_ERROR(ctc_loss(x, ids({1, 2}), inputs, lengths), "ctc_loss: targets [2] of i32 are neither i32 [5, longest]");
   EXPECT_ERROR(ctc_loss(x, padded, inputs, lengths, {.blank = 3}), "ctc_loss: blank 3 of 3 classes");
 }

@@ -3,16 +3,16 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <zlib.h>
-
 #include "fovea/data/image_file.h"
 #include "jpeg_writer.h"
+#include "png_chunk.h"
 
 namespace fovea::data {
 namespace {
 
 using data::testing::exif_block;
 using data::testing::jpeg;
+using data::testing::with_chunk;
 using ::testing::ElementsAre;
 using ::testing::ElementsAreArray;
 
@@ -68,18 +68,6 @@ TEST(Exif, StandsInAJpegFile) {
       for (size_t i = 0; i < seen.pixels.size(); ++i) ASSERT_NEAR(seen.pixels[i], expected.pixels[i], 3) << i;
     }
   }
-}
-
-/// A PNG file with a chunk added before its last.
-std::string with_chunk(std::string png, const std::string& kind, const std::string& content) {
-  const auto number = [](size_t value) {
-    std::string text;
-    for (int i = 3; i >= 0; --i) text += static_cast<char>(value >> 8 * i);
-    return text;
-  };
-  const std::string checked = kind + content;
-  const uLong sum = crc32_z(0, reinterpret_cast<const Bytef*>(checked.data()), checked.size());
-  return png.insert(png.size() - 12, number(content.size()) + checked + number(sum));
 }
 
 TEST(Exif, StandsInAPngFile) {

@@ -108,6 +108,18 @@ TEST_F(LanguageModel, WritesTheSameForTheSameSeed) {
   EXPECT_EQ(plain.out.back(), '\n');
 }
 
+TEST_F(LanguageModel, LearnsNoByteOrderMark) {
+  ASSERT_EQ(train_small().status, 0);
+  const std::string weights = read_back(model + "/model.safetensors");
+  folder.write("text.txt", "\ufeff" + text);
+  ASSERT_EQ(train_small().status, 0);
+  EXPECT_EQ(read_back(model + "/model.safetensors"), weights);
+  folder.write("text.txt", std::string("\xff\xfe"
+                                       "a\0b\0",
+                                       6));
+  EXPECT_THAT(train_small().error, HasSubstr("text.txt:1: the text is UTF-16, expected UTF-8\n"));
+}
+
 TEST_F(LanguageModel, SearchesForTheLikeliest) {
   ASSERT_EQ(train_small().status, 0);
   const auto searched = [&](const std::string& beams) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "data/jpeg_writer.h"
+#include "data/png_chunk.h"
 #include "data/tar_writer.h"
 #include "fovea/data/bpe.h"
 #include "fovea/data/image_file.h"
@@ -77,7 +78,10 @@ void media(const fs::path& folder) {
            zeroed({16, 0, 0, 0, 3, 0, 2, 0, 64, 31, 0, 0, 0, 250, 0, 0, 8, 0, 32, 0}) + "data" +
            zeroed({8, 0, 0, 0}, 8));
   data::Image grey{1, 3, 5, std::vector<uint8_t>(15, 77)}, colour{3, 4, 2, std::vector<uint8_t>(24, 200)};
-  Seeds(folder, "png").add(data::encode_png(grey)).add(data::encode_png(colour));
+  Seeds(folder, "png")
+      .add(data::encode_png(grey))
+      .add(data::encode_png(colour))
+      .add(data::testing::with_chunk(data::encode_png(colour), "eXIf", data::testing::exif_block(6).substr(6)));
   Seeds(folder, "jpeg")
       .add(data::testing::jpeg(grey))
       .add(data::testing::jpeg(colour, {.progressive = true}))
