@@ -11,7 +11,7 @@ namespace fovea::data {
 CsvReader::CsvReader(const std::string& path, char delimiter, const TableOptions& options)
     : TableReader(path), window_(path), delimiter_(delimiter) {
   for (const char c : {delimiter, '\n', '\r'}) ends_plain_[static_cast<unsigned char>(c)] = true;
-  if (delimiter == ',') ends_plain_['"'] = true;
+  if (delimiter != '\t') ends_plain_['"'] = true;
   skip_lines(options.skip_lines);
   if (!read_record()) {
     if (options.skip_lines > 0) fail(path, "nothing follows the {} skipped lines", options.skip_lines);

@@ -57,8 +57,15 @@ std::string delimiter_hint(const std::vector<std::string>& columns) {
   if (columns.size() != 1) return {};
   const size_t at = columns.front().find_first_of(";\t|");
   if (at == std::string::npos) return {};
-  return fmt::format("; its columns seem to be separated by {}, those of .csv are by \",\" and those of .tsv by tabs",
+  return fmt::format("; its columns seem to be separated by {}: say so (--delimiter, TableOptions::delimiter)",
                      in_quotes(columns.front().substr(at, 1)));
+}
+
+bool is_delimiter(char character) {
+  const bool letter = (character | 0x20) >= 'a' && (character | 0x20) <= 'z',
+             digit = character >= '0' && character <= '9';
+  return character > 0 && character < 0x7f && !letter && !digit && character != '"' && character != '\n' &&
+         character != '\r';
 }
 
 std::string_view trimmed(std::string_view text) {
@@ -68,10 +75,15 @@ std::string_view trimmed(std::string_view text) {
   return text;
 }
 
-std::unique_ptr<TableReader> open_table(const std::string& path, TableOptions options) {
+std::unique_ptr<TableReader> open_table(const std::string& path, TableOptions options, Caller caller) {
+  if (options.delimiter && !is_delimiter(*options.delimiter)) {
+    raise<ValueError>(caller, "open_table: the byte {} cannot stand between fields",
+                      static_cast<unsigned char>(*options.delimiter));
+  }
   const TableFormat format = options.format ? *options.format : table_format(path);
   if (format == TableFormat::jsonl) return std::make_unique<JsonlReader>(path);
-  return std::make_unique<CsvReader>(path, format == TableFormat::tsv ? '\t' : ',', options);
+  return std::make_unique<CsvReader>(path, options.delimiter.value_or(format == TableFormat::tsv ? '\t' : ','),
+                                     options);
 }
 
 }  // namespace fovea::data

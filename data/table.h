@@ -22,7 +22,11 @@ struct TableOptions {
   std::optional<TableFormat> format = std::nullopt;  // by the file's name where not given
   bool header = true;                                // csv, tsv: the first record names the columns
   int64_t skip_lines = 0;                            // csv, tsv: lines before it, whatever they hold
+  std::optional<char> delimiter = std::nullopt;      // csv, tsv: what stands between fields, where not "," or a tab
 };
+
+/// Whether a byte can stand between fields: ASCII, no letter, digit, quote or line break.
+bool is_delimiter(char character);
 
 /// One record of a table; valid until the next one is read.
 struct Row {
@@ -36,7 +40,7 @@ struct Row {
 ///     table->select({table->column("text"), table->column("label")});
 ///     for (Row row; table->next(row);) use(row.fields[0], row.fields[1], row.line);
 ///
-/// CSV and TSV are RFC 4180's, with \n or \r\n; blank lines are skipped and a byte-order mark too. In TSV a quote
+/// CSV and TSV are RFC 4180's, with \n or \r\n; blank lines are skipped and a byte-order mark too. Between tabs a quote
 /// inside a field that does not begin with one is an ordinary character. In JSONL every line is an object; a field is a
 /// string, a number, true or false, or null, which reads as the empty string. Text is UTF-8 throughout.
 class TableReader {
@@ -78,7 +82,7 @@ std::string delimiter_hint(const std::vector<std::string>& columns);
 /// `text` without the blanks and tabs at its ends, which belong to no label and no cell.
 std::string_view trimmed(std::string_view text);
 
-/// Opens a table and reads its header or first object. Throws DataError.
-std::unique_ptr<TableReader> open_table(const std::string& path, TableOptions options = {});
+/// Opens a table and reads its header or first object. Throws DataError, ValueError for a delimiter that cannot be one.
+std::unique_ptr<TableReader> open_table(const std::string& path, TableOptions options = {}, Caller caller = {});
 
 }  // namespace fovea::data

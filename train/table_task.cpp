@@ -94,9 +94,7 @@ void TableTask::declare_data(OptionTable& options) {
     options.add("text", &table_.columns.text, "column of the text; several are joined",
                 {.placeholder = "COLUMN[,COLUMN]", .default_text = "text"});
   }
-  options.add("no-header", &table_.no_header, "the first line is an example, not the names of the columns");
-  options.add("skip-lines", &table_.skip_lines, "lines before the header, or before the first example",
-              {.min = 0, .max = 1e9});
+  table_.form.declare(options);
 }
 
 void TableTask::declare_model(OptionTable& options) {
@@ -128,7 +126,7 @@ data::TabularDataset TableTask::read(const std::string& path, bool training) con
     for (const data::TableEncoder::Column& column : columns_.columns()) columns.features.push_back(column.name);
   }
   if (with_text_) columns.text = text_columns();
-  return data::load_tabular_dataset(path, columns, {.header = !table_.no_header, .skip_lines = table_.skip_lines});
+  return data::load_tabular_dataset(path, columns, table_.form.options());
 }
 
 std::vector<int32_t> TableTask::label_ids(const data::TabularDataset& rows) const {
@@ -137,7 +135,7 @@ std::vector<int32_t> TableTask::label_ids(const data::TabularDataset& rows) cons
 
 void TableTask::load_training(const TrainingFiles& files) {
   const data::TabularDataset all = read(files.train, true);
-  check_names(files.train, all.columns, all.label, {.header = !table_.no_header, .skip_lines = table_.skip_lines});
+  check_names(files.train, all.columns, all.label, table_.form.options());
   table_.columns.label = all.label;
   if (!table_.columns.text.empty()) table_.columns.text = all.text_columns;
   labels_ = data::Labels::sorted(all.labels);

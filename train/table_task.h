@@ -9,6 +9,7 @@
 #include "fovea/data/table_encoder.h"
 #include "fovea/data/text_encoder.h"
 #include "fovea/train/classifier_task.h"
+#include "fovea/train/table_form.h"
 
 namespace fovea::train {
 
@@ -50,8 +51,7 @@ struct TableShape {
 /// How a table is read and what it becomes.
 struct TableOptions {
   data::TabularColumns columns = {};
-  bool no_header = false;
-  int64_t skip_lines = 0;
+  TableForm form = {};
   std::vector<std::string> numeric = {};
   std::vector<std::string> categorical = {};
   std::vector<std::string> missing = data::TableEncoderOptions().missing;

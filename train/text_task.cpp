@@ -49,7 +49,7 @@ void TextTask::declare_data(OptionTable& options) {
               {.placeholder = "COLUMN[,COLUMN]", .default_text = "text, else the first that is not the label"});
   options.add("label", &text_.columns.label, "column of the class",
               {.placeholder = "COLUMN", .default_text = "label, else the first that is not the text"});
-  options.add("no-header", &text_.no_header, "the first line is an example, not the names of the columns");
+  text_.form.declare(options);
 }
 
 void TextTask::declare_model(OptionTable& options) {
@@ -98,7 +98,7 @@ void TextTask::settle(const OptionTable& options, TrainingOptions& training) {
 }
 
 data::TextDataset TextTask::read(const std::string& path) const {
-  return data::load_text_dataset(path, text_.columns, {.header = !text_.no_header});
+  return data::load_text_dataset(path, text_.columns, text_.form.options());
 }
 
 void TextTask::load_training(const TrainingFiles& files) {
@@ -137,7 +137,7 @@ void TextTask::load_valid(const std::string& path) {
 void TextTask::load_streamed(const TrainingFiles& files) {
   if (layout() == TextLayout::sentences) refuse("--encoder hierarchical does not go with --stream");
   streamed_.emplace(files.train, data::StreamedTextsOptions{.columns = text_.columns,
-                                                            .table = {.header = !text_.no_header},
+                                                            .table = text_.form.options(),
                                                             .hold_out = files.valid.empty() ? files.hold_out : 0,
                                                             .seed = files.seed});
   labels_ = streamed_->labels();

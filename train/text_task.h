@@ -13,6 +13,7 @@
 #include "fovea/data/text_dataset.h"
 #include "fovea/data/text_encoder.h"
 #include "fovea/train/classifier_task.h"
+#include "fovea/train/table_form.h"
 #include "fovea/train/token_survey.h"
 
 namespace fovea::train {
@@ -47,7 +48,7 @@ struct TextInputs {
 /// How texts are read and what they become.
 struct TextOptions {
   data::TextColumns columns;
-  bool no_header = false;
+  TableForm form;
   std::string tokens = "word";
   bool bigrams = false;
   int64_t bigram_buckets = 0;  // 0: by how many there are

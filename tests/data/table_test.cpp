@@ -207,6 +207,19 @@ TEST(Table, WithoutHeaderColumnsHaveNumbers) {
   EXPECT_EQ(error_of([&] { (void)table->column("2"); }), "a.csv: no column \"2\"; it has \"0\", \"1\"");
 }
 
+TEST(Table, TakesAnotherDelimiter) {
+  TempFolder folder;
+  const std::string path = folder.write("a.csv", "x;y\n1,5;\"a;\"\"b\"\n");
+  EXPECT_EQ(read_rows(path, {.delimiter = ';'}), (Table{{"1,5", "a;\"b"}}));
+  EXPECT_EQ(read_rows(folder.write("a.tsv", "x,y\n1,2\n"), {.delimiter = ','}), (Table{{"1", "2"}}));
+  EXPECT_EQ(error_of([&] { read_rows(folder.write("b.csv", "x;y\na\"b;c\n"), {.delimiter = ';'}); }),
+            "b.csv:2: a quote inside a field that is not quoted");
+  for (const char bad : {'"', '\n', '\r', 'a', 'Z', '0', '\0', '\xe9'}) {
+    EXPECT_FALSE(is_delimiter(bad));
+    EXPECT_THROW(open_table(path, {.delimiter = bad}), ValueError);
+  }
+}
+
 TEST(Table, FindsColumnsByNameThenByPosition) {
   TempFolder folder;
   const auto table = open_table(folder.write("a.csv", "b,1,c,c\n"));

@@ -39,7 +39,10 @@ TEST_F(BadInputTest, Files) {
   expect_file_refused("one_column.csv", "text\na\nb\n", ": no column is left for the label; it has only \"text\"");
   expect_file_refused("semicolons.csv", "label;text\na;b\n",
                       ": no column is left for the text; it has only \"label;text\"; its columns seem to be separated "
-                      "by \";\", those of .csv are by \",\" and those of .tsv by tabs");
+                      "by \";\": say so (--delimiter, TableOptions::delimiter)");
+  expect_refused(
+      {"train", "--train", folder / "semicolons.csv", "--out", folder / "out", "--delimiter", "ab"},
+      "text_classifier: --delimiter: \"ab\" is neither \"tab\" nor a character that can stand between columns");
   expect_file_refused("no_text.csv", "label,text\na,\nb,\n",
                       ": no text to learn from holds a token; the columns are label \"label\", text \"text\"");
   expect_file_refused("no_text.csv", "label,text\na,\nb,\n", ": no text to learn from holds a token", {"--stream"});

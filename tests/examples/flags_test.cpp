@@ -50,7 +50,8 @@ struct Uses {
 /// What all classifiers share.
 const std::string how =
     " --batch-size 8 --accumulate 2 --precision bf16 --lr 0.01 --optimizer sgd --schedule cosine --warmup 0.1 "
-    "--weight-decay 0.01 --dropout 0.1 --label-smoothing 0.1 --clip 2 --ema 0.9 --patience 1 --monitor loss --keep last "
+    "--weight-decay 0.01 --dropout 0.1 --label-smoothing 0.1 --clip 2 --ema 0.9 --patience 1 --monitor loss --keep "
+    "last "
     "--balance sampling --seed 3 --save-every 5 --max-minutes 5 --device cpu --threads 1 --quiet --json "
     "--config {}/two_epochs.json";
 const std::string all = "train --train {}/data --valid {}/data --out {}/all" + how;
@@ -84,12 +85,14 @@ Uses uses_of(const std::string& trainer) {
                       folds + " --encoder bag --bigrams --bigram-buckets 4096",
                       "train --train {}/data --out {}/stream --encoder transformer --positions rotary --embedding 8 "
                       "--heads 2 --hidden 8 --layers 1 --stream --buffer 100 --epochs 1",
-                      "train --train {}/data --no-header --label 0 --text 1 --out {}/bare --encoder conv --kernels 2,3 "
+                      "train --train {}/data --no-header --skip-lines 0 --delimiter , --label 0 --text 1 --out {}/bare "
+                      "--encoder conv --kernels 2,3 "
                       "--hidden 4 --epochs 1",
                       "train --train {}/data --out {}/sentences --encoder hierarchical --max-sentence 10 --drop 0.1 "
                       "--swap 0.1 --noise 0.1 --embedding 8 --hidden 4 --epochs 1",
                       search + " --embedding 8 --hidden 8", evaluate + " --text text --label label",
-                      "evaluate --model {}/bare --data {}/data --no-header", predict + "lovely", exports},
+                      "evaluate --model {}/bare --data {}/data --no-header --skip-lines 0 --delimiter ,",
+                      predict + "lovely", exports},
             .elsewhere = {serve, demo("text_classifier_test.cpp")}};
   }
   if (trainer == "image") {
@@ -117,11 +120,11 @@ Uses uses_of(const std::string& trainer) {
                           "--column-dropout 0.1 "
                           "--noise 0.1 --drop z --numeric x,y --categorical colour --missing -,? --scale standard",
                       folds + " --dim 8 --heads 2",
-                      "train --train {}/bare.csv --no-header --skip-lines 1 --out {}/bare "
+                      "train --train {}/bare.csv --no-header --skip-lines 1 --delimiter , --out {}/bare "
                       "--dim 8 --heads 2 --epochs 1",
                       search + " --dim 8 --heads 2", evaluate + " --label class",
-                      "evaluate --model {}/bare --data {}/bare.csv --no-header --skip-lines 1", predict + "0.5,0.5,red",
-                      exports},
+                      "evaluate --model {}/bare --data {}/bare.csv --no-header --skip-lines 1 --delimiter ,",
+                      predict + "0.5,0.5,red", exports},
             .elsewhere = {serve, demo("tabular_classifier_test.cpp")}};
   }
   if (trainer == "multimodal") {
@@ -130,10 +133,11 @@ Uses uses_of(const std::string& trainer) {
                           "--column-dropout 0.1 --drop z --numeric x,y --categorical colour --missing -,? "
                           "--scale standard --tokens char --vocabulary 50 --max-length 40",
                       folds + " --text note --dim 8 --heads 2",
-                      "train --train {}/bare.csv --no-header --skip-lines 1 --text 2 --label 5 --out {}/bare --dim 8 "
+                      "train --train {}/bare.csv --no-header --skip-lines 1 --delimiter , --text 2 --label 5 --out "
+                      "{}/bare --dim 8 "
                       "--heads 2 --epochs 1",
                       search + " --text note --dim 8 --heads 2", evaluate + " --text note --label class",
-                      "evaluate --model {}/bare --data {}/bare.csv --no-header --skip-lines 1",
+                      "evaluate --model {}/bare --data {}/bare.csv --no-header --skip-lines 1 --delimiter ,",
                       predict + R"({"x":0.5,"note":"red"})", exports},
             .elsewhere = {serve, demo("multimodal_classifier_test.cpp")}};
   }

@@ -133,6 +133,24 @@ TEST_F(TabularClassifier, EveryOptionDoesWhatItSays) {
   EXPECT_EQ(classify_rows({"evaluate", "--model", folder / "model", "--data", bare, "--quiet"}).status, 0);
 }
 
+TEST_F(TabularClassifier, ReadsWhatAnotherDelimiterSeparates) {
+  const std::string commas = rows(200, 1);
+  const auto weights = [&](std::string content, const char* delimiter) {
+    std::replace(content.begin(), content.end(), ',', delimiter[0] == 't' ? '\t' : delimiter[0]);
+    const std::string path = folder.write("rows.csv", content);
+    const Words train{"train", "--train", path, "--out", folder / "model", "--delimiter", delimiter};
+    const Finished done = classify_rows(with(with(train, small_table), {"--epochs", "1", "--quiet"}));
+    EXPECT_EQ(done.status, 0) << done.error;
+    // A model remembers it.
+    const Finished tested = classify_rows({"evaluate", "--model", folder / "model", "--data", path, "--quiet"});
+    EXPECT_EQ(tested.status, 0) << tested.error;
+    const std::string file = data::testing::read_back(folder / "model/model.safetensors");
+    return file.substr(file.find("}}"));  // behind the header, which names the run
+  };
+  const std::string expected = weights(commas, ",");
+  for (const char* delimiter : {";", "tab", "|"}) EXPECT_EQ(weights(commas, delimiter), expected) << delimiter;
+}
+
 TEST_F(TabularClassifier, ABadInputIsOneLineAndLeavesNothingBehind) {
   struct Case {
     std::string content;
