@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <set>
 
 #include "fovea/data/file_error.h"
@@ -17,6 +16,13 @@ using Json = nlohmann::ordered_json;
 
 bool contains(const std::vector<std::string>& list, const std::string& item) {
   return std::find(list.begin(), list.end(), item) != list.end();
+}
+
+/// The number of a cell whose comma is a point; none where it has a point.
+std::optional<double> with_comma(std::string cell) {
+  if (cell.find('.') != std::string::npos) return std::nullopt;
+  if (const size_t comma = cell.find(','); comma != std::string::npos) cell[comma] = '.';
+  return parse_number<double>(cell);
 }
 
 [[noreturn]] void not_a_number(const TabularDataset& dataset, int64_t row, size_t column) {
@@ -40,6 +46,13 @@ void check_names(const TabularDataset& dataset, const std::vector<std::string>& 
 
 bool TableEncoder::is_missing(const std::string& cell) const { return cell.empty() || contains(missing_, cell); }
 
+std::optional<double> TableEncoder::number(const TabularDataset& dataset, int64_t row, size_t column) const {
+  const std::string& cell = dataset.cell(row, column);
+  if (!decimal_comma_) return parse_number<double>(cell);
+  const bool typed = dataset.lines[static_cast<size_t>(row)] == 0;
+  return typed && cell.find(',') == std::string::npos ? parse_number<double>(cell) : with_comma(cell);
+}
+
 void TableEncoder::number_ids() {
   first_ids_.clear();
   ids_ = 0;
@@ -57,6 +70,7 @@ TableEncoder TableEncoder::fit(const TabularDataset& dataset, std::span<const in
   check_names(dataset, options.categorical);
   TableEncoder encoder;
   encoder.missing_ = options.missing;
+  encoder.decimal_comma_ = options.decimal_comma;
   encoder.order_ = dataset.order;
   for (size_t c = 0; c < dataset.columns.size(); ++c) {
     Column column{.name = dataset.columns[c]};
@@ -67,19 +81,22 @@ TableEncoder TableEncoder::fit(const TabularDataset& dataset, std::span<const in
     const bool open = column.numeric && !forced;
     std::vector<double> numbers;
     std::set<std::string> categories;
-    size_t cells = 0;
+    size_t cells = 0, commas = 0;
     for (const int64_t row : rows) {
       const std::string& cell = dataset.cell(row, c);
       if (encoder.is_missing(cell)) continue;
       categories.insert(cell);
       ++cells;
       if (!open && !forced) continue;
-      const std::optional<double> number = parse_number<double>(cell);
+      const std::optional<double> number = encoder.number(dataset, row, c);
       if (!number && forced) not_a_number(dataset, row, c);
       if (!number && column.numeric) column.odd_row = row;
       column.numeric = column.numeric && number;
       if (number) numbers.push_back(*number);
+      if (number || cell.find(',') == std::string::npos || !with_comma(cell)) continue;
+      if (commas++ == 0) column.comma_row = row;
     }
+    if (10 * (numbers.size() + commas) < 9 * cells) column.comma_row = -1;
     if (10 * numbers.size() < 9 * cells) column.odd_row = -1;
     column.names_rows = open && !column.numeric && cells >= 20 && 10 * categories.size() >= 9 * cells;
     if (column.numeric) {
@@ -103,7 +120,7 @@ EncodedTable TableEncoder::encode(const TabularDataset& dataset) const {
       const std::string& cell = dataset.cell(row, c);
       const bool gone = is_missing(cell);
       if (column.numeric) {
-        const std::optional<double> number = gone ? std::nullopt : parse_number<double>(cell);
+        const std::optional<double> number = gone ? std::nullopt : this->number(dataset, row, c);
         if (!gone && !number) not_a_number(dataset, row, c);
         table.numbers.push_back(gone ? 0.0f : static_cast<float>(column.scaler(*number)));
         table.missing.push_back(gone);
@@ -131,6 +148,7 @@ void TableEncoder::save(const std::string& path) const {
       entry["categories"] = column.categories;
     }
   }
+  if (decimal_comma_) object["decimal_comma"] = true;
   if (order_.size() > columns_.size()) object["order"] = order_;
   write_atomically(path, object.dump(1) + '\n');
 }
@@ -141,6 +159,7 @@ TableEncoder TableEncoder::load(const std::string& path) {
   try {
     const Json object = parse_json<Json>(path, text);
     encoder.missing_ = object.at("missing").get<std::vector<std::string>>();
+    encoder.decimal_comma_ = object.value("decimal_comma", false);
     encoder.order_ = object.value("order", std::vector<std::string>());
     for (const Json& entry : object.at("columns")) {
       Column column{.name = entry.at("name").get<std::string>(), .numeric = entry.at("kind") == "numeric"};

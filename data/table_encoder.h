@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -17,6 +18,9 @@ struct TableEncoderOptions {
   std::vector<std::string> categorical = {};  // by name: categories, though they may look like numbers
   /// What a cell that says nothing holds.
   std::vector<std::string> missing = {"", "?", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"};
+  /// Numbers are written with a comma for the point ("3,95"), and no point. What is in no file, a row as people type it,
+  /// may have either.
+  bool decimal_comma = false;
 };
 
 /// Encoded rows: a number for each cell of a numeric column, an id for each of a categorical one.
@@ -43,6 +47,8 @@ class TableEncoder {
     // Of those that were fitted and that nobody called categorical: whether nine in ten cells hold a category of their
     // own, of twenty or more: a name or a number of the row, which tells nothing of others.
     bool names_rows = false;
+    // The same: the row of its first cell with a comma, where nine in ten would be numbers if that were their point.
+    int64_t comma_row = -1;
   };
 
   TableEncoder() = default;
@@ -72,11 +78,13 @@ class TableEncoder {
 
  private:
   bool is_missing(const std::string& cell) const;
+  std::optional<double> number(const TabularDataset& dataset, int64_t row, size_t column) const;
   void number_ids();
 
   std::vector<Column> columns_;
   std::vector<std::string> order_;
   std::vector<std::string> missing_;
+  bool decimal_comma_ = false;
   std::vector<int32_t> first_ids_;
   int64_t ids_ = 0;
 };

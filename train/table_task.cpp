@@ -16,6 +16,7 @@
 #include "fovea/data/text_dataset.h"
 #include "fovea/onnx/operations.h"
 #include "fovea/tensor/creation.h"
+#include "fovea/train/columns_note.h"
 #include "fovea/train/inference.h"
 
 namespace fovea::train {
@@ -105,6 +106,7 @@ void TableTask::declare_model(OptionTable& options) {
   options.add("categorical", &table_.categorical, "columns of categories, though they may look like numbers",
               {.placeholder = "COLUMN[,COLUMN]", .default_text = "the others"});
   options.add("missing", &table_.missing, "what a cell without a value holds", {.placeholder = "TEXT[,TEXT]"});
+  options.add("decimal-comma", &table_.decimal_comma, "numbers are written with a comma for the point: 3,95");
   options.add("scale", &table_.scaling, "how numbers are scaled: by mean and deviation, or by their ranks",
               {.choices = {"standard", "quantile"}});
   if (!with_text_) return;
@@ -173,19 +175,9 @@ void TableTask::fit(const data::TabularDataset& all, const std::vector<Part>& pa
       {.scaling = table_.scaling == "standard" ? data::Scaling::standard : data::Scaling::quantile,
        .numeric = table_.numeric,
        .categorical = table_.categorical,
-       .missing = table_.missing});
-  for (size_t c = 0; c < columns_.columns().size(); ++c) {
-    const data::TableEncoder::Column& column = columns_.columns()[c];
-    const int64_t odd = column.odd_row;
-    if (column.names_rows && odd < 0) {
-      columns_note_ += fmt::format("; {} is another one in almost every row, as {} in line {} (--drop?)",
-                                   data::in_quotes(column.name), data::in_quotes(all.cell(0, c)), all.lines[0]);
-    }
-    if (odd < 0) continue;
-    columns_note_ += fmt::format("; {} holds categories, for {} in line {} is not a number (--numeric or --missing?)",
-                                 data::in_quotes(column.name), data::in_quotes(all.cell(odd, c)),
-                                 all.lines[static_cast<size_t>(odd)]);
-  }
+       .missing = table_.missing,
+       .decimal_comma = table_.decimal_comma});
+  columns_note_ += columns_note(columns_, all);
   if (with_text_) make_text_encoder(std::nullopt);
 }
 

@@ -55,6 +55,7 @@ struct TableOptions {
   std::vector<std::string> numeric = {};
   std::vector<std::string> categorical = {};
   std::vector<std::string> missing = data::TableEncoderOptions().missing;
+  bool decimal_comma = false;
   std::string scaling = "quantile";
   std::string tokens = "word";
   int64_t vocabulary = 20000;

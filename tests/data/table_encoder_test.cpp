@@ -76,6 +76,33 @@ TEST(TableEncoder, NotesColumnsThatNameRows) {
   EXPECT_FALSE(TableEncoder::fit(rows, few, {}).columns()[0].names_rows);
 }
 
+TEST(TableEncoder, ReadsNumbersWithACommaForThePoint) {
+  TempFolder folder;
+  const std::string path = folder.write("a.csv", "price;count;kind\n3,5;1;a\n-0,5;2;b\n1e1;NA;a\n");
+  const TabularDataset rows = load_tabular_dataset(path, {}, {.delimiter = ';'});
+  const TableEncoder told = TableEncoder::fit(rows, all(rows), {.scaling = Scaling::standard, .decimal_comma = true});
+  EXPECT_EQ(told.numeric_columns(), 2);
+  const std::string file = folder / "columns.json";
+  told.save(file);
+  const TableEncoder encoder = TableEncoder::load(file);
+  const std::vector<float> numbers = encoder.encode(rows).numbers;
+  EXPECT_EQ(numbers, told.encode(rows).numbers);
+  EXPECT_NEAR((numbers[2] - numbers[0]) / (numbers[4] - numbers[0]), -4 / 6.5, 1e-6);
+  // A typed row may have a point; a file may not.
+  TabularDataset typed{.columns = rows.columns};
+  append_typed_row(typed, R"({"price": 3.5, "count": "1,0"})");
+  EXPECT_EQ(encoder.encode(typed).numbers, (std::vector<float>{numbers[0], numbers[1]}));
+  const std::string point = folder.write("b.csv", "price;count;kind\n1.234;1;a\n");
+  EXPECT_EQ(error_of([&] { encoder.encode(load_tabular_dataset(point, {}, {.delimiter = ';'})); }),
+            "b.csv:2: column \"price\": \"1.234\" is not a number");
+  const TableEncoder untold = TableEncoder::fit(rows, all(rows), {});
+  EXPECT_EQ(untold.columns()[0].comma_row, 0);
+  EXPECT_EQ(untold.columns()[1].comma_row, -1);
+  EXPECT_EQ(TableEncoder::fit(rows, all(rows), {.categorical = {"price"}}).columns()[0].comma_row, -1);
+  const TabularDataset thousands = rows_of("n,kind\n\"1,000,280\",a\n\"2,000,000\",b\n");
+  EXPECT_EQ(TableEncoder::fit(thousands, all(thousands), {}).columns()[0].comma_row, -1);
+}
+
 TEST(TableEncoder, ANumberTooSmallForADoubleIsZero) {
   const TabularDataset rows = rows_of("p,kind\n0.5,a\n1e-400,b\n1,a\n");
   const TableEncoder encoder = TableEncoder::fit(rows, all(rows), {.scaling = Scaling::standard});

@@ -115,17 +115,18 @@ Uses uses_of(const std::string& trainer) {
             .elsewhere = {serve, demo("media_classifiers_test.cpp")}};
   }
   if (trainer == "tabular") {
-    return {.lines = {of_classifiers +
-                          " --label class --dim 8 --heads 2 --layers 1 --feedforward 8 --hidden 8 --knots 2 "
-                          "--column-dropout 0.1 "
-                          "--noise 0.1 --drop z --numeric x,y --categorical colour --missing -,? --scale standard",
-                      folds + " --dim 8 --heads 2",
-                      "train --train {}/bare.csv --no-header --skip-lines 1 --delimiter , --out {}/bare "
-                      "--dim 8 --heads 2 --epochs 1",
-                      search + " --dim 8 --heads 2", evaluate + " --label class",
-                      "evaluate --model {}/bare --data {}/bare.csv --no-header --skip-lines 1 --delimiter ,",
-                      predict + "0.5,0.5,red", exports},
-            .elsewhere = {serve, demo("tabular_classifier_test.cpp")}};
+    return {
+        .lines = {of_classifiers +
+                      " --label class --dim 8 --heads 2 --layers 1 --feedforward 8 --hidden 8 --knots 2 "
+                      "--column-dropout 0.1 "
+                      "--noise 0.1 --drop z --numeric x,y --categorical colour --missing -,? --scale standard",
+                  folds + " --dim 8 --heads 2",
+                  "train --train {}/bare.csv --no-header --skip-lines 1 --decimal-comma --delimiter , --out {}/bare "
+                  "--dim 8 --heads 2 --epochs 1",
+                  search + " --dim 8 --heads 2", evaluate + " --label class",
+                  "evaluate --model {}/bare --data {}/bare.csv --no-header --skip-lines 1 --delimiter ,",
+                  predict + "0.5,0.5,red", exports},
+        .elsewhere = {serve, demo("tabular_classifier_test.cpp")}};
   }
   if (trainer == "multimodal") {
     return {.lines = {of_classifiers +
@@ -133,7 +134,8 @@ Uses uses_of(const std::string& trainer) {
                           "--column-dropout 0.1 --drop z --numeric x,y --categorical colour --missing -,? "
                           "--scale standard --tokens char --vocabulary 50 --max-length 40",
                       folds + " --text note --dim 8 --heads 2",
-                      "train --train {}/bare.csv --no-header --skip-lines 1 --delimiter , --text 2 --label 5 --out "
+                      "train --train {}/bare.csv --no-header --skip-lines 1 --decimal-comma --delimiter , --text 2 "
+                      "--label 5 --out "
                       "{}/bare --dim 8 "
                       "--heads 2 --epochs 1",
                       search + " --text note --dim 8 --heads 2", evaluate + " --text note --label class",

@@ -149,6 +149,18 @@ TEST_F(TabularClassifier, ReadsWhatAnotherDelimiterSeparates) {
   };
   const std::string expected = weights(commas, ",");
   for (const char* delimiter : {";", "tab", "|"}) EXPECT_EQ(weights(commas, delimiter), expected) << delimiter;
+
+  // As other countries write numbers.
+  std::string content = "size;class\n";
+  for (int i = 0; i < 40; ++i) content += fmt::format("{},5;{}\n", i, "ab"[i % 2]);
+  const std::string path = folder.write("comma.csv", content);
+  const Words train{"train", "--train", path, "--out", folder / "comma", "--delimiter", ";", "--epochs", "1"};
+  EXPECT_THAT(classify_rows(with(train, small_table)).out,
+              HasSubstr("; \"size\" holds categories, for \"0,5\" in line 2 has a comma (--decimal-comma?);"));
+  const Finished told = classify_rows(with(train, small_table + Words{"--decimal-comma"}));
+  EXPECT_EQ(told.status, 0) << told.error;
+  EXPECT_THAT(told.out, Not(HasSubstr("categories")));
+  EXPECT_EQ(classify_rows({"predict", "--model", folder / "comma", "\"3,5\"", R"({"size": 3.5})"}).status, 0);
 }
 
 TEST_F(TabularClassifier, ABadInputIsOneLineAndLeavesNothingBehind) {
