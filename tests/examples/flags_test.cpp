@@ -150,6 +150,7 @@ Uses uses_of(const std::string& trainer) {
       .lines = {all + model, "train --train {}/data --hold-out 0.2 --resume --epochs 1 --out {}/more" + model, evaluate,
                 "generate --model {}/all --prompt an --length 5 --temperature 0.5 --top-k 3 --top-p 0.9 --seed 2 "
                 "--no-cache --device cpu --threads 1 --quiet --json",
+                "generate --model {}/all --length 5 --beams 2 --quiet",
                 "export --model {}/all --onnx {}/language.onnx --device cpu --threads 1 --quiet --json"},
       .elsewhere = {demo("language_model_test.cpp")}};
 }
