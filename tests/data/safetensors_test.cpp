@@ -171,7 +171,8 @@ TEST(Safetensors, RefusesHostileFiles) {
   const Hostile cases[] = {
       {"", "not a safetensors file: it has only 0 bytes"},
       {"1234567", "not a safetensors file: it has only 7 bytes"},
-      {"PK\x03\x04 of torch.save", "not a safetensors file: it begins as torch.save's do; safetensors.torch.save_file writes such"},
+      {"PK\x03\x04 of torch.save",
+       "not a safetensors file: it begins as torch.save's do; safetensors.torch.save_file writes such"},
       {std::string(8, '\0'), "not a safetensors file: the header does not begin with {"},
       {std::string("\x09\0\0\0\0\0\0\0{}      ", 16), "not a safetensors file: a header of 9 bytes in a file of 16"},
       {std::string(8, '\xff') + "{}", "not a safetensors file: a header of 18446744073709551615 bytes in a file of 10"},
