@@ -55,7 +55,7 @@ void TableReader::set_columns(std::vector<std::string> names) {
 
 std::string delimiter_hint(const std::vector<std::string>& columns) {
   if (columns.size() != 1) return {};
-  const size_t at = columns.front().find_first_of(";\t|");
+  const size_t at = columns.front().find_first_of(";\t|,");
   if (at == std::string::npos) return {};
   return fmt::format("; its columns seem to be separated by {}: say so (--delimiter, TableOptions::delimiter)",
                      in_quotes(columns.front().substr(at, 1)));

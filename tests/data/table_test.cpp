@@ -214,6 +214,10 @@ TEST(Table, TakesAnotherDelimiter) {
   EXPECT_EQ(read_rows(folder.write("a.tsv", "x,y\n1,2\n"), {.delimiter = ','}), (Table{{"1", "2"}}));
   EXPECT_EQ(error_of([&] { read_rows(folder.write("b.csv", "x;y\na\"b;c\n"), {.delimiter = ';'}); }),
             "b.csv:2: a quote inside a field that is not quoted");
+  const auto other = open_table(folder.write("c.csv", "x,y\n1,2\n"), {.delimiter = ';'});
+  EXPECT_EQ(error_of([&] { (void)other->column("y"); }),
+            "c.csv: no column \"y\"; it has \"x,y\"; its columns seem to be separated by \",\": say so (--delimiter, "
+            "TableOptions::delimiter)");
   for (const char bad : {'"', '\n', '\r', 'a', 'Z', '0', '\0', '\xe9'}) {
     EXPECT_FALSE(is_delimiter(bad));
     EXPECT_THROW(open_table(path, {.delimiter = bad}), ValueError);
