@@ -93,8 +93,12 @@ Tensor empty_like_heads(const Tensor& like, int64_t width) {
   return raw::window(room, {s[0], s[1], s[2], width}, {s[1] * s[2] * width, width, s[1] * width, 1}, 0);
 }
 
-/// Kernels want a dense last axis.
-Tensor dense_rows(const Tensor& x) { return x.shape().back() == 1 || x.strides().back() == 1 ? x : raw::contiguous(x); }
+/// Kernels want dense rows [.., time, width] that do not overlap, as OpenBLAS does.
+Tensor dense_rows(const Tensor& x) {
+  const Shape& shape = x.shape();
+  const bool dense = shape[3] == 1 || x.strides()[3] == 1;
+  return dense && (shape[2] == 1 || x.strides()[2] >= shape[3]) ? x : raw::contiguous(x);
+}
 
 /// A forward call of the kernel, with all its tensors.
 struct Fused {

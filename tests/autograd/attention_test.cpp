@@ -235,9 +235,32 @@ TEST(Attention, MissingAxesAndLayouts) {
   EXPECT_CLOSE(scaled_dot_product_attention(q.select(1, 0).select(0, 1), k.select(1, 0).select(0, 1),
                                             v.select(1, 0).select(0, 1)),
                out.select(1, 0).select(0, 1));
-  for (const LaidOut& a : layouts_of(q)) EXPECT_CLOSE(scaled_dot_product_attention(a.tensor, k, v), out) << a.name;
-  for (const LaidOut& b : layouts_of(k)) EXPECT_CLOSE(scaled_dot_product_attention(q, b.tensor, v), out) << b.name;
-  for (const LaidOut& c : layouts_of(v)) EXPECT_CLOSE(scaled_dot_product_attention(q, k, c.tensor), out) << c.name;
+  for (const DType dtype : {f32, f64}) {
+    const Tensor a = q.to(dtype), b = k.to(dtype), c = v.to(dtype), want = out.to(dtype);
+    const auto same = [&](const Tensor& got) { return close(got, want, 1e-5, 1e-6); };
+    for (const LaidOut& l : layouts_of(a)) EXPECT_TRUE(same(scaled_dot_product_attention(l.tensor, b, c))) << l.name;
+    for (const LaidOut& l : layouts_of(b)) EXPECT_TRUE(same(scaled_dot_product_attention(a, l.tensor, c))) << l.name;
+    for (const LaidOut& l : layouts_of(c)) EXPECT_TRUE(same(scaled_dot_product_attention(a, b, l.tensor))) << l.name;
+  }
+}
+
+TEST(Attention, TakesGradientsInEveryLayout) {
+  for (const DType dtype : {f32, f64}) {
+    const auto gradients = [&](const Tensor& g) {
+      std::vector<Tensor> x;
+      for (uint64_t seed = 1; seed <= 3; ++seed)
+        x.push_back(random({2, 3, 6, 4}, {dtype, {}}, seed).set_requires_grad());
+      const Tensor packed = random({2, 6, 36}, {dtype, {}}, 4).set_requires_grad();
+      scaled_dot_product_attention(x[0], x[1], x[2]).backward(g);
+      packed_attention(packed, 3, 3).backward(g.transpose(1, 2).reshape({2, 6, 12}));
+      return concat({concat({x[0].grad(), x[1].grad(), x[2].grad()}, 3).reshape({-1}), packed.grad().reshape({-1})});
+    };
+    const Tensor g = random({2, 3, 6, 4}, {dtype, {}}, 5);
+    for (const LaidOut& l : layouts_of(g)) EXPECT_CLOSE(gradients(l.tensor), gradients(g)) << l.name;
+    const Tensor of_mean =
+        g.slice(2, 0, 1).expand({2, 3, 6, 4});  // a mean over queries gives each of them the same row
+    EXPECT_CLOSE(gradients(of_mean), gradients(of_mean.contiguous()));
+  }
 }
 
 TEST(Attention, NothingToReadGivesZeros) {
