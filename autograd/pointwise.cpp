@@ -55,6 +55,7 @@ struct Division {
     const Expr reaches = b != 0 && abs(a) >= abs(b);
     const Expr beyond = rest != 0 && astray, short_of = reaches && abs(rest) >= abs(b) && !astray;
     quotient = where(beyond, quotient - 1, where(short_of, quotient + 1, quotient));
+    quotient = where(b != 0 && isnan(rest), rest, quotient);  // of an infinite a
     rest = where(beyond, rest + b, where(short_of, rest - b, rest));
   }
 };
@@ -300,7 +301,7 @@ Tensor elu(Operand x, double alpha) {
                              }};
   // What is derived from that computes the exponential twice.
   static const Elementwise slope{"elu_backward", [](Expr g, Expr x, Scalar alpha) {
-                                   return g * where(x > 0, 1.0, alpha * exp(where(x < 0, x, 0.0)));
+                                   return g * where(x > 0, 1.0, alpha * exp(where(x > 0, 0.0, x)));
                                  }};
   if (!x.tensor) return f(x, alpha);
   Tensor y = [&] {
@@ -341,10 +342,8 @@ Tensor mish(Operand x) {
 }
 
 Tensor hardsigmoid(Operand x) {
-  static const Elementwise f{"hardsigmoid", [](Expr x) {
-                               const Expr y = x * (1.0 / 6) + 0.5;
-                               return where(y < 0.0, 0.0, where(y > 1.0, 1.0, y));
-                             }};
+  static const Elementwise f{"hardsigmoid",
+                             [](Expr x) { return where(x <= -3.0, 0.0, where(x >= 3.0, 1.0, x * (1.0 / 6) + 0.5)); }};
   return f(x);
 }
 

@@ -74,9 +74,10 @@ OperandGradients differentiate(Op op, Expr g, const Expr* x, Expr y) {
       return {{g / x[1], -(g / x[1] * (x[0] / x[1])), zero}};
     case Op::pow:
       // 0 where the exponent is 0, and 0 for the exponent of a base 0, where the formulas would give 0 * inf. They are
-      // computed all the same, and differentiated: of another exponent then.
+      // computed all the same, and differentiated: of another exponent or base then.
       return {{where(x[1] == 0.0, 0.0, g * (x[1] * pow(x[0], where(x[1] == 0.0, 1.0, x[1]) - 1.0))),
-               where(x[0] == 0.0 && x[1] >= 0.0, 0.0, g * (y * log(x[0]))), zero}};
+               where(x[0] == 0.0 && x[1] >= 0.0, 0.0, g * (y * log(where(x[0] == 0.0 && x[1] >= 0.0, 1.0, x[0])))),
+               zero}};
     case Op::maximum: {
       const Expr share = where(x[0] == x[1], 0.5 * g, g);  // all of it where one is NaN
       return {{where(x[0] < x[1], 0.0, share), where(x[0] > x[1], 0.0, share), zero}};
@@ -160,7 +161,9 @@ Derivative derive(const ElementwiseFunction& function, uint64_t wanted, bool out
   for (size_t i = nodes.size(); i-- > 0;) {
     const Instruction& node = nodes[i];
     const int operands = arity(node.op);
-    if (!active[i] || operands == 0) continue;
+    // What is passed no gradient passes none on, whatever its slope: 0 / 0 would be one.
+    const Instruction& passed = graph.node(gradient[i]);
+    if (!active[i] || operands == 0 || (passed.op == Op::constant && passed.value == 0)) continue;
     const Expr x[] = {value[node.operands[0]], value[node.operands[1]], value[node.operands[2]]};
     const OperandGradients d = differentiate(node.op, gradient[i], x, value[i]);
     for (int k = 0; k < operands; ++k) {

@@ -1,6 +1,7 @@
 #include <cmath>
 
 #include "fovea/autograd/pointwise.h"
+#include "fovea/autograd/reductions.h"
 #include "fovea/tensor/creation.h"
 #include "support/device.h"
 #include "support/expect.h"
@@ -53,6 +54,22 @@ TEST(FloorDivide, IsExactWhereAQuotientRoundsUp) {
   EXPECT_CLOSE(tensor({5, -5}) % INFINITY, {5, INFINITY});
   EXPECT_TRUE(std::isnan((tensor({5}) % 0.0).item()));
   EXPECT_EQ(floor_divide(tensor({5}), 0.0).item(), INFINITY);
+}
+
+// What PyTorch 2.15 gives.
+TEST_P(OnEveryDevice, AnInfiniteNumberHasNoQuotient) {
+  const double inf = INFINITY;
+  EXPECT_CLOSE(floor_divide(tensor({inf, -inf, inf, inf, inf, 3, -3}, options()),
+                            tensor({2, 2, -2, inf, 0, inf, inf}, options())),
+               {NAN, NAN, NAN, NAN, inf, 0, -1});
+}
+
+TEST_P(OnEveryDevice, TheGradientOfARemainderPassesItsDividend) {
+  const Tensor a = tensor({7, -7, 2, 2}, options()).set_requires_grad();
+  const Tensor b = tensor({2, 2, 0, NAN}, options()).set_requires_grad();
+  sum(a % b).backward();
+  EXPECT_CLOSE(a.grad(), {1, 1, 1, 1});
+  EXPECT_CLOSE(b.grad(), {-3, 4, -INFINITY, NAN});
 }
 
 TEST(FloorDivide, NamesWhatItCannotDo) {

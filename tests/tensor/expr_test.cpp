@@ -294,6 +294,19 @@ TEST(Derive, TakesHigherDerivatives) {
   }
 }
 
+TEST(Derive, AsksNothingOfWhatPassesNoGradient) {
+  // The slopes of the quotient and of the root are not finite, but nothing flows through floor and comparisons.
+  const auto f =
+      build(2, [](auto& x) { return std::vector{where(sqrt(x[1]) < 1.0, x[0] - floor(x[0] / x[1]), x[1])}; });
+  Derivative d = derive(f, 3, false);
+  d.function.compile();
+  std::vector<std::vector<double>> arguments;
+  for (const DerivativeInput& input : d.inputs) {
+    arguments.push_back({input.from == DerivativeInput::From::input && input.index == 1 ? 0.0 : 1.0});
+  }
+  EXPECT_EQ(run(d.function, arguments), (std::vector<std::vector<double>>{{1}, {0}}));
+}
+
 TEST(Derive, KeepsScalars) {
   const auto f = build(
       1, [](auto& x) { return std::vector{where(x[0] > 0.0, x[0], x[0] * x[1])}; }, 1);
