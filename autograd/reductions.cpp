@@ -260,7 +260,11 @@ namespace {
 Sorted sorted(const Tensor& x, int64_t k, int axis, bool descending, const char* name, Caller caller) {
   raw::check_defined(name, x, caller);
   const int a = normalize_axis(axis, x.rank(), name, caller);
-  if (x.rank() == 0) raise<ShapeError>(caller, "{}: a scalar has nothing to sort", name);
+  if (x.rank() == 0) {
+    if (k != 1) raise<ValueError>(caller, "{}: {} elements of a scalar", name, k);
+    const Sorted only = sorted(x.reshape({1}, caller), 1, 0, descending, name, caller);
+    return {only.values.reshape({}, caller), only.indices.reshape({}, caller)};
+  }
   if (k < 0 || k > x.shape()[a]) raise<ValueError>(caller, "{}: {} of {} elements", name, k, x.shape()[a]);
   Tensor values;
   const Tensor indices = [&] {
@@ -288,7 +292,7 @@ Sorted sorted(const Tensor& x, int64_t k, int axis, bool descending, const char*
 
 Sorted sort(const Tensor& x, int axis, bool descending, Caller caller) {
   raw::check_defined("sort", x, caller);
-  return sorted(x, x.rank() > 0 ? x.size(axis, caller) : 0, axis, descending, "sort", caller);
+  return sorted(x, x.rank() > 0 ? x.size(axis, caller) : 1, axis, descending, "sort", caller);
 }
 
 Sorted topk(const Tensor& x, int64_t k, int axis, Caller caller) { return sorted(x, k, axis, true, "topk", caller); }
@@ -296,8 +300,8 @@ Sorted topk(const Tensor& x, int64_t k, int axis, Caller caller) { return sorted
 Tensor cumsum(const Tensor& x, int axis, Caller caller) {
   raw::check_defined("cumsum", x, caller);
   const int a = normalize_axis(axis, x.rank(), "cumsum", caller);
-  if (x.rank() == 0) return x;
   if (x.dtype() == boolean) return cumsum(x.to(i32, caller), axis, caller);
+  if (x.rank() == 0) return x;
   return cumulative(x, a, false, caller);
 }
 

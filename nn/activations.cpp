@@ -30,7 +30,7 @@ Tensor PReLU::forward(const Tensor& x, Caller caller) const {
   static const Elementwise f{"prelu", [](Expr x, Expr slope) { return where(x > Expr(0.0), x, x * slope); }};
   const Scope scope(*this, caller);
   const int64_t channels = weight.shape()[0];
-  if (channels == 1) return f({x, caller}, {weight, caller});
+  if (channels == 1) return f({x, caller}, {x.rank(caller) == 0 ? weight.reshape({}) : weight, caller});
   if (x.rank() < 2 || x.shape()[1] != channels) {
     raise<ShapeError>(caller, "PReLU: input {} is not [batch, {}, ...]", x.shape(), channels);
   }

@@ -86,6 +86,32 @@ TEST_P(OnEveryDevice, TheSignOfNaNIsZeroAndSoIsTheGradientOfItsAbsoluteValue) {
   EXPECT_CLOSE(sign(tensor({-3, 0, 5}, options(i32))), tensor({-1, 0, 1}, options(i32)));
 }
 
+TEST_P(OnEveryDevice, SlopesOfActivationsAtTheirEdges) {
+  const auto slopes = [](auto f, const Tensor& x) { return with_gradient(f, x).second; };
+  const Tensor x = tensor({NAN, -inf, -3, 0, 3, inf}, options());
+  EXPECT_CLOSE(slopes([](const Tensor& x) { return elu(x, 2); }, x), {NAN, 0, 2 * std::exp(-3.0), 2, 1, 1});
+  EXPECT_CLOSE(slopes([](const Tensor& x) { return hardsigmoid(x); }, x.slice(0, 1)), {0, 0, 1.0 / 6, 0, 0});
+}
+
+TEST_P(OnEveryDevice, ASlopeOfAPowerOfZeroIsDifferentiated) {
+  const Tensor a = tensor({0, 2}, options()).set_requires_grad(), b = tensor({1.5, 1.5}, options()).set_requires_grad();
+  const Tensor seed = ones({2}, options()).set_requires_grad();
+  const auto g = autograd::grad({pow(a, b)}, {a, b}, {seed}, {.create_graph = true});
+  EXPECT_CLOSE(autograd::grad({sum(g[0]) + sum(g[1])}, {seed})[0],
+               {0, 1.5 * std::sqrt(2.0) + std::sqrt(8.0) * std::log(2.0)});
+}
+
+TEST_P(OnEveryDevice, AScalarIsSortedAndSummedUp) {
+  const Tensor x = scalar(3, options()).set_requires_grad();
+  const Sorted sorted = sort(x), top = topk(x, 1, 0);
+  EXPECT_CLOSE(sorted.values, x);
+  EXPECT_CLOSE(top.indices, scalar(0, options(i32)));
+  (sorted.values * top.values).backward();
+  EXPECT_CLOSE(x.grad(), scalar(6, options()));
+  EXPECT_CLOSE(cumsum(scalar(1, options(boolean)), 0), scalar(1, options(i32)));
+  EXPECT_ERROR(topk(x, 2), "topk: 2 elements of a scalar (reductions_test.cpp:");
+}
+
 TEST_P(OnEveryDevice, TellsFiniteFromInfiniteAndNaN) {
   for (const DType dtype : {f32, f16, bf16}) {
     const Tensor x = tensor({0, -1, 3e4, INFINITY, -INFINITY, NAN}, options()).to(dtype);

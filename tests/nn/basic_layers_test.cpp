@@ -173,6 +173,8 @@ std::vector<LayerRow> basic_rows() {
   };
 }
 
+TEST(PReLU, LeavesAScalarOne) { EXPECT_CLOSE(nn::PReLU().forward(scalar(-2)), scalar(-0.5)); }
+
 INSTANTIATE_TEST_SUITE_P(Basic, Layer, ::testing::ValuesIn(basic_rows()), row_name);
 
 }  // namespace
