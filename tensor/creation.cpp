@@ -177,6 +177,8 @@ Tensor zeros_like(const Tensor& x, Caller caller) { return like(x, 0, "zeros_lik
 Tensor ones_like(const Tensor& x, Caller caller) { return like(x, 1, "ones_like", caller); }
 Tensor full_like(const Tensor& x, double value, Caller caller) { return like(x, value, "full_like", caller); }
 
+Tensor arange(double end, TensorOptions options, Caller caller) { return arange(0, end, 1, options, caller); }
+
 Tensor arange(double start, double end, double step, TensorOptions options, Caller caller) {
   const double count = std::ceil((end - start) / step);
   if (!std::isfinite(count)) raise<ValueError>(caller, "arange: from {} to {} by {} never ends", start, end, step);

@@ -39,6 +39,8 @@ Tensor zeros_like(const Tensor& x, Caller caller = {});
 Tensor ones_like(const Tensor& x, Caller caller = {});
 Tensor full_like(const Tensor& x, double value, Caller caller = {});
 
+/// 0, 1, ... before end.
+Tensor arange(double end, TensorOptions options = {}, Caller caller = {});
 /// start, start + step, ... before end.
 Tensor arange(double start, double end, double step = 1, TensorOptions options = {}, Caller caller = {});
 /// `count` numbers from start to end, both included.

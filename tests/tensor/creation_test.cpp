@@ -43,6 +43,9 @@ TEST_P(OnEveryDevice, CountsInSteps) {
   EXPECT_EQ(arange(3, 3, 1, options()).shape(), Shape{0});
   EXPECT_EQ(arange(3, 1, 1, options()).shape(), Shape{0});
   EXPECT_EQ(arange(0, 10).dtype(), f32);
+  EXPECT_CLOSE(arange(3, options()), {0, 1, 2});
+  EXPECT_CLOSE(arange(2.5, options(i32)), tensor({0, 1, 2}, options(i32)));
+  EXPECT_EQ(arange(4).shape(), Shape{4});
 }
 
 TEST_P(OnEveryDevice, SpacesNumbersBetweenExactEnds) {
