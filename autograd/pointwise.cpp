@@ -301,7 +301,7 @@ Tensor elu(Operand x, double alpha) {
                              }};
   // What is derived from that computes the exponential twice.
   static const Elementwise slope{"elu_backward", [](Expr g, Expr x, Scalar alpha) {
-                                   return g * where(x > 0, 1.0, alpha * exp(where(x > 0, 0.0, x)));
+                                   return g * where(x > 0, 1.0, alpha * exp(where(x >= 0, 0.0, x)));
                                  }};
   if (!x.tensor) return f(x, alpha);
   Tensor y = [&] {

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <functional>
 
+#include "fovea/autograd/backward.h"
 #include "fovea/autograd/indexing.h"
 #include "fovea/autograd/pointwise.h"
 #include "fovea/tensor/creation.h"
@@ -91,6 +92,9 @@ TEST_P(OnEveryDevice, SlopesOfActivationsAtTheirEdges) {
   const Tensor x = tensor({NAN, -inf, -3, 0, 3, inf}, options());
   EXPECT_CLOSE(slopes([](const Tensor& x) { return elu(x, 2); }, x), {NAN, 0, 2 * std::exp(-3.0), 2, 1, 1});
   EXPECT_CLOSE(slopes([](const Tensor& x) { return hardsigmoid(x); }, x.slice(0, 1)), {0, 0, 1.0 / 6, 0, 0});
+  const Tensor around = tensor({-1, 0, 1}, options()).set_requires_grad();
+  const Tensor slope = autograd::grad({sum(elu(around, 2))}, {around}, {}, {.create_graph = true})[0];
+  EXPECT_CLOSE(autograd::grad({sum(slope)}, {around})[0], {2 * std::exp(-1.0), 0, 0});
 }
 
 TEST_P(OnEveryDevice, ASlopeOfAPowerOfZeroIsDifferentiated) {
