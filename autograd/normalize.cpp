@@ -3,6 +3,7 @@
 #include <array>
 
 #include "fovea/autograd/backward.h"
+#include "fovea/autograd/half.h"
 #include "fovea/autograd/pointwise.h"
 #include "fovea/autograd/reductions.h"
 
@@ -135,6 +136,7 @@ Tensor l2_normalize(const Tensor& x, int axis, double eps, Caller caller) {
                                     [](Expr length, Scalar eps) { return where(length < eps, eps, length); }};
   const ErrorScope scope(caller);
   raw::check_floating("l2_normalize", x, caller);
+  if (is_half(x)) return l2_normalize(widened(x), axis, eps, caller).to(x.dtype());  // to f16 such an eps is 0
   const int a = normalize_axis(axis, x.rank(), "l2_normalize", caller);
   return div({x, caller}, {at_least({norm(x, a, true, caller), caller}, {eps, caller}), caller});
 }

@@ -5,6 +5,7 @@
 
 #include "fovea/autograd/by_index.h"
 #include "fovea/autograd/elementwise.h"
+#include "fovea/autograd/half.h"
 #include "fovea/autograd/indexing.h"
 #include "fovea/autograd/loss_reduction.h"
 #include "fovea/autograd/pointwise.h"
@@ -72,6 +73,11 @@ Tensor triplet_margin_loss(const Tensor& anchor, const Tensor& positive, const T
   const ErrorScope scope(caller);
   same_shape("triplet_margin_loss", anchor, positive, caller);
   same_shape("triplet_margin_loss", anchor, negative, caller);
+  raw::check_alike("triplet_margin_loss", {&anchor, &positive, &negative}, caller);
+  if (is_half(anchor)) {  // f16 holds no square of more than 255, nor that of 1e-6
+    return triplet_margin_loss(widened(anchor), widened(positive), widened(negative), options, caller)
+        .to(anchor.dtype());
+  }
   const auto distance = [](const Tensor& a, const Tensor& b) { return sqrt(gap.sum(-1, false, {a, b})); };
   const Tensor p = distance(anchor, positive);
   Tensor n = distance(anchor, negative);

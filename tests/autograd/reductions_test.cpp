@@ -6,6 +6,7 @@
 
 #include "fovea/autograd/backward.h"
 #include "fovea/autograd/indexing.h"
+#include "fovea/autograd/normalize.h"
 #include "fovea/autograd/pointwise.h"
 #include "fovea/tensor/creation.h"
 #include "support/device.h"
@@ -103,6 +104,13 @@ TEST_P(OnEveryDevice, ASlopeOfAPowerOfZeroIsDifferentiated) {
   const auto g = autograd::grad({pow(a, b)}, {a, b}, {seed}, {.create_graph = true});
   EXPECT_CLOSE(autograd::grad({sum(g[0]) + sum(g[1])}, {seed})[0],
                {0, 1.5 * std::sqrt(2.0) + std::sqrt(8.0) * std::log(2.0)});
+}
+
+TEST_P(OnEveryDevice, WhatHasNoLengthIsNormalizedToNothing) {
+  for (const DType dtype : {f32, f16, bf16}) {
+    const Tensor x = tensor({0, 0, 3, 4}, options()).to(dtype).reshape({2, 2});
+    EXPECT_CLOSE(l2_normalize(x), tensor({0, 0, 0.6, 0.8}, options()).to(dtype).reshape({2, 2}));
+  }
 }
 
 TEST_P(OnEveryDevice, AScalarIsSortedAndSummedUp) {

@@ -70,10 +70,12 @@ TEST(Losses, GaussianNLL) {
                "gaussian_nll_loss: a variance of -1 is negative (losses_test.cpp:");
 }
 
-TEST(Losses, MeansInHalfPrecisionDoNotOverflow) {
+TEST(Losses, DoNotOverflowInHalfPrecision) {
   const Tensor x = full({70000}, 3, {.dtype = f16}), y = full({70000}, -1, {.dtype = f16});
   EXPECT_CLOSE(nn::hinge_embedding_loss(-x, -y), full({}, -3, {.dtype = f16}));
   EXPECT_CLOSE(nn::margin_ranking_loss(x, -x, y), full({}, 6, {.dtype = f16}));
+  const Tensor far = full({2, 100}, 200, {.dtype = f16}), near = zeros({2, 100}, {.dtype = f16});
+  EXPECT_CLOSE(nn::triplet_margin_loss(near, far, near), full({}, 2001, {.dtype = f16}));
   EXPECT_TRUE(std::isnan(nn::soft_margin_loss(zeros({0}), zeros({0})).item()));
   EXPECT_EQ(nn::soft_margin_loss(zeros({0}), zeros({0}), Reduction::sum).item(), 0);
 }
