@@ -14,7 +14,7 @@ struct Setting {
   CellKind kind = CellKind::gru;
   int64_t batch = 3, time = 5, hidden = 4;
   bool reverse = false, with_lengths = false, with_state = false, with_bias = true;
-  DType dtype = f64;
+  DType dtype = f32;
   bool bf16_operands = false;
 
   bool lstm() const { return kind == CellKind::lstm; }

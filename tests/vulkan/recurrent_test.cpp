@@ -1,12 +1,10 @@
-#include <array>
-
+#include "backends/recurrent_layer.h"
 #include "fovea/backends/vulkan/vulkan_backend.h"
 #include "vulkan/mirror.h"
 
 namespace fovea::test {
 namespace {
 
-using Kind = RecurrentKind;
 using RecurrentTest = VulkanTest;
 
 /// A device that runs whole sequences in one launch, or none of them.
@@ -25,54 +23,13 @@ class RecurrentDevice {
   std::optional<vulkan::VulkanBackend> backend_;
 };
 
-struct Setting {
-  Kind kind = Kind::gru;
-  int64_t batch = 3, time = 5, hidden = 4;
-  bool reverse = false, with_lengths = false, with_state = false, with_bias = true;
-};
-
-/// A layer's inputs, outputs and gradients; output and its gradient are slices of wider tensors.
-struct Layer {
-  Setting s;
-  Array projected, weight, bias, lengths, h0, c0, output, h_last, c_last, reserve;
-  Array doutput, dh_last, dc_last, dprojected, dweight, dbias, dh0, dc0;
-
-  explicit Layer(const Setting& setting) : s(setting) {
-    const int64_t all = gates(s.kind) * s.hidden;
-    projected = noise({s.batch, s.time, all}, 1);
-    weight = noise({all, s.hidden}, 2);
-    bias = noise({all}, 3);
-    lengths = make({s.batch}, i32);
-    for (int64_t b = 0; b < s.batch; ++b) lengths.set(b, static_cast<double>(b * 7 % (s.time + 1)));
-    h0 = noise({s.batch, s.hidden}, 4);
-    c0 = noise({s.batch, s.hidden}, 5);
-    output = slice(full({s.batch, s.time, 2 * s.hidden}, 77));
-    h_last = make({s.batch, s.hidden});
-    c_last = make({s.batch, s.hidden});
-    reserve = full({s.batch, s.time, reserve_width(s.kind) * s.hidden}, std::nan(""));
-    doutput = slice(noise({s.batch, s.time, 2 * s.hidden}, 6));
-    dh_last = noise({s.batch, s.hidden}, 7);
-    dc_last = noise({s.batch, s.hidden}, 8);
-    dprojected = make({s.batch, s.time, all});
-    dweight = make({all, s.hidden});
-    dbias = make({all});
-    dh0 = make({s.batch, s.hidden});
-    dc0 = make({s.batch, s.hidden});
-  }
-  Array slice(Array wide) const {
-    wide.view.shape[2] = s.hidden;
-    wide.view.offset = s.hidden;
-    return wide;
-  }
-};
-
 /// Runs a layer's forward and backward pass; T is Array or Mirror.
 template <class T>
 void run(Backend& device, const Setting& s, const T& projected, const T& weight, const T& bias, const T& lengths,
          const T& h0, const T& c0, const T& output, const T& h_last, const T& c_last, const T& reserve,
          const T& doutput, const T& dh_last, const T& dc_last, const T& dprojected, const T& dweight, const T& dbias,
          const T& dh0, const T& dc0) {
-  const bool lstm = s.kind == Kind::lstm;
+  const bool lstm = s.kind == CellKind::lstm;
   const RecurrentCall forward{.kind = s.kind,
                               .projected = projected,
                               .weight_hh = weight,
@@ -129,7 +86,7 @@ TEST_F(RecurrentTest, EveryKindAgreesWithTheCpu) {
   for (bool sequences : {false, true}) {
     SCOPED_TRACE(sequences);
     RecurrentDevice device(sequences, sequences);
-    for (Kind kind : {Kind::rnn_tanh, Kind::rnn_relu, Kind::gru, Kind::lstm}) {
+    for (CellKind kind : {CellKind::rnn_tanh, CellKind::rnn_relu, CellKind::gru, CellKind::lstm}) {
       for (bool reverse : {false, true}) {
         for (bool more : {false, true})
           expect_agreement(device, {.kind = kind, .reverse = reverse, .with_lengths = more, .with_state = more});
@@ -143,7 +100,7 @@ TEST_F(RecurrentTest, AnySizesAgreeWithTheCpu) {
   for (bool sequences : {false, true}) {
     SCOPED_TRACE(sequences);
     RecurrentDevice device(sequences);
-    for (Kind kind : {Kind::gru, Kind::lstm}) {
+    for (CellKind kind : {CellKind::gru, CellKind::lstm}) {
       for (int64_t hidden : {1, 17, 40}) {
         if (sequences && hidden == 40) continue;  // each size is a shader of its own
         for (int64_t batch : {1, 9, 40})
@@ -158,9 +115,9 @@ TEST_F(RecurrentTest, AnySizesAgreeWithTheCpu) {
 TEST_F(RecurrentTest, SequencesOfManyMembersAndWideLayersAgreeWithTheCpu) {
   RecurrentDevice device(true);
   for (int64_t batch : {70, 131})  // two and four to a workgroup
-    expect_agreement(device, {.kind = Kind::gru, .batch = batch, .time = 4, .hidden = 5, .with_lengths = true});
-  expect_agreement(device, {.kind = Kind::lstm, .batch = 2, .time = 2, .hidden = 256});
-  expect_agreement(device, {.kind = Kind::lstm, .batch = 2, .time = 2, .hidden = 257});  // a launch for each step
+    expect_agreement(device, {.kind = CellKind::gru, .batch = batch, .time = 4, .hidden = 5, .with_lengths = true});
+  expect_agreement(device, {.kind = CellKind::lstm, .batch = 2, .time = 2, .hidden = 256});
+  expect_agreement(device, {.kind = CellKind::lstm, .batch = 2, .time = 2, .hidden = 257});  // a launch for each step
 }
 
 /// An LSTM's forward pass with nothing that a call may leave out.
@@ -176,7 +133,7 @@ struct PlainPass {
         c_last(l.c_last, device),
         reverse(l.s.reverse) {}
   RecurrentCall call() const {
-    return {.kind = Kind::lstm,
+    return {.kind = CellKind::lstm,
             .projected = projected,
             .weight_hh = weight,
             .bias_hh = nullptr,
@@ -192,7 +149,7 @@ struct PlainPass {
 };
 
 TEST_F(RecurrentTest, AStepIsOneDispatchOrAllAreOne) {
-  const Layer layer({.kind = Kind::lstm, .batch = 4, .time = 20, .hidden = 8});
+  const Layer layer({.kind = CellKind::lstm, .batch = 4, .time = 20, .hidden = 8});
   for (bool sequences : {false, true}) {
     RecurrentDevice device(sequences);
     const PlainPass pass(layer, device);
@@ -215,13 +172,13 @@ Array last_states(Backend& device, const Layer& l) {
                                             .c0 = nullptr,
                                             .output = output,
                                             .h_last = h_last,
-                                            .c_last = l.s.kind == Kind::lstm ? &c_last : nullptr,
+                                            .c_last = l.s.kind == CellKind::lstm ? &c_last : nullptr,
                                             .reserve = nullptr}});
   return h_last.pull();
 }
 
 TEST_F(RecurrentTest, BothPathsRefuseALengthThatIsNone) {
-  Layer layer({.kind = Kind::gru, .with_lengths = true});
+  Layer layer({.kind = CellKind::gru, .with_lengths = true});
   for (bool sequences : {false, true}) {
     RecurrentDevice device(sequences, true);
     for (int length : {-1, 6}) {
@@ -239,7 +196,7 @@ TEST_F(RecurrentTest, BothPathsRefuseALengthThatIsNone) {
 TEST_F(RecurrentTest, BothPathsKeepNaN) {
   for (bool sequences : {false, true}) {
     RecurrentDevice device(sequences);
-    for (Kind kind : {Kind::rnn_tanh, Kind::rnn_relu, Kind::gru, Kind::lstm}) {
+    for (CellKind kind : {CellKind::rnn_tanh, CellKind::rnn_relu, CellKind::gru, CellKind::lstm}) {
       Layer layer({.kind = kind, .batch = 2, .time = 3});
       layer.projected.set(0, std::nan(""));  // the first member's, of one gate of one unit
       const Array last = last_states(device, layer);
@@ -252,7 +209,7 @@ TEST_F(RecurrentTest, BothPathsKeepNaN) {
 }
 
 TEST_F(RecurrentTest, DirectionsShareTheirBarriersAndGiveTheBitsOfEachAlone) {
-  Setting s{.kind = Kind::lstm, .batch = 4, .time = 20, .hidden = 8};
+  Setting s{.kind = CellKind::lstm, .batch = 4, .time = 20, .hidden = 8};
   const Layer one(s);
   s.reverse = true;
   const Layer other(s);
