@@ -104,18 +104,4 @@ RunFolder::~RunFolder() {
   }
 }
 
-const char* name(Ending ending) {
-  switch (ending) {
-    case Ending::complete:
-      return "complete";
-    case Ending::stopped_early:
-      return "stopped_early";
-    case Ending::out_of_time:
-      return "out_of_time";
-    case Ending::interrupted:
-      return "interrupted";
-  }
-  return "?";
-}
-
 }  // namespace fovea::train

@@ -60,7 +60,4 @@ class RunFolder {
   std::vector<std::filesystem::path> made_;  // the innermost first
 };
 
-/// "complete", "stopped_early", "out_of_time", "interrupted".
-const char* name(Ending ending);
-
 }  // namespace fovea::train

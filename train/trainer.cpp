@@ -49,6 +49,20 @@ void check_loss(double loss, int64_t steps) {
          loss, steps);
 }
 
+const char* name(Ending ending) {
+  switch (ending) {
+    case Ending::complete:
+      return "complete";
+    case Ending::stopped_early:
+      return "stopped_early";
+    case Ending::out_of_time:
+      return "out_of_time";
+    case Ending::interrupted:
+      return "interrupted";
+  }
+  return "?";
+}
+
 Trainer::Trainer(nn::Module& model, nn::Optimizer& optimizer, TrainerOptions options, Caller caller)
     : model_(model),
       optimizer_(optimizer),

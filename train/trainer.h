@@ -74,6 +74,8 @@ struct TrainerEvents {
 
 /// How a run ended.
 enum class Ending : uint8_t { complete, stopped_early, out_of_time, interrupted };
+/// "complete", "stopped_early", "out_of_time", "interrupted".
+const char* name(Ending ending);
 
 /// Trains a classifier, or a model of numbers (TrainerOptions::regression), and can go on where it was interrupted, to the
 /// very bytes that it would have had: model, optimizer, random numbers, place in the epoch and the best weights so far
