@@ -1,5 +1,8 @@
 #include "fovea/nn/clip.h"
 
+#include <algorithm>
+#include <functional>
+
 #include "fovea/autograd/elementwise.h"
 #include "fovea/autograd/graph.h"
 #include "fovea/autograd/sparse_rows.h"
@@ -45,11 +48,8 @@ void scale(const Tensor& x, const Tensor& factor, Caller caller) {
   raw::map(program, raw::compute_dtype(x.dtype()), x.shape(), {&x, &factor}, {&x});
 }
 
-/// The L2 norm of all of them together; 0 of none.
-Tensor norm_of(const std::vector<Tensor>& gradients, const char* name, Caller caller) {
-  static const Elementwise root{"norm", [](Expr x) { return sqrt(x); }};
-  static const Elementwise identity{"sum", [](Expr x) { return x; }};
-  if (gradients.empty()) return scalar(0);
+/// Of the norm of all of them, of which there is at least one.
+TensorOptions norm_options(const std::vector<Tensor>& gradients, const char* name, Caller caller) {
   TensorOptions options = gradients[0].options();
   for (const Tensor& g : gradients) {
     if (g.device() != options.device) {
@@ -57,9 +57,32 @@ Tensor norm_of(const std::vector<Tensor>& gradients, const char* name, Caller ca
     }
     options.dtype = options.dtype == f64 || g.dtype() == f64 ? f64 : f32;
   }
+  return options;
+}
+
+/// The L2 norm of all of them together; 0 of none.
+Tensor norm_of(const std::vector<Tensor>& gradients, const char* name, Caller caller) {
+  static const Elementwise root{"norm", [](Expr x) { return sqrt(x); }};
+  static const Elementwise identity{"sum", [](Expr x) { return x; }};
+  if (gradients.empty()) return scalar(0);
+  const TensorOptions options = norm_options(gradients, name, caller);
   const Tensor sums = raw::empty({static_cast<int64_t>(gradients.size())}, options);
   for (size_t i = 0; i < gradients.size(); ++i) square_sum(gradients[i], sums, static_cast<int64_t>(i));
   return root(identity.sum({}, false, {sums}));
+}
+
+/// Whether a captured step finds other rows in other memory with each run, so that what reads them runs anew, too.
+bool rows_change(const std::vector<Tensor>& parameters) {
+  return is_recording() && std::any_of(parameters.begin(), parameters.end(),
+                                       [](const Tensor& p) { return p.defined() && p.sparse_grad(); });
+}
+
+/// A norm that `work` gives anew in each run.
+Tensor norm_in_each_run(const std::vector<Tensor>& parameters, const char* name, Caller caller,
+                        const std::function<Tensor()>& work) {
+  Tensor norm = raw::empty({}, norm_options(gradients_of(parameters, name, caller), name, caller));
+  each_run([norm, work]() mutable { norm.copy_(work()); });
+  return norm.clone();
 }
 
 }  // namespace
@@ -70,6 +93,10 @@ Tensor clip_grad_norm_(const std::vector<Tensor>& parameters, double max_norm, C
                                   [](Expr norm, Scalar most) { return minimum(most / (norm + 1e-6), Expr(1)); }};
   if (!(max_norm >= 0)) raise<ValueError>(caller, "clip_grad_norm_: max_norm {} is not 0 or more", max_norm);
   const NoGrad off;
+  if (rows_change(parameters)) {
+    return norm_in_each_run(parameters, "clip_grad_norm_", caller,
+                            [=] { return clip_grad_norm_(parameters, max_norm, caller); });
+  }
   const std::vector<Tensor> gradients = writable_gradients(parameters, "clip_grad_norm_", caller);
   const Tensor norm = norm_of(gradients, "clip_grad_norm_", caller);
   // Where the host can look for free, a pass over gradients that are small enough is spared.
@@ -83,12 +110,16 @@ Tensor clip_grad_norm_(const std::vector<Tensor>& parameters, double max_norm, C
 Tensor grad_norm(const std::vector<Tensor>& parameters, Caller caller) {
   const ErrorScope scope(caller);
   const NoGrad off;
+  if (rows_change(parameters)) {
+    return norm_in_each_run(parameters, "grad_norm", caller, [=] { return grad_norm(parameters, caller); });
+  }
   return norm_of(gradients_of(parameters, "grad_norm", caller), "grad_norm", caller);
 }
 
 void scale_grad_(const std::vector<Tensor>& parameters, double factor, Caller caller) {
   const ErrorScope scope(caller);
   static const Elementwise scale{"scale_grad_", [](Expr g, Scalar factor) { return g * factor; }};
+  if (rows_change(parameters)) return each_run([=] { scale_grad_(parameters, factor, caller); });
   const NoGrad off;
   for (const Tensor& g : writable_gradients(parameters, "scale_grad_", caller)) scale.into({&g}, {g, factor});
 }
@@ -97,6 +128,7 @@ void clip_grad_value_(const std::vector<Tensor>& parameters, double limit, Calle
   const ErrorScope scope(caller);
   static const Elementwise clamp{"clip_value", [](Expr g, Scalar limit) { return minimum(maximum(g, -limit), limit); }};
   if (!(limit >= 0)) raise<ValueError>(caller, "clip_grad_value_: limit {} is not 0 or more", limit);
+  if (rows_change(parameters)) return each_run([=] { clip_grad_value_(parameters, limit, caller); });
   const NoGrad off;
   for (const Tensor& g : writable_gradients(parameters, "clip_grad_value_", caller)) clamp.into({&g}, {g, limit});
 }

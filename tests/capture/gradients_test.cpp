@@ -68,6 +68,39 @@ TEST_P(OnEveryDevice, CaptureSparseGradientsFollowTheirIndices) {
   EXPECT_EQ(trained(true), trained(false));
 }
 
+TEST_P(OnEveryDevice, CaptureClipsTheSparseGradientsOfEachRun) {
+  expect_alike([&](bool captured) {
+    manual_seed(2);
+    nn::EmbeddingBag bag(50, 4, {.sparse = true});
+    nn::Linear layer(4, 3);
+    for (nn::Module* module : {static_cast<nn::Module*>(&bag), static_cast<nn::Module*>(&layer)}) module->to(device());
+    std::vector<Tensor> parameters = bag.parameters();
+    for (const Tensor& p : layer.parameters()) parameters.push_back(p);
+    nn::SGD optimizer(parameters, {.lr = 0.5});
+    const auto step = [&](const Tensor& tokens) {
+      optimizer.zero_grad();
+      sum(square(layer.forward(bag.forward(tokens)))).backward();
+      nn::clip_grad_value_(parameters, 0.6);
+      const Tensor norm = nn::clip_grad_norm_(parameters, 1);
+      nn::scale_grad_(parameters, 0.5);
+      const Tensor after = nn::grad_norm(parameters);
+      optimizer.step();
+      return std::array{norm, after};
+    };
+    auto replayed = capture(step);
+    std::vector<float> seen;
+    for (int i = 0; i < 8; ++i) {
+      const Tensor tokens = randint(0, 2 + 6 * i, {3, 5}).to(device());
+      for (const Tensor& norm : captured ? replayed(tokens) : step(tokens)) seen.push_back(norm.item<float>());
+    }
+    EXPECT_EQ(replayed.stats().replays > 3, captured);
+    for (const Tensor& p : parameters) {
+      for (float value : p.to_vector<float>()) seen.push_back(value);
+    }
+    return seen;
+  });
+}
+
 TEST_P(OnEveryDevice, CaptureLeavesGradientsToAnOptimizerOutside) {
   expect_alike([&](bool captured) {
     manual_seed(3);
