@@ -53,8 +53,8 @@ TEST(AttentionTrace, NotesEveryLayerOfAModel) {
   EXPECT_EQ(sum(triu(trace.weights()[2].tensor, 1)).item(), 0);
   // They are what forward_with_weights gives.
   const auto& first = model.encoder.layers[0].self_attn;
-  EXPECT_CLOSE(trace.weights()[0].tensor, first.forward_with_weights(x, x, x, {.key_padding_keep = keep}).weights, 1e-6,
-               1e-6);
+  const Tensor noted = trace.weights()[0].tensor;  // by value: this call is noted, too
+  EXPECT_CLOSE(noted, first.forward_with_weights(x, x, x, {.key_padding_keep = keep}).weights, 1e-6, 1e-6);
 }
 
 TEST(AttentionTrace, NotesStepsThatReadCaches) {
