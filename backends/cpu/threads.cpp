@@ -101,6 +101,21 @@ int wait_for_change(const std::atomic<int>& value, int old) {
   return value.load(std::memory_order_acquire);
 }
 
+/// Moves the calling thread from the core `parent`, where the system may begin it though others are idle, to the one that is
+/// `distance` further among those that it may use. There it stays until it is moved: it may run on all of them as before.
+/// Threads that share a core would wait for each other until the system looks again, some 10 ms later.
+void leave_core(int parent, int distance) {
+  cpu_set_t usable, one;
+  if (parent < 0 || sched_getaffinity(0, sizeof usable, &usable) != 0 || !CPU_ISSET(parent, &usable)) return;
+  int core = parent;
+  for (int steps = distance % CPU_COUNT(&usable); steps > 0; steps -= CPU_ISSET(core, &usable) ? 1 : 0)
+    core = (core + 1) % CPU_SETSIZE;
+  if (core == parent) return;
+  CPU_ZERO(&one);
+  CPU_SET(core, &one);
+  if (sched_setaffinity(0, sizeof one, &one) == 0) sched_setaffinity(0, sizeof usable, &usable);
+}
+
 /// Threads that help whoever has a job. The owner of a job works on it too and waits only for helpers that have begun:
 /// where others keep the cores busy, nobody waits for a thread to be woken. One job at a time has helpers; whoever
 /// comes meanwhile works alone.
@@ -153,7 +168,8 @@ class Pool {
     while (static_cast<int>(helpers_.size()) < wanted) {
       const int number = static_cast<int>(helpers_.size()) + 1;
       auto helper = std::make_unique<Helper>();
-      helper->thread = std::thread([this, number, &calls = helper->calls] {
+      helper->thread = std::thread([this, number, parent = sched_getcpu(), &calls = helper->calls] {
+        leave_core(parent, number);
         for (int seen = 0;;) {
           seen = wait_for_change(calls, seen);
           if (stopping_.load(std::memory_order_relaxed)) return;

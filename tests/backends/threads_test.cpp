@@ -1,6 +1,7 @@
 #include "fovea/backends/cpu/threads.h"
 
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -33,6 +34,22 @@ std::vector<int> visits(int64_t items, int64_t grain, bool backward = false) {
   };
   cpu::parallel_for(items, grain, count, backward);
   return {counts.begin(), counts.end()};
+}
+
+// Each begins on a core of its own, but is not bound to it.
+TEST_F(Threads, MayUseEveryCore) {
+  cpu_set_t usable;
+  ASSERT_EQ(sched_getaffinity(0, sizeof usable, &usable), 0);
+  std::atomic<int> others{0};
+  for (int round = 0; round < 1000 && others == 0; ++round) {
+    cpu::parallel_for(64, 1, [&, owner = std::this_thread::get_id()](int64_t, int64_t) {
+      cpu_set_t here;
+      EXPECT_EQ(sched_getaffinity(0, sizeof here, &here), 0);
+      EXPECT_TRUE(CPU_EQUAL(&here, &usable));
+      others += std::this_thread::get_id() != owner;
+    });
+  }
+  EXPECT_GT(others, 0);
 }
 
 TEST_F(Threads, WorkOnEveryItemOnce) {
