@@ -117,8 +117,8 @@ std::optional<SearchRange> usual_range(const OptionTable::Option& option) {
   return range;
 }
 
-constexpr const char* never_varied[] = {"seed", "epochs",    "hold-out",   "label",
-                                        "text", "no-header", "skip-lines", "delimiter"};
+constexpr const char* never_varied[] = {"seed",      "epochs",     "hold-out",  "label",        "text",
+                                        "no-header", "skip-lines", "delimiter", "decimal-comma"};
 
 }  // namespace
 
