@@ -34,11 +34,6 @@ inline Input each(double value) {
   return [=](int64_t n, Device device) { return full({n}, value, {i32, device}); };
 }
 /// 0, 1, 2, ...
-inline Tensor counted(int64_t n, Device device) { return arange(0, static_cast<double>(n), 1, {i32, device}); }
-
-/// bool [batch, time], true within each row's length.
-inline Tensor within(const Tensor& lengths, int64_t time) {
-  return counted(time, lengths.device()) < lengths.unsqueeze(1);
-}
+inline Tensor counted(int64_t n, Device device) { return arange(static_cast<double>(n), {i32, device}); }
 
 }  // namespace fovea::bench

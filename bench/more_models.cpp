@@ -231,7 +231,7 @@ struct AdditiveClassifier : nn::Module {
   }
   Tensor forward(const Tensor& tokens, const Tensor& lengths) const {
     const Tensor h = encoder.forward(embedding.forward(tokens), lengths).output;
-    const Tensor weights = softmax(where(within(lengths, 20), score.forward(h).squeeze(2), -1e9), 1);
+    const Tensor weights = softmax(where(nn::sequence_mask(lengths, 20), score.forward(h).squeeze(2), -1e9), 1);
     return output.forward(sum(weights.unsqueeze(2) * h, 1));
   }
 };
@@ -291,7 +291,8 @@ Prepared lstm_step(Device device) {
 
 std::vector<Workload> more_model_workloads(int64_t part) {
   const auto of = [part](int64_t batch) { return std::max<int64_t>(batch / part, 2); };
-  const Input lengths = ids(40, {}, 8), keep = [=](int64_t n, Device on) { return within(lengths(n, on), 48); };
+  const Input lengths = ids(40, {}, 8),
+              keep = [=](int64_t n, Device on) { return nn::sequence_mask(lengths(n, on), 48); };
   std::vector<Input> record(26, ids(1000));
   record.insert(record.end(), {normal({13}), fractions({1})});
   return {

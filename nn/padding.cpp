@@ -42,7 +42,7 @@ Tensor sequence_mask(const Tensor& lengths, int64_t time, Caller caller) {
     raise<DTypeError>(caller, "sequence_mask: lengths are {}, not i32", lengths.dtype());
   }
   if (time < 0) raise<ValueError>(caller, "sequence_mask: a time of {}", time);
-  return arange(0, static_cast<double>(time), 1, lengths.options(), caller) < lengths.unsqueeze(-1, caller);
+  return arange(static_cast<double>(time), lengths.options(), caller) < lengths.unsqueeze(-1, caller);
 }
 
 }  // namespace fovea::nn

@@ -72,12 +72,13 @@ OperandGradients differentiate(Op op, Expr g, const Expr* x, Expr y) {
       return {{g * x[1], g * x[0], zero}};
     case Op::div:
       return {{g / x[1], -(g / x[1] * (x[0] / x[1])), zero}};
-    case Op::pow:
+    case Op::pow: {
       // 0 where the exponent is 0, and 0 for the exponent of a base 0, where the formulas would give 0 * inf. They are
       // computed all the same, and differentiated: of another exponent or base then.
-      return {{where(x[1] == 0.0, 0.0, g * (x[1] * pow(x[0], where(x[1] == 0.0, 1.0, x[1]) - 1.0))),
-               where(x[0] == 0.0 && x[1] >= 0.0, 0.0, g * (y * log(where(x[0] == 0.0 && x[1] >= 0.0, 1.0, x[0])))),
-               zero}};
+      const Expr no_power = x[1] == 0.0, no_base = x[0] == 0.0 && x[1] >= 0.0;
+      return {{where(no_power, 0.0, g * (x[1] * pow(x[0], where(no_power, 1.0, x[1]) - 1.0))),
+               where(no_base, 0.0, g * (y * log(where(no_base, 1.0, x[0])))), zero}};
+    }
     case Op::maximum: {
       const Expr share = where(x[0] == x[1], 0.5 * g, g);  // all of it where one is NaN
       return {{where(x[0] < x[1], 0.0, share), where(x[0] > x[1], 0.0, share), zero}};

@@ -6,32 +6,19 @@
 #define FOVEA_BACKENDS_CPU_BF16_PAIR_INL_H_
 #endif
 
-#include <algorithm>
 #include <cstdint>
 
 #include "fovea/backends/cpu/bf16_pair.h"
+#include "fovea/backends/cpu/math_lanes-inl.h"
 #include "fovea/backends/cpu/simd_targets.h"
 #include "hwy/highway.h"
 
-#if HWY_TARGET <= HWY_AVX2
+#if FOVEA_BF16_PAIRS
 HWY_BEFORE_NAMESPACE();
 namespace fovea::cpu::HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
-// The first `count` of lanes, nothing read or written behind them.
-HWY_INLINE hn::Vec<hn::ScalableTag<float>> load_first(const float* from, int64_t count) {
-  const hn::ScalableTag<float> d;
-  if (count >= static_cast<int64_t>(hn::Lanes(d))) return hn::LoadU(d, from);
-  return hn::MaskedLoad(hn::FirstN(d, static_cast<size_t>(std::max<int64_t>(count, 0))), d, from);
-}
-template <class D>
-HWY_INLINE void store_first(D d, hn::Vec<D> x, int64_t count, hn::TFromD<D>* to) {
-  if (count >= static_cast<int64_t>(hn::Lanes(d))) return hn::StoreU(x, d, to);
-  hn::BlendedStore(x, hn::FirstN(d, static_cast<size_t>(count)), d, to);
-}
-
-#if FOVEA_BF16_PAIRS
 using Pairs = hn::ScalableTag<uint32_t>;
 
 // Rounded to bf16, subnormal numbers to zero, in the lower halves of words.
@@ -46,13 +33,13 @@ HWY_INLINE hn::Vec<Pairs> rounded_pairs(hn::Vec<hn::ScalableTag<float>> first, h
 
 /// The first `count` elements in pairs; zeros fill the last vector up.
 HWY_INLINE void round_row(const float* from, int64_t count, Bf16Pair* to) {
+  const hn::ScalableTag<float> d;
   const hn::Rebind<uint16_t, hn::ScalableTag<float>> halves;
   constexpr int64_t lanes = 16;
   for (int64_t j = 0; j < count; j += lanes)
-    hn::StoreU(hn::TruncateTo(halves, rounded(load_first(from + j, count - j))), halves,
+    hn::StoreU(hn::TruncateTo(halves, rounded(LoadUpTo(d, from + j, count - j))), halves,
                reinterpret_cast<uint16_t*>(to) + j);
 }
-#endif
 
 }  // namespace fovea::cpu::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();

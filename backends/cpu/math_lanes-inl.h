@@ -38,6 +38,17 @@ HWY_INLINE void StoreFirst(D d, hn::Vec<D> v, T* to, int64_t n) {
 #endif
 }
 
+/// The same of any n: all lanes where n is no less, none where it is negative.
+template <class D, class T = hn::TFromD<D>>
+HWY_INLINE hn::Vec<D> LoadUpTo(D d, const T* from, int64_t n) {
+  return n >= static_cast<int64_t>(hn::Lanes(d)) ? hn::LoadU(d, from) : LoadFirst(d, from, n < 0 ? 0 : n);
+}
+template <class D, class T = hn::TFromD<D>>
+HWY_INLINE void StoreUpTo(D d, hn::Vec<D> v, T* to, int64_t n) {
+  if (n >= static_cast<int64_t>(hn::Lanes(d))) return hn::StoreU(v, d, to);
+  StoreFirst(d, v, to, n < 0 ? 0 : n);
+}
+
 }  // namespace fovea::cpu::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 

@@ -10,6 +10,7 @@
 #include <hwy/highway.h>
 
 #include "fovea/backends/cpu/bf16_pair-inl.h"
+#include "fovea/backends/cpu/math_lanes-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace fovea::cpu::HWY_NAMESPACE {
@@ -25,10 +26,10 @@ constexpr auto float_lanes = static_cast<int64_t>(hn::MaxLanes(Floats()));
 template <int Step>
 HWY_INLINE Vectors load_spaced(const float* from, int64_t step, int64_t count) {
   const Floats d;
-  if constexpr (Step == 1) return load_first(from, count);
+  if constexpr (Step == 1) return LoadUpTo(d, from, count);
   if constexpr (Step == 2) {
     const int64_t left = 2 * count - 1;  // the last one's neighbour may be another's
-    return hn::ConcatEven(d, load_first(from + float_lanes, left - float_lanes), load_first(from, left));
+    return hn::ConcatEven(d, LoadUpTo(d, from + float_lanes, left - float_lanes), LoadUpTo(d, from, left));
   }
   HWY_ALIGN float gathered[float_lanes];
   for (int64_t i = 0; i < float_lanes; ++i) gathered[i] = i < count ? from[i * step] : 0.0f;
@@ -55,11 +56,10 @@ HWY_INLINE void with_step(int64_t step, Visit visit) {
 void copy_floats(const SpacedRows& from, float* to, int64_t pitch) {
   with_step(from.step, [&]<int Step>(std::integral_constant<int, Step>) HWY_ATTR {
     each_vector(from, [&](int64_t row, int64_t column, int64_t at, int64_t count) HWY_ATTR {
-      store_first(Floats(), load_spaced<Step>(from.data + at, from.step, count), count, to + row * pitch + column);
+      StoreUpTo(Floats(), load_spaced<Step>(from.data + at, from.step, count), to + row * pitch + column, count);
     });
   });
 }
-
 #else
 void copy_floats(const SpacedRows&, float*, int64_t) {}
 #endif
@@ -71,7 +71,7 @@ void copy_bf16(const SpacedRows& from, BFloat16* to, int64_t pitch) {
   with_step(from.step, [&]<int Step>(std::integral_constant<int, Step>) HWY_ATTR {
     each_vector(from, [&](int64_t row, int64_t column, int64_t at, int64_t count) HWY_ATTR {
       const auto y = rounded(load_spaced<Step>(from.data + at, from.step, count));
-      store_first(halves, hn::TruncateTo(halves, y), count, bits + row * pitch + column);
+      StoreUpTo(halves, hn::TruncateTo(halves, y), bits + row * pitch + column, count);
     });
   });
 }
@@ -81,11 +81,10 @@ void copy_pairs(const SpacedRows& from, const float* second, Bf16Pair* to, int64
     each_vector(from, [&](int64_t row, int64_t column, int64_t at, int64_t count) HWY_ATTR {
       const Vectors x = load_spaced<Step>(from.data + at, from.step, count);
       const Vectors y = second ? load_spaced<Step>(second + at, from.step, count) : hn::Zero(Floats());
-      store_first(Pairs(), rounded_pairs(x, y), count, to + row * pitch + column);
+      StoreUpTo(Pairs(), rounded_pairs(x, y), to + row * pitch + column, count);
     });
   });
 }
-
 #else
 void copy_bf16(const SpacedRows&, BFloat16*, int64_t) {}
 void copy_pairs(const SpacedRows&, const float*, Bf16Pair*, int64_t) {}

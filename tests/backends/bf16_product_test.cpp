@@ -3,16 +3,13 @@
 #include <gtest/gtest.h>
 
 #include "backends/array.h"
+#include "backends/bf16_unit.h"
 
 namespace fovea::test {
 namespace {
 
-class Bf16Product : public testing::Test {
+class Bf16Product : public NeedsBf16 {
  protected:
-  void SetUp() override {
-    if (!cpu().has_bf16_operands()) GTEST_SKIP() << "this processor has no instructions for bf16 (AMX or AVX512-BF16)";
-  }
-
   static Array rounded(const Array& x) {
     Array copy = make(x.view.shape, bf16);
     for (int64_t i = 0; i < x.numel(); ++i) copy.set(i, x.get(i));

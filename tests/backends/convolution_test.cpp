@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "backends/bf16_unit.h"
 #include "support/device.h"
 #include "support/expect.h"
 #include "support/layouts.h"
@@ -133,8 +134,9 @@ TEST(Convolution, EqualsItsDefinition) {
   }
 }
 
-TEST(Convolution, RoundsToBf16) {
-  if (!random({1}).backend().has_bf16_operands()) GTEST_SKIP() << "this processor has no instructions for bf16";
+using ConvolutionBf16 = NeedsBf16;
+
+TEST_F(ConvolutionBf16, RoundsItsOperands) {
   std::vector<ConvolutionCase> all = cases();
   all.insert(all.end(), other_cases().begin(), other_cases().end());
   for (const ConvolutionCase& c : all) {

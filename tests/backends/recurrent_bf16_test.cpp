@@ -1,16 +1,12 @@
 #include <gtest/gtest.h>
 
+#include "backends/bf16_unit.h"
 #include "backends/recurrent_layer.h"
 
 namespace fovea::test {
 namespace {
 
-class RecurrentBf16 : public testing::Test {
- protected:
-  void SetUp() override {
-    if (!cpu().has_bf16_operands()) GTEST_SKIP() << "this processor has no instructions for bf16 (AMX or AVX512-BF16)";
-  }
-};
+using RecurrentBf16 = NeedsBf16;
 
 double greatest(const Array& x) {
   double most = 0;

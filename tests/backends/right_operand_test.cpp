@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "backends/array.h"
+#include "backends/bf16_unit.h"
 
 namespace fovea::test {
 namespace {
@@ -49,8 +50,9 @@ TEST(RightOperand, GivesWhatTheProductGives) {
   expect_same_as_whole<double>(f64, false, tolerance(f64));
 }
 
-TEST(RightOperand, GivesWhatTheProductOfBf16Gives) {
-  if (!cpu().has_bf16_operands()) GTEST_SKIP() << "this processor has no instructions for bf16 (AMX or AVX512-BF16)";
+using RightOperandBf16 = NeedsBf16;
+
+TEST_F(RightOperandBf16, GivesWhatTheProductGives) {
   expect_same_as_whole<float>(f32, true, 0);
   expect_same_as_whole<BFloat16>(bf16, false, 0);
 }

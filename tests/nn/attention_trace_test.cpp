@@ -35,7 +35,7 @@ TEST(AttentionTrace, NotesEveryLayerOfAModel) {
   manual_seed(3);
   Translator model;
   const Tensor x = randn({2, 5, 8}), y = randn({2, 3, 8});
-  const Tensor keep = arange(0, 5, 1, {.dtype = i32}) < tensor({5, 2}, {.dtype = i32}).unsqueeze(1);
+  const Tensor keep = nn::sequence_mask(tensor({5, 2}, {.dtype = i32}), 5);
   const nn::Evaluating evaluation(model);
   const Tensor without = model.forward(x, y, keep);
   const AttentionTrace trace;

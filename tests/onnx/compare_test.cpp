@@ -39,7 +39,7 @@ TEST(OnnxCompare, SelfAttentionOfEveryKind) {
   manual_seed(3);
   const NoGrad off;
   const Tensor x = randn({3, 7, 16}), lengths = tensor({7, 4, 1}, {.dtype = i32});
-  const Tensor keep = arange(0, 7, 1, {.dtype = i32}) < lengths.unsqueeze(1);
+  const Tensor keep = nn::sequence_mask(lengths, 7);
   struct Kind {
     const char* name;
     nn::MultiheadAttentionOptions options;
@@ -159,7 +159,7 @@ TEST(OnnxCompare, BagsOfWhichOneIsEmpty) {
   manual_seed(9);
   const NoGrad off;
   const Tensor index = randint(0, 11, {3, 5}), lengths = tensor({5, 2, 0}, {.dtype = i32});
-  const Tensor keep = arange(0, 5, 1, {.dtype = i32}) < lengths.unsqueeze(1);
+  const Tensor keep = nn::sequence_mask(lengths, 5);
   for (const nn::BagMode mode : {nn::BagMode::mean, nn::BagMode::sum}) {
     const nn::EmbeddingBag layer(11, 4, {.mode = mode});
     Graph graph("bag");
@@ -178,7 +178,7 @@ TEST(OnnxCompare, PoolsOfEveryTemperature) {
   manual_seed(10);
   const NoGrad off;
   const Tensor x = randn({3, 6, 8}), lengths = tensor({6, 3, 1}, {.dtype = i32});
-  const Tensor keep = arange(0, 6, 1, {.dtype = i32}) < lengths.unsqueeze(1);
+  const Tensor keep = nn::sequence_mask(lengths, 6);
   const auto add = [&](const std::string& name, const auto& layer, const auto& read) {
     Graph graph(name);
     const Value in = graph.input("x", Element::f32, {"batch", "time", 8});
@@ -203,7 +203,7 @@ TEST(OnnxCompare, SequencesOfEveryScore) {
   manual_seed(12);
   const NoGrad off;
   const Tensor query = randn({3, 4, 8}), keys = randn({3, 6, 8}), values = randn({3, 6, 5});
-  const Tensor keep = arange(0, 6, 1, {.dtype = i32}) < tensor({6, 3, 1}, {.dtype = i32}).unsqueeze(1);
+  const Tensor keep = nn::sequence_mask(tensor({6, 3, 1}, {.dtype = i32}), 6);
   const Tensor of_each = randint(0, 2, {3, 4, 6}) > 0;  // of some queries perhaps nothing
   const auto add = [&](const std::string& name, const nn::SequenceAttention& layer, bool weights, const Tensor& mask) {
     Graph graph(name);
@@ -245,7 +245,7 @@ TEST(OnnxCompare, AttentionThatKnowsWhereItLooked) {
   const NoGrad off;
   const nn::LocationAwareAttention layer(7, 5, 6, {.filters = 3, .kernel = 3, .temperature = 0.5});
   const Tensor s = randn({3, 7}), h = randn({3, 6, 5}), previous = softmax(randn({3, 6}) * 3.0, -1);
-  const Tensor keep = arange(0, 6, 1, {.dtype = i32}) < tensor({6, 3, 1}, {.dtype = i32}).unsqueeze(1);
+  const Tensor keep = nn::sequence_mask(tensor({6, 3, 1}, {.dtype = i32}), 6);
   for (const bool first : {true, false}) {
     Graph graph("location");
     const Value state = graph.input("s", Element::f32, {"batch", 7});
@@ -270,9 +270,7 @@ TEST(OnnxCompare, DecodersOnAMemory) {
   manual_seed(14);
   const NoGrad off;
   const Tensor x = randn({3, 7, 16}), memory = randn({3, 5, 16});
-  const auto kept = [](int64_t time) {
-    return arange(0, static_cast<double>(time), 1, {.dtype = i32}) < tensor({5, 3, 1}, {.dtype = i32}).unsqueeze(1);
-  };
+  const auto kept = [](int64_t time) { return nn::sequence_mask(tensor({5, 3, 1}, {.dtype = i32}), time); };
   const Tensor keep = kept(7), memory_keep = kept(5);
   for (const bool pre_norm : {true, false}) {
     for (const bool causal : {true, false}) {
