@@ -6,9 +6,10 @@
 #     tsan      the tests of the data loaders and of the pool of threads under the thread sanitizer
 #     memcheck  the tests of tensor and autograd under valgrind
 #     fuzz      readers of files on inputs that libFuzzer makes, FOVEA_FUZZ_SECONDS (60) each
+#     drivers   the Vulkan backend on the software driver of Debian unstable, under the validation layer of there
 set -euo pipefail
 cd "$(dirname "$0")/.."
-readonly stages=(tests asan tsan memcheck fuzz)
+readonly stages=(tests asan tsan memcheck fuzz drivers)
 
 skip() { echo "skipped: $1"; }
 
@@ -68,6 +69,12 @@ run_memcheck() {
       valgrind --quiet --error-exitcode=1 --leak-check=full --errors-for-leak-kinds=definite,indirect \
       "build/release/tests/${name}_test" --gtest_brief=1 --gtest_filter=-Graph.HoldsAMillionNodes*
   done
+}
+
+run_drivers() {
+  scripts/build.sh release -DFOVEA_TESTS=ON -- --target conformance vulkan_test
+  scripts/test_drivers.sh build/release/tests/conformance/conformance \
+    "$(sed -n 's/^FOVEA_REFERENCE_DIR:[A-Z]*=//p' build/release/CMakeCache.txt)" unstable
 }
 
 [ $# -gt 0 ] || set -- tests

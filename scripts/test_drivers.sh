@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Replays the reference cases on the software driver in two other guises: with subgroups of four threads, and as it is in
-# Debian's backports, a newer Mesa, which is unpacked beside the build and never installed. Says "skipped: " and why where
-# there are no cases or a driver cannot be had.
-#   scripts/test_drivers.sh CONFORMANCE CASES [width4] [backports]
+# Replays the reference cases on the software driver in other guises: with subgroups of four threads (width4), and as it is in
+# Debian's backports, a newer Mesa. unstable is that of Debian unstable, which has cooperative matrices, with the validation
+# layer of there; it also runs vulkan_test, takes 76 MB of packages, and runs where it is named. Both are unpacked beside the
+# build and never installed. Says "skipped: " and why where there are no cases or a driver cannot be had.
+#   scripts/test_drivers.sh CONFORMANCE CASES [width4] [backports] [unstable]
 set -euo pipefail
 conformance=$(realpath "$1")
 cases=${FOVEA_REFERENCE:-$2}
@@ -10,7 +11,7 @@ shift 2
 [ $# -gt 0 ] || set -- width4 backports
 
 skip() { echo "skipped: $1"; }
-[ -d "$cases" ] || { skip "no reference cases; set FOVEA_REFERENCE to their folder"; exit 0; }
+has_cases() { [ -d "$cases" ] || { skip "no reference cases; set FOVEA_REFERENCE to their folder"; return 1; }; }
 icd=$(ls /usr/share/vulkan/icd.d/lvp_icd*.json 2>/dev/null | head -1 || true)
 scratch=${FOVEA_DRIVERS:-$(dirname "$conformance")/drivers}
 mkdir -p "$scratch"
@@ -25,23 +26,31 @@ replay() {
     "$conformance" "$cases" --device vulkan
 }
 
-# Unpacks the newer driver once and prints the file that names it to the loader; fails where it cannot be had.
-unpack_backports() {
-  local root=$scratch/mesa-backports
-  if [ ! -e "$root/icd.json" ]; then
-    rm -rf "$root"
-    mkdir -p "$root/sources" "$root/lists/partial" "$root/cache/archives/partial"
-    cat >"$root/sources/backports.sources" <<END
+# fetch ROOT SUITE OPTIONS: makes ROOT a place for packages of a suite and their lists, and sets OPTIONS for apt-get.
+fetch() {
+  local root=$1 suite=$2
+  local -n set=$3
+  rm -rf "$root"
+  mkdir -p "$root/sources" "$root/lists/partial" "$root/cache/archives/partial"
+  cat >"$root/sources/suite.sources" <<END
 Types: deb
 URIs: http://deb.debian.org/debian
-Suites: bookworm-backports
+Suites: $suite
 Components: main
 Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
 END
-    local options=(-qq -o Dir::Etc::SourceList=/dev/null -o "Dir::Etc::SourceParts=$root/sources"
-      -o "Dir::State::Lists=$root/lists" -o "Dir::Cache=$root/cache" -o APT::Sandbox::User=root
-      -o Acquire::Retries=1 -o Acquire::http::Timeout=20)
-    apt-get "${options[@]}" update && (cd "$root" && apt-get "${options[@]}" download mesa-vulkan-drivers) || return 1
+  set=(-qq -o Dir::Etc::SourceList=/dev/null -o "Dir::Etc::SourceParts=$root/sources"
+    -o "Dir::State::Lists=$root/lists" -o "Dir::Cache=$root/cache" -o APT::Sandbox::User=root
+    -o Acquire::Retries=1 -o Acquire::http::Timeout=20)
+  apt-get "${set[@]}" update
+}
+
+# Unpacks the newer driver once and prints the file that names it to the loader; fails where it cannot be had.
+unpack_backports() {
+  local root=$scratch/mesa-backports options
+  if [ ! -e "$root/icd.json" ]; then
+    fetch "$root" bookworm-backports options &&
+      (cd "$root" && apt-get "${options[@]}" download mesa-vulkan-drivers) || return 1
     dpkg -x "$root"/mesa-vulkan-drivers_*.deb "$root/files" || return 1
     local library needed
     library=$(find "$root/files" -name libvulkan_lvp.so)
@@ -53,9 +62,34 @@ END
   echo "$root/icd.json"
 }
 
+# Unpacks the newest driver once, with all that it needs down to a C library of its own, and prints the folder.
+unpack_unstable() {
+  local root=$scratch/mesa-unstable options package
+  if [ ! -e "$root/complete" ]; then
+    fetch "$root" unstable options || return 1
+    : >"$root/status"
+    options+=(-o "Dir::State::status=$root/status" -o Debug::NoLocking=true --no-install-recommends --download-only --yes)
+    apt-get "${options[@]}" install mesa-vulkan-drivers libvulkan1 vulkan-validationlayers libstdc++6 || return 1
+    for package in "$root"/cache/archives/*.deb; do dpkg -x "$package" "$root/files" || return 1; done
+    rm -rf "$root/cache"
+    touch "$root/complete"
+  fi >&2
+  echo "$root/files"
+}
+
+# on_unstable FILES PROGRAM ARGUMENT ...: with the C library, the loader, the driver and the layer of FILES.
+on_unstable() {
+  local usr=$1/usr
+  shift
+  XDG_DATA_DIRS=$usr/share VK_LAYER_PATH=$usr/share/vulkan/explicit_layer.d FOVEA_VULKAN_VALIDATION=1 \
+    XDG_CACHE_HOME=$scratch/cache-unstable MESA_SHADER_CACHE_DIR=$scratch/cache-unstable \
+    "$usr/lib64/ld-linux-x86-64.so.2" --library-path "$usr/lib/x86_64-linux-gnu" "$@"
+}
+
 for job in "$@"; do
   case $job in
     width4)
+      has_cases || continue
       if [ -z "$icd" ]; then
         skip "Mesa's software driver is not installed"
       else
@@ -63,14 +97,24 @@ for job in "$@"; do
       fi
       ;;
     backports)
+      has_cases || continue
       if newer=$(unpack_backports 2>"$scratch/backports.log"); then
         replay backports VK_ICD_FILENAMES="$newer" VK_DRIVER_FILES="$newer"
       else
         skip "the Mesa of bookworm-backports cannot be had here ($(tail -1 "$scratch/backports.log"))"
       fi
       ;;
+    unstable)
+      if newest=$(unpack_unstable 2>"$scratch/unstable.log"); then
+        echo "unstable:"
+        has_cases && on_unstable "$newest" "$conformance" "$cases" --device vulkan
+        on_unstable "$newest" "$(dirname "$conformance")/../vulkan_test" --gtest_brief=1
+      else
+        skip "the Mesa of Debian unstable cannot be had here ($(tail -1 "$scratch/unstable.log"))"
+      fi
+      ;;
     *)
-      echo "usage: scripts/test_drivers.sh CONFORMANCE CASES [width4] [backports]" >&2
+      echo "usage: scripts/test_drivers.sh CONFORMANCE CASES [width4] [backports] [unstable]" >&2
       exit 2
       ;;
   esac

@@ -54,7 +54,8 @@ CooperativeFacts ask(const InstanceFunctions& vk, VkPhysicalDevice device, uint3
   facts.feature = matrices.cooperativeMatrix;
   facts.bf16_feature = bfloat16.shaderBFloat16CooperativeMatrix;
   facts.float16 = chain.v12.shaderFloat16;
-  facts.memory_model = chain.v12.vulkanMemoryModel;
+  // Other shaders of the device have atomics beyond a workgroup.
+  facts.memory_model = chain.v12.vulkanMemoryModel && chain.v12.vulkanMemoryModelDeviceScope;
 
   CooperativeStages stages;
   auto sizes = structure<VkPhysicalDeviceSubgroupSizeControlProperties>(
@@ -77,7 +78,7 @@ CooperativeSupport judge_cooperative(const CooperativeFacts& facts) {
     if (!facts.extension || !facts.feature) return cooperative_extension;
     if (!facts.in_compute) return "cooperative matrices in compute shaders";
     if (!facts.float16) return "shaderFloat16";
-    if (!facts.memory_model) return "vulkanMemoryModel";
+    if (!facts.memory_model) return "vulkanMemoryModelDeviceScope";
     if (!facts.subgroup_control) return "subgroupSizeControl";
     return {};
   }();

@@ -43,7 +43,7 @@ struct CooperativeFacts {
   bool feature = false, bf16_feature = false;
   bool in_compute = false;        // cooperative matrices in compute shaders
   bool float16 = false;           // arithmetic in f16
-  bool memory_model = false;      // vulkanMemoryModel
+  bool memory_model = false;      // vulkanMemoryModelDeviceScope, of which vulkanMemoryModel is a part
   bool subgroup_control = false;  // full subgroups of a size that is asked for, in compute shaders
   std::vector<CooperativeProperty> properties;
 };

@@ -21,8 +21,9 @@ struct EngineOptions {
   std::optional<size_t> matmul_tile;
   /// Whether the tiles of large products are chosen by measuring; by itself on every device but software ones.
   std::optional<bool> measure;
-  /// Whether f16 and bf16 products go by cooperative matrices where the device has them and they are right.
-  bool cooperative = true;
+  /// Whether f16 and bf16 products go by cooperative matrices where the device has them and they are right. By itself where
+  /// they are faster too, and never on a software device, which computes them element by element.
+  std::optional<bool> cooperative;
   /// Whether a recurrent layer runs whole sequences in one launch where it can; by itself device and sizes decide.
   std::optional<bool> recurrent_sequences;
   /// Work per second that a device is taken to do at first; by itself a guess by its kind.

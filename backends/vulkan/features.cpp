@@ -82,7 +82,7 @@ EnabledFeatures::EnabledFeatures(const InstanceFunctions& vk, VkPhysicalDevice d
   }
 
   if (!cooperative.f16 && !cooperative.bf16) return;
-  chain.v12.vulkanMemoryModel = VK_TRUE;
+  chain.v12.vulkanMemoryModel = chain.v12.vulkanMemoryModelDeviceScope = VK_TRUE;
   chain.subgroup_control.subgroupSizeControl = VK_TRUE;
   chain.subgroup_control.computeFullSubgroups = VK_TRUE;
   chain.maintenance4.pNext = &chain.subgroup_control;

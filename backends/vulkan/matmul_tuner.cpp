@@ -175,8 +175,9 @@ bool MatmulTuner::cooperative(DType dtype) {
   if (!engine_.physical().cooperative.of(dtype)) return false;
   const std::string subject = fmt::format("cooperative matrices of {}", name(dtype));
   std::string& note = notes_[subject];
-  if (!engine_.options().cooperative) {
-    note = "not used: switched off";
+  if (!engine_.options().cooperative.value_or(!engine_.physical().is_cpu())) {
+    note =
+        engine_.options().cooperative ? "not used: switched off" : "not used: slower than the plain kernel in software";
     return false;
   }
   const Busy busy(busy_);
@@ -186,7 +187,7 @@ bool MatmulTuner::cooperative(DType dtype) {
 }
 
 /// Why cooperative matrices must not be used, or "": each tile must give what the plain kernel gives, in every layout,
-/// and the device must gain by it.
+/// and the device must gain by it where they were not asked for.
 std::string MatmulTuner::judge(DType dtype, std::string& note) {
   const CooperativeShape shape = *engine_.physical().cooperative.of(dtype);
   const std::vector<size_t> tiles = tiles_for(dtype, {1 << 12, 1 << 12, 1 << 12, 1}, true);
@@ -207,25 +208,27 @@ std::string MatmulTuner::judge(DType dtype, std::string& note) {
         }
       }
     }
-    const std::string question = fmt::format("cooperative matrices of {} are faster", name(dtype));
-    std::optional<std::string> answer = choices_.find(question);
-    if (!answer) {
-      const MatmulSize size{1024, 1024, 1024, 1};
-      const Trial trial(engine_, dtype, size, true, true);
-      const std::vector<Measurement> found =
-          measure(engine_, trial.candidate("plain", {}),
-                  {trial.candidate("usual", {false, default_tile(matmul_device(engine_), size)}),
-                   trial.candidate("cooperative", {true, tiles_for(dtype, size, true).front()})},
-                  trial.like(), tolerance(dtype));
-      answer = found[1].right && found[1].seconds < found[0].seconds ? "yes" : "no";
-      choices_.learn(question, *answer);
-    }
-    if (*answer != "yes") return "they are slower than the plain kernel";
+    if (!engine_.options().cooperative && !cooperative_is_faster(dtype)) return "they are slower than the plain kernel";
   } catch (const OutOfMemoryError&) {
     return "no memory to try them in";
   }
   note = fmt::format("in use, {} x {} x {}, after they gave what the plain kernel gives", shape.m, shape.n, shape.k);
   return {};
+}
+
+bool MatmulTuner::cooperative_is_faster(DType dtype) {
+  const std::string question = fmt::format("cooperative matrices of {} are faster", name(dtype));
+  if (const std::optional<std::string> answer = choices_.find(question)) return *answer == "yes";
+  const MatmulSize size{1024, 1024, 1024, 1};
+  const Trial trial(engine_, dtype, size, true, true);
+  const std::vector<Measurement> found =
+      measure(engine_, trial.candidate("plain", {}),
+              {trial.candidate("usual", {false, default_tile(matmul_device(engine_), size)}),
+               trial.candidate("cooperative", {true, tiles_for(dtype, size, true).front()})},
+              trial.like(), tolerance(dtype));
+  const bool faster = found[1].right && found[1].seconds < found[0].seconds;
+  choices_.learn(question, faster ? "yes" : "no");
+  return faster;
 }
 
 }  // namespace fovea::vulkan

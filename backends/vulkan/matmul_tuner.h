@@ -21,6 +21,7 @@ class MatmulTuner {
  private:
   bool cooperative(DType dtype);
   std::string judge(DType dtype, std::string& note);
+  bool cooperative_is_faster(DType dtype);
   size_t measured(DType dtype, const MatmulPlan& plan, bool cooperative, const std::vector<size_t>& tiles);
   std::vector<size_t> tiles_for(DType dtype, const MatmulSize& size, bool cooperative) const;
   const char* tile_name(bool cooperative, size_t tile) const;

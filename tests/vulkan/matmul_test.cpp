@@ -1,3 +1,5 @@
+#include <gmock/gmock.h>
+
 #include "fovea/backends/vulkan/matmul_tiles.h"
 #include "fovea/backends/vulkan/vulkan_backend.h"
 #include "vulkan/mirror.h"
@@ -155,6 +157,32 @@ TEST_F(MatmulTest, VectorReadsAgreeWithTheCpu) {
     }
   }
   expect_agreement(make_operands(8, 1500, 12), true, 1e-4, device);  // in parts
+}
+
+TEST_F(MatmulTest, CooperativeMatricesAgreeWithTheCpu) {
+  const vulkan::PhysicalDevice& physical = vulkan::instance().devices().front();
+  if (!physical.cooperative.f16 && !physical.cooperative.bf16) GTEST_SKIP() << "the device has no cooperative matrices";
+  vulkan::EngineOptions options;
+  options.cooperative = true;
+  vulkan::VulkanBackend device(0, physical, options);
+  for (DType dtype : {f16, bf16}) {
+    if (!physical.cooperative.of(dtype)) continue;
+    for (Layout a : layouts) {
+      for (Layout b : layouts)
+        expect_agreement(make_operands(72, 40, 136, dtype, a, b), true, 4 * tolerance(dtype), device);
+    }
+    for (int64_t m : {1, 65, 130}) {
+      for (int64_t n : {1, 63, 129}) {
+        for (int64_t k : {0, 1, 33, 64})
+          expect_agreement(make_operands(m, k, n, dtype), m != 65, 4 * tolerance(dtype), device);
+      }
+    }
+    expect_agreement(make_operands(8, 1500, 12, dtype), true, 20 * tolerance(dtype), device);  // in parts
+    const Array a = noise({3, 20, 24}, 1, dtype), b = noise({3, 24, 36}, 2, dtype);
+    expect_agreement({a, b, make({3, 20, 36}, dtype), noise({36}, 4, dtype)}, true, 4 * tolerance(dtype), device);
+    const std::string in_use = fmt::format("cooperative matrices of {}: in use", name(dtype));
+    EXPECT_THAT(device.notes(), testing::Contains(testing::StartsWith(in_use)));
+  }
 }
 
 TEST_F(MatmulTest, AProductInPartsIsTheSameEachTime) {

@@ -108,7 +108,7 @@ TEST(CooperativeMatrices, WhatADeviceLacksIsNamed) {
   facts.in_compute = true;
   EXPECT_EQ(judge_cooperative(facts).f16_lacks, "shaderFloat16");
   facts.float16 = true;
-  EXPECT_EQ(judge_cooperative(facts).bf16_lacks, "vulkanMemoryModel");
+  EXPECT_EQ(judge_cooperative(facts).bf16_lacks, "vulkanMemoryModelDeviceScope");
   facts.memory_model = true;
   EXPECT_EQ(judge_cooperative(facts).f16_lacks, "subgroupSizeControl");
   facts.subgroup_control = true;

@@ -12,7 +12,8 @@ uvec2 part_of(uint index, bool apart, uint count) { return apart ? uvec2(index, 
 void main() {
   const uint group = p.first + linear_group();
   if (group >= p.call.groups) return;
-  const uint shape[4] = p.call.dbias_shape;
+  // No copy of the array: the layout that it has in memory is none of a variable's.
+  const uvec4 shape = uvec4(p.call.dbias_shape[0], p.call.dbias_shape[1], p.call.dbias_shape[2], p.call.dbias_shape[3]);
   const bool by_query = shape[2] > 1, by_key = shape[3] > 1;
   const uint query_tiles = (p.call.queries + tile - 1) / tile, key_tiles = (p.call.keys + tile - 1) / tile;
   uint rest = group;
