@@ -12,7 +12,7 @@ namespace {
 
 constexpr size_t few = 4;
 
-/// An array that lives in its owner up to `few` elements.
+/// An array that lives in its owner up to `few` elements, numbers and pointers uninitialised.
 template <class T>
 class Few {
  public:
@@ -20,8 +20,8 @@ class Few {
     if (size > few) {
       many_.resize(size);
     } else {
-      // Clearing the whole room would take longer than its use.
-      std::uninitialized_value_construct_n(inline_data(), size);
+      // Clearing the room would take longer than its use.
+      std::uninitialized_default_construct_n(inline_data(), size);
     }
   }
   ~Few() {
@@ -127,7 +127,7 @@ class ElementwiseNode final : public autograd::Node {
         case DerivativeInput::From::output:
           if (grad_enabled()) {
             made[k] = (*outputs_[i]).detach();
-            autograd::attach(made[k], this, static_cast<uint32_t>(i));
+            autograd::attach(made[k], autograd::NodeRef(this), static_cast<uint32_t>(i));
             inputs[k] = &made[k];
           } else {
             inputs[k] = &*outputs_[i];
@@ -250,10 +250,10 @@ void apply(const Application& a, std::span<Tensor> results) {
     for (const Tensor& result : results) autograd::check_for_nan(result, f.name.c_str(), a.caller, "result");
   }
   if (!recorded) return;
-  auto* node = new ElementwiseNode(a, results, folded);
-  const autograd::NodeRef keep(node);
+  autograd::NodeRef node(new ElementwiseNode(a, results, folded));
   for (size_t i = 0; i < results.size(); ++i) {
-    if (!f.predicate(i)) autograd::attach(results[i], node, static_cast<uint32_t>(i));
+    if (f.predicate(i)) continue;
+    autograd::attach(results[i], i + 1 < results.size() ? node : std::move(node), static_cast<uint32_t>(i));
   }
 }
 

@@ -183,7 +183,7 @@ void Engine::add(Tensor& sum, const Tensor& gradient) const {
     sum = gradient;
   } else if (options_.create_graph) {
     sum = sum + gradient;
-  } else if (sum.impl()->references.load() == 1 && sum.buffer().unique() && sum.is_contiguous()) {
+  } else if (sum.impl()->references.value() == 1 && sum.buffer().unique() && sum.is_contiguous()) {
     raw::accumulate(sum, gradient);
   } else {
     sum = sum + gradient;
@@ -237,7 +237,7 @@ void Engine::settle(const Tensor& leaf, Tensor gradient) {
   }
   GradientLog::changed(impl.leaf);
   // A gradient that something else still holds (a saved value, another leaf's) must not become this leaf's own.
-  const bool ours = gradient.impl()->references.load() == 1 && gradient.buffer().unique() && gradient.is_contiguous();
+  const bool ours = gradient.impl()->references.value() == 1 && gradient.buffer().unique() && gradient.is_contiguous();
   sum = ours ? std::move(gradient) : options_.create_graph ? gradient.clone() : raw::clone(gradient);
 }
 

@@ -68,7 +68,7 @@ std::function<void()> GradientLog::changes() {
 bool GradientLog::is_held_elsewhere(const Made& made) const {
   const TensorImpl* impl = made.gradient.impl();
   const bool by_leaf = leaves_[made.leaf].state->grad.impl() == impl;
-  return impl->references.load(std::memory_order_relaxed) > 1u + by_leaf;
+  return impl->references.value() > 1u + by_leaf;
 }
 
 // Whether the gradient that the leaf had before is known to more than the leaf and the plans of one step.
@@ -84,7 +84,7 @@ bool GradientLog::is_held_elsewhere(const Leaf& leaf, std::span<const GradientLo
   };
   count(*this, false);
   for (const GradientLog* other : others) count(*other, true);
-  return leaf.held->references() > references || (still && leaf.impl->references.load() > handles);
+  return leaf.held->references() > references || (still && leaf.impl->references.value() > handles);
 }
 
 void GradientLog::finish(std::span<const GradientLog* const> others) {

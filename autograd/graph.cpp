@@ -37,23 +37,23 @@ void check_for_nan(const Tensor& tensor, const char* name, Caller where, const c
   if (found.item<double>() != 0) raise<AutogradError>(where, "{}: NaN in its {} {}", name, what, tensor.shape());
 }
 
-void retain(Node* node) noexcept { node->references_.fetch_add(1, std::memory_order_relaxed); }
+void retain(Node* node) noexcept { node->references_.add(); }
 
 // A dead node's edges release further nodes: they queue up here instead of recursing, so that a chain of any length is
 // freed in constant stack.
 void release(Node* node) noexcept {
-  if (node->references_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
-  thread_local Node* dead = nullptr;
-  thread_local bool draining = false;
-  node->next_dead_ = dead;
-  dead = node;
-  if (draining) return;
-  draining = true;
-  while (dead) {
-    Node* next = std::exchange(dead, dead->next_dead_);
-    delete next;
-  }
-  draining = false;
+  if (!node->references_.drop()) return;
+  struct Queue {
+    Node* first = nullptr;
+    bool draining = false;
+  };
+  thread_local Queue of_thread;
+  Queue& dead = of_thread;
+  node->next_dead_ = std::exchange(dead.first, node);
+  if (dead.draining) return;
+  dead.draining = true;
+  while (dead.first) delete std::exchange(dead.first, dead.first->next_dead_);
+  dead.draining = false;
 }
 
 Edge::Edge(const Tensor& input) {
@@ -67,14 +67,14 @@ Edge::Edge(const Tensor& input) {
   }
 }
 
-void attach(Tensor& out, Node* node, uint32_t index) {
+void attach(Tensor& out, NodeRef node, uint32_t index) {
   TensorImpl* impl = out.impl();
-  if (impl->grad_fn || impl->references.load(std::memory_order_relaxed) != 1) {
+  if (impl->grad_fn || impl->references.value() != 1) {
     // Someone else holds this very tensor: record on a handle of our own.
     out = raw::window(out, out.shape(), out.strides(), out.view().offset);
     impl = out.impl();
   }
-  impl->grad_fn = NodeRef(node);
+  impl->grad_fn = std::move(node);
   impl->output_index = index;
   impl->requires_grad = true;
 }

@@ -154,7 +154,7 @@ class Node : public Pooled<Node> {
   const char* name_;
   Caller where_;
   uint32_t outputs_;
-  std::atomic<uint32_t> references_{0};
+  ReferenceCount references_;
 
   // What the engine notes during a pass.
   bool forgotten_ = false;
@@ -209,7 +209,7 @@ class FunctionNode final : public Node {
 };
 
 /// Makes `out` the output `index` of `node`.
-void attach(Tensor& out, Node* node, uint32_t index);
+void attach(Tensor& out, NodeRef node, uint32_t index);
 
 bool anomaly_enabled();
 /// Throws AutogradError where `tensor` holds a NaN, which anomaly mode looks for.
@@ -239,9 +239,9 @@ Tensor record(const char* name, Tensor out, std::initializer_list<autograd::Inpu
   std::vector<autograd::Edge> edges;
   edges.reserve(inputs.size());
   for (const autograd::Input& input : inputs) edges.emplace_back(*input.tensor);
-  autograd::attach(
-      out, new autograd::FunctionNode<F>(name, ErrorScope::caller(caller), 1, std::move(edges), std::move(backward)),
-      0);
+  autograd::NodeRef node(
+      new autograd::FunctionNode<F>(name, ErrorScope::caller(caller), 1, std::move(edges), std::move(backward)));
+  autograd::attach(out, std::move(node), 0);
   return out;
 }
 
@@ -260,9 +260,8 @@ std::vector<Tensor> record(const char* name, std::vector<Tensor> outs, std::span
   std::vector<autograd::Edge> edges;
   edges.reserve(inputs.size());
   for (const Tensor& input : inputs) edges.emplace_back(input);
-  auto* node = new autograd::FunctionNode<F>(name, ErrorScope::caller(caller), static_cast<uint32_t>(outs.size()),
-                                             std::move(edges), std::move(backward));
-  const autograd::NodeRef keep(node);
+  const autograd::NodeRef node(new autograd::FunctionNode<F>(
+      name, ErrorScope::caller(caller), static_cast<uint32_t>(outs.size()), std::move(edges), std::move(backward)));
   for (size_t i = 0; i < outs.size(); ++i) {
     if (outs[i].defined()) autograd::attach(outs[i], node, static_cast<uint32_t>(i));
   }

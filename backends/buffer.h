@@ -10,6 +10,7 @@
 #include "fovea/backends/dtype.h"
 #include "fovea/backends/error.h"
 #include "fovea/backends/format.h"
+#include "fovea/backends/reference_count.h"
 #include "fovea/backends/shape.h"
 
 // What kernels work on: devices' memory, and views of it.
@@ -57,11 +58,11 @@ class Buffer {
 
   /// Whether one of its references is a recording's, which only watches when the others go.
   std::atomic<bool> watched{false};
-  uint32_t references() const { return references_.load(std::memory_order_acquire); }
+  uint32_t references() const { return references_.value(); }
 
  private:
   friend class BufferRef;
-  std::atomic<uint32_t> references_{0};
+  ReferenceCount references_;
   Backend* backend_;
   std::byte* host_;
   uint64_t address_;
@@ -91,10 +92,10 @@ class BufferRef {
 
  private:
   void acquire() {
-    if (buffer_) buffer_->references_.fetch_add(1, std::memory_order_relaxed);
+    if (buffer_) buffer_->references_.add();
   }
   void release() {
-    if (buffer_ && buffer_->references_.fetch_sub(1, std::memory_order_acq_rel) == 1) recycle(buffer_);
+    if (buffer_ && buffer_->references_.drop()) recycle(buffer_);
   }
   static void recycle(Buffer* buffer);
 

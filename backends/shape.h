@@ -77,7 +77,7 @@ class Shape {
   }
   [[noreturn]] static void too_many_axes();
 
-  std::array<int64_t, max_rank> sizes_{};
+  std::array<int64_t, max_rank> sizes_;  // as many as there are axes
   int8_t rank_ = 0;
 };
 

@@ -1,6 +1,7 @@
 #include "fovea/tensor/pool.h"
 
 #include <array>
+#include <utility>
 
 namespace fovea::detail {
 namespace {
@@ -22,45 +23,47 @@ struct Block {
 struct FreeLists {
   std::array<Block*, classes> first{};
   std::array<size_t, classes> count{};
-  ~FreeLists();
+  bool watched = false;  // by an EndOfThread
+  bool gone = false;
 };
 
-// Handles of static storage may die after the thread's lists; a flag without destructor outlives both.
-thread_local bool lists_gone = false;
-thread_local FreeLists lists;
+// Without a destructor: handles of static storage may die later, and whatever has one is asked for by a function's call.
+constinit thread_local FreeLists lists;
 
-FreeLists::~FreeLists() {
-  lists_gone = true;
-  for (Block* block : first) {
-    while (block) {
-      Block* next = block->next;
-      ::operator delete(block);
-      block = next;
+struct EndOfThread {
+  void watch() { lists.watched = true; }
+  ~EndOfThread() {
+    lists.gone = true;
+    for (Block*& block : lists.first) {
+      while (block) ::operator delete(std::exchange(block, block->next));
     }
   }
-}
+};
 
 }  // namespace
 
 void* pool_allocate(size_t bytes) {
   const size_t index = (bytes - 1) / step;
-  if (!pooling || index >= classes || lists_gone) return ::operator new(bytes);
-  if (Block* block = lists.first[index]) {
-    lists.first[index] = block->next;
-    --lists.count[index];
-    return block;
-  }
-  return ::operator new((index + 1) * step);
+  if (!pooling || index >= classes) return ::operator new(bytes);
+  FreeLists& mine = lists;
+  Block* const block = mine.first[index];
+  if (!block) return ::operator new((index + 1) * step);
+  mine.first[index] = block->next;
+  --mine.count[index];
+  return block;
 }
 
 void pool_release(void* block, size_t bytes) noexcept {
   const size_t index = (bytes - 1) / step;
-  if (!pooling || index >= classes || lists_gone || lists.count[index] == most_kept) {
-    ::operator delete(block);
-    return;
+  if (!pooling || index >= classes) return ::operator delete(block);
+  FreeLists& mine = lists;
+  if (mine.count[index] == most_kept || mine.gone) return ::operator delete(block);
+  if (!mine.watched) {
+    static thread_local EndOfThread end;
+    end.watch();
   }
-  lists.first[index] = new (block) Block{lists.first[index]};
-  ++lists.count[index];
+  mine.first[index] = new (block) Block{mine.first[index]};
+  ++mine.count[index];
 }
 
 }  // namespace fovea::detail

@@ -5,6 +5,8 @@
 
 namespace fovea {
 
+TensorImpl::~TensorImpl() = default;  // not where each handle ends
+
 void detail::undefined_tensor(Caller caller) { raise<ValueError>(caller, "tensor: an undefined tensor is used"); }
 
 int normalize_axis(int64_t axis, int rank, const char* operation, Caller caller) {

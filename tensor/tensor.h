@@ -194,7 +194,10 @@ class Tensor {
 
 /// What a handle points to.
 struct TensorImpl : Pooled<TensorImpl> {
-  std::atomic<uint32_t> references{0};
+  TensorImpl() = default;
+  ~TensorImpl();
+
+  ReferenceCount references;
   bool requires_grad = false;  // a leaf's own wish; with grad_fn always true
   uint32_t output_index = 0;   // which output of grad_fn
   BufferRef buffer;
@@ -204,11 +207,11 @@ struct TensorImpl : Pooled<TensorImpl> {
 };
 
 inline Tensor::Tensor(TensorImpl* impl) noexcept : impl_(impl) {
-  if (impl_) impl_->references.fetch_add(1, std::memory_order_relaxed);
+  if (impl_) impl_->references.add();
 }
 inline Tensor::Tensor(const Tensor& other) noexcept : Tensor(other.impl_) {}
 inline Tensor::~Tensor() {
-  if (impl_ && impl_->references.fetch_sub(1, std::memory_order_acq_rel) == 1) delete impl_;
+  if (impl_ && impl_->references.drop()) delete impl_;
 }
 
 namespace detail {
