@@ -305,7 +305,8 @@ void Allocator::give_shared(Block* block) noexcept {
     small_[static_cast<size_t>(class_of(block->bytes()))].push(block);
   } else {
     block->freed = ++clock_;
-    const auto place = std::upper_bound(large_.begin(), large_.end(), block,
+    // Before others of its size: it is the next to go, while caches still hold some of it.
+    const auto place = std::lower_bound(large_.begin(), large_.end(), block,
                                         [](const Block* a, const Block* b) { return a->bytes() < b->bytes(); });
     large_.insert(place, block);
   }
