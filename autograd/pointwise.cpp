@@ -95,6 +95,11 @@ Tensor pow(Operand a, Operand b) {
   return f(a, b);
 }
 
+Tensor atan2(Operand y, Operand x) {
+  static const Elementwise f{"atan2", [](Expr y, Expr x) { return atan2(y, x); }};
+  return f(y, x);
+}
+
 Tensor maximum(Operand a, Operand b) {
   static const Elementwise f{"maximum", [](Expr a, Expr b) { return maximum(a, b); }};
   return f(a, b);

@@ -32,6 +32,8 @@ Tensor floor_divide(Operand a, Operand b);
 Tensor remainder(Operand a, Operand b);
 /// a^b; the gradient is 0 where the exponent is 0.
 Tensor pow(Operand a, Operand b);
+/// The angle of (x, y) from the first axis, -pi to pi; the gradient is 0 where both are 0.
+Tensor atan2(Operand y, Operand x);
 /// The greater; a tie shares the gradient in halves, a NaN wins.
 Tensor maximum(Operand a, Operand b);
 Tensor minimum(Operand a, Operand b);

@@ -9,11 +9,11 @@ namespace fovea {
 namespace {
 
 constexpr const char* names[] = {
-    "input",      "scalar",   "constant", "neg",         "abs",        "sign",    "square",      "sqrt",  "rsqrt",
-    "reciprocal", "exp",      "expm1",    "log",         "log1p",      "sin",     "cos",         "tanh",  "sigmoid",
-    "erf",        "softplus", "relu",     "floor",       "ceil",       "round",   "logical_not", "isnan", "add",
-    "sub",        "mul",      "div",      "pow",         "maximum",    "minimum", "eq",          "ne",    "lt",
-    "le",         "gt",       "ge",       "logical_and", "logical_or", "select",  "fma",
+    "input",      "scalar",   "constant", "neg",   "abs",         "sign",       "square",      "sqrt",  "rsqrt",
+    "reciprocal", "exp",      "expm1",    "log",   "log1p",       "sin",        "cos",         "tanh",  "sigmoid",
+    "erf",        "softplus", "relu",     "floor", "ceil",        "round",      "logical_not", "isnan", "add",
+    "sub",        "mul",      "div",      "pow",   "atan2",       "maximum",    "minimum",     "eq",    "ne",
+    "lt",         "le",       "gt",       "ge",    "logical_and", "logical_or", "select",      "fma",
 };
 static_assert(std::size(names) == static_cast<size_t>(Op::fma) + 1);
 

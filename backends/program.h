@@ -51,6 +51,7 @@ enum class Op : uint8_t {
   mul,
   div,
   pow,
+  atan2,  // atan2(y, x)
   maximum,
   minimum,
   eq,

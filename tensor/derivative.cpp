@@ -79,6 +79,11 @@ OperandGradients differentiate(Op op, Expr g, const Expr* x, Expr y) {
       return {{where(no_power, 0.0, g * (x[1] * pow(x[0], where(no_power, 1.0, x[1]) - 1.0))),
                where(no_base, 0.0, g * (y * log(where(no_base, 1.0, x[0])))), zero}};
     }
+    case Op::atan2: {
+      const Expr length = square(x[0]) + square(x[1]), nowhere = length == 0.0;
+      const Expr share = where(nowhere, 0.0, g / where(nowhere, 1.0, length));
+      return {{share * x[1], -(share * x[0]), zero}};
+    }
     case Op::maximum: {
       const Expr share = where(x[0] == x[1], 0.5 * g, g);  // all of it where one is NaN
       return {{where(x[0] < x[1], 0.0, share), where(x[0] > x[1], 0.0, share), zero}};

@@ -82,6 +82,8 @@ double evaluate(Op op, double a, double b, double c) {
       return a / b;
     case Op::pow:
       return std::pow(a, b);
+    case Op::atan2:
+      return std::atan2(a, b);
     case Op::maximum:
       return std::isnan(a) || std::isnan(b) ? a + b : std::fmax(a, b);
     case Op::minimum:
@@ -152,6 +154,7 @@ Expr ceil(Expr x) { return unary(Op::ceil, x); }
 Expr round(Expr x) { return unary(Op::round, x); }
 Expr isnan(Expr x) { return unary(Op::isnan, x); }
 Expr pow(Expr a, Expr b) { return binary(Op::pow, a, b); }
+Expr atan2(Expr y, Expr x) { return binary(Op::atan2, y, x); }
 Expr maximum(Expr a, Expr b) { return binary(Op::maximum, a, b); }
 Expr minimum(Expr a, Expr b) { return binary(Op::minimum, a, b); }
 Expr where(Expr condition, Expr a, Expr b) { return building().make(Op::select, condition, a, b); }

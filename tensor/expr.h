@@ -70,6 +70,7 @@ Expr ceil(Expr x);
 Expr round(Expr x);
 Expr isnan(Expr x);
 Expr pow(Expr a, Expr b);
+Expr atan2(Expr y, Expr x);
 Expr maximum(Expr a, Expr b);
 Expr minimum(Expr a, Expr b);
 /// condition != 0 ? a : b, without a gradient for the branch not taken.

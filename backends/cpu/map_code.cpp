@@ -22,6 +22,7 @@ int cost_of(Op op) {
     case Op::erf:
       return 8;
     case Op::softplus:
+    case Op::atan2:
       return 16;
     case Op::pow:
       return 24;

@@ -35,6 +35,7 @@ constexpr bool IsFunction(Op op) {
     case Op::erf:
     case Op::softplus:
     case Op::pow:
+    case Op::atan2:
       return true;
     default:
       return false;
@@ -73,6 +74,8 @@ inline double Scalar(double a, double b) {
       return (a < 0 ? 0.0 : a) + std::log1p(std::exp(-std::abs(a)));
     case Op::pow:
       return std::pow(a, b);
+    case Op::atan2:
+      return std::atan2(a, b);
     case Op::sqrt:
       return std::sqrt(a);
     case Op::rsqrt:
@@ -169,6 +172,7 @@ HWY_INLINE V Apply(D d, V a, [[maybe_unused]] V b, [[maybe_unused]] V c) {
     if constexpr (op == Op::erf) return Erf(d, a);
     if constexpr (op == Op::softplus) return Softplus(d, a);
     if constexpr (op == Op::pow) return Pow(d, a, b);
+    if constexpr (op == Op::atan2) return Atan2(d, a, b);
   }
   return a;  // floor and its like of integers
 }

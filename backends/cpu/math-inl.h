@@ -346,6 +346,35 @@ HWY_INLINE V Pow(D d, V x, V y) {
   return PatchLanes(d, hn::Not(plain), x, y, z, [](float a, float b) { return std::pow(a, b); });
 }
 
+/// The angle of (x, y) from the first axis, 2 ulp; zeros, infinities and NaN as in C. The lesser of |x| and |y| by the
+/// greater is the tangent of an angle, which is taken from 0 or from pi / 4.
+template <class D, class V>
+HWY_INLINE V Atan2(D d, V y, V x) {
+  const V zero = hn::Zero(d), one = hn::Set(d, 1.0f);
+  const V along = hn::Abs(x), across = hn::Abs(y);
+  const auto steep = hn::Lt(along, across);
+  const V greater = hn::IfThenElse(steep, across, along);
+  // So that their sum does not overflow.
+  const V scale = hn::IfThenElse(hn::Gt(greater, hn::Set(d, 1e37f)), hn::Set(d, 0.0625f), one);
+  const V most = hn::Mul(greater, scale), least = hn::Mul(hn::IfThenElse(steep, along, across), scale);
+  // From a half on, where the difference is exact.
+  const auto wide = hn::And(hn::Ge(least, hn::Mul(most, hn::Set(d, 0.5f))), hn::Gt(most, zero));
+  const V ratio =
+      hn::Div(hn::IfThenElse(wide, hn::Sub(least, most), least), hn::IfThenElse(wide, hn::Add(least, most), most));
+  const V r = hn::IfThenElse(hn::Eq(least, most), zero, ratio);  // infinities and zeros, too
+  const V square = hn::Mul(r, r);
+  const V p = Polynomial(d, square, -0.33333236f, 0.1999432f, -0.14176138f, 0.10165382f, -0.051414073f);
+  V angle = hn::MulAdd(hn::Mul(square, r), p, r);
+  V eighths = hn::IfThenElseZero(wide, one);  // of a turn
+  eighths = hn::IfThenElse(steep, hn::Sub(hn::Set(d, 2.0f), eighths), eighths);
+  angle = hn::IfThenElse(steep, hn::Neg(angle), angle);
+  eighths = hn::IfNegativeThenElse(x, hn::Sub(hn::Set(d, 4.0f), eighths), eighths);
+  angle = hn::IfNegativeThenElse(x, hn::Neg(angle), angle);
+  // pi / 4 in two parts, the first of 22 bits, so that its multiples are exact.
+  angle = hn::MulAdd(eighths, hn::Set(d, 1.5695823e-7f), angle);
+  return hn::CopySign(hn::MulAdd(eighths, hn::Set(d, 0.785398f), angle), y);
+}
+
 }  // namespace fovea::cpu::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 

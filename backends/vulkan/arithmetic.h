@@ -126,5 +126,6 @@ Float sigmoid(Float x);
 Float softplus(Float x);
 Float erf(Float x);
 Float pow(Float x, Float y);
+Float atan2(Float y, Float x);
 
 }  // namespace fovea::vulkan::spirv

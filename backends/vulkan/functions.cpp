@@ -219,4 +219,34 @@ Float pow(Float x, Float y) {
   return select(y == 0.0f || x == 1.0f, 1.0f, value);
 }
 
+Float atan2(Float y, Float x) {
+  Arithmetic& in = *x.in;
+  const Float along = abs(x), across = abs(y);
+  const Bool steep = along < across;
+  const Float greater = select(steep, across, along);
+  // Their sum is to be a number that a device divides by.
+  const Float scale = select(greater > 1e37f, 0.0625f, 1.0f);
+  const Float most = greater * scale, least = select(steep, along, across) * scale;
+  // From a half on, the angle beyond pi / 4.
+  const Bool wide = most * 0.5f <= least && most > 0.0f;
+  const Float ratio = select(wide, least - most, least) / select(wide, least + most, most);
+  const Float r = select(least == most, 0.0f, ratio);  // infinities and zeros, too
+  const Float square = r * r;
+  // atan r = r + r^3 a(r^2) for |r| <= 1/2, relative error 5e-9
+  Float angle = fma(square * r,
+                    polynomial(square, {-0.333332359790802f, 0.1999431997537613f, -0.14176137745380402f,
+                                        0.1016538217663765f, -0.05141407251358032f}),
+                    r);
+  Float eighths = select(wide, 1.0f, 0.0f);
+  const auto turn = [&](Bool condition, float from) {
+    eighths = select(condition, from - eighths, eighths);
+    angle = select(condition, -angle, angle);
+  };
+  turn(steep, 2.0f);
+  turn(bits_of(x) < in.integer(0), 4.0f);
+  // pi / 4 in two parts; the products with the first are exact.
+  const Float value = fma(eighths, in.number(0.785398006439209f), fma(eighths, in.number(1.5695823e-7f), angle));
+  return select(is_nan(x) || is_nan(y), nan, with_sign(value, y));
+}
+
 }  // namespace fovea::vulkan::spirv

@@ -295,6 +295,8 @@ Value ProgramValues::compute_float(const Instruction& instruction) {
       return is(a() / b());
     case Op::pow:
       return is(pow(a(), b()));
+    case Op::atan2:
+      return is(atan2(a(), b()));
     case Op::maximum:
       return is(maximum(a(), b()));
     case Op::minimum:

@@ -84,6 +84,12 @@ Table basic_operations() {
          checks.push_back(one({any_number({4})}, [](const Inputs& x) { return pow(2.0, x[0]); }));
          return checks;
        }()},
+      {"atan2", [] {
+         Checks checks = binary([](auto& a, auto& b) { return atan2(a, b); });
+         checks.push_back(one({any_number({4})}, [](const Inputs& x) { return atan2(x[0], -2); }));
+         checks.push_back(one({any_number({4})}, [](const Inputs& x) { return atan2(0.5, x[0]); }));
+         return checks;
+       }()},
       {"maximum", binary([](auto& a, auto& b) { return maximum(a, b); })},
       {"minimum", binary([](auto& a, auto& b) { return minimum(a, b); })},
       {"where", binary([](auto& a, auto& b) { return where(gt(a, b), a * b, square(a)); })},

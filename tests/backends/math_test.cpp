@@ -167,6 +167,35 @@ TEST(Math, PowIsAccurate) {
   }
 }
 
+TEST(Math, Atan2IsAccurate) {
+  std::vector<double> y, x;
+  const auto add = [&](double a, double b) {
+    for (const double sign : {1.0, -1.0}) {
+      for (const auto& [p, q] : {std::pair{sign * a, b}, std::pair{sign * a, -b}, std::pair{b, sign * a}}) {
+        y.push_back(static_cast<float>(p));
+        x.push_back(static_cast<float>(q));
+      }
+    }
+  };
+  const double greatest = std::numeric_limits<float>::max();
+  const std::vector<double> special{0, 1, 0.41421357, 1e-40, 1e-30, 3e37, 2e38, greatest, infinity, NAN};
+  for (const double a : special) {
+    for (const double b : special) add(a, b);
+  }
+  for (int i = 0; i < 50000; ++i) {
+    add(std::exp2((i % 509) * 0.25 - 64) * (1 + i * 3e-6), std::exp2((i % 509) * 0.25 - 64 + (i % 83) * 0.07 - 3));
+  }
+  const auto n = static_cast<int64_t>(x.size());
+  const Array of_y = test::from({n}, y), of_x = test::from({n}, x), out = test::make({n});
+  apply(Op::atan2, f32, {&of_y.view, &of_x.view}, out);
+  for (int64_t i = 0; i < n; ++i) {
+    const double want = std::atan2(of_y.get(i), of_x.get(i));
+    ASSERT_LE(ulps(out.data<float>()[i], want), 2) << of_y.get(i) << " over " << of_x.get(i) << " is " << out.get(i);
+    if (std::isnan(want)) continue;
+    ASSERT_EQ(std::signbit(out.get(i)), std::signbit(want)) << of_y.get(i) << " over " << of_x.get(i);
+  }
+}
+
 TEST(Math, ComparisonsAndLogicOfSpecialValues) {
   const std::vector<double> values = {0.0, -0.0, 1, -1, infinity, -infinity, NAN, 1e-40};
   std::vector<double> x, y;

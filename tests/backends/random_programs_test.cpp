@@ -96,6 +96,8 @@ T naive(Op op, T a, T b, T c) {
       return integers ? (b == T{0} ? T{0} : number<T>(std::trunc(x / y))) : a / (integers ? T{1} : b);
     case Op::pow:
       return number<T>(std::pow(x, y));
+    case Op::atan2:
+      return number<T>(std::atan2(x, y));
     case Op::maximum:
       return a != a || b != b ? a + b : std::max(a, b);
     case Op::minimum:

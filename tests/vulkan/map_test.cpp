@@ -108,20 +108,23 @@ TEST_F(MapTest, SineAndCosineAreGoodToTheLastPlaceOfOne) {
   }
 }
 
-TEST_F(MapTest, PowerIsAccurateAndHasCsSpecialCases) {
+TEST_F(MapTest, PowerAndAngleAreAccurateAndHaveCsSpecialCases) {
   const std::vector<double> bases = {0,  -0.0,  1,    -1,     2,        -2,        0.5, 1.0000001, 3.7,
                                      -3, 1e-30, 1e30, 0.9999, INFINITY, -INFINITY, NAN, 12.34},
                             powers = {0, 1, -1, 2, 3, -2, -3, 0.5, -0.5, 17, 2.5, 1e6, 88.3, INFINITY, -INFINITY, NAN};
   const auto rows = static_cast<int64_t>(bases.size()), columns = static_cast<int64_t>(powers.size());
   const Array x = from({rows, 1}, bases), y = from({columns}, powers);
-  const Program program = binary(Op::pow);
-  const Mirror dx(x), dy(y), dz(make({rows, columns}));
-  const View *in[] = {&dx, &dy}, *out[] = {&dz};
-  gpu().map({program, f32, dz.view.shape, in, out, {}});
-  const Array got = dz.pull();
-  for (int64_t i = 0; i < rows * columns; ++i) {
-    const double base = x.get(i / columns), power = y.get(i % columns);
-    EXPECT_LE(units(got.get(i), std::pow(base, power)), 4) << base << "^" << power << " = " << got.get(i);
+  const std::pair<Op, double (*)(double, double)> functions[] = {{Op::pow, std::pow}, {Op::atan2, std::atan2}};
+  for (const auto& [op, exact] : functions) {
+    const Program program = binary(op);
+    const Mirror dx(x), dy(y), dz(make({rows, columns}));
+    const View *in[] = {&dx, &dy}, *out[] = {&dz};
+    gpu().map({program, f32, dz.view.shape, in, out, {}});
+    const Array got = dz.pull();
+    for (int64_t i = 0; i < rows * columns; ++i) {
+      const double a = x.get(i / columns), b = y.get(i % columns);
+      EXPECT_LE(units(got.get(i), exact(a, b)), 4) << name(op) << " of " << a << ", " << b << " is " << got.get(i);
+    }
   }
 }
 
