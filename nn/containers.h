@@ -63,6 +63,12 @@ Layer make(Arguments&&... arguments) {
   return Layer(std::make_shared<T>(std::forward<Arguments>(arguments)...));
 }
 
+/// x itself: stands where a layer is left out.
+class Identity : public Module {
+ public:
+  Tensor forward(const Tensor& x, Caller = {}) const { return x; }
+};
+
 /// Layers one after the other, named "0", "1", ... (a function takes a number too, as PyTorch's ReLU does):
 ///
 ///     Sequential net{make<Linear>(784, 512), relu, make<Linear>(512, 10)};

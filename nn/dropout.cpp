@@ -11,31 +11,60 @@ void check(double p, Caller caller) {
   if (!(p >= 0 && p <= 1)) raise<ValueError>(caller, "dropout: p = {} is not between 0 and 1", p);
 }
 
-}  // namespace
-
-Tensor dropout(const Tensor& x, double p, Generator& generator, Caller caller) {
+/// With a random number for each element of `drawn`, which is broadcast to x's shape.
+Tensor drop(const Tensor& x, const Shape& drawn, double p, Generator& generator, Caller caller) {
   static const Elementwise f{
       "dropout", [](Expr x, Expr u, Scalar p, Scalar scale) { return where(u >= p, x * scale, Expr(0.0)); }};
   static const Elementwise kept{"dropout",
                                 [](Expr x, Expr keep, Scalar scale) { return where(keep, x * scale, Expr(0.0)); }};
+  if (p == 0) return x;
+  const double scale = p < 1 ? 1 / (1 - p) : 0;
+  if (!is_half(x)) return f({x, caller}, rand(drawn, x.options(), generator), p, scale);
+  // Half precision holds few numbers next to 1.
+  return kept({x, caller}, ge(rand(drawn, {f32, x.device()}, generator), p), scale);
+}
+
+/// Whole channels, before `space` axes.
+Tensor drop_channels(const char* name, const Tensor& x, int space, double p, Generator& generator, Caller caller) {
+  const ErrorScope scope(caller);
+  check(p, caller);
+  raw::check_defined(name, x, caller);
+  if (x.rank() != space + 1 && x.rank() != space + 2) {
+    raise<ShapeError>(caller, "{}: input {} is not [batch, channels, {}]", name, x.shape(),
+                      space == 1 ? "length" : "height, width");
+  }
+  Shape drawn = x.shape();
+  for (int axis = x.rank() - space; axis < x.rank(); ++axis) drawn[axis] = 1;
+  return drop(x, drawn, p, generator, caller);
+}
+
+}  // namespace
+
+Tensor dropout(const Tensor& x, double p, Generator& generator, Caller caller) {
   const ErrorScope scope(caller);
   check(p, caller);
   raw::check_defined("dropout", x, caller);
-  if (p == 0) return x;
-  const double scale = p < 1 ? 1 / (1 - p) : 0;
-  if (!is_half(x)) return f({x, caller}, rand(x.shape(), x.options(), generator), p, scale);
-  // Half precision holds few numbers next to 1.
-  return kept({x, caller}, ge(rand(x.shape(), {f32, x.device()}, generator), p), scale);
+  return drop(x, x.shape(), p, generator, caller);
 }
 
-Dropout::Dropout(double p, Caller caller) : p_(p) { check(p, caller); }
+Tensor dropout1d(const Tensor& x, double p, Generator& generator, Caller caller) {
+  return drop_channels("dropout1d", x, 1, p, generator, caller);
+}
 
-Tensor Dropout::forward(const Tensor& x, Caller caller) const {
+Tensor dropout2d(const Tensor& x, double p, Generator& generator, Caller caller) {
+  return drop_channels("dropout2d", x, 2, p, generator, caller);
+}
+
+DropoutLayer::DropoutLayer(Function function, double p, Caller caller) : function_(function), p_(p) {
+  check(p, caller);
+}
+
+Tensor DropoutLayer::forward(const Tensor& x, Caller caller) const {
   if (!training()) return x;
   const Scope scope(*this, caller);
-  return dropout(x, p_, default_generator(), caller);
+  return function_(x, p_, default_generator(), caller);
 }
 
-std::string Dropout::description() const { return fmt::format("{}", p_); }
+std::string DropoutLayer::description() const { return fmt::format("{}", p_); }
 
 }  // namespace fovea::nn

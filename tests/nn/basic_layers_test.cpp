@@ -70,6 +70,18 @@ int64_t t5_bucket(int64_t distance, int64_t buckets, double greatest) {
   return bucket + (distance > 0 ? half : 0);
 }
 
+/// A layer that drops half of what it is given, in evaluation.
+template <class M>
+std::function<std::unique_ptr<M>()> resting() {
+  return [] {
+    auto module = std::make_unique<M>(0.5);
+    module->eval();
+    return module;
+  };
+}
+
+Numbers same(const Known&, const Numbers& x) { return x; }
+
 std::vector<LayerRow> basic_rows() {
   const Tensor x = random({2, 3, 4}), two = random({3, 4}),
                indices = from_vector(std::vector<int32_t>{4, 0, 2, 2, 1, 4}, {3, 2});
@@ -106,14 +118,10 @@ std::vector<LayerRow> basic_rows() {
                                                     [](double a, double b) { return a * naive_sigmoid(a) * b; });
                         return naive_linear(hidden, p["down.weight"]);
                       }),
-      row<nn::Dropout>(
-          "Dropout_in_evaluation",
-          [] {
-            auto module = std::make_unique<nn::Dropout>(0.5);
-            module->eval();
-            return module;
-          },
-          two, [](const Known&, const Numbers& x) { return x; }),
+      row<nn::Identity>("Identity", built<nn::Identity>(), x, same),
+      row<nn::Dropout>("Dropout_in_evaluation", resting<nn::Dropout>(), two, same),
+      row<nn::Dropout1d>("Dropout1d_in_evaluation", resting<nn::Dropout1d>(), x, same),
+      row<nn::Dropout2d>("Dropout2d_in_evaluation", resting<nn::Dropout2d>(), x, same),
       row<nn::LayerNorm>(
           "LayerNorm", built<nn::LayerNorm>(4), x,
           [](const Known& p, const Numbers& x) { return naive_layer_norm(x, p["weight"], p["bias"], 1e-5); }),

@@ -66,6 +66,31 @@ TEST(Dropout, GradientPassesWhereTheValueDid) {
       test::random({7}));
 }
 
+TEST(ChannelDropout, KeepsOrDropsWholeChannels) {
+  const auto shares = [](const Tensor& y, int64_t space) {  // of the channels, each of `space` equal numbers
+    int64_t dropped = 0;
+    const auto values = y.to_vector<float>();
+    for (size_t i = 0; i < values.size(); ++i) {
+      EXPECT_EQ(values[i], values[i - i % static_cast<size_t>(space)]);
+      dropped += values[i] == 0;
+      EXPECT_FLOAT_EQ(values[i], values[i] == 0 ? 0 : 1 / 0.7f);
+    }
+    return static_cast<double>(dropped) / static_cast<double>(y.numel());
+  };
+  EXPECT_NEAR(shares(nn::Dropout1d(0.3).forward(ones({20, 100, 5})), 5), 0.3, 0.05);
+  EXPECT_NEAR(shares(nn::Dropout2d(0.3).forward(ones({20, 100, 3, 2})), 6), 0.3, 0.05);
+  EXPECT_NEAR(shares(nn::Dropout1d(0.3).forward(ones({2000, 5})), 5), 0.3, 0.05);
+  EXPECT_NEAR(shares(nn::Dropout2d(0.3).forward(ones({2000, 3, 2})), 6), 0.3, 0.05);
+}
+
+TEST(ChannelDropout, NamesAShapeThatHasNoChannels) {
+  EXPECT_ERROR(nn::Dropout1d().forward(ones({2, 3, 4, 5})),
+               "dropout1d: input [2, 3, 4, 5] is not [batch, channels, length] (dropout_test.cpp:");
+  EXPECT_ERROR(nn::Dropout2d().forward(ones({2, 3})),
+               "dropout2d: input [2, 3] is not [batch, channels, height, width] (dropout_test.cpp:");
+  EXPECT_ERROR(nn::Dropout2d(2), "dropout: p = 2 is not between 0 and 1 (dropout_test.cpp:");
+}
+
 TEST(Dropout, NamesAProbabilityOutsideItsRange) {
   EXPECT_ERROR(Dropout(1.5), "dropout: p = 1.5 is not between 0 and 1 (dropout_test.cpp:");
   EXPECT_ERROR(nn::dropout(ones({1}), -0.1), "dropout: p = -0.1 is not between 0 and 1 (dropout_test.cpp:");
