@@ -58,6 +58,34 @@ Tensor BatchNorm::forward(const Tensor& x, Caller caller) const {
 
 std::string BatchNorm::description() const { return fmt::format("{}, momentum={}", channels_, options_.momentum); }
 
+InstanceNorm::InstanceNorm(int64_t channels, int space, InstanceNormOptions options, Caller caller)
+    : channels_(channels), space_(space), options_(options) {
+  if (channels < 1) raise<ValueError>(caller, "InstanceNorm: {} channels", channels);
+  if (!(options.eps >= 0)) raise<ValueError>(caller, "InstanceNorm: eps {} is negative", options.eps);
+  if (!options.affine) return;
+  weight = ones({channels}, {}, caller);
+  bias = zeros({channels}, {}, caller);
+  add("weight", weight);
+  add("bias", bias);
+}
+
+Tensor InstanceNorm::forward(const Tensor& x, Caller caller) const {
+  const Scope scope(*this, caller);
+  const bool batched = x.rank() == space_ + 2;
+  if ((!batched && x.rank() != space_ + 1) || x.shape()[batched ? 1 : 0] != channels_) {
+    raise<ShapeError>(caller, "{}: input {} is not [batch, {}, {}]", type_name(), x.shape(), channels_,
+                      space_ == 1 ? "length" : "height, width");
+  }
+  if (training() && x.numel() > 0 && x.numel() == channels_ * (batched ? x.shape()[0] : 1)) {
+    raise<ValueError>(caller, "{}: one element per channel has no variance to train with: input {}", type_name(),
+                      x.shape());
+  }
+  const Tensor y = group_norm(batched ? x : x.unsqueeze(0), channels_, weight, bias, options_.eps, caller);
+  return batched ? y : y.squeeze(0);
+}
+
+std::string InstanceNorm::description() const { return fmt::format("{}", channels_); }
+
 GroupNorm::GroupNorm(int64_t groups, int64_t channels, GroupNormOptions options, Caller caller)
     : groups_(groups), channels_(channels), options_(options) {
   if (groups < 1 || channels < 1 || channels % groups != 0) {

@@ -51,6 +51,46 @@ class BatchNorm2d : public BatchNorm {
       : BatchNorm(channels, 4, 4, options, caller) {}
 };
 
+struct InstanceNormOptions {
+  double eps = 1e-5;
+  bool affine = false;  // with weight and bias
+};
+
+/// (x - mean) / sqrt(variance + eps) * weight + bias with the mean and variance of each sample's channel alone (Ulyanov
+/// et al. 2016), in evaluation too.
+///   x, y         [batch, channels, length] (1d), [batch, channels, h, w] (2d); the batch axis may be absent
+///   weight, bias [channels], ones and zeros
+class InstanceNorm : public Module {
+ public:
+  Tensor forward(const Tensor& x, Caller caller = {}) const;
+  std::string description() const override;
+  int64_t channels() const { return channels_; }
+  const InstanceNormOptions& options() const { return options_; }
+
+  Tensor weight;
+  Tensor bias;
+
+ protected:
+  InstanceNorm(int64_t channels, int space, InstanceNormOptions options, Caller caller);
+
+ private:
+  int64_t channels_;
+  int space_;
+  InstanceNormOptions options_;
+};
+
+class InstanceNorm1d : public InstanceNorm {
+ public:
+  explicit InstanceNorm1d(int64_t channels, InstanceNormOptions options = {}, Caller caller = {})
+      : InstanceNorm(channels, 1, options, caller) {}
+};
+
+class InstanceNorm2d : public InstanceNorm {
+ public:
+  explicit InstanceNorm2d(int64_t channels, InstanceNormOptions options = {}, Caller caller = {})
+      : InstanceNorm(channels, 2, options, caller) {}
+};
+
 struct GroupNormOptions {
   double eps = 1e-5;
   bool affine = true;

@@ -102,6 +102,16 @@ Value emit(const nn::BatchNorm& layer, const Value& x, Caller caller) {
       {{"epsilon", static_cast<float>(layer.options().eps)}});
 }
 
+Value emit(const nn::InstanceNorm& layer, const Value& x, Caller caller) {
+  Graph& graph = x.graph(caller);
+  const Graph::Scope scope(graph, layer, caller);
+  const Shape channels{layer.channels()};
+  return graph.node("InstanceNormalization",
+                    {x, graph.constant(layer.weight.defined() ? layer.weight : ones(channels), "weight"),
+                     graph.constant(layer.bias.defined() ? layer.bias : zeros(channels), "bias")},
+                    {{"epsilon", static_cast<float>(layer.options().eps)}});
+}
+
 Value emit(const nn::LayerNorm& layer, const Value& x, Caller caller) {
   Graph& graph = x.graph(caller);
   const Graph::Scope scope(graph, layer, caller);

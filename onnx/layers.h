@@ -35,6 +35,8 @@ Value emit(const nn::NumberEmbedding& layer, const Value& x, const Value& missin
 Value emit(const nn::Conv1d& layer, const Value& x, Caller caller = {});
 Value emit(const nn::Conv2d& layer, const Value& x, Caller caller = {});
 Value emit(const nn::BatchNorm& layer, const Value& x, Caller caller = {});
+/// x with its batch axis.
+Value emit(const nn::InstanceNorm& layer, const Value& x, Caller caller = {});
 Value emit(const nn::LayerNorm& layer, const Value& x, Caller caller = {});
 Value emit(const nn::RMSNorm& layer, const Value& x, Caller caller = {});
 Value emit(const nn::SwiGLU& layer, const Value& x, Caller caller = {});

@@ -204,6 +204,11 @@ std::vector<LayerRow> convolution_rows() {
             }
             return x;
           }),
+      row<nn::InstanceNorm1d>("InstanceNorm1d", built<nn::InstanceNorm1d>(4, nn::InstanceNormOptions{.affine = true}),
+                              line, [](const Known& p, const Numbers& x) { return normalised(x, p, 4, 1e-5); }),
+      row<nn::InstanceNorm2d>(
+          "InstanceNorm2d", built<nn::InstanceNorm2d>(4, nn::InstanceNormOptions{.eps = 0.1, .affine = true}),
+          random({2, 4, 2, 3}), [](const Known& p, const Numbers& x) { return normalised(x, p, 4, 0.1); }),
       row<nn::GroupNorm>("GroupNorm", built<nn::GroupNorm>(2, 4), random({2, 4, 2, 2}),
                          [](const Known& p, const Numbers& x) { return normalised(x, p, 2, 1e-5); }),
   };

@@ -62,6 +62,30 @@ TEST(BatchNorm, HasNoVarianceOfOneElementToTrainWith) {
   EXPECT_CLOSE(layer.forward(zeros({1, 2})), zeros({1, 2}), 0, 0);
 }
 
+TEST(InstanceNorm, TakesASampleWithoutItsBatch) {
+  const Tensor x = test::random({2, 3, 4, 5});
+  nn::InstanceNorm2d layer(3, {.affine = true});
+  nn::init::normal_(layer.weight);
+  EXPECT_CLOSE(layer.forward(x.select(0, 1)), layer.forward(x).select(0, 1), 0, 0);
+  EXPECT_THAT(test::described(nn::InstanceNorm2d(3)), ::testing::IsEmpty());
+  EXPECT_CLOSE(mean(nn::InstanceNorm1d(3).forward(test::random({3, 50})), 1), zeros({3}), 0, 1e-6);
+}
+
+TEST(InstanceNorm, NamesMisfits) {
+  nn::InstanceNorm1d layer(3);
+  EXPECT_ERROR(layer.forward(ones({2, 4, 5})),
+               "InstanceNorm1d: input [2, 4, 5] is not [batch, 3, length] (normalization_test.cpp:");
+  EXPECT_ERROR(nn::InstanceNorm2d(3).forward(ones({4, 5})),
+               "InstanceNorm2d: input [4, 5] is not [batch, 3, height, width] (normalization_test.cpp:");
+  EXPECT_ERROR(layer.forward(ones({2, 3, 1})),
+               "InstanceNorm1d: one element per channel has no variance to train with: input "
+               "[2, 3, 1] (normalization_test.cpp:");
+  layer.eval();
+  EXPECT_CLOSE(layer.forward(ones({2, 3, 1})), zeros({2, 3, 1}), 0, 0);
+  EXPECT_ERROR(nn::InstanceNorm1d(3, {.eps = -1}), "InstanceNorm: eps -1 is negative (normalization_test.cpp:");
+  EXPECT_ERROR(nn::InstanceNorm1d(0), "InstanceNorm: 0 channels (normalization_test.cpp:");
+}
+
 TEST(LayerNorm, NamesMisfits) {
   EXPECT_ERROR(LayerNorm(4).forward(ones({3, 5})),
                "LayerNorm: input [3, 5] does not end in 4 (normalization_test.cpp:");

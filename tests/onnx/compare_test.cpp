@@ -151,6 +151,11 @@ TEST(OnnxCompare, ConvolutionsWithEveryOption) {
     nn::init::uniform_(norm.running_var, 0.5, 2);
     norm.eval();
     add(affine ? "batch_norm" : "batch_norm_plain", norm, image, images, images);
+    nn::InstanceNorm2d instance(4, {.eps = 0.1, .affine = affine});
+    for (Tensor* each : {&instance.weight, &instance.bias}) {
+      if (each->defined()) nn::init::normal_(*each);
+    }
+    add(affine ? "instance_norm" : "instance_norm_plain", instance, image, images, images);
   }
 }
 
