@@ -121,6 +121,40 @@ Tensor convolve(const char* name, const Tensor& x, const Tensor& weight, const T
   return output_product(f, x, weight, bias, caller);
 }
 
+/// conv_transpose2d of the same.
+Tensor transposed(const char* name, const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& o,
+                  Extent output_padding, const Shape& given_x, const Shape& given_weight, Caller caller) {
+  if (x.rank() != 4 || weight.rank() != 4 || x.shape()[1] != weight.shape()[0] || weight.shape()[0] % o.groups != 0 ||
+      (bias.defined() && bias.shape() != Shape{weight.shape()[1] * o.groups})) {
+    raise<ShapeError>(caller, "{}: input {} does not fit weight {}{} in {} group{}", name, given_x, given_weight,
+                      with_bias(bias), o.groups, o.groups == 1 ? "" : "s");
+  }
+  ConvolutionForm f{{x.shape()[0], weight.shape()[1] * o.groups}, weight.shape(), x.shape(), steps_of(o), o.groups};
+  for (int axis = 0; axis < 2; ++axis) {
+    const int64_t extra = axis == 0 ? output_padding.height : output_padding.width;
+    const int64_t stride = f.steps.stride[axis], dilation = f.steps.dilation[axis];
+    if (extra < 0 || extra >= std::max(stride, dilation)) {
+      raise<ValueError>(caller, "{}: output padding {} must be less than stride or dilation", name, extra);
+    }
+    f.x.push_back((x.shape()[2 + axis] - 1) * stride - 2 * f.steps.padding[axis] +
+                  dilation * (weight.shape()[2 + axis] - 1) + extra + 1);
+    if (f.x.back() < 1) {
+      raise<ShapeError>(caller, "{}: input {} and weight {} leave no output", name, given_x, given_weight);
+    }
+  }
+  f.bf16_operands = autograd::rounds_operands(x);
+  Tensor out = input_product(f, widened(weight), widened(x), caller);
+  if (bias.defined()) out = out + widened(bias).reshape({1, -1, 1, 1});
+  return is_half(x) ? out.to(x.dtype()) : out;
+}
+
+Conv2dOptions flat(const Conv1dOptions& o) { return {{1, o.stride}, {0, o.padding}, {1, o.dilation}, o.groups}; }
+
+void need_line(const char* name, const Tensor& x, const Tensor& weight, Caller caller) {
+  if (weight.rank() == 3 && (x.rank() == 2 || x.rank() == 3)) return;
+  raise<ShapeError>(caller, "{}: input {} does not fit weight {}", name, x.shape(), weight.shape());
+}
+
 }  // namespace
 
 Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, Conv2dOptions options, Caller caller) {
@@ -134,47 +168,37 @@ Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, Conv2dO
 
 Tensor conv1d(const Tensor& x, const Tensor& weight, const Tensor& bias, Conv1dOptions options, Caller caller) {
   const ErrorScope scope(caller);
-  const Conv2dOptions flat{{1, options.stride}, {0, options.padding}, {1, options.dilation}, options.groups};
-  check("conv1d", x, weight, bias, flat, caller);
-  if (weight.rank() != 3 || x.rank() < 2 || x.rank() > 3) {
-    raise<ShapeError>(caller, "conv1d: input {} does not fit weight {}", x.shape(), weight.shape());
-  }
+  const Conv2dOptions o = flat(options);
+  check("conv1d", x, weight, bias, o, caller);
+  need_line("conv1d", x, weight, caller);
   const Tensor batch = x.rank() == 2 ? x.unsqueeze(0) : x;
   const Tensor y =
-      convolve("conv1d", batch.unsqueeze(2), weight.unsqueeze(2), bias, flat, x.shape(), weight.shape(), caller)
+      convolve("conv1d", batch.unsqueeze(2), weight.unsqueeze(2), bias, o, x.shape(), weight.shape(), caller)
           .squeeze(2);
   return x.rank() == 2 ? y.squeeze(0) : y;
 }
 
-Tensor conv_transpose2d(const Tensor& given, const Tensor& weight, const Tensor& bias, Conv2dOptions o,
+Tensor conv_transpose2d(const Tensor& x, const Tensor& weight, const Tensor& bias, Conv2dOptions o,
                         Extent output_padding, Caller caller) {
   const ErrorScope scope(caller);
-  check("conv_transpose2d", given, weight, bias, o, caller);
-  const Tensor x = given.rank() == 3 ? given.unsqueeze(0) : given;
-  if (x.rank() != 4 || weight.rank() != 4 || x.shape()[1] != weight.shape()[0] || weight.shape()[0] % o.groups != 0 ||
-      (bias.defined() && bias.shape() != Shape{weight.shape()[1] * o.groups})) {
-    raise<ShapeError>(caller, "conv_transpose2d: input {} does not fit weight {}{} in {} group{}", given.shape(),
-                      weight.shape(), with_bias(bias), o.groups, o.groups == 1 ? "" : "s");
-  }
-  ConvolutionForm f{{x.shape()[0], weight.shape()[1] * o.groups}, weight.shape(), x.shape(), steps_of(o), o.groups};
-  for (int axis = 0; axis < 2; ++axis) {
-    const int64_t extra = axis == 0 ? output_padding.height : output_padding.width;
-    const int64_t stride = f.steps.stride[axis], dilation = f.steps.dilation[axis];
-    if (extra < 0 || extra >= std::max(stride, dilation)) {
-      raise<ValueError>(caller, "conv_transpose2d: output padding {} must be less than stride or dilation", extra);
-    }
-    f.x.push_back((x.shape()[2 + axis] - 1) * stride - 2 * f.steps.padding[axis] +
-                  dilation * (weight.shape()[2 + axis] - 1) + extra + 1);
-    if (f.x.back() < 1) {
-      raise<ShapeError>(caller, "conv_transpose2d: input {} and weight {} leave no output", given.shape(),
-                        weight.shape());
-    }
-  }
-  f.bf16_operands = autograd::rounds_operands(x);
-  Tensor out = input_product(f, widened(weight), widened(x), caller);
-  if (bias.defined()) out = out + widened(bias).reshape({1, -1, 1, 1});
-  if (is_half(given)) out = out.to(given.dtype());
-  return given.rank() == 3 ? out.squeeze(0) : out;
+  check("conv_transpose2d", x, weight, bias, o, caller);
+  const Tensor batch = x.rank() == 3 ? x.unsqueeze(0) : x;
+  const Tensor y =
+      transposed("conv_transpose2d", batch, weight, bias, o, output_padding, x.shape(), weight.shape(), caller);
+  return x.rank() == 3 ? y.squeeze(0) : y;
+}
+
+Tensor conv_transpose1d(const Tensor& x, const Tensor& weight, const Tensor& bias, Conv1dOptions options,
+                        int64_t output_padding, Caller caller) {
+  const ErrorScope scope(caller);
+  const Conv2dOptions o = flat(options);
+  check("conv_transpose1d", x, weight, bias, o, caller);
+  need_line("conv_transpose1d", x, weight, caller);
+  const Tensor batch = x.rank() == 2 ? x.unsqueeze(0) : x;
+  const Tensor y = transposed("conv_transpose1d", batch.unsqueeze(2), weight.unsqueeze(2), bias, o, {0, output_padding},
+                              x.shape(), weight.shape(), caller)
+                       .squeeze(2);
+  return x.rank() == 2 ? y.squeeze(0) : y;
 }
 
 }  // namespace fovea

@@ -41,4 +41,9 @@ Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias = {}, Co
 Tensor conv_transpose2d(const Tensor& x, const Tensor& weight, const Tensor& bias = {}, Conv2dOptions options = {},
                         Extent output_padding = 0, Caller caller = {});
 
+/// The same of conv1d: x [batch, in, length], weight [in, out / groups, kernel] -> [batch, out, (length - 1) stride - 2
+/// padding + dilation (kernel - 1) + output_padding + 1].
+Tensor conv_transpose1d(const Tensor& x, const Tensor& weight, const Tensor& bias = {}, Conv1dOptions options = {},
+                        int64_t output_padding = 0, Caller caller = {});
+
 }  // namespace fovea

@@ -256,6 +256,25 @@ Tensor triu(const Tensor& x, int64_t diagonal, Caller caller) {
   return f({x, caller}, diagonal_columns(x, diagonal), columns(x));
 }
 
+Tensor pixel_shuffle(const Tensor& x, int64_t factor, Caller caller) {
+  const ErrorScope scope(caller);
+  raw::check_defined("pixel_shuffle", x, caller);
+  if (factor < 1 || factor > INT32_MAX) raise<ValueError>(caller, "pixel_shuffle: a factor of {}", factor);
+  const int channel = x.rank() - 3;
+  if (channel < 0 || x.shape()[channel] % (factor * factor) != 0) {
+    raise<ShapeError>(caller, "pixel_shuffle: input {} is not [..., channels {}^2, height, width]", x.shape(), factor);
+  }
+  Shape split, order, joined;
+  for (int axis = 0; axis < channel; ++axis) split.push_back(x.shape()[axis]);
+  joined = split;
+  for (int axis = 0; axis <= channel; ++axis) order.push_back(axis);
+  const int64_t channels = x.shape()[channel] / (factor * factor), height = x.size(-2), width = x.size(-1);
+  for (const int64_t size : {channels, factor, factor, height, width}) split.push_back(size);
+  for (const int64_t size : {channels, height * factor, width * factor}) joined.push_back(size);
+  for (const int axis : {3, 1, 4, 2}) order.push_back(channel + axis);
+  return x.reshape(split, caller).permute(order, caller).reshape(joined, caller);
+}
+
 Tensor slice_scatter(const Tensor& x, const Shape& shape, int axis, int64_t start, int64_t step, Caller caller) {
   const ErrorScope scope(caller);
   raw::check_defined("slice_scatter", x, caller);

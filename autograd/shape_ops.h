@@ -27,6 +27,9 @@ Tensor pad(const Tensor& x, const std::vector<int64_t>& sizes, double value = 0,
 /// The last two axes with 0 above the diagonal-th diagonal (tril) or below it (triu).
 Tensor tril(const Tensor& x, int64_t diagonal = 0, Caller caller = {});
 Tensor triu(const Tensor& x, int64_t diagonal = 0, Caller caller = {});
+/// x [..., channels factor^2, h, w] -> [..., channels, h factor, w factor]: every factor^2 channels become a block of each
+/// of their elements (Shi et al. 2016).
+Tensor pixel_shuffle(const Tensor& x, int64_t factor, Caller caller = {});
 
 /// Zeros of `shape` with x written into the window start, start + step, ... of one axis: the adjoint of slice.
 Tensor slice_scatter(const Tensor& x, const Shape& shape, int axis, int64_t start, int64_t step, Caller caller = {});

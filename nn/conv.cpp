@@ -77,6 +77,24 @@ std::string Conv2d::description() const {
               options_.dilation, options_.groups, bias);
 }
 
+ConvTranspose1d::ConvTranspose1d(int64_t in, int64_t out, int64_t kernel, ConvTranspose1dOptions options, Caller caller)
+    : options_(options) {
+  std::tie(weight, bias) = draw("ConvTranspose1d", in, out, options.groups, options.bias, {kernel}, true, caller);
+  add("weight", weight);
+  if (options.bias) add("bias", bias);
+}
+
+Tensor ConvTranspose1d::forward(const Tensor& x, Caller caller) const {
+  const Scope scope(*this, caller);
+  return conv_transpose1d(x, weight, bias, {options_.stride, options_.padding, options_.dilation, options_.groups},
+                          options_.output_padding, caller);
+}
+
+std::string ConvTranspose1d::description() const {
+  return text(weight.shape()[0], weight.shape()[1] * options_.groups, weight, options_.stride, options_.padding,
+              options_.dilation, options_.groups, bias);
+}
+
 ConvTranspose2d::ConvTranspose2d(int64_t in, int64_t out, Extent kernel, ConvTranspose2dOptions options, Caller caller)
     : options_(options) {
   std::tie(weight, bias) =

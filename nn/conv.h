@@ -57,6 +57,33 @@ class Conv2d : public Module {
   Conv2dLayerOptions options_;
 };
 
+struct ConvTranspose1dOptions {
+  int64_t stride = 1;
+  int64_t padding = 0;
+  int64_t dilation = 1;
+  int64_t output_padding = 0;  // further elements at the end
+  int64_t groups = 1;
+  bool bias = true;
+};
+
+/// The adjoint of a convolution: sequences grow by the stride (Zeiler et al. 2010).
+///   x      [batch, in, length]
+///   weight [in, out / groups, kernel], uniform in +-1/sqrt(out / groups * kernel); bias [out], the same
+///   y      [batch, out, positions]
+class ConvTranspose1d : public Module {
+ public:
+  ConvTranspose1d(int64_t in, int64_t out, int64_t kernel, ConvTranspose1dOptions options = {}, Caller caller = {});
+  Tensor forward(const Tensor& x, Caller caller = {}) const;
+  std::string description() const override;
+  const ConvTranspose1dOptions& options() const { return options_; }
+
+  Tensor weight;
+  Tensor bias;  // undefined without one
+
+ private:
+  ConvTranspose1dOptions options_;
+};
+
 struct ConvTranspose2dOptions {
   Extent stride = 1;
   Extent padding = 0;
@@ -75,6 +102,7 @@ class ConvTranspose2d : public Module {
   ConvTranspose2d(int64_t in, int64_t out, Extent kernel, ConvTranspose2dOptions options = {}, Caller caller = {});
   Tensor forward(const Tensor& x, Caller caller = {}) const;
   std::string description() const override;
+  const ConvTranspose2dOptions& options() const { return options_; }
 
   Tensor weight;
   Tensor bias;

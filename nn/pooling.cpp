@@ -1,5 +1,9 @@
 #include "fovea/nn/pooling.h"
 
+#include "fovea/autograd/interpolation.h"
+#include "fovea/autograd/shape_ops.h"
+#include "fovea/tensor/raw.h"
+
 namespace fovea::nn {
 namespace {
 
@@ -46,11 +50,31 @@ Tensor AdaptiveAvgPool2d::forward(const Tensor& x, Caller caller) const {
 }
 std::string AdaptiveAvgPool2d::description() const { return text(output_); }
 
+Upsample::Upsample(Extent factor, UpsampleOptions options, Caller caller) : factor_(factor), options_(options) {
+  if (factor.height < 1 || factor.width < 1) {
+    raise<ValueError>(caller, "Upsample: factor {} x {} is not at least 1", factor.height, factor.width);
+  }
+  if (options.align_corners && !options.bilinear) {
+    raise<ValueError>(caller, "Upsample: repeated elements have no corners to align; align_corners is for bilinear");
+  }
+}
+
 Tensor Upsample::forward(const Tensor& x, Caller caller) const {
   const Scope scope(*this, caller);
-  return upsample_nearest(x, factor_, caller);
+  if (!options_.bilinear) return upsample_nearest(x, factor_, caller);
+  raw::check_defined("interpolate", x, caller);
+  const Shape size{x.size(-2, caller) * factor_.height, x.size(-1, caller) * factor_.width};
+  return interpolate(x, size, {.align_corners = options_.align_corners}, caller);
 }
-std::string Upsample::description() const { return text(factor_); }
+std::string Upsample::description() const {
+  return text(factor_) + (options_.bilinear ? ", bilinear" : "") + (options_.align_corners ? ", align_corners" : "");
+}
+
+Tensor PixelShuffle::forward(const Tensor& x, Caller caller) const {
+  const Scope scope(*this, caller);
+  return pixel_shuffle(x, factor_, caller);
+}
+std::string PixelShuffle::description() const { return fmt::format("{}", factor_); }
 
 Tensor Flatten::forward(const Tensor& x, Caller caller) const {
   const Scope scope(*this, caller);

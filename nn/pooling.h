@@ -71,15 +71,38 @@ class AdaptiveAvgPool2d : public Module {
   Extent output_;
 };
 
-/// Every element of an image repeated (nearest neighbour).
+struct UpsampleOptions {
+  bool bilinear = false;
+  bool align_corners = false;  // of a bilinear one: the corner elements stay where they are, else the image's edges
+};
+
+/// Every element of an image repeated (nearest neighbour), or linear between neighbours along both axes.
+///   x [batch, channels, height, width], y [batch, channels, height factor, width factor]
 class Upsample : public Module {
  public:
-  explicit Upsample(Extent factor) : factor_(factor) {}
+  explicit Upsample(Extent factor, UpsampleOptions options = {}, Caller caller = {});
   Tensor forward(const Tensor& x, Caller caller = {}) const;
   std::string description() const override;
+  Extent factor() const { return factor_; }
+  const UpsampleOptions& options() const { return options_; }
 
  private:
   Extent factor_;
+  UpsampleOptions options_;
+};
+
+/// Every factor^2 channels of an image as a block of each of their elements: channel c factor^2 + i factor + j is row i
+/// and column j of the blocks of channel c (Shi et al. 2016).
+///   x [batch, channels factor^2, height, width], y [batch, channels, height factor, width factor]
+class PixelShuffle : public Module {
+ public:
+  explicit PixelShuffle(int64_t factor) : factor_(factor) {}
+  Tensor forward(const Tensor& x, Caller caller = {}) const;
+  std::string description() const override;
+  int64_t factor() const { return factor_; }
+
+ private:
+  int64_t factor_;
 };
 
 /// Axes first to last joined into one: [batch, channels, height, width] to [batch, all].

@@ -20,15 +20,19 @@ struct ConvolutionForm {
   int64_t groups;
 };
 
-Value convolution(const Tensor& weight, const Tensor& bias, const Value& x, const ConvolutionForm& form) {
+/// A convolution, or its adjoint where `output_padding` has something for each axis.
+Value convolution(const Tensor& weight, const Tensor& bias, const Value& x, const ConvolutionForm& form,
+                  const std::vector<int64_t>& output_padding = {}) {
   Graph& graph = x.graph();
   std::vector<Value> inputs{x, graph.constant(weight, "weight")};
   if (bias.defined()) inputs.push_back(graph.constant(bias, "bias"));
-  return graph.node("Conv", inputs,
-                    {{"strides", form.stride},
-                     {"pads", both_sides(form.padding)},
-                     {"dilations", form.dilation},
-                     {"group", form.groups}});
+  std::vector<Attribute> attributes{{"strides", form.stride},
+                                    {"pads", both_sides(form.padding)},
+                                    {"dilations", form.dilation},
+                                    {"group", form.groups}};
+  if (output_padding.empty()) return graph.node("Conv", inputs, attributes);
+  attributes.emplace_back("output_padding", output_padding);
+  return graph.node("ConvTranspose", inputs, attributes);
 }
 
 std::vector<int64_t> sides(const Extent& extent) { return {extent.height, extent.width}; }
@@ -86,6 +90,43 @@ Value emit(const nn::Conv2d& layer, const Value& x, Caller caller) {
   const Graph::Scope scope(x.graph(caller), layer, caller);
   const nn::Conv2dLayerOptions& o = layer.options();
   return convolution(layer.weight, layer.bias, x, {sides(o.stride), sides(o.padding), sides(o.dilation), o.groups});
+}
+
+Value emit(const nn::ConvTranspose1d& layer, const Value& x, Caller caller) {
+  const Graph::Scope scope(x.graph(caller), layer, caller);
+  const nn::ConvTranspose1dOptions& o = layer.options();
+  return convolution(layer.weight, layer.bias, x, {{o.stride}, {o.padding}, {o.dilation}, o.groups},
+                     {o.output_padding});
+}
+
+Value emit(const nn::ConvTranspose2d& layer, const Value& x, Caller caller) {
+  const Graph::Scope scope(x.graph(caller), layer, caller);
+  const nn::ConvTranspose2dOptions& o = layer.options();
+  return convolution(layer.weight, layer.bias, x, {sides(o.stride), sides(o.padding), sides(o.dilation), o.groups},
+                     sides(o.output_padding));
+}
+
+Value emit(const nn::Upsample& layer, const Value& x, Caller caller) {
+  Graph& graph = x.graph(caller);
+  const Graph::Scope scope(graph, layer, caller);
+  const auto height = static_cast<float>(layer.factor().height), width = static_cast<float>(layer.factor().width);
+  const Value scales = graph.constant(from_vector(std::vector<float>{1, 1, height, width}), "scales");
+  const nn::UpsampleOptions& o = layer.options();
+  std::vector<Attribute> attributes{{"mode", std::string(o.bilinear ? "linear" : "nearest")}};
+  if (o.bilinear) {
+    attributes.emplace_back("coordinate_transformation_mode",
+                            std::string(o.align_corners ? "align_corners" : "half_pixel"));
+  } else {
+    attributes.emplace_back("coordinate_transformation_mode", std::string("asymmetric"));
+    attributes.emplace_back("nearest_mode", std::string("floor"));
+  }
+  return graph.node("Resize", {x, {}, scales}, attributes);
+}
+
+Value emit(const nn::PixelShuffle& layer, const Value& x, Caller caller) {
+  Graph& graph = x.graph(caller);
+  const Graph::Scope scope(graph, layer, caller);
+  return graph.node("DepthToSpace", {x}, {{"blocksize", layer.factor()}, {"mode", std::string("CRD")}});
 }
 
 Value emit(const nn::BatchNorm& layer, const Value& x, Caller caller) {

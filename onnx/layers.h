@@ -15,6 +15,7 @@
 #include "fovea/nn/multihead_pool.h"
 #include "fovea/nn/normalization.h"
 #include "fovea/nn/number_embedding.h"
+#include "fovea/nn/pooling.h"
 #include "fovea/nn/positions.h"
 #include "fovea/nn/recurrent.h"
 #include "fovea/nn/sequence_attention.h"
@@ -34,6 +35,11 @@ Value emit(const nn::NumberEmbedding& layer, const Value& x, const Value& missin
 
 Value emit(const nn::Conv1d& layer, const Value& x, Caller caller = {});
 Value emit(const nn::Conv2d& layer, const Value& x, Caller caller = {});
+Value emit(const nn::ConvTranspose1d& layer, const Value& x, Caller caller = {});
+Value emit(const nn::ConvTranspose2d& layer, const Value& x, Caller caller = {});
+/// x with its batch axis.
+Value emit(const nn::Upsample& layer, const Value& x, Caller caller = {});
+Value emit(const nn::PixelShuffle& layer, const Value& x, Caller caller = {});
 Value emit(const nn::BatchNorm& layer, const Value& x, Caller caller = {});
 /// x with its batch axis.
 Value emit(const nn::InstanceNorm& layer, const Value& x, Caller caller = {});

@@ -13,6 +13,7 @@
 #include "fovea/autograd/gradcheck.h"
 #include "fovea/autograd/graph.h"
 #include "fovea/autograd/indexing.h"
+#include "fovea/autograd/interpolation.h"
 #include "fovea/autograd/losses.h"
 #include "fovea/autograd/matmul.h"
 #include "fovea/autograd/normalize.h"

@@ -114,6 +114,17 @@ TEST(ConvolutionTranspose, IsTheAdjointOfTheConvolution) {
   EXPECT_NEAR(sum(y * g).item(), sum(x * back).item(), 1e-9);
 }
 
+TEST(ConvolutionTranspose, OneDimensionIsTwoOfHeightOne) {
+  const Tensor x = random({2, 4, 5}), weight = random({4, 3, 3}, {}, 2), bias = random({6}, {}, 3);
+  const Conv1dOptions o{.stride = 3, .padding = 1, .dilation = 2, .groups = 2};
+  const Tensor y = conv_transpose1d(x, weight, bias, o, 1);
+  EXPECT_EQ(y.shape(), (Shape{2, 6, 16}));
+  EXPECT_CLOSE(y, conv_transpose2d(x.unsqueeze(2), weight.unsqueeze(2), bias,
+                                   {.stride = {1, 3}, .padding = {0, 1}, .dilation = {1, 2}, .groups = 2}, {0, 1})
+                      .squeeze(2));
+  EXPECT_CLOSE(conv_transpose1d(x.select(0, 1), weight, bias, o, 1), y.select(0, 1));
+}
+
 TEST(ConvolutionTranspose, GradientsHold) {
   const auto f = [](const Tensor& x, const Tensor& weight, const Tensor& bias) {
     return conv_transpose2d(x, weight, bias, {.stride = 2, .padding = 1}, 1);
@@ -156,6 +167,15 @@ TEST(Convolution, ErrorsNameShapesAndCaller) {
   EXPECT_ERROR(conv2d(zeros({1, 3, 8, 8}), zeros({4, 3, 3, 3}), {}, {.stride = 0}), "conv2d: stride, dilation");
   EXPECT_ERROR(conv1d(zeros({1, 1, 4}), zeros({1, 1, 2}), {}, {.padding = INT64_MAX}),
                "conv1d: a stride, dilation or padding of 9223372036854775807 is too large (convolution_test.cpp:");
+  EXPECT_ERROR(conv_transpose1d(zeros({1, 3, 8}), zeros({4, 3, 3}), zeros({3})),
+               "conv_transpose1d: input [1, 3, 8] does not fit weight [4, 3, 3] and bias [3] in 1 group "
+               "(convolution_test.cpp:");
+  EXPECT_ERROR(conv_transpose1d(zeros({1, 3, 8, 8}), zeros({3, 3, 3})),
+               "conv_transpose1d: input [1, 3, 8, 8] does not fit weight [3, 3, 3] (convolution_test.cpp:");
+  EXPECT_ERROR(conv_transpose1d(zeros({1, 3, 8}), zeros({3, 3, 3}), {}, {.stride = 2}, 2),
+               "conv_transpose1d: output padding 2 must be less than stride or dilation (convolution_test.cpp:");
+  EXPECT_ERROR(conv_transpose1d(zeros({1, 3, 1}), zeros({3, 3, 3}), {}, {.padding = 2}),
+               "conv_transpose1d: input [1, 3, 1] and weight [3, 3, 3] leave no output (convolution_test.cpp:");
   EXPECT_ERROR(conv1d(zeros({1, 3, 8}), zeros({4, 3, 3}, {f64, {}})), "conv1d: dtypes differ: f32 and f64");
 }
 

@@ -142,6 +142,8 @@ Table basic_operations() {
                      one({any_number({2, 3, 3})}, [](auto& x) { return square(tril(x[0])); })})},
       {"triu", list({one({any_number({3, 4})}, [](auto& x) { return square(triu(x[0], 1)); }),
                      one({any_number({2, 3, 3})}, [](auto& x) { return square(triu(x[0])); })})},
+      {"pixel_shuffle", list({one({any_number({1, 8, 1, 2})}, [](auto& x) { return square(pixel_shuffle(x[0], 2)); }),
+                              one({any_number({9, 2, 1})}, [](auto& x) { return square(pixel_shuffle(x[0], 3)); })})},
       {"slice_scatter", list({one({any_number({2, 2})},
                                   [](auto& x) { return square(slice_scatter(x[0], {2, 5}, 1, 1, 3)); })})},
 
@@ -472,10 +474,11 @@ TEST(OperationsOfSeveralSteps, NameTheUsersLineWhereMemoryEnds) {
   std::istringstream names(
       "adaptive_avg_pool2d attend attend_with_weights attention_pool attention_scores attention_with_weights "
       "avg_pool1d avg_pool2d batch_norm batch_norm_eval binary_cross_entropy_with_logits concat conv1d conv2d "
-      "conv_transpose2d cosine_embedding_loss cosine_similarity diagonal_scatter dropout embedding embedding_bag "
-      "gather gaussian_nll_loss glu group_norm hinge_embedding_loss hinge_loss huber_loss index_add index_select "
+      "conv_transpose1d conv_transpose2d cosine_embedding_loss cosine_similarity diagonal_scatter dropout dropout1d "
+      "dropout2d embedding embedding_bag gather gaussian_nll_loss glu group_norm hinge_embedding_loss hinge_loss "
+      "huber_loss index_add index_select interpolate "
       "kl_div l1_loss l2_normalize layer_norm linear log_softmax margin_ranking_loss masked_select matmul "
-      "max_pool1d max_pool2d mse_loss packed_attention pad poisson_nll_loss repeat rms_norm roll rotary "
+      "max_pool1d max_pool2d mse_loss packed_attention pad pixel_shuffle poisson_nll_loss repeat rms_norm roll rotary "
       "scaled_dot_product_attention scatter_add scatter_reduce slice_scatter smooth_l1_loss soft_margin_loss "
       "softmax sparsemax stack tril triplet_margin_loss triu upsample_nearest var");
   struct Limit {

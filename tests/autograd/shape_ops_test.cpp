@@ -41,12 +41,23 @@ TEST(DiagonalScatter, IsTheAdjointOfDiagonal) {
   EXPECT_CLOSE(diagonal_scatter(zeros({0}), {2, 1}, 5, 0, 1), zeros({2, 1}));
 }
 
+TEST_P(OnEveryDevice, PixelShuffleMakesBlocksOfChannels) {
+  const Tensor x = arange(0, 16, 1, {.device = device()}).reshape({8, 1, 2});
+  EXPECT_CLOSE(pixel_shuffle(x, 2), {0, 2, 1, 3, 4, 6, 5, 7, 8, 10, 9, 11, 12, 14, 13, 15});
+  EXPECT_EQ(pixel_shuffle(x, 2).shape(), (Shape{2, 2, 4}));
+  EXPECT_EQ(pixel_shuffle(zeros({3, 0, 4, 2, 2}), 2).shape(), (Shape{3, 0, 1, 4, 4}));
+}
+
 TEST(ShapeOps, NameShapesAndTheCaller) {
   const Tensor x = zeros({2, 3});
   EXPECT_ERROR(roll(x, {1, 2}), "roll: 2 shifts and no axes (shape_ops_test.cpp:");
   EXPECT_ERROR(roll(x, {1, 2}, 0), "roll: 2 shifts for 1 axes (shape_ops_test.cpp:");
   EXPECT_ERROR(roll(x, {1}, 2), "roll: axis 2 is not among the 2 of the tensor (shape_ops_test.cpp:");
   EXPECT_ERROR(roll(scalar(1), {1}, 0), "roll: a scalar has no axis 0 (shape_ops_test.cpp:");
+  EXPECT_ERROR(pixel_shuffle(zeros({1, 6, 2, 2}), 2),
+               "pixel_shuffle: input [1, 6, 2, 2] is not [..., channels 2^2, height, width] (shape_ops_test.cpp:");
+  EXPECT_ERROR(pixel_shuffle(x, 1), "pixel_shuffle: input [2, 3] is not [..., channels 1^2, height, width]");
+  EXPECT_ERROR(pixel_shuffle(x, 0), "pixel_shuffle: a factor of 0 (shape_ops_test.cpp:");
   EXPECT_ERROR(diagonal_scatter(zeros({3}), {2, 3}, 0, 0, 1),
                "diagonal_scatter: [3] does not fit diagonal 0 of axes 0 and 1 of [2, 3] (shape_ops_test.cpp:");
 }

@@ -4,6 +4,7 @@
 #include "fovea/autograd/batch_norm.h"
 #include "fovea/autograd/convolution.h"
 #include "fovea/autograd/ctc.h"
+#include "fovea/autograd/interpolation.h"
 #include "fovea/autograd/normalize.h"
 #include "fovea/autograd/pointwise.h"
 #include "fovea/autograd/pooling.h"
@@ -121,6 +122,8 @@ Table structured_operations() {
       {"conv2d", convolutions_2d()},
       {"conv_transpose2d", list({one({any_number({1, 2, 2, 2}), any_number({2, 1, 2, 2}), any_number({1})},
                                      [](auto& x) { return conv_transpose2d(x[0], x[1], x[2], {.stride = 2}); })})},
+      {"conv_transpose1d", list({one({any_number({1, 2, 3}), any_number({2, 1, 2}), any_number({1})},
+                                     [](auto& x) { return conv_transpose1d(x[0], x[1], x[2], {.stride = 2}); })})},
       {"max_pool1d", list({one({any_number({1, 2, 5})}, [](auto& x) { return square(max_pool1d(x[0], 2)); })})},
       {"max_pool2d", list({one({any_number({1, 2, 4, 3})},
                                [](auto& x) {
@@ -139,6 +142,23 @@ Table structured_operations() {
                                      [](auto& x) {
                                        return square(upsample_nearest(x[0], {1, 2}));
                                      })})},
+      {"interpolate",
+       [] {
+         Checks checks;
+         for (const bool align_corners : {false, true}) {
+           const auto add = [&](const Shape& x, const Shape& size) {
+             checks.push_back(one({any_number(x)}, [=](const Inputs& x) {
+               return square(interpolate(x[0], size, {.align_corners = align_corners}));
+             }));
+           };
+           add({1, 2, 3}, {5});
+           add({2, 5}, {2});
+           add({2, 1, 2, 3}, {3, 2});
+           add({1, 3, 2}, {1, 4});
+           add({1, 2, 2}, {2, 2});
+         }
+         return checks;
+       }()},
       {"batch_norm", list({one({any_number({3, 2, 2}), any_number({2}), any_number({2})},
                                [](auto& x) { return batch_norm(x[0], x[1], x[2]).y; })})},
       {"batch_norm_eval",

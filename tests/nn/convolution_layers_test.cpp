@@ -98,6 +98,31 @@ Numbers normalised(Numbers x, const Known& p, int64_t groups, double eps) {
 
 Numbers batch_normalised(const Known& p, const Numbers& x) { return normalised(x, p, 0, 1e-5); }
 
+/// Each element of a larger image from the four around its place in x: weighted by how near they are.
+Numbers between(const Numbers& x, int64_t height, int64_t width, bool corners) {
+  const auto place = [&](int64_t i, int64_t of, int axis) {
+    const auto in = static_cast<double>(x.size(axis)), out = static_cast<double>(of), at = static_cast<double>(i);
+    return corners ? at * (in - 1) / (out - 1) : std::clamp((at + 0.5) / out * in - 0.5, 0.0, in - 1);
+  };
+  Numbers y({x.size(0), x.size(1), height, width});
+  for (int64_t b = 0; b < y.size(0); ++b) {
+    for (int64_t c = 0; c < y.size(1); ++c) {
+      for (int64_t i = 0; i < height; ++i) {
+        for (int64_t j = 0; j < width; ++j) {
+          for (int64_t r = 0; r < x.size(2); ++r) {
+            for (int64_t s = 0; s < x.size(3); ++s) {
+              const double down = std::abs(place(i, height, 2) - static_cast<double>(r));
+              const double along = std::abs(place(j, width, 3) - static_cast<double>(s));
+              y(b, c, i, j) += std::max(1 - down, 0.0) * std::max(1 - along, 0.0) * x(b, c, r, s);
+            }
+          }
+        }
+      }
+    }
+  }
+  return y;
+}
+
 std::vector<LayerRow> convolution_rows() {
   const Tensor line = random({2, 4, 7}), image = random({2, 4, 5, 6});
   return {
@@ -129,6 +154,29 @@ std::vector<LayerRow> convolution_rows() {
           "ConvTranspose2d", built<nn::ConvTranspose2d>(4, 2, Extent(3), nn::ConvTranspose2dOptions{.stride = 2}),
           random({2, 4, 2, 3}),
           [](const Known& p, const Numbers& x) { return transposed_convolution(x, p["weight"], p["bias"], 2); }),
+      row<nn::ConvTranspose1d>(
+          "ConvTranspose1d", built<nn::ConvTranspose1d>(4, 2, 3, nn::ConvTranspose1dOptions{.stride = 2}),
+          random({2, 4, 5}),
+          [](const Known& p, const Numbers& x) {
+            const Numbers y = transposed_convolution(as_image(x), p["weight"].as({4, 2, 1, 3}), p["bias"], 2);
+            return as_sequence(y);
+          }),
+      row<nn::ConvTranspose1d>(
+          "ConvTranspose1d_padded",
+          built<nn::ConvTranspose1d>(
+              4, 2, 3, nn::ConvTranspose1dOptions{.stride = 2, .padding = 1, .output_padding = 1, .bias = false}),
+          random({2, 4, 5}),
+          [](const Known& p, const Numbers& x) {
+            const Numbers none({2});
+            const Numbers y = as_sequence(transposed_convolution(as_image(x), p["weight"].as({4, 2, 1, 3}), none, 2));
+            Numbers cut({2, 2, 10});  // without the first of eleven
+            for (int64_t b = 0; b < 2; ++b) {
+              for (int64_t c = 0; c < 2; ++c) {
+                for (int64_t i = 0; i < 10; ++i) cut(b, c, i) = y(b, c, i + 1);
+              }
+            }
+            return cut;
+          }),
       row<nn::MaxPool1d>("MaxPool1d", built<nn::MaxPool1d>(3, Pool1dOptions{.stride = 2, .padding = 1}), line,
                          [](const Known&, const Numbers& x) {
                            return as_sequence(pooled(as_image(x), {{1, 3}, {1, 2}, {0, 1}}, true));
@@ -177,6 +225,25 @@ std::vector<LayerRow> convolution_rows() {
                           }
                           return y;
                         }),
+      row<nn::Upsample>("Upsample_bilinear", built<nn::Upsample>(Extent(2, 3), nn::UpsampleOptions{.bilinear = true}),
+                        random({2, 2, 2, 3}), [](const Known&, const Numbers& x) { return between(x, 4, 9, false); }),
+      row<nn::Upsample>("Upsample_bilinear_corners",
+                        built<nn::Upsample>(Extent(3, 2), nn::UpsampleOptions{.bilinear = true, .align_corners = true}),
+                        random({2, 2, 2, 3}), [](const Known&, const Numbers& x) { return between(x, 6, 6, true); }),
+      row<nn::PixelShuffle>("PixelShuffle", built<nn::PixelShuffle>(2), random({2, 8, 2, 3}),
+                            [](const Known&, const Numbers& x) {
+                              Numbers y({2, 2, 4, 6});
+                              for (int64_t b = 0; b < 2; ++b) {
+                                for (int64_t c = 0; c < 2; ++c) {
+                                  for (int64_t i = 0; i < 4; ++i) {
+                                    for (int64_t j = 0; j < 6; ++j) {
+                                      y(b, c, i, j) = x(b, c * 4 + i % 2 * 2 + j % 2, i / 2, j / 2);
+                                    }
+                                  }
+                                }
+                              }
+                              return y;
+                            }),
       row<nn::Flatten>("Flatten", built<nn::Flatten>(), line,
                        [](const Known&, const Numbers& x) {
                          return x.as({2, 28});
@@ -234,6 +301,19 @@ TEST(Layers, NameTheCallerOfSizesThatCannotBe) {
   EXPECT_TRUE(named([] { nn::MultiheadAttention(huge, 2); }));
   EXPECT_TRUE(named([] { nn::MultiheadAttention(8, 2, {.key_dim = -5}); }));
   EXPECT_TRUE(named([] { nn::AttentionPool(int64_t{1} << 62); }));
+}
+
+TEST(Upsample, NamesWhatCannotBe) {
+  EXPECT_ERROR(nn::Upsample({2, 0}), "Upsample: factor 2 x 0 is not at least 1 (convolution_layers_test.cpp:");
+  EXPECT_ERROR(nn::Upsample(2, {.align_corners = true}),
+               "Upsample: repeated elements have no corners to align; align_corners is for bilinear "
+               "(convolution_layers_test.cpp:");
+  EXPECT_ERROR(nn::Upsample(2, {.bilinear = true}).forward(ones({3, 4})),
+               "interpolate: input [3, 4] is not [batch, channels, space...] for a space of [6, 8] "
+               "(convolution_layers_test.cpp:");
+  EXPECT_ERROR(nn::PixelShuffle(2).forward(ones({1, 3, 4, 4})),
+               "pixel_shuffle: input [1, 3, 4, 4] is not [..., channels 2^2, height, width] "
+               "(convolution_layers_test.cpp:");
 }
 
 TEST(Convolutions, RefuseAKernelThatIsTooLarge) {

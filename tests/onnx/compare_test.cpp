@@ -143,6 +143,18 @@ TEST(OnnxCompare, ConvolutionsWithEveryOption) {
   add("conv2d",
       nn::Conv2d(4, 6, {2, 3}, {.stride = {2, 1}, .padding = {1, 2}, .dilation = {3, 2}, .groups = 2, .bias = false}),
       image, images, {"batch", 6, "rows", "columns"});
+  add("conv_transpose1d",
+      nn::ConvTranspose1d(4, 6, 3, {.stride = 3, .padding = 1, .dilation = 2, .output_padding = 2, .groups = 2}), line,
+      lines, {"batch", 6, "positions"});
+  add("conv_transpose2d",
+      nn::ConvTranspose2d(4, 6, {2, 3},
+                          {.stride = {2, 3}, .padding = {1, 2}, .output_padding = {1, 0}, .groups = 2, .bias = false}),
+      image, images, {"batch", 6, "rows", "columns"});
+  const std::vector<onnx::Size> larger{"batch", 4, "rows", "columns"};
+  add("upsample_nearest", nn::Upsample({2, 3}), image, images, larger);
+  add("upsample_bilinear", nn::Upsample({2, 3}, {.bilinear = true}), image, images, larger);
+  add("upsample_corners", nn::Upsample({3, 2}, {.bilinear = true, .align_corners = true}), image, images, larger);
+  add("pixel_shuffle", nn::PixelShuffle(2), image, images, {"batch", 1, "rows", "columns"});
   for (const bool affine : {true, false}) {
     nn::BatchNorm2d norm(4, {.eps = 0.1, .affine = affine});
     for (Tensor* each : {&norm.running_mean, &norm.weight, &norm.bias}) {

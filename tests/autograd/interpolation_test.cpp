@@ -1,0 +1,66 @@
+#include "fovea/autograd/interpolation.h"
+
+#include "fovea/tensor/creation.h"
+#include "support/expect.h"
+#include "support/layouts.h"
+
+namespace fovea::test {
+namespace {
+
+// Expected values were worked out by hand.
+
+Tensor line(const std::vector<double>& values) {
+  return from_vector(values, {1, 1, static_cast<int64_t>(values.size())});
+}
+
+TEST(Interpolate, MixesNeighbours) {
+  const Tensor x = line({1, 3, 2});
+  EXPECT_CLOSE(interpolate(x, {6}), line({1, 1.5, 2.5, 2.75, 2.25, 2}));
+  EXPECT_CLOSE(interpolate(x, {5}, {.align_corners = true}), line({1, 2, 3, 2.5, 2}));
+  EXPECT_CLOSE(interpolate(line({1, 2, 5, 8}), {2}), line({1.5, 6.5}));
+  EXPECT_CLOSE(interpolate(line({1, 2, 5, 8}), {3}, {.align_corners = true}), line({1, 3.5, 8}));
+  EXPECT_CLOSE(interpolate(x, {1}), line({3}));
+  EXPECT_CLOSE(interpolate(x, {1}, {.align_corners = true}), line({1}));
+  EXPECT_CLOSE(interpolate(line({7}), {3}), line({7, 7, 7}));
+}
+
+TEST(Interpolate, TreatsEachAxisByItself) {
+  const Tensor x = random({2, 3, 4, 5});
+  const Tensor rows = interpolate(x.transpose(2, 3).flatten(1, 2), {7}).reshape({2, 3, 5, 7}).transpose(2, 3);
+  EXPECT_CLOSE(interpolate(x, {7, 9}), interpolate(rows.flatten(1, 2), {9}).reshape({2, 3, 7, 9}));
+  EXPECT_CLOSE(interpolate(x.select(0, 1), {7, 9}), interpolate(x, {7, 9}).select(0, 1), 0, 0);
+}
+
+TEST(Interpolate, CopiesWhereNothingChanges) {
+  Tensor x = random({2, 3, 4});
+  const Tensor y = interpolate(x, {4}), before = y.clone();
+  x.fill_(0);
+  EXPECT_CLOSE(y, before, 0, 0);
+}
+
+TEST(Interpolate, ComputesHalfPrecisionInF32) {
+  const Tensor x = random({1, 2, 5, 4}).to(bf16);
+  EXPECT_CLOSE(interpolate(x, {9, 7}), interpolate(x.to(f32), {9, 7}).to(bf16), 0, 0);
+}
+
+TEST(Interpolate, HasNothingToDoForNoChannels) {
+  EXPECT_EQ(interpolate(zeros({2, 0, 3, 4}), {6, 8}).shape(), (Shape{2, 0, 6, 8}));
+}
+
+TEST(Interpolate, NamesMisfits) {
+  EXPECT_ERROR(interpolate(ones({2, 3, 4}), {5, 6, 7}),
+               "interpolate: input [2, 3, 4] is not [batch, channels, space...] for a space of [5, 6, 7] "
+               "(interpolation_test.cpp:");
+  EXPECT_ERROR(interpolate(ones({2, 3, 4}), Shape{}),
+               "interpolate: input [2, 3, 4] is not [batch, channels, space...]");
+  EXPECT_ERROR(interpolate(ones({2, 3, 4}), {0}),
+               "interpolate: a space of [0]; sizes must be at least 1 (interpolation_test.cpp:");
+  EXPECT_ERROR(interpolate(ones({2, 3, 0}), {4}),
+               "interpolate: there is nothing between the elements of [2, 3, 0] (interpolation_test.cpp:");
+  EXPECT_ERROR(interpolate(ones({2, 3, 4}, {.dtype = i32}), {5}), "interpolate: ");
+  EXPECT_ERROR(interpolate(ones({2, 3, 4}), {int64_t{1} << 62}),
+               "interpolate: [2, 3, 4611686018427387904] has too many elements (interpolation_test.cpp:");
+}
+
+}  // namespace
+}  // namespace fovea::test
