@@ -120,4 +120,56 @@ class ModuleList : public Module {
   std::vector<std::unique_ptr<T>> modules_;
 };
 
+/// A name in a ModuleDict, and where in the source it was passed.
+struct ModuleKey {
+  template <std::convertible_to<std::string> T>
+  ModuleKey(T&& given, Caller where = {}) : name(std::forward<T>(given)), caller(where) {}
+  std::string name;
+  Caller caller;
+};
+
+/// Modules of one type by name, in the order in which they came:
+///
+///     ModuleDict<Linear> heads;
+///     heads.emplace("colour", 128, 3);
+///     Tensor y = heads["colour"].forward(x);
+template <std::derived_from<Module> T>
+class ModuleDict : public Module {
+ public:
+  /// Throws ValueError where the name is empty, dotted or taken.
+  template <class... Arguments>
+  T& emplace(const ModuleKey& key, Arguments&&... arguments) {
+    const ErrorScope scope(key.caller);
+    auto made = std::make_unique<T>(std::forward<Arguments>(arguments)...);
+    add(key.name, *made, key.caller);
+    modules_.emplace_back(key.name, std::move(made));
+    return *modules_.back().second;
+  }
+
+  size_t size() const { return modules_.size(); }
+  bool contains(const std::string& name) const { return find(name) != nullptr; }
+  /// Throws ValueError where there is none of that name.
+  T& operator[](const ModuleKey& key) const {
+    if (T* found = find(key.name)) return *found;
+    std::string known;
+    for (const std::string& name : keys()) known += (known.empty() ? "" : ", ") + name;
+    raise<ValueError>(key.caller, "{}: no \"{}\" among: {}", type_name(), key.name, known);
+  }
+  std::vector<std::string> keys() const {
+    std::vector<std::string> names;
+    for (const auto& [name, module] : modules_) names.push_back(name);
+    return names;
+  }
+
+ private:
+  T* find(const std::string& wanted) const {
+    for (const auto& [name, module] : modules_) {
+      if (name == wanted) return module.get();
+    }
+    return nullptr;
+  }
+
+  std::vector<std::pair<std::string, std::unique_ptr<T>>> modules_;
+};
+
 }  // namespace fovea::nn

@@ -65,5 +65,34 @@ TEST(ModuleList, OwnsAndNamesItsModules) {
   EXPECT_EQ(list.type_name(), "ModuleList");
 }
 
+TEST(ModuleDict, OwnsAndNamesItsModules) {
+  nn::ModuleDict<Linear> heads;
+  heads.emplace("size", 2, 3);
+  const std::string colour = "colour";
+  Linear& last = heads.emplace(colour, 2, 4, nn::LinearOptions{.bias = false});
+  EXPECT_EQ(heads.size(), 2u);
+  EXPECT_EQ(&heads[colour], &last);
+  EXPECT_EQ(heads["colour"].path(), "colour");
+  EXPECT_TRUE(heads.contains("size"));
+  EXPECT_FALSE(heads.contains("shape"));
+  EXPECT_THAT(heads.keys(), ElementsAre("size", "colour"));
+  EXPECT_THAT(test::described(heads), ElementsAre("size.weight [3, 2]", "size.bias [3]", "colour.weight [4, 2]"));
+  EXPECT_EQ(heads["size"].forward(ones({1, 2})).shape(), (Shape{1, 3}));
+  EXPECT_EQ(heads.type_name(), "ModuleDict");
+}
+
+TEST(ModuleDict, NamesTheCallerOfANameThatCannotBe) {
+  nn::ModuleDict<Linear> heads;
+  heads.emplace("size", 2, 3);
+  heads.emplace("colour", 2, 3);
+  EXPECT_ERROR(heads["shape"], "ModuleDict: no \"shape\" among: size, colour (containers_test.cpp:");
+  EXPECT_ERROR(heads.emplace("size", 2, 3), "add: ModuleDict has a \"size\" already (containers_test.cpp:");
+  EXPECT_ERROR(heads.emplace("a.b", 2, 3),
+               "add: \"a.b\" is no name for a member of a module: it is empty or has a dot (containers_test.cpp:");
+  EXPECT_ERROR(heads.emplace("shape", -1, 3), "Linear: sizes -1 and 3 must not be negative (containers_test.cpp:");
+  EXPECT_EQ(heads.size(), 2u);
+  EXPECT_EQ(heads.children().size(), 2u);
+}
+
 }  // namespace
 }  // namespace fovea
