@@ -21,6 +21,13 @@ void same_shape(const char* name, const Tensor& a, const Tensor& b, Caller calle
   if (a.shape() != b.shape()) raise<ShapeError>(caller, "{}: shapes differ: {} and {}", name, a.shape(), b.shape());
 }
 
+// What is left of 1 - p is held above this: a power below 1 is infinitely steep at 0.
+constexpr double least_miss = 1e-37;
+
+void check_gamma(const char* name, double gamma, Caller caller) {
+  if (!(gamma >= 0)) raise<ValueError>(caller, "{}: gamma {} is negative", name, gamma);
+}
+
 }  // namespace
 
 Tensor margin_ranking_loss(const Tensor& a, const Tensor& b, const Tensor& y, double margin, Reduction reduction,
@@ -138,6 +145,59 @@ Tensor poisson_nll_loss(const Tensor& x, const Tensor& y, PoissonNLLOptions opti
   const Tensor loss =
       pointwise_loss(options.log_input ? from_log : from_rate, y.numel(), options.reduction, x, y, options.eps);
   return options.full ? loss + pointwise_loss(stirling, y.numel(), options.reduction, y) : loss;
+}
+
+Tensor focal_loss(const Tensor& logits, const Tensor& targets, FocalOptions options, Caller caller) {
+  static const Elementwise f{"focal_loss", [](Expr loss, Expr weight, Scalar gamma, Scalar part) {
+                               return part * weight * pow(maximum(-expm1(-loss), least_miss), gamma) * loss;
+                             }};
+  const ErrorScope scope(caller);
+  for (const Tensor* each : {&logits, &targets}) raw::check_defined("focal_loss", *each, caller);
+  check_gamma("focal_loss", options.gamma, caller);
+  if (targets.dtype() != i32) {
+    raise<DTypeError>(caller, "focal_loss: targets must be i32, not {}; convert with .to(i32)", targets.dtype());
+  }
+  const Tensor& weight = options.weight;
+  const Tensor loss = cross_entropy(logits, targets, {.reduction = Reduction::none}, caller);
+  if (!weight.defined()) return pointwise_loss(f, loss.numel(), options.reduction, loss, 1.0, options.gamma);
+  if (weight.shape() != Shape{logits.shape().back()}) {
+    raise<ShapeError>(caller, "focal_loss: weights {} for logits {}", weight.shape(), logits.shape());
+  }
+  const Tensor each = index_select(weight, 0, targets.reshape({-1}), caller).reshape(loss.shape());
+  return pointwise_loss(f, loss.numel(), options.reduction, loss, each, options.gamma);
+}
+
+Tensor sigmoid_focal_loss(const Tensor& x, const Tensor& y, SigmoidFocalOptions options, Caller caller) {
+  static const Elementwise f{
+      "sigmoid_focal_loss", [](Expr x, Expr y, Scalar of_one, Scalar of_zero, Scalar gamma, Scalar part) {
+        const Expr miss = sigmoid(x) * (1.0 - y) + sigmoid(-x) * y;
+        const Expr loss = softplus(-x) + (1.0 - y) * x;
+        return part * (of_one * y + of_zero * (1.0 - y)) * pow(maximum(miss, least_miss), gamma) * loss;
+      }};
+  const ErrorScope scope(caller);
+  check_gamma("sigmoid_focal_loss", options.gamma, caller);
+  if (!(options.alpha <= 1)) raise<ValueError>(caller, "sigmoid_focal_loss: alpha {} is above 1", options.alpha);
+  same_shape("sigmoid_focal_loss", x, y, caller);
+  const bool alike = options.alpha < 0;
+  return pointwise_loss(f, x.numel(), options.reduction, x, y, alike ? 1.0 : options.alpha,
+                        alike ? 1.0 : 1 - options.alpha, options.gamma);
+}
+
+Tensor dice_loss(const Tensor& p, const Tensor& y, DiceOptions options, Caller caller) {
+  static const Elementwise product{"mul", [](Expr a, Expr b) { return a * b; }};
+  static const Elementwise squares{"sum_of_squares", [](Expr a, Expr b) { return square(a) + square(b); }};
+  static const Elementwise f{"dice_loss", [](Expr both, Expr either, Scalar smooth, Scalar part) {
+                               return part * (1.0 - (2.0 * both + smooth) / (either + smooth));
+                             }};
+  const ErrorScope scope(caller);
+  same_shape("dice_loss", p, y, caller);
+  raw::check_alike("dice_loss", {&p, &y}, caller);
+  if (p.rank() < 3) raise<ShapeError>(caller, "dice_loss: {} is not [batch, classes, space...]", p.shape());
+  if (!(options.smooth >= 0)) raise<ValueError>(caller, "dice_loss: smooth {} is negative", options.smooth);
+  if (is_half(p)) return dice_loss(widened(p), widened(y), options, caller).to(p.dtype());  // sums of many squares
+  const Tensor of_p = p.flatten(2, -1), of_y = y.flatten(2, -1);
+  const Tensor both = product.sum(-1, false, {of_p, of_y}), either = squares.sum(-1, false, {of_p, of_y});
+  return pointwise_loss(f, both.numel(), options.reduction, both, either, options.smooth);
 }
 
 }  // namespace fovea::nn

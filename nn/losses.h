@@ -53,4 +53,28 @@ struct PoissonNLLOptions {
 /// e^x - y x, or x - y log(x + eps) from rates.
 Tensor poisson_nll_loss(const Tensor& x, const Tensor& y, PoissonNLLOptions options = {}, Caller caller = {});
 
+struct FocalOptions {
+  double gamma = 2;    // how far examples that are told well count for less; 0: cross_entropy
+  Tensor weight = {};  // [classes], how much each class counts; undefined: all alike
+  Reduction reduction = Reduction::mean;
+};
+/// -(1 - p)^gamma log p of each target's probability p (Lin et al. 2017): logits [..., classes], targets i32 [...].
+Tensor focal_loss(const Tensor& logits, const Tensor& targets, FocalOptions options = {}, Caller caller = {});
+
+struct SigmoidFocalOptions {
+  double alpha = 0.25;  // what y = 1 counts, and 1 - alpha what y = 0 does; below 0: both alike
+  double gamma = 2;
+  Reduction reduction = Reduction::none;
+};
+/// The same of each element by itself, from logits x and y in [0, 1], as torchvision has it.
+Tensor sigmoid_focal_loss(const Tensor& x, const Tensor& y, SigmoidFocalOptions options = {}, Caller caller = {});
+
+struct DiceOptions {
+  double smooth = 1;  // added above and below: what is neither there nor foretold costs nothing
+  Reduction reduction = Reduction::mean;
+};
+/// 1 - (2 sum p y + smooth) / (sum p^2 + sum y^2 + smooth) of each class's mask, the sums over space (Milletari et al.
+/// 2016): probabilities p and masks y [batch, classes, space...] -> [batch, classes], reduced.
+Tensor dice_loss(const Tensor& p, const Tensor& y, DiceOptions options = {}, Caller caller = {});
+
 }  // namespace fovea::nn

@@ -116,6 +116,28 @@ Table layer_operations() {
                                       [](auto& x) {
                                         return nn::multi_margin_loss(x[0], beside(integers({0, 3, 1}, {3}), x[0]));
                                       })})},
+      {"focal_loss", list({one({any_number({3, 4})},
+                               [](auto& x) {
+                                 return nn::focal_loss(x[0], beside(integers({0, 3, 1}, {3}), x[0]));
+                               }),
+                           one({any_number({2, 2, 3}), positive({3})},
+                               [](auto& x) {
+                                 const Tensor targets = beside(integers({0, 2, 1, 1}, {2, 2}), x[0]);
+                                 return nn::focal_loss(x[0], targets,
+                                                       {.gamma = 0.5, .weight = x[1], .reduction = Reduction::sum});
+                               })})},
+      {"sigmoid_focal_loss",
+       list({one({any_number({3, 2}), any_number({3, 2})},
+                 [](auto& x) { return nn::sigmoid_focal_loss(x[0], x[1].defined() ? sigmoid(x[1]) : x[1]); }),
+             one({any_number({3, 2})},
+                 [](auto& x) {
+                   return nn::sigmoid_focal_loss(x[0], beside(gt(signs(), 0.0).to(f64), x[0]),
+                                                 {.alpha = -1, .gamma = 0.7, .reduction = Reduction::mean});
+                 })})},
+      {"dice_loss",
+       list({one({any_number({2, 2, 3}), any_number({2, 2, 3})}, [](auto& x) { return nn::dice_loss(x[0], x[1]); }),
+             one({any_number({1, 2, 2, 2}), any_number({1, 2, 2, 2})},
+                 [](auto& x) { return nn::dice_loss(x[0], x[1], {.smooth = 0, .reduction = Reduction::none}); })})},
       {"gaussian_nll_loss", list({one({any_number({4}), any_number({4}), positive({4})},
                                       [](auto& x) { return nn::gaussian_nll_loss(x[0], x[1], x[2]); })})},
       {"poisson_nll_loss", list({one({any_number({4}), positive({4})},

@@ -70,6 +70,59 @@ TEST(Losses, GaussianNLL) {
                "gaussian_nll_loss: a variance of -1 is negative (losses_test.cpp:");
 }
 
+TEST(Losses, FocalCountsWhatIsToldWellForLess) {
+  const std::vector<double> shares{0.5, 0.25, 0.25, 0.1, 0.1, 0.8};
+  const Tensor logits = log(doubles(shares, {2, 3})) + 3.0, targets = tensor({0, 2}, {.dtype = i32});
+  EXPECT_CLOSE(nn::focal_loss(logits, targets, {.reduction = Reduction::none}),
+               {0.25 * std::log(2.0), -0.04 * std::log(0.8)}, 1e-9, 1e-9);
+  EXPECT_CLOSE(nn::focal_loss(logits, targets, {.gamma = 0}), cross_entropy(logits, targets), 1e-9, 1e-9);
+  EXPECT_CLOSE(nn::focal_loss(logits, targets, {.weight = doubles({2, 1, 3}, {3}), .reduction = Reduction::sum}),
+               full({}, 2 * 0.25 * std::log(2.0) - 3 * 0.04 * std::log(0.8), {.dtype = f64}), 1e-9, 1e-9);
+  EXPECT_ERROR(nn::focal_loss(logits, targets, {.gamma = -1}), "focal_loss: gamma -1 is negative (losses_test.cpp:");
+  EXPECT_ERROR(nn::focal_loss(logits, targets, {.weight = doubles({1, 2}, {2})}),
+               "focal_loss: weights [2] for logits [2, 3] (losses_test.cpp:");
+  EXPECT_ERROR(nn::focal_loss(logits, logits), "focal_loss: targets must be i32, not f64");
+  EXPECT_ERROR(nn::focal_loss(logits, tensor({0, 3}, {.dtype = i32})),
+               "cross_entropy: target 3 at row 1 is outside [0, 3) (losses_test.cpp:");
+}
+
+TEST(Losses, SigmoidFocalIsThatOfTwoClasses) {
+  const Tensor x = doubles({0.5, -1, 2}, {3}), y = doubles({1, 0, 0}, {3});
+  const auto p = [](double v) { return 1 / (1 + std::exp(-v)); };
+  const std::vector<double> want{-0.25 * std::pow(1 - p(0.5), 2) * std::log(p(0.5)),
+                                 -0.75 * std::pow(p(-1), 2) * std::log(1 - p(-1)),
+                                 -0.75 * std::pow(p(2), 2) * std::log(1 - p(2))};
+  EXPECT_CLOSE(nn::sigmoid_focal_loss(x, y), doubles(want, {3}), 1e-9, 1e-9);
+  EXPECT_CLOSE(nn::sigmoid_focal_loss(x, y, {.alpha = -1, .gamma = 0}),
+               binary_cross_entropy_with_logits(x, y, Reduction::none), 1e-9, 1e-9);
+  EXPECT_ERROR(nn::sigmoid_focal_loss(x, y, {.alpha = 1.5}),
+               "sigmoid_focal_loss: alpha 1.5 is above 1 (losses_test.cpp:");
+  EXPECT_ERROR(nn::sigmoid_focal_loss(x, y, {.gamma = NAN}), "sigmoid_focal_loss: gamma nan is negative");
+}
+
+TEST(Losses, FocalIsFlatWhereNothingIsMissed) {
+  Tensor x = tensor({200, 0, -200}).set_requires_grad();
+  nn::sigmoid_focal_loss(x, tensor({1, 0, 0}), {.gamma = 0.5, .reduction = Reduction::sum}).backward();
+  EXPECT_EQ(x.grad().to_vector<float>()[0], 0);
+  EXPECT_EQ(x.grad().to_vector<float>()[2], 0);
+  Tensor logits = tensor({300, 0, 0}).reshape({1, 3}).detach().set_requires_grad();
+  nn::focal_loss(logits, tensor({0}, {.dtype = i32}), {.gamma = 0.5}).backward();
+  EXPECT_CLOSE(logits.grad(), zeros({1, 3}), 0, 0);
+}
+
+TEST(Losses, DiceComparesMasks) {
+  const Tensor p = doubles({1, 0.5, 0, 0, 0, 0}, {1, 2, 3}), y = doubles({1, 1, 0, 0, 0, 0}, {1, 2, 3});
+  EXPECT_CLOSE(nn::dice_loss(p, y, {.reduction = Reduction::none}), doubles({1 - 4.0 / 4.25, 0}, {1, 2}), 1e-9, 1e-9);
+  EXPECT_CLOSE(nn::dice_loss(p, y, {.smooth = 0, .reduction = Reduction::none}).select(1, 0),
+               doubles({1 - 3.0 / 3.25}, {1}), 1e-9, 1e-9);
+  const Tensor many = ones({1, 1, 300, 300}, {.dtype = f16});
+  EXPECT_CLOSE(nn::dice_loss(many, many), full({}, 0, {.dtype = f16}), 0, 1e-3);
+  EXPECT_ERROR(nn::dice_loss(p, y.select(0, 0)), "dice_loss: shapes differ: [1, 2, 3] and [2, 3] (losses_test.cpp:");
+  EXPECT_ERROR(nn::dice_loss(p.select(0, 0), y.select(0, 0)),
+               "dice_loss: [2, 3] is not [batch, classes, space...] (losses_test.cpp:");
+  EXPECT_ERROR(nn::dice_loss(p, y, {.smooth = -1}), "dice_loss: smooth -1 is negative (losses_test.cpp:");
+}
+
 TEST(Losses, DoNotOverflowInHalfPrecision) {
   const Tensor x = full({70000}, 3, {.dtype = f16}), y = full({70000}, -1, {.dtype = f16});
   EXPECT_CLOSE(nn::hinge_embedding_loss(-x, -y), full({}, -3, {.dtype = f16}));
