@@ -87,6 +87,7 @@
 #include "fovea/nn/sparse_weights.h"
 #include "fovea/nn/transformer.h"
 #include "fovea/nn/unregistered.h"
+#include "fovea/nn/weight_norm.h"
 #include "fovea/onnx/graph.h"
 #include "fovea/onnx/layers.h"
 #include "fovea/onnx/operations.h"
