@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "fovea/backends/error.h"
+#include "fovea/tensor/tensor.h"
 #include "fovea/train/probability_metrics.h"
 
 namespace fovea::train {
@@ -48,6 +49,39 @@ class ConfusionMatrix {
   int64_t classes_;
   int64_t examples_ = 0;
   std::vector<int64_t> counts_;  // [truth, predicted]
+};
+
+/// Counts over examples that each have some of several labels, from which their metrics follow. scikit-learn's definitions.
+class LabelCounts {
+ public:
+  /// Throws ValueError where there is not at least one label.
+  explicit LabelCounts(int64_t labels, Caller caller = {});
+  /// Which labels hold and which were called so, both bool [examples, labels]: add(gt(y, 0.5), gt(logits, 0.0)). Read by the
+  /// host. Throws ShapeError, DTypeError.
+  void add(const Tensor& truth, const Tensor& predicted, Caller caller = {});
+
+  int64_t labels() const { return static_cast<int64_t>(counts_.size()); }
+  int64_t examples() const { return examples_; }
+
+  std::vector<ClassMetrics> per_label() const;
+  /// The mean F1 of the labels.
+  double macro_f1() const;
+  /// The F1 of all labels' decisions taken together.
+  double micro_f1() const;
+  /// The share of examples all of whose labels were called rightly; 0 of none.
+  double subset_accuracy() const;
+  /// The share of decisions that are wrong; 0 of none.
+  double hamming_loss() const;
+
+ private:
+  struct Counts {
+    int64_t is = 0, called = 0, right = 0;  // right: both
+    ClassMetrics metrics() const;
+  };
+  Counts total() const;
+
+  std::vector<Counts> counts_;
+  int64_t examples_ = 0, right_examples_ = 0;
 };
 
 /// What an evaluation tells.
