@@ -66,7 +66,8 @@ struct SigmoidFocalOptions {
   double gamma = 2;
   Reduction reduction = Reduction::none;
 };
-/// The same of each element by itself, from logits x and y in [0, 1], as torchvision has it.
+/// -(1 - q)^gamma log q of each element by itself, where q is sigmoid(x) for y = 1 and 1 - sigmoid(x) for y = 0 (Lin et al.
+/// 2017; torchvision's formula for y between them).
 Tensor sigmoid_focal_loss(const Tensor& x, const Tensor& y, SigmoidFocalOptions options = {}, Caller caller = {});
 
 struct DiceOptions {

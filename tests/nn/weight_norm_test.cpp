@@ -1,5 +1,7 @@
 #include "fovea/nn/weight_norm.h"
 
+#include <gmock/gmock.h>
+
 #include <cmath>
 
 #include "layer_checks.h"
