@@ -56,9 +56,11 @@ Tensor interpolate(const Tensor& given, const Shape& size, InterpolateOptions op
   Shape made = x.shape();
   for (int axis = 0; axis < space; ++axis) {
     made[first + axis] = size[axis];
-    if (size[axis] < 1) raise<ValueError>(caller, "interpolate: a space of {}; sizes must be at least 1", size);
-    if (x.shape()[first + axis] < 1) {
-      raise<ShapeError>(caller, "interpolate: there is nothing between the elements of {}", given.shape());
+    if (size[axis] < 1 || size[axis] > INT32_MAX) {
+      raise<ValueError>(caller, "interpolate: a space of {}; its sizes must lie between 1 and {}", size, INT32_MAX);
+    }
+    if (const int64_t own = x.shape()[first + axis]; own < 1 || own > INT32_MAX) {
+      raise<ShapeError>(caller, "interpolate: a space of {} elements in input {}", own, given.shape());
     }
   }
   raw::check_shape(made, "interpolate", caller);

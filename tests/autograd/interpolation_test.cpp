@@ -54,12 +54,15 @@ TEST(Interpolate, NamesMisfits) {
   EXPECT_ERROR(interpolate(ones({2, 3, 4}), Shape{}),
                "interpolate: input [2, 3, 4] is not [batch, channels, space...]");
   EXPECT_ERROR(interpolate(ones({2, 3, 4}), {0}),
-               "interpolate: a space of [0]; sizes must be at least 1 (interpolation_test.cpp:");
+               "interpolate: a space of [0]; its sizes must lie between 1 and 2147483647 (interpolation_test.cpp:");
   EXPECT_ERROR(interpolate(ones({2, 3, 0}), {4}),
-               "interpolate: there is nothing between the elements of [2, 3, 0] (interpolation_test.cpp:");
+               "interpolate: a space of 0 elements in input [2, 3, 0] (interpolation_test.cpp:");
   EXPECT_ERROR(interpolate(ones({2, 3, 4}, {.dtype = i32}), {5}), "interpolate: ");
-  EXPECT_ERROR(interpolate(ones({2, 3, 4}), {int64_t{1} << 62}),
-               "interpolate: [2, 3, 4611686018427387904] has too many elements (interpolation_test.cpp:");
+  EXPECT_ERROR(interpolate(ones({2, 3, 4}), {int64_t{1} << 31}),
+               "interpolate: a space of [2147483648]; its sizes must");
+  EXPECT_ERROR(
+      interpolate(zeros({1, 3, 4, 4, 4}), {INT32_MAX, INT32_MAX, INT32_MAX}),
+      "interpolate: [1, 3, 2147483647, 2147483647, 2147483647] has too many elements (interpolation_test.cpp:");
 }
 
 }  // namespace
