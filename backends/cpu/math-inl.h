@@ -368,8 +368,11 @@ HWY_INLINE V Atan2(D d, V y, V x) {
   V eighths = hn::IfThenElseZero(wide, one);  // of a turn
   eighths = hn::IfThenElse(steep, hn::Sub(hn::Set(d, 2.0f), eighths), eighths);
   angle = hn::IfThenElse(steep, hn::Neg(angle), angle);
-  eighths = hn::IfNegativeThenElse(x, hn::Sub(hn::Set(d, 4.0f), eighths), eighths);
-  angle = hn::IfNegativeThenElse(x, hn::Neg(angle), angle);
+  // Not IfNegativeThenElse, to which -0 is not negative on every target.
+  const hn::RebindToSigned<D> words;
+  const auto back = hn::MaskFromVec(hn::BitCast(d, hn::BroadcastSignBit(hn::BitCast(words, x))));
+  eighths = hn::IfThenElse(back, hn::Sub(hn::Set(d, 4.0f), eighths), eighths);
+  angle = hn::IfThenElse(back, hn::Neg(angle), angle);
   // pi / 4 in two parts, the first of 22 bits, so that its multiples are exact.
   angle = hn::MulAdd(eighths, hn::Set(d, 1.5695823e-7f), angle);
   return hn::CopySign(hn::MulAdd(eighths, hn::Set(d, 0.785398f), angle), y);
