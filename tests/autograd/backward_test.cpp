@@ -55,6 +55,40 @@ TEST(Backward, GivesEveryLeafItsOwnGradient) {
   EXPECT_CLOSE(seed, {1, 1});
 }
 
+TEST(Backward, GivesALeafNoPartOfTheGradientThatItWasGiven) {
+  const Tensor x = leaf({1, 2});
+  const Tensor seed = tensor({1, 1}).reshape({1, 2});
+  x.reshape({1, 2}).backward(seed);
+  Tensor(x.grad()).mul_(10);
+  EXPECT_CLOSE(seed.reshape({2}), {1, 1});
+}
+
+TEST(Backward, CountsWhatItAddsToAGradientAsAChange) {
+  const Tensor x = leaf({1, 2}), y = leaf({3, 4});
+  sum(x).backward();
+  const Tensor product = sum(x.grad() * y);
+  sum(x).backward();
+  EXPECT_ERROR(product.backward(), "mul: a value saved for its backward was changed in place (backward_test.cpp:");
+}
+
+TEST(Backward, LeavesARecordedGradientAsItIs) {
+  const Tensor x = leaf({1, 2});
+  autograd::backward({sum(x * x * x)}, {}, {.create_graph = true});
+  const Tensor recorded = x.grad();
+  sum(x).backward();
+  EXPECT_CLOSE(recorded.detach(), {3, 12}, 0, 0) << "its own graph would not know of the change";
+  EXPECT_CLOSE(x.grad().detach(), {4, 13}, 0, 0);
+  Tensor(x).zero_grad();
+}
+
+TEST(Backward, RecordsAGradientThatTwoLeavesShare) {
+  const Tensor x = leaf({1, 2}), y = leaf({3, 4});
+  autograd::backward({sum(square(x + y) * (x + y))}, {}, {.create_graph = true});
+  const Tensor of_x = x.grad();
+  EXPECT_CLOSE(grad({sum(of_x)}, {y})[0], {24, 36}) << "6 (x + y)";
+  for (Tensor each : {x, y}) each.zero_grad();
+}
+
 TEST(Backward, TakesAGradientForWhatIsNoScalar) {
   const Tensor x = leaf({1, 2});
   (x * x).backward(tensor({1, 10}));

@@ -52,8 +52,10 @@ TEST_P(OnEveryDevice, GroupNormUsesEachSamplesGroups) {
 }
 
 TEST(BatchNorm, GradientsHold) {
-  const auto train = [](const Tensor& x, const Tensor& w, const Tensor& b) { return batch_norm(x, w, b).y; };
-  EXPECT_GRADIENTS(train, random({3, 2, 4}), random({2}, {}, 2), random({2}, {}, 3));
+  for (const double eps : {1e-5, 0.5}) {
+    const auto train = [eps](const Tensor& x, const Tensor& w, const Tensor& b) { return batch_norm(x, w, b, eps).y; };
+    EXPECT_GRADIENTS(train, random({3, 2, 4}), random({2}, {}, 2), random({2}, {}, 3));
+  }
   const Tensor mean = random({2}, {f64, {}}, 4), variance = full({2}, 0.7, {f64, {}});
   const auto eval = [&](const Tensor& x, const Tensor& w, const Tensor& b) {
     return batch_norm_eval(x, mean, variance, w, b);
@@ -61,6 +63,22 @@ TEST(BatchNorm, GradientsHold) {
   EXPECT_GRADIENTS(eval, random({3, 2, 4}), random({2}, {}, 2), random({2}, {}, 3));
   const auto group = [](const Tensor& x, const Tensor& w, const Tensor& b) { return group_norm(x, 2, w, b); };
   EXPECT_GRADIENTS(group, random({2, 4, 3}), random({4}, {}, 2), random({4}, {}, 3));
+}
+
+TEST_P(OnEveryDevice, NormsOfHalvesHoldWhatTheirSquaresWouldNot) {
+  const Tensor x = tensor({300, -500, 400, -200, 1000, 0, 600, -700}, options()).reshape({2, 4, 1});
+  for (const DType dtype : {f16, bf16}) {
+    const Tensor half = x.to(dtype), w = full({4}, 0.5, options(dtype)), b = ones({4}, options(dtype));
+    const auto same = [&](const Tensor& got, const Tensor& want) {
+      EXPECT_EQ(got.dtype(), dtype);
+      EXPECT_CLOSE(got.to(f32), want, 0.01, 0.01);
+    };
+    same(batch_norm(half, w, b).y, batch_norm(x, w.to(f32), b.to(f32)).y);
+    same(group_norm(half, 2, w, b), group_norm(x, 2, w.to(f32), b.to(f32)));
+    const Tensor mean = zeros({4}, options(dtype)), variance = full({4}, 1e-7, options(dtype));
+    same(batch_norm_eval(half * 1e-4, mean, variance, w, b, 1e-6),
+         batch_norm_eval((half * 1e-4).to(f32), mean.to(f32), variance.to(f32), w.to(f32), b.to(f32), 1e-6));
+  }
 }
 
 TEST(BatchNorm, NoticesWhereItsMeanWasChanged) {

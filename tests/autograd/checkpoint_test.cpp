@@ -1,4 +1,6 @@
+#include "fovea/autograd/autocast.h"
 #include "fovea/autograd/backward.h"
+#include "fovea/autograd/elementwise.h"
 #include "fovea/autograd/matmul.h"
 #include "fovea/autograd/pointwise.h"
 #include "fovea/autograd/reductions.h"
@@ -131,6 +133,35 @@ TEST(Checkpoint, GivesGradientsOfSomeInputsAlone) {
   const Tensor inner = b * 1.0;
   EXPECT_CLOSE(autograd::grad({autograd::checkpoint(product, {a, inner}, {w})}, {a})[0], {15});
   EXPECT_CLOSE(autograd::grad({autograd::checkpoint(product, {a, inner}, {w})}, {w})[0], {6});
+}
+
+TEST(Checkpoint, RunsAgainInThePrecisionOfItsFirstRun) {
+  const Tensor x = test::random({8, 64}).set_requires_grad(), w = test::random({64, 8}, {}, 2).set_requires_grad();
+  const auto f = [&](const Inputs& in) { return square(matmul(in[0], w)); };
+  std::vector<Tensor> y;
+  {
+    const Autocast half(bf16);
+    y = {checkpoint(f, {x}, {w}), f({x})};
+  }
+  const auto got = grad({sum(y[0])}, {x, w}), want = grad({sum(y[1])}, {x, w});
+  for (size_t i = 0; i < 2; ++i) EXPECT_CLOSE(got[i], want[i], 0, 0);
+}
+
+TEST(Checkpoint, NamesAFunctionThatGivesSomethingElseTheSecondTime) {
+  const Tensor x = tensor({1, 2}).set_requires_grad();
+  int runs = 0;
+  const Tensor y = checkpoint([&](const Inputs& in) { return ++runs == 1 ? in[0] * 2.0 : sum(in[0]); }, {x});
+  EXPECT_ERROR(sum(y).backward(),
+               "checkpoint: the function returned f32 [] when it was run again, for a gradient f32 [2] "
+               "(checkpoint_test.cpp:");
+}
+
+TEST(Checkpoint, TellsTheOutputsOfOneOperationApart) {
+  static const Elementwise twice{"twice", [](Expr x) { return std::vector<Expr>{2.0 * x, 3.0 * x}; }};
+  const Tensor x = tensor({5}).set_requires_grad();
+  const std::vector<Tensor> w = twice.all({x});
+  const Tensor y = checkpoint([&](const Inputs& in) { return in[0] * square(w[0]) * w[1]; }, {ones({1})}, w);
+  EXPECT_CLOSE(grad({y}, {x})[0], {3 * 12 * 25});
 }
 
 TEST(Checkpoint, NoticesAChangeInPlace) {

@@ -1,4 +1,5 @@
 #include "fovea/autograd/backward.h"
+#include "fovea/autograd/elementwise.h"
 #include "fovea/autograd/pointwise.h"
 #include "fovea/autograd/reductions.h"
 #include "fovea/tensor/creation.h"
@@ -27,6 +28,20 @@ TEST(Hook, ReplacesAGradient) {
   x.register_hook([](const Tensor& g) { return g + 1.0; });
   sum(y).backward();
   EXPECT_CLOSE(x.grad(), {21, 41});
+}
+
+TEST(Hook, SeesTheGradientOfItsOutputAlone) {
+  static const Elementwise both{"both", [](Expr x) { return std::vector<Expr>{2.0 * x, 3.0 * x}; }};
+  const Tensor x = tensor({1}).set_requires_grad();
+  const std::vector<Tensor> y = both.all({x});
+  std::vector<double> seen;
+  y[1].register_hook([&](const Tensor& g) {
+    seen.push_back(g.item());
+    return g * 10.0;
+  });
+  (y[0] * 5.0 + y[1] * 7.0).backward();
+  EXPECT_EQ(seen, std::vector<double>{7});
+  EXPECT_CLOSE(x.grad(), {2 * 5 + 3 * 70});
 }
 
 TEST(Hook, RunsOnceOnTheWholeGradient) {

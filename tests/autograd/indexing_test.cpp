@@ -211,6 +211,33 @@ TEST_P(OnEveryDevice, ScatterReduceFoldsByPlace) {
   EXPECT_EQ(least.to_vector<int32_t>(), (std::vector<int32_t>{INT32_MIN, 1000}));
 }
 
+TEST_P(OnEveryDevice, ScatterReduceCountsMoreThanAHalfDoes) {
+  for (const DType dtype : {f16, bf16}) {
+    const int64_t count = dtype == f16 ? 3000 : 300;  // f16 counts to 2048, bf16 to 256
+    const Tensor source = zeros({count}, options(dtype)), index = zeros({count}, options(i32));
+    const Tensor made = scatter_reduce(ones({1}, options(dtype)) * 512.0, 0, index, source, ScatterReduction::mean);
+    EXPECT_NEAR(made.to(f32).item(), 512.0 / static_cast<double>(count + 1), 0.01);
+  }
+}
+
+TEST_P(OnEveryDevice, ScatterAddTakesAnIndexThatCoversAPartOfTheSource) {
+  const Tensor x = zeros({3, 2}, options()), index = from_vector({2, 0}, {2, 1}, device()).expand({2, 2});
+  Tensor source = arange(0, 8, 1, options()).reshape({4, 2}).set_requires_grad();
+  const Tensor made = scatter_add(x, 0, index, source);
+  EXPECT_CLOSE(made.detach().reshape({6}), {2, 3, 0, 0, 0, 1});
+  sum(made).backward();
+  EXPECT_CLOSE(source.grad().reshape({8}), {1, 1, 1, 1, 0, 0, 0, 0});
+}
+
+TEST_P(OnEveryDevice, TheSecondDerivativeOfAnEmbeddingPassesPaddingOver) {
+  const Tensor index = from_vector({1, 0, 2}, device());
+  Tensor weight = ones({3, 2}, options()).set_requires_grad(), g = ones({3, 2}, options()).set_requires_grad();
+  const Tensor y = embedding(index, weight, {.padding_index = 0});
+  const Tensor first = autograd::grad({y}, {weight}, {g}, {.create_graph = true})[0];
+  EXPECT_CLOSE(first.detach().reshape({6}), {0, 0, 1, 1, 1, 1});
+  EXPECT_CLOSE(autograd::grad({sum(first * 3.0)}, {g})[0].reshape({6}), {3, 3, 0, 0, 3, 3});
+}
+
 TEST_P(OnEveryDevice, ScatterReduceSharesTheGradientOfTies) {
   Tensor x = tensor({5, 7}, options()).set_requires_grad();
   Tensor source = tensor({5, 1, 5, 2}, options()).set_requires_grad();

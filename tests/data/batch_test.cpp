@@ -78,6 +78,8 @@ TEST(MakeBatch, RefusesBadArguments) {
   EXPECT_THROW(make_bag_batch(sequences, labels, std::vector<int64_t>{0, 4}), IndexError);
   EXPECT_THROW(make_batch(sequences, Ids{1}, std::vector<int64_t>{0}), ShapeError);
   EXPECT_THROW(make_bag_batch(sequences, Ids{1}, std::vector<int64_t>{0}), ShapeError);
+  EXPECT_THROW(make_batch(sequences, Ids(static_cast<size_t>(sequences.size()) + 1), std::vector<int64_t>{0}),
+               ShapeError);
 }
 
 TEST(MakeBatch, ServesALoaderWithWorkers) {

@@ -1,7 +1,12 @@
 #include "fovea/data/files.h"
 
+#include <fmt/format.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstring>
 
@@ -56,7 +61,8 @@ TEST(WriteAtomically, SaysWhyItCannot) {
             "file/a.txt: cannot write: Not a directory");
   std::filesystem::create_directory(folder / "sub");
   EXPECT_EQ(error_of([&] { write_atomically(folder / "sub", "x"); }), "sub: cannot write: is a directory");
-  EXPECT_EQ(error_of([&] { write_atomically("/dev/null", "x"); }), "/dev/null: cannot write: is not a regular file");
+  ASSERT_EQ(mkfifo((folder / "pipe").c_str(), 0600), 0);
+  EXPECT_EQ(error_of([&] { write_atomically(folder / "pipe", "x"); }), "pipe: cannot write: is not a regular file");
 }
 
 // A limit on the size of files stands in for a full disk: write(2) fails half way in both cases.
@@ -74,6 +80,25 @@ TEST(WriteAtomically, AFullDiskLeavesTheOldFile) {
   EXPECT_EQ(error, "a.txt: cannot write: File too large");
   EXPECT_EQ(read_back(path), "old");
   EXPECT_EQ(folder.names(), std::vector<std::string>{"a.txt"});
+}
+
+// What is left behind by a process that is gone is rubbish; of one that lives it is a file in the making.
+TEST(RemoveAbandoned, TakesTheTemporaryFilesOfDeadProcessesAlone) {
+  const pid_t child = fork();
+  if (child == 0) _exit(0);
+  ASSERT_EQ(waitpid(child, nullptr, 0), child);
+  TempFolder folder;
+  const auto named = [](auto process, const char* rest) { return fmt::format("a.fovea-tmp-{}{}", process, rest); };
+  const std::vector<std::string> kept{"a", named("", ""), named(child, ""), named(child, "x-0"), named(getpid(), "-0")};
+  for (const std::string& name : kept) folder.write(name, "");
+  folder.write(named(child, "-0"), "");
+  std::filesystem::create_directory(folder / named(child, "-1"));
+  folder.write(named(child, "-1/b"), "");
+  remove_abandoned(folder / "");
+  std::vector<std::string> left = folder.names(), expected = kept;
+  std::sort(left.begin(), left.end());
+  std::sort(expected.begin(), expected.end());
+  EXPECT_EQ(left, expected);
 }
 
 TEST(ReadFile, GivesAllBytesUpToTheLimit) {

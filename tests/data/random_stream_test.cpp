@@ -50,5 +50,12 @@ TEST(RandomStream, DrawsEvenlyAndNormally) {
   EXPECT_NEAR(normal_squares / count, 1, 0.05);
 }
 
+TEST(RandomStream, DrawsEvenlyBelowWhatIsNoPartOfTwoTo64) {
+  RandomStream random(3, 4);
+  std::vector<int> thirds(3, 0);
+  for (int i = 0; i < 3000; ++i) ++thirds[random.below(uint64_t{3} << 62) >> 62];
+  for (const int hits : thirds) EXPECT_NEAR(hits, 1000, 130);
+}
+
 }  // namespace
 }  // namespace fovea::data

@@ -186,6 +186,11 @@ TEST(BatchSampler, BalancesClasses) {
     for (const auto& [example, times] : drawn[5]) EXPECT_EQ(times, 1);
   }
   const Order first = joined(batches_of(BatchSampler(100, {.seed = 4, .balance = classes})));
+  Order small;
+  std::copy_if(first.begin(), first.end(), std::back_inserter(small),
+               [](int64_t example) { return example % 10 == 3; });
+  ASSERT_GE(small.size(), 20u);
+  EXPECT_NE(Order(small.begin(), small.begin() + 10), Order(small.begin() + 10, small.begin() + 20));
   EXPECT_EQ(first, joined(batches_of(BatchSampler(100, {.seed = 4, .balance = classes}))));
   EXPECT_NE(first, joined(batches_of(BatchSampler(100, {.seed = 5, .balance = classes}))));
   EXPECT_THROW(BatchSampler(99, {.balance = classes}), ValueError);

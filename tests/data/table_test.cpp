@@ -218,7 +218,7 @@ TEST(Table, TakesAnotherDelimiter) {
   EXPECT_EQ(error_of([&] { (void)other->column("y"); }),
             "c.csv: no column \"y\"; it has \"x,y\"; its columns seem to be separated by \",\": say so (--delimiter, "
             "TableOptions::delimiter)");
-  for (const char bad : {'"', '\n', '\r', 'a', 'Z', '0', '\0', '\xe9'}) {
+  for (const char bad : {'"', '\n', '\r', 'a', 'Z', '0', '\0', '\x7f', '\xe9'}) {
     EXPECT_FALSE(is_delimiter(bad));
     EXPECT_THROW(open_table(path, {.delimiter = bad}), ValueError);
   }

@@ -93,6 +93,8 @@ TEST(Wav, NamesFileAndByteOfWhatIsWrong) {
        "a.wav: byte 20: encoding 1 of 12 bits; PCM of 8, 16, 24 or 32 bits can be read, and floating point"},
       {riff(format(7, 1, 8) + sound),
        "a.wav: byte 20: encoding 7 of 8 bits; PCM of 8, 16, 24 or 32 bits can be read, and floating point"},
+      {riff(format(1, 2, 16).replace(20, 2, number(2, 2)) + sound),
+       "a.wav: byte 20: a frame of 2 bytes for 2 channels of 16 bits"},
       {riff(format(0xfffe, 1, 16) + sound),
        "a.wav: byte 36: an extensible format chunk has at least 40 bytes; this one has 16"},
       {riff(format(1, 1, 16) + chunk("data", "abc")),

@@ -99,6 +99,19 @@ TEST(AveragedModel, HoldsTheAveragesWhileTheModelComputesWithThem) {
   }
   EXPECT_EQ(layer.weight.to_vector<float>(), own);
   EXPECT_EQ(averages.parameters()[0].to_vector<float>(), mean);
+  averages.update_parameters();
+  EXPECT_EQ(averages.n_averaged(), 3);
+}
+
+TEST(AveragedModel, OfADecayOfZeroIsTheModelHoweverFarItMoves) {
+  nn::Linear layer(1, 1);
+  nn::AveragedModel averages(layer, {.decay = 0});
+  for (const double value : {1e8, 0.1}) {
+    const NoGrad off;
+    layer.weight.fill_(value);
+    averages.update_parameters();
+  }
+  EXPECT_CLOSE(averages.parameters()[0], layer.weight.detach(), 0, 0);
 }
 
 TEST(AveragedModel, GoesOnFromItsState) {
@@ -140,6 +153,7 @@ TEST(AveragedModel, AveragesBuffersWhereAsked) {
   EXPECT_NE(half, 0);
   EXPECT_CLOSE(averages.state_dict().at("module.running_mean"), {half, half});
   EXPECT_EQ(averages.parameters().size(), 2u);
+  EXPECT_FALSE(nn::AveragedModel(norm).state_dict().contains("module.running_mean"));
 }
 
 }  // namespace

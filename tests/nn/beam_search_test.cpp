@@ -122,6 +122,41 @@ TEST(BeamSearch, EndsWhereNothingBetterCanCome) {
   }
 }
 
+/// A model of the probabilities behind each token, which counts its rows.
+nn::BeamStep chain(const std::vector<std::vector<double>>& behind, std::vector<int64_t>& rows) {
+  return [&](const Beams& beams) {
+    rows.push_back(beams.tokens.size(0));
+    std::vector<double> all;
+    for (const int32_t last : beams.tokens.select(1, -1).to_vector<int32_t>()) {
+      for (const double p : behind[static_cast<size_t>(last)]) all.push_back(std::log(p));
+    }
+    return from_vector(all, {rows.back(), vocabulary});
+  };
+}
+
+TEST(BeamSearch, AnEndTakesNobodysPlace) {
+  std::vector<int64_t> rows;
+  const std::vector<std::vector<double>> even(4, {0.4, 0.2, 0.1, 0.3});
+  const auto found = beam_search(from_vector({0}, {1, 1}), chain(even, rows),
+                                 {.beams = 2, .length = 2, .end = 3, .length_penalty = 0});
+  EXPECT_THAT(rows, ElementsAre(1, 2));
+  ASSERT_EQ(found[0].size(), 2u) << "of one that ended and two under way";
+  EXPECT_THAT(found[0][0].tokens, ElementsAre(3));
+  EXPECT_THAT(found[0][1].tokens, ElementsAre(0, 0));
+}
+
+TEST(BeamSearch, WhatEndsIsAmongTheLikeliest) {
+  std::vector<int64_t> rows;
+  // Behind the prompt, 2, come 0 and 1; behind them 1 3 (0.32), 0 0 (0.25) and 0 3 (0.2), the third of two.
+  const std::vector<std::vector<double>> behind{
+      {0.5, 0.05, 0.05, 0.4}, {0.1, 0.05, 0.05, 0.8}, {0.5, 0.4, 0.05, 0.05}, {0.25, 0.25, 0.25, 0.25}};
+  const auto found = beam_search(from_vector({2}, {1, 1}), chain(behind, rows),
+                                 {.beams = 2, .length = 3, .end = 3, .length_penalty = 0});
+  ASSERT_EQ(found[0].size(), 2u);
+  EXPECT_THAT(found[0][0].tokens, ElementsAre(1, 3));
+  EXPECT_THAT(found[0][1].tokens, ElementsAre(0, 0, 0));
+}
+
 TEST(BeamSearch, TellsWhereItsRowsComeFrom) {
   std::vector<std::vector<int32_t>> seen;
   const Tensor table = table_of(7);

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include <cmath>
 #include <map>
 
 #include "layer_checks.h"
@@ -55,6 +56,25 @@ TEST(CausalLM, IsMadeOfWhatItSays) {
                    model.positions->weight.slice(0, 0, 5);
   const Tensor want = matmul(model.encoder.forward(x, {.causal = true}), model.embedding.weight.mT());
   EXPECT_CLOSE(model.forward(tokens), want, 1e-4, 1e-6);
+  CausalLM waves(9, small_model(Positions::sinusoidal));
+  waves.eval();
+  const Tensor rows = index_select(waves.embedding.weight, 0, tokens.reshape({10})).reshape({2, 5, 8});
+  EXPECT_CLOSE(waves.forward(tokens),
+               matmul(waves.encoder.forward(rows * std::sqrt(8.0) + nn::sinusoidal_positions(5, 8), {.causal = true}),
+                      waves.embedding.weight.mT()),
+               1e-4, 1e-6);
+}
+
+TEST(CausalLM, DropsEmbeddingsInTrainingAlone) {
+  manual_seed(2);
+  CausalLM model(9, {.dim = 64, .heads = 1, .layers = 0, .transformer = {.dropout = 0.5}});
+  const NoGrad off;
+  const Tensor tokens = tokens_of({1, 4});
+  const auto first = model.forward(tokens).to_vector<float>();
+  EXPECT_NE(model.forward(tokens).to_vector<float>(), first);
+  model.eval();
+  const auto whole = model.forward(tokens).to_vector<float>();
+  EXPECT_EQ(model.forward(tokens).to_vector<float>(), whole);
 }
 
 TEST(CausalLM, SeesNothingThatComesLater) {
@@ -135,6 +155,27 @@ TEST(CausalLM, LongPromptsCountByTheirEnd) {
   }
 }
 
+TEST(CausalLM, ReadsPastContextsOfOddLengths) {
+  for (const int64_t context : {1, 2, 5}) {
+    nn::CausalLMOptions options = small_model(Positions::learned);
+    options.context = context;
+    CausalLM model(9, options);
+    stir(model);
+    model.eval();
+    const NoGrad off;
+    const Tensor tokens = tokens_of({1, 14});
+    nn::CausalDecoder decoder(model);
+    for (int64_t length = 1; length <= 14; ++length) {
+      const Tensor got = decoder.read(tokens.slice(1, length - 1, length));
+      // It begins anew with the last half of a context, the longer one, whenever one is full.
+      const int64_t half = (context + 1) / 2;
+      const int64_t seen = length <= context ? length : context - half + 1 + (length - context - 1) % half;
+      EXPECT_CLOSE(model.forward(tokens.slice(1, length - seen, length)).select(1, seen - 1), got, 1e-4, 1e-4)
+          << context << " " << length;
+    }
+  }
+}
+
 TEST(CausalLM, GenerationLeavesEveryPartInItsMode) {
   CausalLM model(9, small_model(Positions::learned));
   model.encoder.eval();  // frozen
@@ -182,6 +223,13 @@ TEST(CausalLM, StopsAtTheEnd) {
       over = over || token == end;
     }
   }
+  // Of one row it is over where that has come to its end.
+  const Tensor alone = model.generate(prompt.slice(0, 0, 1), {.length = 30, .seed = 2});
+  const int32_t fourth = alone.to_vector<int32_t>()[6];
+  const auto ended =
+      model.generate(prompt.slice(0, 0, 1), {.length = 30, .seed = 2, .end = fourth}).to_vector<int32_t>();
+  EXPECT_LE(ended.size(), 7u);
+  EXPECT_EQ(ended.back(), fourth);
   const Tensor stopped = model.generate(prompt, {.length = 30, .step = [](auto) { return false; }});
   EXPECT_EQ(stopped.shape()[1], 4);
 }

@@ -74,6 +74,13 @@ TEST_P(OnEveryDevice, ClipGradNormTakesEveryFloatingDType) {
   }
 }
 
+TEST(ClipGradNorm, CountsAsAChangeOfTheGradient) {
+  const Tensor a = with_gradient(tensor({3, 4})), x = ones({2}).set_requires_grad();
+  const Tensor product = sum(x * a.grad());
+  nn::clip_grad_norm_({a}, 1);
+  EXPECT_ERROR(product.backward(), "mul: a value saved for its backward was changed in place (clip_test.cpp:");
+}
+
 TEST(ClipGradNorm, TakesSparseGradients) {
   nn::EmbeddingBag dense(9, 3), sparse(9, 3, {.sparse = true});
   sparse.load_state_dict(dense.state_dict());
@@ -112,6 +119,7 @@ TEST_P(OnEveryDevice, GradientsWhoseElementsRepeatAreNotChangedInPlace) {
 TEST(Clip, NamesMisuse) {
   EXPECT_ERROR(nn::grad_norm({Tensor()}), "grad_norm: an undefined tensor is used (clip_test.cpp:");
   EXPECT_ERROR(nn::clip_grad_norm_({}, -1), "clip_grad_norm_: max_norm -1 is not 0 or more (clip_test.cpp:");
+  EXPECT_ERROR(nn::clip_grad_norm_({}, std::nan("")), "clip_grad_norm_: max_norm nan is not 0 or more (clip_test.cpp:");
   if (test::obstacle(Device::vulkan()).empty()) {
     const Tensor here = with_gradient(ones({2})), there = with_gradient(ones({2}, {f32, Device::vulkan()}));
     EXPECT_ERROR(nn::grad_norm({here, there}), "grad_norm: gradients are on cpu and vulkan:0 (clip_test.cpp:");

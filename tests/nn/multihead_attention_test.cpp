@@ -131,6 +131,37 @@ TEST(MultiheadAttention, FollowsItsFormula) {
   }
 }
 
+TEST(MultiheadAttention, WindowAndAlibiAreABiasBesideTheOneThatIsGiven) {
+  const int64_t time = 5;
+  std::vector<double> near;
+  for (int64_t i = 0; i < time; ++i) {
+    for (int64_t j = 0; j < time; ++j) near.push_back(std::abs(i - j) < 2 ? 0 : -INFINITY);
+  }
+  const Tensor x = random({2, time, 8}, {f64, {}}, 1), bias = random({2, 2, time, time}, {f64, {}}, 2);
+  const auto with = [&](const nn::MultiheadAttentionOptions& options, const AttendOptions& attend, bool weights) {
+    MultiheadAttention m(8, 2, options);
+    fill(m);
+    return weights ? m.forward_with_weights(x, x, x, attend).read : m.forward(x, attend);
+  };
+  const Tensor mask = from_vector(near, {time, time}), slope = nn::alibi_bias(2, time, {f64, {}});
+  for (const bool weights : {false, true}) {
+    EXPECT_CLOSE(with({.window = 2}, {.bias = bias}, weights), with({}, {.bias = bias + mask}, weights));
+    const AttendOptions both{.causal = true, .bias = bias}, sum{.causal = true, .bias = bias + slope};
+    EXPECT_CLOSE(with({.alibi = true}, both, weights), with({}, sum, weights));
+  }
+}
+
+TEST(MultiheadAttention, TurnsQueriesAndKeysByItsBase) {
+  MultiheadAttention m(4, 1, {.bias = false, .rotary = true, .rotary_base = 100});
+  m.to(f64);
+  const Tensor x = random({1, 6, 4}, {f64, {}}, 1);
+  const auto turned = [&](int64_t begin) {
+    return nn::rotary(linear(x, m.in_proj_weight.slice(0, begin, begin + 4)), 0, 100);
+  };
+  const Tensor weights = softmax(matmul(turned(0), turned(4).mT()) * 0.5, -1);
+  EXPECT_CLOSE(m.forward_with_weights(x, x, x).weights.squeeze(1), weights);
+}
+
 TEST(MultiheadAttention, GradientsHold) {
   const Tensor x = random({1, 3, 4}), memory = random({1, 2, 4}, {}, 2);
   MultiheadAttention m(4, 2, {.rotary = true}), cross(4, 2);

@@ -263,6 +263,9 @@ TEST(Optimizer, ResumesExactly) {
     three->load_state_dict(state);
     train(after, *three, 3, 8);
     for (const auto& [key, tensor] : whole.state_dict()) EXPECT_CLOSE(after.state_dict().at(key), tensor, 0, 0);
+    // What was loaded is left to its owner.
+    const nn::StateDict then = two->state_dict();
+    for (const auto& [key, tensor] : state) EXPECT_CLOSE(tensor, then.at(key), 0, 0) << key;
   }
 }
 
@@ -356,6 +359,21 @@ TEST(Optimizer, AdamTouchesOnlyTheRowsThatHaveAGradient) {
   }
 }
 
+TEST(Optimizer, AddsUpAGradientByRowsAndADenseOne) {
+  for (const auto& [name, make] : every_optimizer()) {
+    SCOPED_TRACE(name);
+    RowTable dense, both;
+    dense.set_gradient(false, 1);
+    both.set_gradient(true, 1);
+    both.parameter.set_grad(full({6, 4}, 0.5));
+    dense.parameter.set_grad(dense.parameter.grad() + 0.5);
+    make(std::vector<Tensor>{dense.parameter})->step();
+    make(std::vector<Tensor>{both.parameter})->step();
+    EXPECT_CLOSE(both.parameter.detach(), dense.parameter.detach(), 1e-6, 1e-6);
+    EXPECT_CLOSE(both.parameter.grad(), full({6, 4}, 0.5), 0, 0);
+  }
+}
+
 TEST(Optimizer, TakesASparseGradientWithoutRows) {
   Tensor p = ones({3, 2}).set_requires_grad();
   SGD optimizer(std::vector<Tensor>{p}, {.lr = 1});
@@ -369,6 +387,8 @@ TEST(Optimizer, NamesMisuse) {
   EXPECT_ERROR(Adam(std::vector<Tensor>{plain}),
                "optimizer: \"0\" is no leaf that requires a gradient (optimizer_test");
   Tensor p = ones({2}).set_requires_grad();
+  EXPECT_ERROR(Adam(std::vector<Tensor>{p * 2.0}),
+               "optimizer: \"0\" is no leaf that requires a gradient (optimizer_test");
   EXPECT_ERROR(Adam(std::vector<Tensor>{p, p}), "optimizer: \"0\" and \"1\" are one parameter (optimizer_test.cpp:");
   const nn::Linear first(2, 2), second(2, 2);
   EXPECT_ERROR(Adam({{first, {}}, {second, {}}}),
@@ -380,6 +400,8 @@ TEST(Optimizer, NamesMisuse) {
   EXPECT_ERROR(SGD(std::vector<Tensor>{p}, {.momentum = 0.9, .dampening = NAN}),
                "SGD: dampening = nan is not finite (optimizer_test.cpp:");
   EXPECT_ERROR(SGD(std::vector<Tensor>{p}, {.nesterov = true}), "SGD: nesterov needs momentum and no dampening");
+  EXPECT_ERROR(SGD(std::vector<Tensor>{p}, {.momentum = 0.9, .dampening = 0.1, .nesterov = true}),
+               "SGD: nesterov needs momentum and no dampening");
   nn::Linear layer(2, 2);
   Adam optimizer(layer);
   layer.forward(ones({1, 2})).backward(ones({1, 2}));
