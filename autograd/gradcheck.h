@@ -28,7 +28,8 @@ struct GradcheckResult {
 /// requires one, DTypeError where one that does is not f64.
 GradcheckResult gradcheck(const Function& function, const std::vector<Tensor>& inputs, GradcheckOptions options = {},
                           Caller caller = {});
-/// The same for the gradients themselves: the second derivatives.
+/// The same for the gradients themselves: the second derivatives. Also whether a gradient is the same where it is recorded,
+/// since what is differentiated again may be another formula.
 GradcheckResult gradgradcheck(const Function& function, const std::vector<Tensor>& inputs,
                               GradcheckOptions options = {}, Caller caller = {});
 

@@ -244,6 +244,19 @@ TEST(Gradcheck, FindsAWrongSecondDerivative) {
   EXPECT_TRUE(second.message.starts_with("second order: ")) << second.message;
 }
 
+TEST(Gradcheck, FindsARecordedDerivativeThatIsAnother) {
+  const auto torn = [](const std::vector<Tensor>& x) {
+    return std::vector{record("torn", square(x[0].detach()), {x[0]}, [x = Saved(x[0])](const Tensor& g) {
+      return Gradients{g * *x * (grad_enabled() ? 3.0 : 2.0)};  // each of them consistent in itself
+    })};
+  };
+  const std::vector<Tensor> inputs{tensor({1, 3}, {f64}).set_requires_grad()};
+  EXPECT_TRUE(autograd::gradcheck(torn, inputs));
+  const autograd::GradcheckResult second = autograd::gradgradcheck(torn, inputs);
+  EXPECT_FALSE(second);
+  EXPECT_TRUE(second.message.ends_with(" where it is recorded")) << second.message;
+}
+
 TEST(Gradcheck, SaysWhatItCannotCheck) {
   const auto same = [](const std::vector<Tensor>& x) { return x; };
   EXPECT_ERROR(autograd::gradcheck(same, {tensor({1}).set_requires_grad()}), "gradcheck: inputs must be f64, not f32");
