@@ -38,7 +38,9 @@ bool GradScaler::step(Optimizer& optimizer, Caller caller) {
   unscaled_.clear();
   finite_ = true;
   if (made && ++clean_steps_ < options_.growth_interval) return made;
-  scale_ *= made ? options_.growth_factor : options_.backoff_factor;
+  // From a scale of 0 or infinity there would be no way back.
+  const double next = scale_ * (made ? options_.growth_factor : options_.backoff_factor);
+  if (std::isnormal(next)) scale_ = next;
   clean_steps_ = 0;
   return made;
 }

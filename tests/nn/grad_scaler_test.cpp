@@ -79,6 +79,19 @@ TEST(GradScaler, GrowsAfterStepsWithoutAnOverflow) {
   EXPECT_EQ(s.scaler.scale(), 8);
 }
 
+TEST(GradScaler, StaysAPositiveNumber) {
+  for (const auto& [start, gradient] : {std::pair(1e308, 1.0f), std::pair(1e-307, NAN)}) {
+    Tensor weight = zeros({1}).set_requires_grad();
+    nn::SGD optimizer(std::vector<Tensor>{weight}, {.lr = 1});
+    nn::GradScaler scaler({.init_scale = start, .growth_interval = 1});
+    for (int i = 0; i < 20; ++i) {
+      weight.set_grad(tensor({gradient}));
+      EXPECT_EQ(scaler.step(optimizer), gradient == 1);
+    }
+    EXPECT_TRUE(std::isnormal(scaler.scale())) << start;
+  }
+}
+
 TEST(GradScaler, RefusesOptionsOutOfTheirRange) {
   EXPECT_THROW(nn::GradScaler({.init_scale = 0}), ValueError);
   EXPECT_THROW(nn::GradScaler({.init_scale = HUGE_VAL}), ValueError);
