@@ -59,8 +59,9 @@ std::vector<int32_t> sample(const Tensor& logits, const SamplingOptions& o, Gene
   if (logits.rank() != 2 || logits.shape()[1] == 0) {
     raise<ShapeError>(caller, "sample: logits {} are not [batch, vocabulary]", logits.shape());
   }
-  if (!(o.temperature >= 0) || o.top_k < 0 || !(o.top_p > 0 && o.top_p <= 1)) {
-    raise<ValueError>(caller, "sample: temperature {}, top_k {} and top_p {} are not >= 0, >= 0 and in (0, 1]",
+  if (!(o.temperature >= 0 && std::isfinite(o.temperature)) || o.top_k < 0 || !(o.top_p > 0 && o.top_p <= 1)) {
+    raise<ValueError>(caller,
+                      "sample: temperature {}, top_k {} and top_p {} are not finite and >= 0, >= 0 and in (0, 1]",
                       o.temperature, o.top_k, o.top_p);
   }
   const auto rows = static_cast<size_t>(logits.shape()[0]), width = static_cast<size_t>(logits.shape()[1]);

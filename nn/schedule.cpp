@@ -78,7 +78,7 @@ Curve one_cycle(OneCycleOptions o, Caller caller) {
     const double last = static_cast<double>(o.steps) - 1;
     const double at = std::min(static_cast<double>(t), last);
     if (at <= top) return half_cosine(start, o.max_lr, top > 0 ? at / top : 1);
-    return half_cosine(o.max_lr, end, last > top ? (at - top) / (last - top) : 1);
+    return half_cosine(o.max_lr, end, (at - top) / (last - top));
   };
 }
 
@@ -98,7 +98,7 @@ double number(const StateDict& state, const std::string& name, const char* of, C
 /// A number of steps under a name. Throws ValueError where there is none, or one that no schedule counts to.
 int64_t count(const StateDict& state, const std::string& name, const char* of, Caller caller) {
   const double value = number(state, name, of, caller);
-  if (!(value >= 0 && value < 1e15)) {
+  if (!(value >= 0 && value < 1e15 && value == std::floor(value))) {
     raise<ValueError>(caller, "load_state_dict: {} is no count for \"{}\" in the state of a {}", value, name, of);
   }
   return static_cast<int64_t>(value);
@@ -190,6 +190,7 @@ StateDict ReduceOnPlateau::state_dict() const {
 
 void ReduceOnPlateau::load_state_dict(const StateDict& state, Caller caller) {
   const double best = number(state, "best", "ReduceOnPlateau", caller);
+  if (std::isnan(best)) raise<ValueError>(caller, "load_state_dict: \"best\" in the state of a ReduceOnPlateau is nan");
   const int64_t bad = count(state, "bad", "ReduceOnPlateau", caller);
   const int64_t cooling = count(state, "cooling", "ReduceOnPlateau", caller);
   best_ = best;

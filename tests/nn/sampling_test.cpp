@@ -85,6 +85,8 @@ TEST(Sample, NamesMisuse) {
   EXPECT_ERROR(sample(zeros({3})), "sample: logits [3] are not [batch, vocabulary] (sampling_test.cpp:");
   EXPECT_ERROR(sample(zeros({1, 0})), "sample: logits [1, 0] are not");
   EXPECT_ERROR(sample(zeros({1, 2}), {.temperature = -1}), "sample: temperature -1, top_k 0 and top_p 1 are not");
+  EXPECT_ERROR(sample(zeros({1, 2}), {.temperature = INFINITY}),
+               "sample: temperature inf, top_k 0 and top_p 1 are not");
   EXPECT_ERROR(sample(zeros({1, 2}), {.top_p = 0}), "sample: temperature 1, top_k 0 and top_p 0 are not");
   EXPECT_ERROR(sample(full({1, 2}, NAN)), "sample: row 0 of the logits has NaN in it");
   EXPECT_ERROR(sample(full({1, 2}, -INFINITY)), "sample: row 0 of the logits has no finite number in it");

@@ -94,7 +94,7 @@ TEST(Schedule, LoadsNoCountThatIsNone) {
   ReduceOnPlateau plateau(optimizer);
   plateau.step(3);
   plateau.step(4);
-  for (const double bad : {-1.0, 1e300, double{NAN}}) {
+  for (const double bad : {-1.0, 2.5, 1e300, double{NAN}}) {
     nn::StateDict steps = rates.state_dict(), cooling = plateau.state_dict();
     steps["steps"] = scalar(bad, {f64, {}});
     cooling["cooling"] = scalar(bad, {f64, {}});
@@ -102,6 +102,10 @@ TEST(Schedule, LoadsNoCountThatIsNone) {
     EXPECT_ERROR(rates.load_state_dict(steps), fmt::format("load_state_dict: {} is no count for \"steps\"", bad));
     EXPECT_ERROR(plateau.load_state_dict(cooling),
                  fmt::format("load_state_dict: {} is no count for \"cooling\" in the state of a ReduceOnPlateau", bad));
+    cooling["cooling"] = scalar(0, {f64, {}});
+    cooling["best"] = scalar(NAN, {f64, {}});
+    EXPECT_ERROR(plateau.load_state_dict(cooling),
+                 "load_state_dict: \"best\" in the state of a ReduceOnPlateau is nan (schedule_test.cpp:");
     EXPECT_EQ(plateau.state_dict().at("best").item(), 3);
     EXPECT_EQ(plateau.state_dict().at("bad").item(), 1);
   }
