@@ -1,7 +1,10 @@
 #include "fovea/nn/transformer.h"
 
+#include <optional>
+
 #include "fovea/autograd/backward.h"
 #include "fovea/autograd/pointwise.h"
+#include "fovea/nn/attention_trace.h"
 
 namespace fovea::nn {
 
@@ -193,6 +196,9 @@ Tensor TransformerEncoder::forward(const Tensor& x, const AttendOptions& options
       if (own.bias.defined()) inputs.push_back(own.bias);  // which may be learned
       y = autograd::checkpoint(
           [&layer, own, caller](const std::vector<Tensor>& in) {
+            // What is weighed again was noted the first time.
+            std::optional<AttentionTrace> again;
+            if (grad_enabled() && AttentionTrace::current()) again.emplace();
             AttendOptions given = own;
             if (in.size() > 1) given.bias = in[1];
             return layer.forward(in[0], given, caller);

@@ -82,6 +82,14 @@ TEST(AttentionTrace, LeavesGradientsAsTheyAre) {
   EXPECT_FALSE(trace.weights()[0].tensor.requires_grad());
 }
 
+TEST(AttentionTrace, NotesLayersThatRunAgainOnce) {
+  nn::TransformerEncoder encoder(8, 2, 2, {.feedforward = 16, .dropout = 0});
+  encoder.recompute = true;
+  const AttentionTrace trace;
+  sum(square(encoder.forward(randn({2, 4, 8})))).backward();
+  EXPECT_THAT(layers_of(trace), ElementsAre("layers.0.self_attn", "layers.1.self_attn"));
+}
+
 TEST(AttentionTrace, TheInnermostOneNotes) {
   const nn::MultiheadAttention layer(8, 2);
   const Tensor x = randn({1, 2, 8});
