@@ -100,7 +100,7 @@ std::span<const int64_t> BatchSampler::slice(int64_t i) const {
                size = std::min(static_cast<size_t>(options_.batch_size), order_.size() - begin),
                number = static_cast<size_t>(options_.rank) * parts + static_cast<size_t>(i) % parts,
                first = size * number / slices, last = size * (number + 1) / slices;
-  return std::span(order_).subspan(begin + std::min(first, size - 1), last - first);
+  return std::span(order_).subspan(begin + first, last - first);
 }
 
 void BatchSampler::set_epoch(int64_t epoch, Caller caller) {
