@@ -169,7 +169,10 @@ double Trainer::weight_of(const Outcome& outcome) const {
   if (outcome.stand_in) return 0;
   if (weights_.empty() || outcome.targets.defined()) return static_cast<double>(outcome.labels.numel());
   double sum = 0;
-  for (const int32_t label : outcome.labels.to_vector<int32_t>()) sum += weights_[static_cast<size_t>(label)];
+  for (const int32_t label : outcome.labels.to_vector<int32_t>()) {
+    // Others take no part (ignore_index), or the loss refuses them.
+    if (label >= 0 && static_cast<size_t>(label) < weights_.size()) sum += weights_[static_cast<size_t>(label)];
+  }
   return sum;
 }
 

@@ -38,6 +38,11 @@ TEST(Decision, TakesTheClassOfLeastExpectedCost) {
   }
 }
 
+TEST(Decision, OfEqualCostsTakesTheFirstClass) {
+  const std::array<float, 3> p{0.2f, 0.5f, 0.3f};
+  EXPECT_EQ(Decision::at_least_cost({3, std::vector<double>(9, 1)}).of(p), 0);
+}
+
 TEST(Decision, SurvivesJson) {
   TempFolder folder;
   const CostMatrix costs = CostMatrix::load(folder.write("costs.csv", costs_csv), labels);

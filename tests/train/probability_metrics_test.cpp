@@ -125,6 +125,7 @@ TEST(Calibration, APerfectModelHasNoError) {
   const std::array<float, 4> probabilities{0, 1, 1, 0};
   const std::array<int32_t, 2> truths{1, 0};
   const ScoredExamples sure{2, probabilities, truths};
+  EXPECT_EQ(calibration(sure).back().examples, 2);
   EXPECT_EQ(calibration_error(calibration(sure)), 0);
   EXPECT_EQ(brier_score(sure), 0);
   EXPECT_EQ(log_loss(sure), 0);
