@@ -126,7 +126,7 @@ TEST_F(TrainerTest, ACheckpointThatDoesNotFitLeavesTheAveragesAlone) {
   Checkpoint counts = trainer.checkpoint();
   const size_t at = counts.state.find("\"epoch\":1");
   ASSERT_NE(at, std::string::npos);
-  counts.state.replace(at, 9, "\"epoch\":0");
+  counts.state.replace(at, 9, "\"epoch\":2");
   EXPECT_ERROR(trainer.resume(counts), "the checkpoint's counts do not fit together");
 }
 
