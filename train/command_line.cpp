@@ -200,14 +200,13 @@ int CommandLine::run(int argc, const char* const* argv) {
     if (group) group->abandon(status);
     return status;
   };
+  constexpr const char* unwritten = "standard output cannot be written";
   const auto from_program = [&](const std::string& what) { return fmt::format("{}: {}", program_, what); };
   try {
     ProcessGroup* group = ProcessGroup::start();
     const int status = parse_and_run(argc, argv);
     if (group) group->finish();
-    if (std::fflush(stdout) != 0 || std::ferror(stdout))
-      return complain("standard output cannot be written", ExitStatus::bad_input);
-    return status;
+    return std::fflush(stdout) != 0 || std::ferror(stdout) ? complain(unwritten, ExitStatus::bad_input) : status;
   } catch (const DataError& error) {
     return complain(error.what(), ExitStatus::bad_input);  // begins with the file's name, so that editors find it
   } catch (const UsageError& error) {
@@ -221,6 +220,8 @@ int CommandLine::run(int argc, const char* const* argv) {
   } catch (const std::bad_alloc&) {
     return complain(from_program("no memory is left"), ExitStatus::bad_input);
   } catch (const std::exception& error) {
+    // Of much output a part is written, or refused, before the end.
+    if (std::ferror(stdout)) return complain(unwritten, ExitStatus::bad_input);
     return complain(from_program(error.what()), ExitStatus::failure);
   }
 }

@@ -86,7 +86,11 @@ TEST_F(TextFolder, WhatCannotBePrintedOrReadIsAnError) {
   const auto in_shell = [&](const std::string& streams) {
     return run("/bin/sh", {"-c", std::string(TEXT_CLASSIFIER) + " predict --model " + (folder / "model ") + streams});
   };
-  for (const char* streams : {"hi >/dev/full", "hi >&-"}) {
+  std::string many;  // more than stays in a buffer to the end
+  for (int i = 0; i < 2000; ++i) many += "a good one\n";
+  folder.write("many", many);
+  for (const std::string& streams :
+       {std::string("hi >/dev/full"), std::string("hi >&-"), "<" + (folder / "many ") + ">/dev/full"}) {
     const Finished done = in_shell(streams);
     EXPECT_EQ(done.status, 2) << streams;
     EXPECT_EQ(done.error, "standard output cannot be written\n");
