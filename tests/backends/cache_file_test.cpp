@@ -1,7 +1,9 @@
 #include "fovea/backends/cache_file.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
+#include <csignal>
 #include <fstream>
 
 namespace fovea {
@@ -44,7 +46,8 @@ TEST_F(CacheFile, RefusesWhatIsCutOrDamaged) {
     std::filesystem::resize_file(file_, kept);
     EXPECT_TRUE(read_cache(file_, "key").empty()) << kept;
   }
-  for (const uintmax_t place : {uintmax_t{0}, uintmax_t{9}, uintmax_t{17}, uintmax_t{25}, uintmax_t{33}, size - 1}) {
+  for (const uintmax_t place :
+       {uintmax_t{0}, uintmax_t{9}, uintmax_t{17}, uintmax_t{23}, uintmax_t{25}, uintmax_t{33}, size - 1}) {
     ASSERT_TRUE(write_cache(file_, "key", content_));
     std::fstream file(file_, std::ios::in | std::ios::out | std::ios::binary);
     file.seekg(static_cast<std::streamoff>(place));
@@ -60,6 +63,32 @@ TEST_F(CacheFile, AFolderThatCannotBeMadeIsNoError) {
   std::filesystem::create_directories(folder_);
   std::ofstream(folder_ / "deep") << "a file where the folder should be";
   EXPECT_FALSE(write_cache(file_, "key", content_));
+}
+
+TEST_F(CacheFile, LeavesNothingWhereItCannotWrite) {
+  const auto files = [&] {
+    std::vector<std::string> names;
+    for (const auto& entry : std::filesystem::directory_iterator(file_.parent_path())) {
+      names.push_back(entry.path().filename());
+    }
+    return names;
+  };
+  std::filesystem::create_directories(file_ / "in its place");
+  EXPECT_FALSE(write_cache(file_, "key", content_));
+  EXPECT_EQ(files(), std::vector<std::string>{"cache.bin"});
+  // As on a full disk, write(2) fails half way.
+  std::filesystem::remove_all(file_);
+  ASSERT_TRUE(write_cache(file_, "key", std::span(content_).first(10)));
+  rlimit before;
+  getrlimit(RLIMIT_FSIZE, &before);
+  const auto handler = std::signal(SIGXFSZ, SIG_IGN);
+  const rlimit small{1000, before.rlim_max};
+  setrlimit(RLIMIT_FSIZE, &small);
+  EXPECT_FALSE(write_cache(file_, "key", content_));
+  setrlimit(RLIMIT_FSIZE, &before);
+  std::signal(SIGXFSZ, handler);
+  EXPECT_EQ(files(), std::vector<std::string>{"cache.bin"});
+  EXPECT_EQ(read_cache(file_, "key").size(), 10u);
 }
 
 }  // namespace

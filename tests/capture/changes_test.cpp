@@ -1,0 +1,121 @@
+#include "fovea/autograd/capture.h"
+
+#include "fovea/autograd/sparse_rows.h"
+#include "fovea/fovea.h"
+#include "support/device.h"
+#include "support/expect.h"
+
+// What differs from run to run is noticed, and what is merged stays apart where it must.
+namespace fovea::test {
+namespace {
+
+TEST_P(OnEveryDevice, CaptureNoticesWhateverChanges) {
+  static const Elementwise add{"same", [](Expr x) { return x + 1.0; }}, twice{"same", [](Expr x) { return x * 2.0; }};
+  const Tensor a = randn({4, 4}, options()), b = randn({4, 4}, options()), both = randn({8, 4}, options());
+  const Tensor index = zeros({4, 4}, options(i32)), rows = from_vector({0, 1, 2, 3}, device());
+  const std::vector<std::pair<const char*, std::function<Tensor(const Tensor&, bool)>>> steps{
+      {"memory", [&](const Tensor& x, bool odd) { return x + (odd ? a : b); }},
+      {"offset", [&](const Tensor& x, bool odd) { return x + both.slice(0, odd ? 1 : 2, odd ? 5 : 6); }},
+      {"strides", [&](const Tensor& x, bool odd) { return x + (odd ? a : a.mT()); }},
+      {"dtype", [&](const Tensor& x, bool odd) { return x.to(odd ? f16 : bf16).to(f32); }},
+      {"program", [&](const Tensor& x, bool odd) { return odd ? add(x) : twice(x); }},
+      {"number", [&](const Tensor& x, bool odd) { return x * (odd ? 2.0 : 3.0); }},
+      {"host", [&](const Tensor& x, bool odd) { return x + tensor({odd ? 1.0 : 2.0}, options()); }},
+      {"matmul",
+       [&](const Tensor& x, bool odd) {
+         const Autocast precision(odd ? bf16 : f32);
+         return matmul(x, a).to(f32);
+       }},
+      {"softmax", [&](const Tensor& x, bool odd) { return odd ? softmax(x, -1) : log_softmax(x, -1); }},
+      {"layer_norm", [&](const Tensor& x, bool odd) { return layer_norm(x, {}, {}, odd ? 1e-5 : 1e-3); }},
+      {"cross_entropy",
+       [&](const Tensor& x, bool odd) { return cross_entropy(x, rows, {.label_smoothing = odd ? 0.1 : 0.2}); }},
+      {"gather", [&](const Tensor& x, bool odd) { return gather(x, odd, index); }},
+      {"add_rows",
+       [&](const Tensor& x, bool odd) {
+         const Tensor table = zeros({4, 4}, options());
+         autograd::add_rows(table, rows, x, odd ? 1 : 2);
+         return table;
+       }},
+      {"scan",
+       [&](const Tensor& x, bool odd) {
+         const Tensor out = raw::empty(x.shape(), x.options());
+         x.backend().scan({x.view(), out.view(), odd, false});
+         return out;
+       }},
+      {"max_pool",
+       [&](const Tensor& x, bool odd) {
+         return max_pool2d(x.reshape({1, 1, 4, 4}), 1, {.stride = odd ? 2 : 3});
+       }},
+      {"attention",
+       [&](const Tensor& x, bool odd) { return scaled_dot_product_attention(x, a, b, {.scale = odd ? 1.0 : 2.0}); }},
+      {"sort", [&](const Tensor& x, bool odd) { return sort(x, -1, odd).values; }},
+      {"arg_reduce", [&](const Tensor& x, bool odd) { return odd ? argmax(x, -1) : argmin(x, -1); }}};
+  for (const auto& [name, f] : steps) {
+    SCOPED_TRACE(name);
+    int runs = 0;
+    auto step = capture([&f = f, &runs](const Tensor& x) { return f(x, runs++ % 2 == 1); });
+    const Tensor x = randn({4, 4}, options());
+    for (int i = 0; i < 3; ++i) EXPECT_CLOSE(step(x), f(x, i % 2 == 1), 0, 0);
+    EXPECT_ERROR(step(x), "capture: no two of 4 runs did the same: ");
+  }
+}
+
+TEST_P(OnEveryDevice, CaptureTellsAGeneratorOfTheSameSeed) {
+  manual_seed(3);
+  rand({64});
+  for (const uint64_t offset : {default_generator().offset, uint64_t{0}}) {
+    auto step = capture([&](const Tensor& x) {
+      Generator own{.seed = 3, .offset = offset};
+      return x + rand({4}, options(), own);
+    });
+    EXPECT_ERROR(step(ones({4}, options())),
+                 (offset > 0 ? "capture: a captured step draws" : "random: a captured step draws"));
+  }
+}
+
+/// Whether a step gives what it gives as written, bit for bit, in each of some runs.
+void expect_as_written(const std::function<Tensor(const Tensor&)>& f, const std::function<Tensor(int)>& argument) {
+  auto step = capture([&f](const Tensor& x) { return f(x); });
+  for (int i = 0; i < 5; ++i) {
+    const Tensor x = argument(i), want = f(x);
+    EXPECT_CLOSE(step(x), want, 0, 0) << i;
+  }
+  EXPECT_GT(step.stats().replays, 0u);
+}
+
+TEST_P(OnEveryDevice, CaptureMergesNothingThatIsApart) {
+  const auto numbers = [&](int) { return randn({2, 2}, options()); };
+  // One half of what was put together, which is not the half that was written last.
+  expect_as_written([](const Tensor& x) { return concat({x * 2.0, x * 5.0}).slice(0, 0, 2) * 3.0; }, numbers);
+  // Halves are rounded to between two operations.
+  expect_as_written([](const Tensor& x) { return (x.to(f16) * 1.1) * 3.3; }, numbers);
+  if (device() == Device::cpu()) {
+    expect_as_written([](const Tensor& x) { return exp(x).to(f64) * (1.0 / 3); }, numbers);
+  }
+}
+
+TEST_P(OnEveryDevice, CaptureReadsBeforeItWrites) {
+  for (const bool captured : {false, true}) {
+    Tensor p = arange(0, 9, 1, options()).reshape({3, 3});
+    const auto f = [&](const Tensor& x) { p.add_(p.mT() * 2.0 + x); };
+    auto step = capture(f);
+    for (int i = 0; i < 4; ++i) captured ? step(zeros({3, 3}, options())) : f(zeros({3, 3}, options()));
+    EXPECT_EQ(p.select(0, 0).to_vector<float>(), (std::vector<float>{0, 161, 322})) << captured;
+  }
+}
+
+TEST_P(OnEveryDevice, CaptureShowsTheHostWhatCameBefore) {
+  Tensor state = zeros({2}, options());
+  std::vector<float> seen;
+  auto step = capture([&](const Tensor& x) {
+    state.copy_(x * 2.0);
+    each_run([&] { seen.push_back(state.to_vector<float>()[0]); });
+    return state * 3.0;
+  });
+  for (int i = 0; i < 5; ++i) EXPECT_CLOSE(step(full({2}, i, options())), full({2}, 6.0 * i, options()), 0, 0);
+  EXPECT_EQ(seen, (std::vector<float>{0, 2, 4, 6, 8}));
+}
+
+}  // namespace
+}  // namespace fovea::test
