@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-#include "fovea/autograd/sparse_rows.h"
+#include "every_optimizer.h"
 #include "layer_checks.h"
 
 namespace fovea {
@@ -14,36 +14,10 @@ using nn::Adagrad;
 using nn::Adam;
 using nn::AdamW;
 using nn::Optimizer;
-using nn::RMSprop;
 using nn::SGD;
+using test::every_optimizer;
+using test::make;
 using ::testing::HasSubstr;
-
-using Make = std::function<std::unique_ptr<Optimizer>(const nn::Parameters&)>;
-
-template <class T, class Options>
-Make make(Options options) {
-  return [options](const nn::Parameters& parameters) { return std::make_unique<T>(parameters, options); };
-}
-
-const std::map<std::string, Make>& every_optimizer() {
-  static const std::map<std::string, Make> makers{
-      {"SGD", make<SGD>(nn::SGDOptions{.lr = 0.05})},
-      {"SGD decay", make<SGD>(nn::SGDOptions{.lr = 0.05, .weight_decay = 0.01})},
-      {"SGD momentum", make<SGD>(nn::SGDOptions{.lr = 0.02, .momentum = 0.9, .dampening = 0.1, .weight_decay = 0.01})},
-      {"SGD nesterov", make<SGD>(nn::SGDOptions{.lr = 0.02, .momentum = 0.9, .nesterov = true})},
-      {"Adam", make<Adam>(nn::AdamOptions{.lr = 0.05})},
-      {"Adam decay", make<Adam>(nn::AdamOptions{.lr = 0.05, .weight_decay = 0.01})},
-      {"AdamW", make<AdamW>(nn::AdamWOptions{.lr = 0.05})},
-      {"RMSprop", make<RMSprop>(nn::RMSpropOptions{.lr = 0.02})},
-      {"RMSprop momentum", make<RMSprop>(nn::RMSpropOptions{.lr = 0.005, .momentum = 0.9})},
-      {"RMSprop centered", make<RMSprop>(nn::RMSpropOptions{.lr = 0.02, .centered = true})},
-      {"RMSprop both", make<RMSprop>(nn::RMSpropOptions{.lr = 0.005, .momentum = 0.9, .centered = true})},
-      {"Adagrad", make<Adagrad>(nn::AdagradOptions{.lr = 0.3})},
-      {"Adagrad falling", make<Adagrad>(nn::AdagradOptions{.lr = 0.5, .lr_decay = 0.01, .initial_accumulator = 0.1})},
-      {"Adagrad decay", make<Adagrad>(nn::AdagradOptions{.lr = 0.3, .weight_decay = 0.01})},
-  };
-  return makers;
-}
 
 TEST(Optimizer, FindsTheMinimumOfAQuadratic) {
   const Tensor target = tensor({3, -1, 0.5}), curvature = tensor({1, 4, 0.5});
@@ -61,7 +35,7 @@ TEST(Optimizer, FindsTheMinimumOfAQuadratic) {
 }
 
 /// Runs `steps` steps on one f64 number with gradients 1, -2, 3, ... and returns it.
-double run(const Make& make, int steps) {
+double run(const test::MakeOptimizer& make, int steps) {
   Tensor p = full({}, 2.0, {.dtype = f64}).set_requires_grad();
   const auto optimizer = make(std::vector<Tensor>{p});
   for (int i = 1; i <= steps; ++i) {
@@ -304,82 +278,6 @@ TEST(Optimizer, RefusesAForeignStateAndChangesNothing) {
                "load_state_dict: the state does not fit the optimizer: second.weight.step is 1.5");
   EXPECT_EQ(optimizer.lr(), 1e-3);
   EXPECT_EQ(optimizer.state_dict().at("first.weight.step").item(), 2);
-}
-
-/// A table of 6 rows and a gradient for three of them, dense or by rows.
-struct RowTable {
-  Tensor parameter = test::random({6, 4}).set_requires_grad();
-
-  void set_gradient(bool sparse, uint64_t seed) {
-    const Tensor index = from_vector(std::vector<int32_t>{0, 3, 5}), values = test::random({3, 4}, {}, seed);
-    const RowSparse rows{index.buffer(), values.buffer(), 3};
-    parameter.zero_grad();
-    if (sparse) {
-      parameter.set_sparse_grad(rows);
-    } else {
-      parameter.set_grad(autograd::to_dense(rows, parameter));
-    }
-  }
-};
-
-TEST(Optimizer, SparseGradientsEqualDenseOnes) {
-  for (const auto& [name, make] : every_optimizer()) {
-    if (name.starts_with("Adam")) continue;  // lazy: see below
-    SCOPED_TRACE(name);
-    RowTable dense, sparse;
-    const auto a = make(std::vector<Tensor>{dense.parameter}), b = make(std::vector<Tensor>{sparse.parameter});
-    for (uint64_t i = 0; i < 4; ++i) {
-      dense.set_gradient(false, i);
-      sparse.set_gradient(true, i);
-      a->step();
-      b->step();
-    }
-    EXPECT_CLOSE(sparse.parameter.detach(), dense.parameter.detach(), 1e-6, 1e-6);
-  }
-}
-
-TEST(Optimizer, AdamTouchesOnlyTheRowsThatHaveAGradient) {
-  for (const char* name : {"Adam", "Adam decay", "AdamW"}) {
-    SCOPED_TRACE(name);
-    RowTable dense, sparse;
-    const Tensor before = sparse.parameter.detach().clone();
-    const auto a = every_optimizer().at(name)(std::vector<Tensor>{dense.parameter}),
-               b = every_optimizer().at(name)(std::vector<Tensor>{sparse.parameter});
-    for (uint64_t i = 0; i < 4; ++i) {
-      dense.set_gradient(false, i);
-      sparse.set_gradient(true, i);
-      a->step();
-      b->step();
-    }
-    const Tensor touched = from_vector(std::vector<int32_t>{0, 3, 5}),
-                 others = from_vector(std::vector<int32_t>{1, 2, 4});
-    EXPECT_CLOSE(index_select(sparse.parameter.detach(), 0, touched),
-                 index_select(dense.parameter.detach(), 0, touched), 1e-5, 1e-5);
-    EXPECT_CLOSE(index_select(sparse.parameter.detach(), 0, others), index_select(before, 0, others), 0, 0);
-  }
-}
-
-TEST(Optimizer, AddsUpAGradientByRowsAndADenseOne) {
-  for (const auto& [name, make] : every_optimizer()) {
-    SCOPED_TRACE(name);
-    RowTable dense, both;
-    dense.set_gradient(false, 1);
-    both.set_gradient(true, 1);
-    both.parameter.set_grad(full({6, 4}, 0.5));
-    dense.parameter.set_grad(dense.parameter.grad() + 0.5);
-    make(std::vector<Tensor>{dense.parameter})->step();
-    make(std::vector<Tensor>{both.parameter})->step();
-    EXPECT_CLOSE(both.parameter.detach(), dense.parameter.detach(), 1e-6, 1e-6);
-    EXPECT_CLOSE(both.parameter.grad(), full({6, 4}, 0.5), 0, 0);
-  }
-}
-
-TEST(Optimizer, TakesASparseGradientWithoutRows) {
-  Tensor p = ones({3, 2}).set_requires_grad();
-  SGD optimizer(std::vector<Tensor>{p}, {.lr = 1});
-  p.set_sparse_grad(RowSparse{zeros({0}, {.dtype = i32}).buffer(), zeros({0, 2}).buffer(), 0});
-  optimizer.step();
-  EXPECT_CLOSE(p.detach(), ones({3, 2}), 0, 0);
 }
 
 TEST(Optimizer, NamesMisuse) {
