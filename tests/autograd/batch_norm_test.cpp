@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "fovea/autograd/pointwise.h"
 #include "fovea/autograd/reductions.h"
 #include "fovea/tensor/creation.h"
 #include "support/device.h"

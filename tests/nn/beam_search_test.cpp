@@ -9,6 +9,7 @@
 #include "fovea/nn/transformer.h"
 #include "support/device.h"
 #include "support/expect.h"
+#include "support/layouts.h"
 
 namespace fovea::test {
 namespace {

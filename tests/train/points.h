@@ -4,6 +4,7 @@
 
 #include <functional>
 
+#include "fovea/autograd/pointwise.h"
 #include "fovea/nn/linear.h"
 #include "fovea/nn/optimizers.h"
 #include "fovea/tensor/creation.h"

@@ -6,6 +6,7 @@
 #include "points.h"
 
 #include "fovea/autograd/graph.h"
+#include "fovea/autograd/pointwise.h"
 #include "fovea/nn/dropout.h"
 #include "fovea/nn/init.h"
 #include "support/expect.h"
