@@ -56,6 +56,12 @@ FOVEA_BF16 inline __m256i load_bf16(const float* x, __mmask16 lanes) {
 }
 FOVEA_BF16 inline __m256i load_bf16(const BFloat16* x, __mmask16 lanes) { return _mm256_maskz_loadu_epi16(lanes, x); }
 
+/// 32 of them.
+FOVEA_BF16 inline __m512i load_bf16(const float* x) {
+  return reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(_mm512_loadu_ps(x + 16), _mm512_loadu_ps(x)));
+}
+FOVEA_BF16 inline __m512i load_bf16(const BFloat16* x) { return _mm512_loadu_si512(x); }
+
 inline __mmask16 first_lanes(int64_t n) { return static_cast<__mmask16>(n >= 16 ? 0xffff : n <= 0 ? 0 : (1 << n) - 1); }
 
 /// Up to 16 lines (rows of the left operand, columns of the right) that are dense along the depth, one after the other, as a
@@ -64,8 +70,10 @@ template <class T>
 FOVEA_BF16 void pack_lines(const T* x, int64_t line, int64_t lines, int64_t depth, uint32_t* to) {
   for (int64_t i = 0; i < side; ++i, x += line) {
     auto* row = reinterpret_cast<__m256i*>(to + i * side);
-    for (int64_t k = 0; k < depth; k += deep, row += tile_words / 8) {
-      const bool here = i < lines;
+    const bool here = i < lines;
+    int64_t k = 0;
+    for (; here && k + deep <= depth; k += deep, row += tile_words / 8) _mm512_store_si512(row, load_bf16(x + k));
+    for (; k < depth; k += deep, row += tile_words / 8) {
       const __mmask16 low = here ? first_lanes(depth - k) : 0, high = here ? first_lanes(depth - k - 16) : 0;
       _mm256_store_si256(row, load_bf16(x + k, low));
       _mm256_store_si256(row + 1, load_bf16(x + k + 16, high));
@@ -131,19 +139,29 @@ struct alignas(64) TileShapes {
   uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
 };
 
+/// What sums begin with, rows `row` apart (0: one row for all); null: zeros.
+struct Start {
+  const float* data = nullptr;
+  int64_t row = 0;
+
+  Start at(int64_t i, int64_t j) const { return {data ? data + i * row + j : nullptr, row}; }
+};
+
 /// R by V tiles of c, rows `stride` apart: `steps` tiles of each of R strips of rows by V panels.
 template <int R, int V>
-FOVEA_BF16 void multiply_tiles(const uint32_t* rows, const uint32_t* panels, int64_t steps, float* c, int64_t stride,
-                               bool accumulate) {
+FOVEA_BF16 void multiply_tiles(const uint32_t* rows, const uint32_t* panels, int64_t steps, Start start, float* c,
+                               int64_t stride) {
   asm volatile("" ::: "memory");  // GCC does not know that loading a tile reads memory
   const int64_t strip = steps * tile_words;
-  const auto bytes = static_cast<size_t>(stride) * sizeof(float);
+  const auto bytes = static_cast<size_t>(stride) * sizeof(float),
+             start_bytes = static_cast<size_t>(start.row) * sizeof(float);
   float* below = c + side * stride;
-  if (accumulate) {
-    _tile_loadd(0, c, bytes);
-    if (V > 1) _tile_loadd(1, c + side, bytes);
-    if (R > 1) _tile_loadd(2, below, bytes);
-    if (R > 1 && V > 1) _tile_loadd(3, below + side, bytes);
+  if (start.data) {
+    const float* start_below = start.data + side * start.row;
+    _tile_loadd(0, start.data, start_bytes);
+    if (V > 1) _tile_loadd(1, start.data + side, start_bytes);
+    if (R > 1) _tile_loadd(2, start_below, start_bytes);
+    if (R > 1 && V > 1) _tile_loadd(3, start_below + side, start_bytes);
   } else {
     _tile_zero(0);
     if (V > 1) _tile_zero(1);
@@ -168,13 +186,13 @@ FOVEA_BF16 void multiply_tiles(const uint32_t* rows, const uint32_t* panels, int
 
 /// Eight rows of c by V times 16 columns: `steps` tiles of as many lines of a strip of rows by V panels.
 template <int V>
-FOVEA_BF16 void multiply_lines(const uint32_t* rows, const uint32_t* panels, int64_t steps, float* c, int64_t stride,
-                               bool accumulate) {
+FOVEA_BF16 void multiply_lines(const uint32_t* rows, const uint32_t* panels, int64_t steps, Start start, float* c,
+                               int64_t stride) {
   const int64_t strip = steps * tile_words;
   __m512 sums[lines_at_once][V];
   for (int r = 0; r < lines_at_once; ++r) {
     for (int v = 0; v < V; ++v)
-      sums[r][v] = accumulate ? _mm512_loadu_ps(c + r * stride + v * side) : _mm512_setzero_ps();
+      sums[r][v] = start.data ? _mm512_loadu_ps(start.data + r * start.row + v * side) : _mm512_setzero_ps();
   }
   for (int64_t i = 0; i < steps; ++i, rows += tile_words, panels += tile_words) {
     for (int64_t pair = 0; pair < side; ++pair) {
@@ -193,27 +211,31 @@ FOVEA_BF16 void multiply_lines(const uint32_t* rows, const uint32_t* panels, int
 }
 
 /// As multiply_tiles<2, 2> and its like without tiles, of m rows.
-void multiply_strips(int64_t m, bool wide, const uint32_t* rows, const uint32_t* panels, int64_t steps, float* c,
-                     int64_t stride, bool accumulate) {
+void multiply_strips(int64_t m, bool wide, const uint32_t* rows, const uint32_t* panels, int64_t steps, Start start,
+                     float* c, int64_t stride) {
   const auto multiply = wide ? multiply_lines<2> : multiply_lines<1>;
   for (int64_t i = 0; i < m; i += lines_at_once) {
-    multiply(rows + i / side * steps * tile_words + i % side * side, panels, steps, c + i * stride, stride, accumulate);
+    multiply(rows + i / side * steps * tile_words + i % side * side, panels, steps, start.at(i, 0), c + i * stride,
+             stride);
   }
 }
 
 /// Up to 32 by 32 elements of c; where they fill no whole tiles, they go by way of `edge`.
 void multiply_corner(bool tiles, int64_t m, int64_t n, int64_t steps, const uint32_t* rows, const uint32_t* panels,
-                     float* c, int64_t stride, bool accumulate, float* edge) {
+                     Start start, float* c, int64_t stride, float* edge) {
   const bool tall = m > side, wide = n > side, whole = m % side == 0 && n % side == 0;
   float* to = whole ? c : edge;
   const int64_t to_stride = whole ? stride : 2 * side;
-  for (int64_t i = 0; i < m && accumulate && !whole; ++i) std::copy_n(c + i * stride, n, edge + i * to_stride);
+  if (start.data && !whole) {
+    for (int64_t i = 0; i < m; ++i) std::copy_n(start.data + i * start.row, n, edge + i * to_stride);
+    start = {edge, to_stride};
+  }
   if (tiles) {
     const auto multiply = tall ? (wide ? multiply_tiles<2, 2> : multiply_tiles<2, 1>)
                                : (wide ? multiply_tiles<1, 2> : multiply_tiles<1, 1>);
-    multiply(rows, panels, steps, to, to_stride, accumulate);
+    multiply(rows, panels, steps, start, to, to_stride);
   } else {
-    multiply_strips(m, wide, rows, panels, steps, to, to_stride, accumulate);
+    multiply_strips(m, wide, rows, panels, steps, start, to, to_stride);
   }
   for (int64_t i = 0; i < m && !whole; ++i) std::copy_n(edge + i * to_stride, n, c + i * stride);
 }
@@ -241,9 +263,11 @@ void pack(const ProductBlock& block, Matrix<T> b, uint32_t* to) {
 template <class T, class Panels>
 void multiply_in_tiles(int64_t m, int64_t n, int64_t k, Matrix<T> a, float* c, int64_t stride, bool accumulate,
                        const float* bias, Panels panels) {
-  for (int64_t i = 0; i < m && bias; ++i) std::copy_n(bias, n, c + i * stride);
-  accumulate |= bias != nullptr;
-  for (int64_t i = 0; i < m && k == 0 && !accumulate; ++i) std::fill_n(c + i * stride, n, 0.0f);
+  const Start first = bias ? Start{bias, 0} : accumulate ? Start{c, stride} : Start{};
+  for (int64_t i = 0; i < m && k == 0; ++i) {
+    if (bias) std::copy_n(bias, n, c + i * stride);
+    if (!first.data) std::fill_n(c + i * stride, n, 0.0f);
+  }
   float* edge = thread_room<PackedPart::bf16_edge>(4 * tile_words + 2 * packed_words(side, block_depth(k)));
   auto* rows = reinterpret_cast<uint32_t*>(edge + 4 * tile_words);
   std::fill_n(edge, 4 * tile_words, 0.0f);
@@ -252,6 +276,7 @@ void multiply_in_tiles(int64_t m, int64_t n, int64_t k, Matrix<T> a, float* c, i
   each_block(n, k, most_columns_bf16, block_depth(k), [&](const ProductBlock& block) {
     const uint32_t* right = panels(block);
     const int64_t steps = divide_up(block.depth, deep), strip = steps * tile_words;
+    const Start start = block.p > 0 ? Start{c, stride} : first;
     for (int64_t i = 0; i < m; i += 2 * side) {
       const int64_t here = std::min(2 * side, m - i);
       pack_tiles(a.at(i, block.p).data, a.row, a.column, here, block.depth, false, rows);
@@ -263,8 +288,8 @@ void multiply_in_tiles(int64_t m, int64_t n, int64_t k, Matrix<T> a, float* c, i
           hwy::Prefetch(next);
           hwy::Prefetch(next + std::min(side, block.columns - j - 2 * side - 1));
         }
-        multiply_corner(tiles, here, std::min(2 * side, block.columns - j), steps, rows, right + j / side * strip, to,
-                        stride, accumulate || block.p > 0, edge);
+        multiply_corner(tiles, here, std::min(2 * side, block.columns - j), steps, rows, right + j / side * strip,
+                        start.at(i, block.column + j), to, stride, edge);
       }
     }
   });
