@@ -150,9 +150,15 @@ Tensor transposed(const char* name, const Tensor& x, const Tensor& weight, const
 
 Conv2dOptions flat(const Conv1dOptions& o) { return {{1, o.stride}, {0, o.padding}, {1, o.dilation}, o.groups}; }
 
-void need_line(const char* name, const Tensor& x, const Tensor& weight, Caller caller) {
-  if (weight.rank() == 3 && (x.rank() == 2 || x.rank() == 3)) return;
-  raise<ShapeError>(caller, "{}: input {} does not fit weight {}", name, x.shape(), weight.shape());
+/// image(x, weight) of lines that are taken for images one row high; the batch axis of x may be absent.
+template <class F>
+Tensor over_lines(const char* name, const Tensor& x, const Tensor& weight, Caller caller, F image) {
+  if (weight.rank() != 3 || x.rank() < 2 || x.rank() > 3) {
+    raise<ShapeError>(caller, "{}: input {} does not fit weight {}", name, x.shape(), weight.shape());
+  }
+  const Tensor batch = x.rank() == 2 ? x.unsqueeze(0) : x;
+  const Tensor y = image(batch.unsqueeze(2), weight.unsqueeze(2)).squeeze(2);
+  return x.rank() == 2 ? y.squeeze(0) : y;
 }
 
 }  // namespace
@@ -170,12 +176,9 @@ Tensor conv1d(const Tensor& x, const Tensor& weight, const Tensor& bias, Conv1dO
   const ErrorScope scope(caller);
   const Conv2dOptions o = flat(options);
   check("conv1d", x, weight, bias, o, caller);
-  need_line("conv1d", x, weight, caller);
-  const Tensor batch = x.rank() == 2 ? x.unsqueeze(0) : x;
-  const Tensor y =
-      convolve("conv1d", batch.unsqueeze(2), weight.unsqueeze(2), bias, o, x.shape(), weight.shape(), caller)
-          .squeeze(2);
-  return x.rank() == 2 ? y.squeeze(0) : y;
+  return over_lines("conv1d", x, weight, caller, [&](const Tensor& images, const Tensor& kernels) {
+    return convolve("conv1d", images, kernels, bias, o, x.shape(), weight.shape(), caller);
+  });
 }
 
 Tensor conv_transpose2d(const Tensor& x, const Tensor& weight, const Tensor& bias, Conv2dOptions o,
@@ -193,12 +196,10 @@ Tensor conv_transpose1d(const Tensor& x, const Tensor& weight, const Tensor& bia
   const ErrorScope scope(caller);
   const Conv2dOptions o = flat(options);
   check("conv_transpose1d", x, weight, bias, o, caller);
-  need_line("conv_transpose1d", x, weight, caller);
-  const Tensor batch = x.rank() == 2 ? x.unsqueeze(0) : x;
-  const Tensor y = transposed("conv_transpose1d", batch.unsqueeze(2), weight.unsqueeze(2), bias, o, {0, output_padding},
-                              x.shape(), weight.shape(), caller)
-                       .squeeze(2);
-  return x.rank() == 2 ? y.squeeze(0) : y;
+  return over_lines("conv_transpose1d", x, weight, caller, [&](const Tensor& images, const Tensor& kernels) {
+    return transposed("conv_transpose1d", images, kernels, bias, o, {0, output_padding}, x.shape(), weight.shape(),
+                      caller);
+  });
 }
 
 }  // namespace fovea
