@@ -139,29 +139,21 @@ struct alignas(64) TileShapes {
   uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
 };
 
-/// What sums begin with, rows `row` apart (0: one row for all); null: zeros.
-struct Start {
-  const float* data = nullptr;
-  int64_t row = 0;
-
-  Start at(int64_t i, int64_t j) const { return {data ? data + i * row + j : nullptr, row}; }
-};
-
 /// R by V tiles of c, rows `stride` apart: `steps` tiles of each of R strips of rows by V panels.
 template <int R, int V>
-FOVEA_BF16 void multiply_tiles(const uint32_t* rows, const uint32_t* panels, int64_t steps, Start start, float* c,
+FOVEA_BF16 void multiply_tiles(const uint32_t* rows, const uint32_t* panels, int64_t steps, Addend addend, float* c,
                                int64_t stride) {
   asm volatile("" ::: "memory");  // GCC does not know that loading a tile reads memory
   const int64_t strip = steps * tile_words;
   const auto bytes = static_cast<size_t>(stride) * sizeof(float),
-             start_bytes = static_cast<size_t>(start.row) * sizeof(float);
+             addend_bytes = static_cast<size_t>(addend.row) * sizeof(float);
   float* below = c + side * stride;
-  if (start.data) {
-    const float* start_below = start.data + side * start.row;
-    _tile_loadd(0, start.data, start_bytes);
-    if (V > 1) _tile_loadd(1, start.data + side, start_bytes);
-    if (R > 1) _tile_loadd(2, start_below, start_bytes);
-    if (R > 1 && V > 1) _tile_loadd(3, start_below + side, start_bytes);
+  if (addend.data) {
+    const float* addend_below = addend.data + side * addend.row;
+    _tile_loadd(0, addend.data, addend_bytes);
+    if (V > 1) _tile_loadd(1, addend.data + side, addend_bytes);
+    if (R > 1) _tile_loadd(2, addend_below, addend_bytes);
+    if (R > 1 && V > 1) _tile_loadd(3, addend_below + side, addend_bytes);
   } else {
     _tile_zero(0);
     if (V > 1) _tile_zero(1);
@@ -186,13 +178,13 @@ FOVEA_BF16 void multiply_tiles(const uint32_t* rows, const uint32_t* panels, int
 
 /// Eight rows of c by V times 16 columns: `steps` tiles of as many lines of a strip of rows by V panels.
 template <int V>
-FOVEA_BF16 void multiply_lines(const uint32_t* rows, const uint32_t* panels, int64_t steps, Start start, float* c,
+FOVEA_BF16 void multiply_lines(const uint32_t* rows, const uint32_t* panels, int64_t steps, Addend addend, float* c,
                                int64_t stride) {
   const int64_t strip = steps * tile_words;
   __m512 sums[lines_at_once][V];
   for (int r = 0; r < lines_at_once; ++r) {
     for (int v = 0; v < V; ++v)
-      sums[r][v] = start.data ? _mm512_loadu_ps(start.data + r * start.row + v * side) : _mm512_setzero_ps();
+      sums[r][v] = addend.data ? _mm512_loadu_ps(addend.data + r * addend.row + v * side) : _mm512_setzero_ps();
   }
   for (int64_t i = 0; i < steps; ++i, rows += tile_words, panels += tile_words) {
     for (int64_t pair = 0; pair < side; ++pair) {
@@ -211,31 +203,31 @@ FOVEA_BF16 void multiply_lines(const uint32_t* rows, const uint32_t* panels, int
 }
 
 /// As multiply_tiles<2, 2> and its like without tiles, of m rows.
-void multiply_strips(int64_t m, bool wide, const uint32_t* rows, const uint32_t* panels, int64_t steps, Start start,
+void multiply_strips(int64_t m, bool wide, const uint32_t* rows, const uint32_t* panels, int64_t steps, Addend addend,
                      float* c, int64_t stride) {
   const auto multiply = wide ? multiply_lines<2> : multiply_lines<1>;
   for (int64_t i = 0; i < m; i += lines_at_once) {
-    multiply(rows + i / side * steps * tile_words + i % side * side, panels, steps, start.at(i, 0), c + i * stride,
+    multiply(rows + i / side * steps * tile_words + i % side * side, panels, steps, addend.at(i, 0), c + i * stride,
              stride);
   }
 }
 
 /// Up to 32 by 32 elements of c; where they fill no whole tiles, they go by way of `edge`.
 void multiply_corner(bool tiles, int64_t m, int64_t n, int64_t steps, const uint32_t* rows, const uint32_t* panels,
-                     Start start, float* c, int64_t stride, float* edge) {
+                     Addend addend, float* c, int64_t stride, float* edge) {
   const bool tall = m > side, wide = n > side, whole = m % side == 0 && n % side == 0;
   float* to = whole ? c : edge;
   const int64_t to_stride = whole ? stride : 2 * side;
-  if (start.data && !whole) {
-    for (int64_t i = 0; i < m; ++i) std::copy_n(start.data + i * start.row, n, edge + i * to_stride);
-    start = {edge, to_stride};
+  if (addend.data && !whole) {
+    for (int64_t i = 0; i < m; ++i) std::copy_n(addend.data + i * addend.row, n, edge + i * to_stride);
+    addend = {edge, to_stride};
   }
   if (tiles) {
     const auto multiply = tall ? (wide ? multiply_tiles<2, 2> : multiply_tiles<2, 1>)
                                : (wide ? multiply_tiles<1, 2> : multiply_tiles<1, 1>);
-    multiply(rows, panels, steps, start, to, to_stride);
+    multiply(rows, panels, steps, addend, to, to_stride);
   } else {
-    multiply_strips(m, wide, rows, panels, steps, start, to, to_stride);
+    multiply_strips(m, wide, rows, panels, steps, addend, to, to_stride);
   }
   for (int64_t i = 0; i < m && !whole; ++i) std::copy_n(edge + i * to_stride, n, c + i * stride);
 }
@@ -263,10 +255,12 @@ void pack(const ProductBlock& block, Matrix<T> b, uint32_t* to) {
 template <class T, class Panels>
 void multiply_in_tiles(int64_t m, int64_t n, int64_t k, Matrix<T> a, float* c, int64_t stride, bool accumulate,
                        const float* bias, Panels panels) {
-  const Start first = bias ? Start{bias, 0} : accumulate ? Start{c, stride} : Start{};
-  for (int64_t i = 0; i < m && k == 0; ++i) {
-    if (bias) std::copy_n(bias, n, c + i * stride);
-    if (!first.data) std::fill_n(c + i * stride, n, 0.0f);
+  for (int64_t i = 0; i < m && k == 0 && !accumulate; ++i) {
+    if (bias) {
+      std::copy_n(bias, n, c + i * stride);
+    } else {
+      std::fill_n(c + i * stride, n, 0.0f);
+    }
   }
   float* edge = thread_room<PackedPart::bf16_edge>(4 * tile_words + 2 * packed_words(side, block_depth(k)));
   auto* rows = reinterpret_cast<uint32_t*>(edge + 4 * tile_words);
@@ -276,7 +270,7 @@ void multiply_in_tiles(int64_t m, int64_t n, int64_t k, Matrix<T> a, float* c, i
   each_block(n, k, most_columns_bf16, block_depth(k), [&](const ProductBlock& block) {
     const uint32_t* right = panels(block);
     const int64_t steps = divide_up(block.depth, deep), strip = steps * tile_words;
-    const Start start = block.p > 0 ? Start{c, stride} : first;
+    const Addend addend = addend_of(block, c, stride, accumulate, bias);
     for (int64_t i = 0; i < m; i += 2 * side) {
       const int64_t here = std::min(2 * side, m - i);
       pack_tiles(a.at(i, block.p).data, a.row, a.column, here, block.depth, false, rows);
@@ -289,7 +283,7 @@ void multiply_in_tiles(int64_t m, int64_t n, int64_t k, Matrix<T> a, float* c, i
           hwy::Prefetch(next + std::min(side, block.columns - j - 2 * side - 1));
         }
         multiply_corner(tiles, here, std::min(2 * side, block.columns - j), steps, rows, right + j / side * strip,
-                        start.at(i, block.column + j), to, stride, edge);
+                        addend.at(i, j), to, stride, edge);
       }
     }
   });

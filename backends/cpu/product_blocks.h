@@ -12,6 +12,14 @@ struct ProductBlock {
   int64_t column, columns, p, depth;
 };
 
+/// What is added to a product, rows `row` apart (0: one row for all, a bias); null: nothing.
+struct Addend {
+  const float* data;
+  int64_t row;
+
+  Addend at(int64_t i, int64_t j) const { return {data ? data + i * row + j : nullptr, row}; }
+};
+
 /// The largest block of f32 and, of about twice as many columns, of bf16: a second-level cache holds it.
 inline constexpr int64_t most_depth = 512, most_columns_f32 = 576, most_columns_bf16 = 1024;
 /// An operand of so many elements is packed whole: a second-level cache still holds it.
@@ -21,6 +29,11 @@ inline constexpr int64_t most_packed = int64_t{1} << 19;
 inline int64_t depth_of_block(int64_t k, bool bf16) {
   const int64_t parts = std::max<int64_t>(divide_up(k, most_depth), 1);
   return round_up(divide_up(k, parts), bf16 ? 32 : 4);
+}
+
+/// What is added to a block's product: what those of lesser depths left in c, or c itself with `accumulate`, else the bias.
+inline Addend addend_of(const ProductBlock& block, const float* c, int64_t stride, bool accumulate, const float* bias) {
+  return (accumulate || block.p > 0 ? Addend{c, stride} : Addend{bias, 0}).at(0, block.column);
 }
 
 /// f(block) for all of them, up to most_columns by `depth` each.

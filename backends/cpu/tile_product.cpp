@@ -7,21 +7,6 @@
 #include "fovea/backends/cpu/scratch.h"
 #include "fovea/backends/cpu/simd_targets.h"
 
-#ifndef FOVEA_BACKENDS_CPU_TILE_PRODUCT_ADDEND
-#define FOVEA_BACKENDS_CPU_TILE_PRODUCT_ADDEND
-namespace fovea::cpu {
-
-/// What is added to a product, rows `row` apart; null: nothing.
-struct Addend {
-  const float* data;
-  int64_t row;
-
-  Addend at(int64_t i, int64_t j) const { return {data ? data + i * row + j : nullptr, row}; }
-};
-
-}  // namespace fovea::cpu
-#endif
-
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "fovea/backends/cpu/tile_product.cpp"
 #include <hwy/cache_control.h>
@@ -237,7 +222,7 @@ void multiply_blocks(int64_t m, int64_t n, int64_t k, Matrix<float> a, float* c,
   each_block(n, k, most_columns_f32, block_depth(k), [&](const ProductBlock& block) {
     FOVEA_DISPATCH(multiply_block)
     (m, block.columns, block.depth, a.at(0, block.p), rows, rows && block.column > 0, panels(block), c + block.column,
-     stride, (accumulate || block.p > 0 ? Addend{c, stride} : Addend{bias, 0}).at(0, block.column));
+     stride, addend_of(block, c, stride, accumulate, bias));
   });
 }
 
