@@ -253,6 +253,7 @@ void apply(const Application& a, std::span<Tensor> results) {
   autograd::NodeRef node(new ElementwiseNode(a, results, folded));
   for (size_t i = 0; i < results.size(); ++i) {
     if (f.predicate(i)) continue;
+    // The last takes this reference: a count more is felt in small operations.
     autograd::attach(results[i], i + 1 < results.size() ? node : std::move(node), static_cast<uint32_t>(i));
   }
 }
