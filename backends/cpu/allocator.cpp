@@ -1,6 +1,5 @@
 #include "fovea/backends/cpu/allocator.h"
 
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -23,28 +22,13 @@ namespace fovea::cpu {
 namespace {
 
 constexpr size_t header = 64;
-constexpr size_t page = 4096;
-constexpr size_t huge_page = size_t{2} << 20;
+// What a thread may have taken, or given, before its counts join those of all.
+constexpr int64_t fold_bytes = 1 << 20;
 
 // The owner alone writes these counters, others read them: no read-modify-write is needed.
 template <class T>
 void bump(std::atomic<T>& counter, T by) {
   counter.store(counter.load(std::memory_order_relaxed) + by, std::memory_order_relaxed);
-}
-
-// Large blocks come straight from the kernel at a multiple of the huge page, so that it can back them with huge ones.
-void* map_pages(size_t bytes) {
-  const size_t reserved = bytes + huge_page;
-  void* base = mmap(nullptr, reserved, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (base == MAP_FAILED) return nullptr;
-  auto* first = static_cast<std::byte*>(base);
-  const size_t skip = round_up(reinterpret_cast<uintptr_t>(first), huge_page) - reinterpret_cast<uintptr_t>(first);
-  if (skip) munmap(first, skip);
-  if (const size_t rest = reserved - skip - bytes) munmap(first + skip + bytes, rest);
-#ifdef MADV_HUGEPAGE
-  if (bytes >= huge_page) madvise(first + skip, bytes, MADV_HUGEPAGE);
-#endif
-  return first + skip;
 }
 
 size_t physical_memory() {
@@ -57,10 +41,7 @@ size_t physical_memory() {
 struct alignas(header) Allocator::Block {
   Buffer buffer;
   size_t capacity;  // of the data; the top bit says that it belongs to a size class
-  union {
-    Block* next;     // in a free list
-    uint64_t freed;  // when it became free: large blocks
-  };
+  Block* next;      // in a free list
 
   static constexpr size_t small_bit = ~(~size_t{0} >> 1);
 
@@ -162,7 +143,7 @@ Buffer* Allocator::allocate(size_t bytes) {
     bump(cache->live, signed_bytes);
     if (cache->live.load(std::memory_order_relaxed) > cache->live_peak.load(std::memory_order_relaxed))
       cache->live_peak.store(cache->live.load(std::memory_order_relaxed), std::memory_order_relaxed);
-    if (cache->live.load(std::memory_order_relaxed) > static_cast<int64_t>(small_limit)) {
+    if (cache->live.load(std::memory_order_relaxed) > fold_bytes) {
       const std::lock_guard lock(mutex_);
       fold_counts(*cache);
     }
@@ -189,7 +170,11 @@ void Allocator::recycle(Buffer* buffer) noexcept {
   if (!cache || !block->small()) {
     const std::lock_guard lock(mutex_);
     if (cache) fold_counts(*cache);
-    give_shared(block);
+    if (block->small()) {
+      give_shared(block);
+    } else {
+      arena_.give(reinterpret_cast<std::byte*>(block), header + block->bytes());
+    }
     return evict();
   }
   cache->lists[static_cast<size_t>(class_of(block->bytes()))].push(block);
@@ -205,23 +190,24 @@ void Allocator::recycle(Buffer* buffer) noexcept {
   evict();
 }
 
-Allocator::Block* Allocator::from_system(size_t capacity, bool small) {
+Allocator::Block* Allocator::from_system(size_t capacity) {
   for (bool retry : {false, true}) {
     void* memory = nullptr;
-    const bool admitted = capacity <= SIZE_MAX / 4 && admit(header + capacity);
-    if (admitted)
-      memory = small || !caching ? std::aligned_alloc(header, round_up(header + capacity, header))
-                                 : map_pages(round_up(header + capacity, page));
-    if (memory) return ::new (memory) Block(backend_, capacity, small);
+    const bool admitted = admit(header + capacity);
+    if (admitted) memory = std::aligned_alloc(header, round_up(header + capacity, header));
+    if (memory) return ::new (memory) Block(backend_, capacity, true);
     if (admitted) held_ -= header + capacity;
-    if (retry) break;
     // What is kept may be just what is missing.
-    set_limit(set_limit(0));
+    if (!retry) set_limit(set_limit(0));
   }
+  refuse(capacity);
+}
+
+void Allocator::refuse(size_t bytes) const {
   if (const size_t limit = memory_limit(Device::Kind::cpu)) {
-    raise_here<OutOfMemoryError>("cpu: no memory for {} bytes ({} in use, {} allowed)", capacity, stats().live, limit);
+    raise_here<OutOfMemoryError>("cpu: no memory for {} bytes ({} in use, {} allowed)", bytes, stats().live, limit);
   }
-  raise_here<OutOfMemoryError>("cpu: no memory for {} bytes ({} in use)", capacity, stats().live);
+  raise_here<OutOfMemoryError>("cpu: no memory for {} bytes ({} in use)", bytes, stats().live);
 }
 
 /// Counts the bytes in unless they would exceed the limit.
@@ -234,11 +220,7 @@ bool Allocator::admit(size_t bytes) {
 
 void Allocator::to_system(Block* block) noexcept {
   held_ -= header + block->bytes();
-  if (block->small() || !caching) {
-    std::free(block);
-  } else {
-    munmap(block, round_up(header + block->bytes(), page));
-  }
+  std::free(block);
 }
 
 // A list that ran dry is refilled from the shared one, a few blocks at a time so that the lock is seldom taken. Before
@@ -269,47 +251,30 @@ Allocator::Block* Allocator::take_small(int size_class, ThreadCache* cache) {
     }
     ++misses_;
   }
-  return from_system(class_capacity(size_class), true);
+  return from_system(class_capacity(size_class));
 }
 
-// The smallest kept block that holds the request and is not more than twice as large.
 Allocator::Block* Allocator::take_large(size_t bytes) {
-  {
-    const std::lock_guard lock(mutex_);
-    const auto found = std::lower_bound(large_.begin(), large_.end(), bytes,
-                                        [](const Block* block, size_t size) { return block->bytes() < size; });
-    if (found != large_.end() && (*found)->bytes() / 2 <= bytes) {
-      Block* block = *found;
-      large_.erase(found);
-      cached_ -= block->bytes();
-      return block;
-    }
-    ++misses_;
-    // Giving a block back must not fail.
-    if (caching && ++large_count_ > large_.capacity()) large_.reserve(2 * large_count_);
+  if (bytes > SIZE_MAX / 8) refuse(bytes);
+  if (!caching) return from_system(bytes);
+  for (bool retry : {false, true}) {
+    if (Block* block = cut_from_arena(round_up(header + bytes, Arena::page()))) return block;
+    if (!retry) set_limit(set_limit(0));
   }
-  if (!caching) return from_system(bytes, false);
-  try {
-    if (bytes > SIZE_MAX / 8) return from_system(bytes, false);
-    // Sizes in eighths of a power of two, so that lengths that vary a little find each other's blocks.
-    return from_system(round_up(header + bytes, std::max(page, std::bit_floor(bytes) / 8)) - header, false);
-  } catch (...) {
-    const std::lock_guard lock(mutex_);
-    --large_count_;
-    throw;
-  }
+  refuse(bytes);
+}
+
+// Null where the system or the limit refuses.
+Allocator::Block* Allocator::cut_from_arena(size_t bytes) {
+  const std::lock_guard lock(mutex_);
+  const auto place = arena_.find(bytes);
+  if (!place || !admit(place->fresh)) return nullptr;
+  if (place->fresh > 0) ++misses_;
+  return ::new (arena_.take(*place, bytes)) Block(backend_, bytes - header, false);
 }
 
 void Allocator::give_shared(Block* block) noexcept {
-  if (block->small()) {
-    small_[static_cast<size_t>(class_of(block->bytes()))].push(block);
-  } else {
-    block->freed = ++clock_;
-    // Before others of its size: it is the next to go, while caches still hold some of it.
-    const auto place = std::lower_bound(large_.begin(), large_.end(), block,
-                                        [](const Block* a, const Block* b) { return a->bytes() < b->bytes(); });
-    large_.insert(place, block);
-  }
+  small_[static_cast<size_t>(class_of(block->bytes()))].push(block);
   cached_ += block->bytes();
 }
 
@@ -327,8 +292,16 @@ void Allocator::leave_thread(ThreadCache& cache) noexcept {
   evict();
 }
 
+// The most that this thread held since its counts were folded, beside what others hold now.
+void Allocator::note_peak(const ThreadCache& cache) const {
+  int64_t bytes = live_;
+  for (const ThreadCache* each : threads_)
+    bytes += (each == &cache ? each->live_peak : each->live).load(std::memory_order_relaxed);
+  peak_ = std::max(peak_, bytes);
+}
+
 void Allocator::fold_counts(ThreadCache& cache) const {
-  peak_ = std::max(peak_, live_ + cache.live_peak.load(std::memory_order_relaxed));
+  note_peak(cache);
   live_ += cache.live.load(std::memory_order_relaxed);
   requests_ += cache.requests.load(std::memory_order_relaxed);
   cache.live.store(0, std::memory_order_relaxed);
@@ -341,17 +314,11 @@ size_t Allocator::shared_limit() const {
   return limit > held ? limit - held : 0;
 }
 
-// The oldest large blocks go first, then small ones from the largest class down.
+// Large memory goes first, then small blocks from the largest class down.
 void Allocator::evict() noexcept {
   const size_t limit = shared_limit();
-  while (cached_ > limit && !large_.empty()) {
-    const auto oldest = std::min_element(large_.begin(), large_.end(),
-                                         [](const Block* a, const Block* b) { return a->freed < b->freed; });
-    cached_ -= (*oldest)->bytes();
-    to_system(*oldest);
-    large_.erase(oldest);
-    --large_count_;
-  }
+  if (cached_ + arena_.kept() <= limit) return;
+  held_ -= arena_.trim(limit - std::min(limit, cached_));
   for (size_t c = classes; c-- > 0 && cached_ > limit;) {
     while (cached_ > limit && small_[c].head) {
       Block* block = small_[c].pop();
@@ -377,16 +344,15 @@ size_t Allocator::set_limit(size_t bytes) {
 
 MemoryStats Allocator::stats() const {
   const std::lock_guard lock(mutex_);
-  int64_t live = live_, above = 0;
+  int64_t live = live_;
   uint64_t requests = requests_;
-  size_t cached = cached_;
+  size_t cached = cached_ + arena_.kept();
   for (const ThreadCache* cache : threads_) {
+    note_peak(*cache);
     live += cache->live.load(std::memory_order_relaxed);
-    above = std::max(above, cache->live_peak.load(std::memory_order_relaxed));
     requests += cache->requests.load(std::memory_order_relaxed);
     cached += cache->cached.load(std::memory_order_relaxed);
   }
-  peak_ = std::max({peak_, live, live_ + above});
   return {.live = static_cast<size_t>(std::max<int64_t>(live, 0)),
           .peak = static_cast<size_t>(peak_),
           .cached = cached,

@@ -8,15 +8,16 @@
 #include <vector>
 
 #include "fovea/backends/backend.h"
+#include "fovea/backends/cpu/arena.h"
 
 namespace fovea::cpu {
 
 /// Hands out host memory for buffers, aligned to 64 bytes, and keeps what comes back for the next request.
 ///
-/// A block is a 64-byte header, which holds the Buffer itself, and its data. Small blocks (up to 1 MiB) come in size
+/// A block is a 64-byte header, which holds the Buffer itself, and its data. Small blocks (up to 256 KiB) come in size
 /// classes, four per doubling; every thread keeps its own lists of them and touches shared state only when a list runs
-/// dry or it holds too much. Large blocks are shared behind a lock and reused best fit. Built with AddressSanitizer
-/// nothing is kept, so that a use after free is still found. One object a process: threads know one cache.
+/// dry or it holds too much. Large blocks are cut from an arena behind a lock. Built with AddressSanitizer nothing is
+/// kept, so that a use after free is still found. One object a process: threads know one cache.
 class Allocator {
  public:
   /// False where every request goes to the system (AddressSanitizer).
@@ -46,21 +47,24 @@ class Allocator {
     void push(Block* block);
     Block* pop();  // null where there is none
   };
-  static constexpr size_t small_limit = size_t{1} << 20;
-  static constexpr int classes = 52;
+  static constexpr size_t small_limit = size_t{256} << 10;
+  static constexpr int classes = 44;
 
   static int class_of(size_t bytes);
   static size_t class_capacity(int size_class);
   static ThreadCache* enter_thread(Allocator& allocator);
 
-  Block* from_system(size_t capacity, bool small);
+  Block* from_system(size_t capacity);
   bool admit(size_t bytes);
   void to_system(Block* block) noexcept;
+  [[noreturn]] void refuse(size_t bytes) const;
   Block* take_small(int size_class, ThreadCache* cache);
   Block* take_large(size_t bytes);
+  Block* cut_from_arena(size_t bytes);
   void give_shared(Block* block) noexcept;
   void give_list(FreeList& list) noexcept;
   void leave_thread(ThreadCache& cache) noexcept;
+  void note_peak(const ThreadCache& cache) const;
   void fold_counts(ThreadCache& cache) const;
   void evict() noexcept;
   size_t shared_limit() const;
@@ -74,11 +78,9 @@ class Allocator {
 
   mutable std::mutex mutex_;  // guards all below
   std::array<FreeList, classes> small_;
-  std::vector<Block*> large_;  // by capacity
-  size_t large_count_ = 0;     // large blocks that there are, kept or in use
+  Arena arena_;
   std::vector<ThreadCache*> threads_;
-  size_t cached_ = 0;  // bytes in small_ and large_
-  uint64_t clock_ = 0;
+  size_t cached_ = 0;  // bytes in small_
   mutable int64_t live_ = 0;
   mutable int64_t peak_ = 0;
   mutable uint64_t requests_ = 0;
