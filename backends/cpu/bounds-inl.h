@@ -13,9 +13,9 @@ namespace fovea::cpu::HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
-/// Where either operand is NaN, vector instructions for Max and Min give the second or NaN; what Highway has in their stead
-/// does not.
-constexpr bool max_keeps_nan = HWY_TARGET != HWY_SCALAR && HWY_TARGET != HWY_EMU128;
+/// Where either operand is NaN, x86's vector instructions for Max and Min give the second. Those of NEON that Highway
+/// takes give the number, and what it has in the stead of vectors is no better.
+constexpr bool max_keeps_nan = HWY_ARCH_X86 && HWY_TARGET != HWY_SCALAR && HWY_TARGET != HWY_EMU128;
 
 /// The lesser of x and `limit`; NaN stays NaN.
 template <class D, class V>
