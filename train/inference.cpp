@@ -9,6 +9,9 @@
 #include "fovea/autograd/reductions.h"
 
 namespace fovea::train {
+
+Tensor count_of_labels(const Tensor& labels) { return sum(ne(labels, static_cast<double>(no_label)).to(i32)); }
+
 Evaluation evaluation_of(const Predictions& predictions, std::span<const int32_t> truths, Caller caller) {
   if (predictions.size() != static_cast<int64_t>(truths.size())) {
     raise<ShapeError>(caller, "evaluation_of: {} predictions of {} examples", predictions.size(), truths.size());
@@ -50,9 +53,16 @@ Evaluation evaluate(nn::Module& model, BatchStream& data, ProcessGroup* group, C
     if (outcome.stand_in) return;
     const auto labels = outcome.labels.to_vector<int32_t>();
     const auto rows = softmax(outcome.logits, -1).to_vector<float>();
-    loss_sum += cross_entropy(outcome.logits, outcome.labels).item() * static_cast<double>(labels.size());
-    predictions.probabilities.insert(predictions.probabilities.end(), rows.begin(), rows.end());
-    truths.insert(truths.end(), labels.begin(), labels.end());
+    const size_t before = truths.size();
+    for (size_t i = 0; i < labels.size(); ++i) {
+      if (labels[i] == no_label) continue;
+      const auto row = rows.begin() + static_cast<int64_t>(i) * predictions.classes;
+      predictions.probabilities.insert(predictions.probabilities.end(), row, row + predictions.classes);
+      truths.push_back(labels[i]);
+    }
+    if (const size_t count = truths.size() - before; count > 0) {
+      loss_sum += cross_entropy(outcome.logits, outcome.labels).item() * static_cast<double>(count);
+    }
   });
   if (group) {
     predictions.probabilities = all_gather<float>(*group, predictions.probabilities);
@@ -87,7 +97,8 @@ Score score(nn::Module& model, BatchStream& data, ProcessGroup* group, Caller ca
   std::array<double, 3> sums{};  // of examples, of those that are right, of losses
   for_each_outcome(model, data, "score", caller, [&](const Outcome& outcome) {
     if (outcome.stand_in) return;
-    const auto examples = static_cast<double>(outcome.labels.numel());
+    const double examples = count_of_labels(outcome.labels).item();
+    if (examples == 0) return;
     sums[0] += examples;
     sums[1] += sum(eq(argmax(outcome.logits, -1), outcome.labels).to(i32)).item();
     sums[2] += cross_entropy(outcome.logits, outcome.labels).item() * examples;

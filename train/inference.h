@@ -13,6 +13,12 @@
 
 namespace fovea::train {
 
+/// What a label is that takes no part in loss and metrics, cross_entropy's.
+constexpr int32_t no_label = -100;
+
+/// How many labels take part: a number of i32 that stays on the device until it is read.
+Tensor count_of_labels(const Tensor& labels);
+
 /// The class probabilities of every example of a stream, by example.
 struct Predictions {
   int64_t classes = 0;
@@ -30,7 +36,8 @@ struct Predictions {
 /// What predictions of examples of these classes amount to. Throws ShapeError where they are not as many.
 Evaluation evaluation_of(const Predictions& predictions, std::span<const int32_t> truths, Caller caller = {});
 
-/// Runs a stream of labelled examples through its model. Throws ValueError where there are no examples or no labels.
+/// Runs a stream of labelled examples through its model; those without a label (-100) take no part. Throws ValueError where
+/// there are no examples or no labels.
 Evaluation evaluate(nn::Module& model, BatchStream& data, Caller caller = {});
 /// The same in a group (null: alone), where the stream of each rank gives its part of each batch; all get the whole.
 Evaluation evaluate(nn::Module& model, BatchStream& data, ProcessGroup* group, Caller caller = {});

@@ -164,14 +164,14 @@ Ending Trainer::run(BatchStream& train, BatchStream* valid, const TrainerEvents&
   return ending;
 }
 
-/// What a batch counts beside others: its loss is a mean over examples, or over their classes' weights.
+/// What a batch counts beside others: what its mean divides by.
 double Trainer::weight_of(const Outcome& outcome) const {
   if (outcome.stand_in) return 0;
-  if (weights_.empty() || outcome.targets.defined()) return static_cast<double>(outcome.labels.numel());
+  if (options_.regression || outcome.targets.defined()) return static_cast<double>(outcome.labels.numel());
   double sum = 0;
   for (const int32_t label : outcome.labels.to_vector<int32_t>()) {
-    // Others take no part (ignore_index), or the loss refuses them.
-    if (label >= 0 && static_cast<size_t>(label) < weights_.size()) sum += weights_[static_cast<size_t>(label)];
+    const auto at = static_cast<size_t>(label);  // the loss refuses what is neither a class nor none
+    if (label != no_label) sum += at < weights_.size() ? weights_[at] : 1;
   }
   return sum;
 }
@@ -219,17 +219,18 @@ std::optional<Outcome> Trainer::next(BatchStream& train) const {
   return outcome;
 }
 
-/// Adds the gradients of `weight` times the batch's loss.
+/// Adds the gradients of `weight` times the batch's loss. Of weight 0 that is a mean of nothing, which is no number.
 void Trainer::backward(const Outcome& outcome, double weight) {
+  ++batch_;
+  if (weight == 0) return;
   const Tensor loss = options_.loss(outcome.logits, outcome.targets.defined() ? outcome.targets : outcome.labels);
   if (looked_ < 2) look_for_unregistered(loss);
   const Tensor weighted = weight == 1 ? loss : loss * weight;
   (scaler_ ? scaler_->scale(weighted) : weighted).backward();
-  ++batch_;
-  if (outcome.stand_in) return;
-  Tensor correct;
+  Tensor correct, counted;
   if (!options_.regression) correct = sum(eq(argmax(outcome.logits.detach(), -1), outcome.labels).to(i32));
-  unread_.push_back({loss.detach(), correct, outcome.labels.numel()});
+  if (!options_.regression && !outcome.targets.defined()) counted = count_of_labels(outcome.labels);
+  unread_.push_back({loss.detach(), correct, counted, outcome.labels.numel()});
 }
 
 /// What is there again in the second batch is no input.
@@ -254,6 +255,7 @@ void Trainer::look_for_unregistered(const Tensor& loss) {
 /// Lets the optimizer make a step with the gradients that were added, divided by `weight`.
 void Trainer::update(double weight) {
   if (reducer_) weight = share(weight);
+  if (weight == 0) refuse_step();
   if (weight != 1) nn::scale_grad_(parameters_, 1 / weight);
   if (scaler_) scaler_->unscale(parameters_);
   if (options_.clip > 0) nn::clip_grad_norm_(parameters_, options_.clip);
@@ -266,19 +268,28 @@ void Trainer::update(double weight) {
   if (averages_) averages_->update_parameters();
 }
 
-void Trainer::read_losses() {
+Trainer::Sums Trainer::read_unread() {
+  Sums sums;
   for (const Unread& unread : unread_) {
-    const auto examples = static_cast<double>(unread.examples);
-    count(unread.loss.item() * examples, unread.correct.defined() ? unread.correct.item() : 0, examples);
+    const double examples = unread.counted.defined() ? unread.counted.item() : static_cast<double>(unread.labels);
+    if (examples == 0) refuse_step();
+    sums.loss += unread.loss.item() * examples;
+    if (unread.correct.defined()) sums.correct += unread.correct.item();
+    sums.examples += examples;
   }
   unread_.clear();
+  return sums;
 }
 
-void Trainer::count(double loss_sum, double correct, double examples) {
-  check_loss(loss_sum, step_);
-  loss_sum_ += loss_sum;
-  correct_ += static_cast<int64_t>(correct);
-  examples_ += static_cast<int64_t>(examples);
+void Trainer::refuse_step() const {
+  raise<ValueError>(caller_, "Trainer: no label of a step takes part, within the first {}", step_ + 1);
+}
+
+void Trainer::count(const Sums& sums) {
+  check_loss(sums.loss, step_);
+  loss_sum_ += sums.loss;
+  correct_ += static_cast<int64_t>(sums.correct);
+  examples_ += static_cast<int64_t>(sums.examples);
 }
 
 /// Over the epoch so far.

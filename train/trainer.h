@@ -40,7 +40,7 @@ struct TrainerOptions {
   /// validated and what the run ends with. 0: none.
   double ema = 0;
   /// So many batches make a step: their gradients are those of one batch of all of their examples, where the loss is a mean
-  /// over examples.
+  /// over labels; of classes those of -100 take no part, and the default loss weighs them by class_weights.
   int64_t accumulate = 1;
   int64_t parts = 1;  // so many of the stream's batches make one: see StreamOptions::parts
   /// f16 or bf16: mixed precision (see Autocast), for f16 with the loss scaled (see nn::GradScaler).
@@ -101,7 +101,7 @@ class Trainer {
   void resume(const Checkpoint& checkpoint);
 
   /// Trains from where it stands to the end. Without `valid` the last epoch counts as the best. Ctrl-C finishes the
-  /// step and saves. Throws ValueError where there are no examples or no labels, DTypeError where they are neither classes (i32) nor those
+  /// step and saves. Throws ValueError where there are no examples or no labels (in a step: none that takes part), DTypeError where they are neither classes (i32) nor those
   /// of a regression, UsageError where the loss is no longer a number, and RanksLostError where another rank is gone, once
   /// the last whole step is saved.
   Ending fit(BatchStream& train, BatchStream* valid = nullptr, const TrainerEvents& events = {});
@@ -128,7 +128,12 @@ class Trainer {
   struct Unread {
     Tensor loss;
     Tensor correct;  // how many were called rightly; undefined where that is not asked
-    int64_t examples;
+    Tensor counted;  // how many labels take part; undefined: all of them
+    int64_t labels;
+  };
+  /// What the steps that were not looked at amount to.
+  struct Sums {
+    double loss = 0, correct = 0, examples = 0;
   };
 
   Ending run(BatchStream& train, BatchStream* valid, const TrainerEvents& events);
@@ -139,8 +144,10 @@ class Trainer {
   void backward(const Outcome& outcome, double weight);
   void look_for_unregistered(const Tensor& loss);
   void update(double weight);
-  void read_losses();
-  void count(double loss_sum, double correct, double examples);
+  Sums read_unread();
+  void read_losses() { count(read_unread()); }
+  void count(const Sums& sums);
+  [[noreturn]] void refuse_step() const;
   void end_epoch(BatchStream* valid, const TrainerEvents& events);
   void validate(BatchStream& valid, EpochRecord& record);
   bool is_better(const EpochRecord& record) const;

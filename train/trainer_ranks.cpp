@@ -30,22 +30,16 @@ void Trainer::begin_shared_step() {
 /// Adds up over the ranks: gradients, what the step counted, what BatchNorm noted, and the wish to stop. Returns the
 /// weight of the gradients in all.
 double Trainer::share(double weight) {
-  double loss = 0, correct = 0, examples = 0;
-  for (const Unread& unread : unread_) {
-    const auto count = static_cast<double>(unread.examples);
-    loss += unread.loss.item() * count;
-    if (unread.correct.defined()) correct += unread.correct.item();
-    examples += count;
-  }
-  unread_.clear();
-  std::vector<double> sums{weight, loss, correct, examples, InterruptGuard::requested() ? 1.0 : 0.0, late_ ? 1.0 : 0.0};
+  const Sums own = read_unread();
+  std::vector<double> sums{
+      weight, own.loss, own.correct, own.examples, InterruptGuard::requested() ? 1.0 : 0.0, late_ ? 1.0 : 0.0};
   const size_t counts = sums.size();
   for (const Tensor& buffer : buffers_) {
     const auto values = buffer.to_vector<double>();
     sums.insert(sums.end(), values.begin(), values.end());
   }
   reducer_->finish(sums);
-  count(sums[1], sums[2], sums[3]);
+  count({sums[1], sums[2], sums[3]});
   must_end_ = sums[4] > 0;
   must_end_late_ = sums[5] > 0;
   share_buffers(std::span(sums).subspan(counts));

@@ -115,6 +115,13 @@ TEST_F(TrainerRanks, LearnWhatOneProcessLearnsFromTheWholeBatches) {
 
 TEST_F(TrainerRanks, AccumulateGradients) { expect_equal({.epochs = 3, .clip = 0.5, .accumulate = 3}, 4); }
 
+TEST_F(TrainerRanks, CountLabelsThatTakePartAlone) {
+  for (int64_t i = 0; i < examples; ++i) {
+    if (i % 5 < 3) labels.slice(0, i, i + 1).fill_(-100);  // some shares of four examples have no label
+  }
+  expect_equal({.epochs = 3, .accumulate = 3}, 4);
+}
+
 TEST_F(TrainerRanks, ScaleTheLossTogether) {
   std::vector<std::vector<float>> weights(3);
   std::vector<EpochRecord> history, alone;

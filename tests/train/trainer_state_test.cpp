@@ -6,7 +6,9 @@
 #include "points.h"
 
 #include "fovea/autograd/graph.h"
+#include "fovea/autograd/losses.h"
 #include "fovea/autograd/pointwise.h"
+#include "fovea/autograd/reductions.h"
 #include "fovea/nn/dropout.h"
 #include "fovea/nn/init.h"
 #include "support/expect.h"
@@ -28,6 +30,35 @@ TEST_F(TrainerTest, WeighsPartsOfABatchByTheirClasses) {
     points.labels.slice(0, 8, 9).fill_(bad);
     EXPECT_THROW(trained(4, 3), IndexError) << bad;
   }
+}
+
+TEST_F(TrainerTest, LabelsThatTakeNoPartCountInNoPartOfABatch) {
+  points.labels.slice(0, 1, 4).fill_(-100);    // one of the first part is left
+  points.labels.slice(0, 4, 8).fill_(-100);    // none of the second
+  points.labels.slice(0, 20, 22).fill_(-100);  // nor of the last
+  std::vector<EpochRecord> parts, whole;
+  const auto trained = [&](int64_t batch_size, int64_t accumulate, std::vector<EpochRecord>& history) {
+    return train(batch_size, {.epochs = 2, .accumulate = accumulate}, 1,
+                 [&](const Trainer& trainer) { history = trainer.history(); });
+  };
+  EXPECT_CLOSE(trained(4, 3, parts), trained(12, 1, whole), 1e-5, 1e-6);
+  EXPECT_NEAR(parts[1].loss, whole[1].loss, 1e-6);
+  EXPECT_EQ(parts[1].accuracy, whole[1].accuracy);
+  for (const int64_t accumulate : {1, 2}) {
+    EXPECT_ERROR(train(2, {.epochs = 1, .accumulate = accumulate}),
+                 "Trainer: no label of a step takes part, within the first ");
+  }
+
+  nn::Linear model(3, 2);
+  PointStream stream(model, points, 4);
+  const Score found = score(model, stream);
+  const Evaluation seen = evaluate(model, stream);
+  const Tensor logits = model.forward(points.x);
+  EXPECT_EQ(found.examples, 13);
+  EXPECT_NEAR(found.loss, cross_entropy(logits, points.labels).item(), 1e-6);
+  EXPECT_EQ(found.accuracy, sum(eq(argmax(logits, -1), points.labels).to(i32)).item() / 13);
+  EXPECT_NEAR(seen.loss, found.loss, 1e-9);
+  EXPECT_EQ(seen.confusion.accuracy(), found.accuracy);
 }
 
 TEST_F(TrainerTest, EveryGroupFollowsTheScheduleFromItsOwnRate) {
