@@ -13,6 +13,13 @@ inline Tensor reduce_losses(const Tensor& losses, Reduction reduction) {
   return reduction == Reduction::sum ? sum(losses) : mean(losses);
 }
 
+/// What each target counts, 0 where it is ignored: of its class where the options have weights, else whether it takes part.
+/// A constant.
+Tensor target_weights(const Tensor& targets, const CrossEntropyOptions& options);
+
+/// cross_entropy's losses, reduced: the mean is over the weights of the targets that take part.
+Tensor reduce_rows(const Tensor& losses, const Tensor& targets, const CrossEntropyOptions& options);
+
 /// A pointwise loss of `count` elements, folded in the same pass where it is folded. f's last parameter is what an element
 /// counts for: a mean in half precision does not overflow before it is divided.
 template <class... Arguments>

@@ -63,27 +63,22 @@ void check_targets(const Tensor& logits, const Tensor& targets, const CrossEntro
   check_class_weight(logits, options.weight, name, caller);
 }
 
+Tensor takes_part(const Tensor& targets, const CrossEntropyOptions& options, Caller caller = {}) {
+  return ne({targets, caller}, static_cast<double>(options.ignore_index));
+}
+
 /// Per row the loss of log-probabilities, in ordinary operations.
 Tensor rows_from_log(const Tensor& log_p, const Tensor& targets, const CrossEntropyOptions& options, Caller caller) {
-  const Tensor taken = ne({targets, caller}, static_cast<double>(options.ignore_index));
+  const Tensor taken = takes_part(targets, options, caller);
   const Tensor safe = where(taken, targets, 0.0);
   Tensor loss = -autograd::gather_elements(log_p, log_p.rank() - 1, safe.unsqueeze(-1), "nll_loss", caller).squeeze(-1);
-  if (options.weight.defined()) loss = loss * index_select(options.weight, 0, safe.reshape({-1})).reshape(safe.shape());
+  if (options.weight.defined()) loss = loss * target_weights(targets, options);
   if (options.label_smoothing > 0) {
-    const Tensor all = options.weight.defined() ? log_p * options.weight : log_p;
+    const Tensor all = options.weight.defined() ? log_p * options.weight.detach() : log_p;
     loss = loss * (1 - options.label_smoothing) -
            sum(all, -1) * (options.label_smoothing / static_cast<double>(log_p.shape().back()));
   }
   return where(taken, loss, 0.0);
-}
-
-/// The weight of all targets that take part, on the device.
-Tensor taking_part(const Tensor& targets, const CrossEntropyOptions& options, DType dtype) {
-  const NoGrad off;
-  const Tensor taken = ne(targets, static_cast<double>(options.ignore_index));
-  if (!options.weight.defined()) return sum(taken).to(dtype);
-  const Tensor weights = index_select(widened(options.weight), 0, where(taken, targets, 0.0).reshape({-1}));
-  return sum(where(taken.reshape({-1}), weights, 0.0));
 }
 
 /// cross_entropy with a share for each class.
@@ -103,15 +98,24 @@ Tensor shared_cross_entropy(const Tensor& logits, const Tensor& targets, const C
   return reduce_losses(rows, options.reduction);
 }
 
+}  // namespace
+
+Tensor target_weights(const Tensor& targets, const CrossEntropyOptions& options) {
+  const NoGrad off;
+  const Tensor taken = takes_part(targets, options);
+  if (!options.weight.defined()) return taken;
+  const Tensor each = index_select(options.weight, 0, where(taken, targets, 0.0).reshape({-1}));
+  return where(taken, each.reshape(targets.shape()), 0.0);
+}
+
 Tensor reduce_rows(const Tensor& losses, const Tensor& targets, const CrossEntropyOptions& options) {
   if (options.reduction == Reduction::none) return losses;
   if (options.reduction == Reduction::sum) return sum(losses);
   // In halves the sums of many rows may overflow before they are divided.
-  const Tensor wide = widened(losses);
-  return (sum(wide) / taking_part(targets, options, wide.dtype())).to(losses.dtype());
+  const Tensor wide = widened(losses), weights = target_weights(targets, options);
+  const Tensor all = options.weight.defined() ? sum(widened(weights)) : sum(weights).to(wide.dtype());
+  return (sum(wide) / all).to(losses.dtype());
 }
-
-}  // namespace
 
 Tensor cross_entropy(const Tensor& logits, const Tensor& targets, const CrossEntropyOptions& options, Caller caller) {
   const ErrorScope scope(caller);

@@ -9,7 +9,7 @@ namespace fovea {
 enum class Reduction : uint8_t { none, mean, sum };
 
 struct CrossEntropyOptions {
-  Tensor weight = {};  // [classes], how much each class counts; undefined: all alike
+  Tensor weight = {};  // [classes], how much each class counts, a constant; undefined: all alike
   double label_smoothing = 0;
   int64_t ignore_index = -100;            // a target that takes no part
   Reduction reduction = Reduction::mean;  // the mean is over the weights of the targets that take part

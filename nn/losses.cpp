@@ -148,8 +148,8 @@ Tensor poisson_nll_loss(const Tensor& x, const Tensor& y, PoissonNLLOptions opti
 }
 
 Tensor focal_loss(const Tensor& logits, const Tensor& targets, FocalOptions options, Caller caller) {
-  static const Elementwise f{"focal_loss", [](Expr loss, Expr weight, Scalar gamma, Scalar part) {
-                               return part * weight * pow(maximum(-expm1(-loss), least_miss), gamma) * loss;
+  static const Elementwise f{"focal_loss", [](Expr loss, Expr weight, Scalar gamma) {
+                               return weight * pow(maximum(-expm1(-loss), least_miss), gamma) * loss;
                              }};
   const ErrorScope scope(caller);
   for (const Tensor* each : {&logits, &targets}) raw::check_defined("focal_loss", *each, caller);
@@ -157,14 +157,16 @@ Tensor focal_loss(const Tensor& logits, const Tensor& targets, FocalOptions opti
   if (targets.dtype() != i32) {
     raise<DTypeError>(caller, "focal_loss: targets must be i32, not {}; convert with .to(i32)", targets.dtype());
   }
-  const Tensor& weight = options.weight;
-  const Tensor loss = cross_entropy(logits, targets, {.reduction = Reduction::none}, caller);
-  if (!weight.defined()) return pointwise_loss(f, loss.numel(), options.reduction, loss, 1.0, options.gamma);
-  if (weight.shape() != Shape{logits.shape().back()}) {
-    raise<ShapeError>(caller, "focal_loss: weights {} for logits {}", weight.shape(), logits.shape());
+  const Tensor loss =
+      cross_entropy(logits, targets, {.ignore_index = options.ignore_index, .reduction = Reduction::none}, caller);
+  const CrossEntropyOptions weighted{
+      .weight = options.weight, .ignore_index = options.ignore_index, .reduction = options.reduction};
+  if (!options.weight.defined()) return reduce_rows(f(loss, 1.0, options.gamma), targets, weighted);
+  if (options.weight.shape() != Shape{logits.shape().back()}) {
+    raise<ShapeError>(caller, "focal_loss: weights {} for logits {}", options.weight.shape(), logits.shape());
   }
-  const Tensor each = index_select(weight, 0, targets.reshape({-1}), caller).reshape(loss.shape());
-  return pointwise_loss(f, loss.numel(), options.reduction, loss, each, options.gamma);
+  raw::check_alike("focal_loss", {&logits, &options.weight}, caller);
+  return reduce_rows(f(loss, target_weights(targets, weighted), options.gamma), targets, weighted);
 }
 
 Tensor sigmoid_focal_loss(const Tensor& x, const Tensor& y, SigmoidFocalOptions options, Caller caller) {

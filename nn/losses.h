@@ -54,9 +54,10 @@ struct PoissonNLLOptions {
 Tensor poisson_nll_loss(const Tensor& x, const Tensor& y, PoissonNLLOptions options = {}, Caller caller = {});
 
 struct FocalOptions {
-  double gamma = 2;    // how far examples that are told well count for less; 0: cross_entropy
-  Tensor weight = {};  // [classes], how much each class counts; undefined: all alike
-  Reduction reduction = Reduction::mean;
+  double gamma = 2;                       // how far examples that are told well count for less; 0: cross_entropy
+  Tensor weight = {};                     // [classes], how much each class counts, a constant; undefined: all alike
+  int64_t ignore_index = -100;            // a target that takes no part
+  Reduction reduction = Reduction::mean;  // the mean is over the weights of the targets that take part
 };
 /// -(1 - p)^gamma log p of each target's probability p (Lin et al. 2017): logits [..., classes], targets i32 [...].
 Tensor focal_loss(const Tensor& logits, const Tensor& targets, FocalOptions options = {}, Caller caller = {});

@@ -55,6 +55,17 @@ TEST_P(OnEveryDevice, CrossEntropyIsTheLossOfItsLogarithms) {
   }
 }
 
+TEST_P(OnEveryDevice, CrossEntropyWithAllOptionsIsPyTorchs) {
+  const Tensor logits = from_vector(std::vector<float>{0.3f, -1, 2, 0.5f, 0.2f, -0.7f, 1, 1, 0}, {3, 3}, device());
+  const Tensor labels = from_vector<int32_t>({2, -100, 0}, device()), weight = tensor({0.5, 2, 3}, options());
+  CrossEntropyOptions o{.weight = weight, .label_smoothing = 0.2, .reduction = Reduction::none};
+  EXPECT_CLOSE(cross_entropy(logits, labels, o), {1.0350, 0, 0.8609}, 1e-4, 0);
+  o.reduction = Reduction::mean;
+  EXPECT_NEAR(cross_entropy(logits, labels, o).item(), 0.5417, 1e-4);
+  EXPECT_NEAR(cross_entropy(logits, softmax(logits * 2.0, -1), o).item(), 1.3914, 1e-4);
+  EXPECT_TRUE(std::isnan(cross_entropy(logits, full({3}, -100, {i32, device()}), o).item()));
+}
+
 TEST(BinaryCrossEntropy, IsFiniteWhereAProbabilityIsNone) {
   Tensor p = tensor({0, 1, 0, 1}).set_requires_grad();
   const Tensor loss = binary_cross_entropy(p, tensor({1, 1, 0, 0}), Reduction::none);

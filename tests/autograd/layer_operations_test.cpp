@@ -120,11 +120,10 @@ Table layer_operations() {
                                [](auto& x) {
                                  return nn::focal_loss(x[0], beside(integers({0, 3, 1}, {3}), x[0]));
                                }),
-                           one({any_number({2, 2, 3}), positive({3})},
-                               [](auto& x) {
-                                 const Tensor targets = beside(integers({0, 2, 1, 1}, {2, 2}), x[0]);
-                                 return nn::focal_loss(x[0], targets,
-                                                       {.gamma = 0.5, .weight = x[1], .reduction = Reduction::sum});
+                           one({any_number({2, 2, 3})},
+                               [weight = positive({3})](auto& x) {
+                                 const Tensor targets = beside(integers({0, 2, -100, 1}, {2, 2}), x[0]);
+                                 return nn::focal_loss(x[0], targets, {.gamma = 0.5, .weight = beside(weight, x[0])});
                                })})},
       {"sigmoid_focal_loss",
        list({one({any_number({3, 2}), any_number({3, 2})},

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "fovea/autograd/shape_ops.h"
 #include "layer_checks.h"
 
 namespace fovea {
@@ -75,7 +76,6 @@ TEST(Losses, FocalCountsWhatIsToldWellForLess) {
   const Tensor logits = log(doubles(shares, {2, 3})) + 3.0, targets = tensor({0, 2}, {.dtype = i32});
   EXPECT_CLOSE(nn::focal_loss(logits, targets, {.reduction = Reduction::none}),
                {0.25 * std::log(2.0), -0.04 * std::log(0.8)}, 1e-9, 1e-9);
-  EXPECT_CLOSE(nn::focal_loss(logits, targets, {.gamma = 0}), cross_entropy(logits, targets), 1e-9, 1e-9);
   EXPECT_CLOSE(nn::focal_loss(logits, targets, {.weight = doubles({2, 1, 3}, {3}), .reduction = Reduction::sum}),
                full({}, 2 * 0.25 * std::log(2.0) - 3 * 0.04 * std::log(0.8), {.dtype = f64}), 1e-9, 1e-9);
   EXPECT_ERROR(nn::focal_loss(logits, targets, {.gamma = -1}), "focal_loss: gamma -1 is negative (losses_test.cpp:");
@@ -84,6 +84,37 @@ TEST(Losses, FocalCountsWhatIsToldWellForLess) {
   EXPECT_ERROR(nn::focal_loss(logits, logits), "focal_loss: targets must be i32, not f64");
   EXPECT_ERROR(nn::focal_loss(logits, tensor({0, 3}, {.dtype = i32})),
                "cross_entropy: target 3 at row 1 is outside [0, 3) (losses_test.cpp:");
+}
+
+TEST(Losses, FocalWithoutAFocusIsCrossEntropy) {
+  const Tensor logits = test::random({4, 3}, {f64}), weight = doubles({2, 0.5, 3}, {3});
+  for (const Tensor& targets : {tensor({0, 2, 1, 0}, {.dtype = i32}), tensor({0, -100, 1, -100}, {.dtype = i32}),
+                                tensor({0, 7, 1, 7}, {.dtype = i32}), tensor({7, 7, 7, 7}, {.dtype = i32})}) {
+    const int64_t ignored = targets.to_vector<int32_t>()[1] == 7 ? 7 : -100;
+    for (const Tensor& w : {Tensor(), weight}) {
+      for (const Reduction reduction : {Reduction::none, Reduction::mean, Reduction::sum}) {
+        const nn::FocalOptions options{.gamma = 0, .weight = w, .ignore_index = ignored, .reduction = reduction};
+        const Tensor expected =
+            cross_entropy(logits, targets, {.weight = w, .ignore_index = ignored, .reduction = reduction});
+        if (reduction == Reduction::mean && targets.to_vector<int32_t>()[0] == 7) {
+          EXPECT_TRUE(std::isnan(expected.item()) && std::isnan(nn::focal_loss(logits, targets, options).item()));
+        } else {
+          EXPECT_CLOSE(nn::focal_loss(logits, targets, options), expected, 1e-9, 1e-9);
+        }
+      }
+    }
+  }
+}
+
+TEST(Losses, FocalCountsNoTargetThatIsIgnored) {
+  const Tensor logits = test::random({4, 3}, {f64}), targets = tensor({0, -100, 1, -100}, {.dtype = i32});
+  const Tensor taken = concat({logits.slice(0, 0, 1), logits.slice(0, 2, 3)}, 0),
+               of_taken = tensor({0, 1}, {.dtype = i32});
+  for (const Tensor& weight : {Tensor(), doubles({2, 0.5, 3}, {3})}) {
+    EXPECT_CLOSE(nn::focal_loss(logits, targets, {.weight = weight}),
+                 nn::focal_loss(taken, of_taken, {.weight = weight}), 1e-9, 1e-9);
+    EXPECT_GRADIENTS([&](const Tensor& x) { return nn::focal_loss(x, targets, {.weight = weight}); }, logits);
+  }
 }
 
 TEST(Losses, SigmoidFocalIsThatOfTwoClasses) {
