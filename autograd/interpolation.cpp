@@ -1,44 +1,41 @@
 #include "fovea/autograd/interpolation.h"
 
 #include <algorithm>
-#include <vector>
 
-#include "fovea/autograd/elementwise.h"
+#include "fovea/autograd/band.h"
 #include "fovea/autograd/graph.h"
 #include "fovea/autograd/half.h"
-#include "fovea/autograd/indexing.h"
-#include "fovea/tensor/creation.h"
 #include "fovea/tensor/raw.h"
 
 namespace fovea {
 namespace {
 
-/// `axis` of x with `size` elements, each between two neighbours.
-Tensor stretch(const Tensor& x, int axis, int64_t size, bool align_corners, Caller caller) {
-  static const Elementwise mix{"interpolate", [](Expr a, Expr b, Expr part) { return (1.0 - part) * a + part * b; }};
+/// `axis` of x with `size` elements.
+Tensor stretch(const Tensor& x, int axis, int64_t size, InterpolateOptions options, Caller caller) {
   const int64_t given = x.shape()[axis];
   const auto in = static_cast<double>(given), out = static_cast<double>(size);
-  std::vector<int32_t> left, right;
-  std::vector<double> parts;
+  autograd::Band band(given);
   for (int64_t i = 0; i < size; ++i) {
+    if (options.mode != Interpolation::linear) {
+      band.add(options.mode == Interpolation::nearest ? i * given / size : (2 * i + 1) * given / (2 * size), {1});
+      continue;
+    }
     const auto at = static_cast<double>(i);
     double position = 0;
-    if (!align_corners) {
+    if (!options.align_corners) {
       position = std::max((at + 0.5) * (in / out) - 0.5, 0.0);
     } else if (size > 1) {
       position = at * (in - 1) / (out - 1);
     }
     const int64_t first = std::min(static_cast<int64_t>(position), given - 1);
-    left.push_back(static_cast<int32_t>(first));
-    right.push_back(static_cast<int32_t>(std::min(first + 1, given - 1)));
-    parts.push_back(position - static_cast<double>(first));
+    const double part = position - static_cast<double>(first);
+    if (part == 0 || first + 1 == given) {
+      band.add(first, {1});
+    } else {
+      band.add(first, {1 - part, part});
+    }
   }
-  Shape beside{size};
-  for (int later = axis + 1; later < x.rank(); ++later) beside.push_back(1);
-  const auto at = [&](const std::vector<int32_t>& index) {
-    return index_select(x, axis, from_vector(index, {size}, x.device()), caller);
-  };
-  return mix({at(left), caller}, {at(right), caller}, {raw::from_host(parts, beside, x.options()), caller});
+  return band.times(x, axis, "interpolate", caller);
 }
 
 }  // namespace
@@ -50,6 +47,9 @@ Tensor interpolate(const Tensor& given, const Shape& size, InterpolateOptions op
   if (space < 1 || (given.rank() != space + 1 && given.rank() != space + 2)) {
     raise<ShapeError>(caller, "interpolate: input {} is not [batch, channels, space...] for a space of {}",
                       given.shape(), size);
+  }
+  if (options.align_corners && options.mode != Interpolation::linear) {
+    raise<ValueError>(caller, "interpolate: nearest elements have no corners to align; align_corners is for linear");
   }
   Tensor x = widened(given);
   const int first = x.rank() - space;
@@ -68,7 +68,7 @@ Tensor interpolate(const Tensor& given, const Shape& size, InterpolateOptions op
   const bool shrinks = made.numel() < x.numel();
   for (int i = 0; i < space; ++i) {
     const int axis = shrinks ? first + i : x.rank() - 1 - i;
-    if (made[axis] != x.shape()[axis]) x = stretch(x, axis, made[axis], options.align_corners, caller);
+    if (made[axis] != x.shape()[axis]) x = stretch(x, axis, made[axis], options, caller);
   }
   x = x.to(given.dtype());
   return x.impl() == given.impl() ? x.clone() : x;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "fovea/autograd/band.h"
 #include "fovea/autograd/graph.h"
 #include "fovea/autograd/half.h"
 #include "fovea/autograd/indexing.h"
@@ -106,50 +107,15 @@ Tensor pool(const char* name, const Tensor& given, int space, Extent kernel, Poo
 
 Pool2dOptions flat(const Pool1dOptions& o) { return {{1, o.stride}, {0, o.padding}}; }
 
-/// An axis of `size` elements divided into `count` parts, as adaptive_avg_pool2d says.
-struct Parts {
-  int axis;
-  int64_t size, count;
-
-  int64_t begin(int64_t i) const { return i * size / count; }
-  int64_t end(int64_t i) const { return ((i + 1) * size + count - 1) / count; }
-};
-
-Tensor spread_parts(const Parts& parts, const Tensor& g);
-
-/// The mean of each part, one by one: a product with a matrix of means would multiply what lies outside a part by 0, of
-/// which infinities make NaN.
-Tensor part_means(const Parts& parts, const Tensor& x, Caller caller = {}) {
-  Shape shape = x.shape();
-  shape[parts.axis] = parts.count;
-  Tensor out = raw::empty(shape, x.options());
-  {
-    const NoGrad off;
-    for (int64_t i = 0; i < parts.count; ++i) {
-      const Tensor part = x.slice(parts.axis, parts.begin(i), parts.end(i));
-      raw::copy(mean(part, parts.axis, true), out.slice(parts.axis, i, i + 1));
-    }
+/// The means of x's `axis`, divided into `count` parts as adaptive_avg_pool2d says.
+Tensor part_means(const Tensor& x, int axis, int64_t count, Caller caller) {
+  const int64_t size = x.shape()[axis];
+  autograd::Band band(size);
+  for (int64_t i = 0; i < count; ++i) {
+    const int64_t begin = i * size / count, end = ((i + 1) * size + count - 1) / count;
+    band.add(begin, end - begin, 1 / static_cast<double>(end - begin));
   }
-  return record(
-      "adaptive_avg_pool2d", std::move(out), {x},
-      [parts](const Tensor& g) { return Gradients{spread_parts(parts, g)}; }, caller);
-}
-
-/// g in equal shares to each part: the adjoint of part_means.
-Tensor spread_parts(const Parts& parts, const Tensor& g) {
-  Shape shape = g.shape();
-  shape[parts.axis] = parts.size;
-  Tensor dx = zeros(shape, g.options());
-  {
-    const NoGrad off;
-    for (int64_t i = 0; i < parts.count; ++i) {
-      const Tensor part = dx.slice(parts.axis, parts.begin(i), parts.end(i));
-      const Tensor share = g.slice(parts.axis, i, i + 1) * (1 / static_cast<double>(parts.end(i) - parts.begin(i)));
-      raw::accumulate(part, raw::expand(share, part.shape()));
-    }
-  }
-  return record("adaptive_avg_pool2d_backward", std::move(dx), {g},
-                [parts](const Tensor& gg) { return Gradients{part_means(parts, gg)}; });
+  return band.times(x, axis, "adaptive_avg_pool2d", caller);
 }
 
 void need_image(const char* name, const Tensor& x, Caller caller) {
@@ -215,8 +181,8 @@ Tensor adaptive_avg_pool2d(const Tensor& x, Extent output, Caller caller) {
     const Extent part{height / output.height, width / output.width};
     return pool("adaptive_avg_pool2d", x, 2, part, {}, false, caller);
   }
-  const Tensor rows = part_means({x.rank() - 2, height, output.height}, x, caller);
-  return part_means({x.rank() - 1, width, output.width}, rows, caller);
+  const Tensor rows = part_means(widened(x), x.rank() - 2, output.height, caller);
+  return part_means(rows, x.rank() - 1, output.width, caller).to(x.dtype());
 }
 
 Tensor upsample_nearest(const Tensor& x, Extent factor, Caller caller) {

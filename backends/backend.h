@@ -69,6 +69,7 @@ class Backend {
   virtual void scatter_add(const ScatterAddCall&) { lacks("scatter_add"); }
   virtual void bag(const BagCall&) { lacks("bag"); }
   virtual RowSparse bag_backward(const BagBackwardCall&) { lacks("bag_backward"); }
+  virtual void band(const BandCall&) { lacks("band"); }
   virtual void scan(const ScanCall&) { lacks("scan"); }
   virtual void arg_reduce(const ArgReduceCall&) { lacks("arg_reduce"); }
   virtual void sort(const SortCall&) { lacks("sort"); }

@@ -147,6 +147,15 @@ struct RowSparse {
   int64_t count = 0;
 };
 
+/// out[o, i, c] = the sum over k < count of weights[begin + k] x[o, first + k, c], with (first, count, begin) = places[i]:
+/// contiguous x [outer, n, inner] and out [outer, m, inner] of f32 or f64, places i32 [m, 3], weights [w] of x's dtype.
+struct BandCall {
+  const View& x;
+  const View& places;
+  const View& weights;
+  const View& out;
+};
+
 /// Running sum along the last axis of contiguous x; `reverse` runs from the end, `exclusive` leaves out the element
 /// itself.
 struct ScanCall {

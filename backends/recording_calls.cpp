@@ -102,6 +102,14 @@ void RecordingKernels::rows(const BagBackwardCall& c, std::function<void(RowSpar
       .lasting = true;
 }
 
+void RecordingKernels::band(const BandCall& c) {
+  device_->band(c);
+  note("band", {},
+       [x = reads(c.x), places = reads(c.places), weights = reads(c.weights), out = writes(c.out)](Backend& on) {
+         on.band({*x, *places, *weights, *out});
+       });
+}
+
 void RecordingKernels::scan(const ScanCall& c) {
   device_->scan(c);
   note("scan", {static_cast<double>(c.reverse), static_cast<double>(c.exclusive)},

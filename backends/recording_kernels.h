@@ -47,6 +47,7 @@ class RecordingKernels final : public Backend {
   void gather(const GatherCall& call) override;
   void scatter_add(const ScatterAddCall& call) override;
   void bag(const BagCall& call) override;
+  void band(const BandCall& call) override;
   void scan(const ScanCall& call) override;
   void arg_reduce(const ArgReduceCall& call) override;
   void sort(const SortCall& call) override;

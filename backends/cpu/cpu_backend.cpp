@@ -72,6 +72,9 @@ RowSparse CpuBackend::bag_backward(const BagBackwardCall& call) {
   refuse_recorded_read();  // how many rows there are is not known ahead: see each_rows
   return cpu::bag_backward(call);
 }
+void CpuBackend::band(const BandCall& call) {
+  if (!recorded(*this, &Backend::band, call)) cpu::band(call);
+}
 void CpuBackend::scan(const ScanCall& call) {
   if (!recorded(*this, &Backend::scan, call)) cpu::scan(call);
 }

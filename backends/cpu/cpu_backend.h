@@ -36,6 +36,7 @@ class CpuBackend final : public Backend {
   void scatter_add(const ScatterAddCall& call) override;
   void bag(const BagCall& call) override;
   RowSparse bag_backward(const BagBackwardCall& call) override;
+  void band(const BandCall& call) override;
   void scan(const ScanCall& call) override;
   void arg_reduce(const ArgReduceCall& call) override;
   void sort(const SortCall& call) override;

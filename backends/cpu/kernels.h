@@ -16,6 +16,7 @@ void gather(const GatherCall& call);
 void scatter_add(const ScatterAddCall& call);
 void bag(const BagCall& call);
 RowSparse bag_backward(const BagBackwardCall& call);
+void band(const BandCall& call);
 void scan(const ScanCall& call);
 void arg_reduce(const ArgReduceCall& call);
 void sort(const SortCall& call);

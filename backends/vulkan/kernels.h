@@ -17,6 +17,7 @@ void gather(Engine& engine, const GatherCall& call);
 void scatter_add(Engine& engine, const ScatterAddCall& call);
 void bag(Engine& engine, const BagCall& call);
 RowSparse bag_backward(Engine& engine, const BagBackwardCall& call);
+void band(Engine& engine, const BandCall& call);
 void scan(Engine& engine, const ScanCall& call);
 void arg_reduce(Engine& engine, const ArgReduceCall& call);
 void sort(Engine& engine, const SortCall& call);

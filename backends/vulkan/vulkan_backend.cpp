@@ -165,6 +165,12 @@ void VulkanBackend::bag(const BagCall& call) {
   vulkan::bag(engine_, call);
 }
 
+void VulkanBackend::band(const BandCall& call) {
+  if (recorded(*this, &Backend::band, call)) return;
+  const Lock lock(mutex_);
+  vulkan::band(engine_, call);
+}
+
 void VulkanBackend::scan(const ScanCall& call) {
   if (recorded(*this, &Backend::scan, call)) return;
   const Lock lock(mutex_);

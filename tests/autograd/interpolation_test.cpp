@@ -1,6 +1,8 @@
 #include "fovea/autograd/interpolation.h"
 
+#include "fovea/autograd/pooling.h"
 #include "fovea/tensor/creation.h"
+#include "support/device.h"
 #include "support/expect.h"
 #include "support/layouts.h"
 
@@ -22,6 +24,48 @@ TEST(Interpolate, MixesNeighbours) {
   EXPECT_CLOSE(interpolate(x, {1}), line({3}));
   EXPECT_CLOSE(interpolate(x, {1}, {.align_corners = true}), line({1}));
   EXPECT_CLOSE(interpolate(line({7}), {3}), line({7, 7, 7}));
+}
+
+TEST(Interpolate, TakesTheNearest) {
+  const Tensor x = line({1, 2, 3, 4, 5});
+  const auto nearest = [&](int64_t size) { return interpolate(x, {size}, {.mode = Interpolation::nearest}); };
+  const auto exact = [&](int64_t size) { return interpolate(x, {size}, {.mode = Interpolation::nearest_exact}); };
+  EXPECT_CLOSE(nearest(3), line({1, 2, 4}), 0, 0);
+  EXPECT_CLOSE(exact(3), line({1, 3, 5}), 0, 0);
+  EXPECT_CLOSE(nearest(8), line({1, 1, 2, 2, 3, 4, 4, 5}), 0, 0);
+  EXPECT_CLOSE(exact(8), line({1, 1, 2, 3, 3, 4, 5, 5}), 0, 0);
+  EXPECT_CLOSE(nearest(1), line({1}), 0, 0);
+  EXPECT_CLOSE(exact(1), line({3}), 0, 0);
+  const Tensor images = random({2, 3, 4, 5});
+  for (const Interpolation mode : {Interpolation::nearest, Interpolation::nearest_exact}) {
+    EXPECT_CLOSE(interpolate(images, {8, 15}, {.mode = mode}), upsample_nearest(images, {2, 3}), 0, 0);
+  }
+}
+
+// Lines that are worked on by eights, by one and in several stretches, and rows.
+TEST_P(OnEveryDevice, InterpolatesManyLinesAsOne) {
+  const Tensor x = random({19, 1, 50}, options());
+  for (const int64_t size : {7, 130, 4500}) {
+    const Tensor y = interpolate(x, {size});
+    for (const int64_t line : {0, 7, 8, 18}) {
+      EXPECT_CLOSE(y.slice(0, line, line + 1), interpolate(x.slice(0, line, line + 1), {size}).to(Device()), 1e-6,
+                   1e-6);
+    }
+    const Tensor rows = x.transpose(0, 2).unsqueeze(0);  // [1, 50, 1, 19]
+    EXPECT_CLOSE(interpolate(rows.transpose(1, 2), {size, 19}).select(1, 0).select(0, 0).transpose(0, 1),
+                 y.select(1, 0).to(Device()), 1e-6, 1e-6);
+  }
+}
+
+TEST(Interpolate, ReadsNothingThatCountsNothing) {
+  const Tensor x = line({1, INFINITY, 3, 4});
+  EXPECT_CLOSE(interpolate(x, {2}, {.align_corners = true}), line({1, 4}), 0, 0);
+  EXPECT_CLOSE(interpolate(x,
+                           {
+                               4,
+                           },
+                           {.align_corners = true}),
+               x, 0, 0);
 }
 
 TEST(Interpolate, TreatsEachAxisByItself) {
@@ -58,6 +102,9 @@ TEST(Interpolate, NamesMisfits) {
   EXPECT_ERROR(interpolate(ones({2, 3, 0}), {4}),
                "interpolate: a space of 0 elements in input [2, 3, 0] (interpolation_test.cpp:");
   EXPECT_ERROR(interpolate(ones({2, 3, 4}, {.dtype = i32}), {5}), "interpolate: ");
+  EXPECT_ERROR(interpolate(ones({2, 3, 4}), {5}, {.mode = Interpolation::nearest, .align_corners = true}),
+               "interpolate: nearest elements have no corners to align; align_corners is for linear "
+               "(interpolation_test.cpp:");
   EXPECT_ERROR(interpolate(ones({2, 3, 4}), {int64_t{1} << 31}),
                "interpolate: a space of [2147483648]; its sizes must");
   EXPECT_ERROR(

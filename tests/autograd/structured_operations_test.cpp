@@ -157,6 +157,12 @@ Table structured_operations() {
            add({1, 3, 2}, {1, 4});
            add({1, 2, 2}, {2, 2});
          }
+         for (const Interpolation mode : {Interpolation::nearest, Interpolation::nearest_exact}) {
+           for (const Shape& size : {Shape{2, 7}, Shape{5, 2}}) {
+             checks.push_back(one({any_number({2, 1, 3, 4})},
+                                  [=](const Inputs& x) { return square(interpolate(x[0], size, {.mode = mode})); }));
+           }
+         }
          return checks;
        }()},
       {"batch_norm", list({one({any_number({3, 2, 2}), any_number({2}), any_number({2})},

@@ -47,6 +47,11 @@ TEST_P(OnEveryDevice, CaptureNoticesWhateverChanges) {
        [&](const Tensor& x, bool odd) {
          return max_pool2d(x.reshape({1, 1, 4, 4}), 1, {.stride = odd ? 2 : 3});
        }},
+      {"interpolate",
+       [&](const Tensor& x, bool odd) {
+         return interpolate(x.reshape({1, 4, 4}), {6},
+                            {.mode = odd ? Interpolation::nearest : Interpolation::nearest_exact});
+       }},
       {"attention",
        [&](const Tensor& x, bool odd) { return scaled_dot_product_attention(x, a, b, {.scale = odd ? 1.0 : 2.0}); }},
       {"sort", [&](const Tensor& x, bool odd) { return sort(x, -1, odd).values; }},

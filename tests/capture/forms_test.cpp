@@ -80,6 +80,16 @@ TEST_P(OnEveryDevice, CaptureLeavesAGradientOfAnotherLayoutToWhoKeptIt) {
   }
 }
 
+TEST_P(OnEveryDevice, CaptureInterpolatesWithTheSameWeights) {
+  const auto f = [](const Tensor& x) { return autograd::grad({sum(square(interpolate(x, {7, 3})))}, {x})[0]; };
+  auto step = capture(f);
+  for (int i = 0; i < 4; ++i) {
+    const Tensor x = randn({2, 4, 5}, options()).set_requires_grad();
+    EXPECT_CLOSE(step(x), f(x), 0, 0);
+  }
+  EXPECT_GT(step.stats().replays, 0u);
+}
+
 TEST_P(OnEveryDevice, CaptureForgetsWhenAskedTo) {
   double factor = 1;
   auto step = capture([&](const Tensor& x) { return x * factor; });

@@ -89,6 +89,12 @@ void add_indexing(std::vector<Check>& checks, Numbers& numbers) {
                     })});
 }
 
+void add_bands(std::vector<Check>& checks, Numbers& numbers) {
+  checks.push_back({"band", {numbers.normal({2, 3, 7, 5})}, one([](const Tensors& x) {
+                      return interpolate(x[0], {4, 12});
+                    })});
+}
+
 void add_ordering(std::vector<Check>& checks, Numbers& numbers) {
   const auto scan = one([](const Tensors& x) { return cumsum(x[0], -1); });
   checks.push_back({"scan", {numbers.normal({7, 200})}, scan});
@@ -177,6 +183,7 @@ std::vector<Check> built_in_checks() {
   add_products(checks, numbers);
   add_rows(checks, numbers);
   add_indexing(checks, numbers);
+  add_bands(checks, numbers);
   add_ordering(checks, numbers);
   add_layers(checks, numbers);
   return checks;
