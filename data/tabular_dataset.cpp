@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "fovea/data/file_error.h"
+#include "fovea/data/text_window.h"
 
 namespace fovea::data {
 namespace {
@@ -68,8 +69,10 @@ TabularDataset load_tabular_dataset(const std::string& path, const TabularColumn
   table->select(wanted);
   for (Row row; table->next(row);) {
     for (size_t i = 0; i < features.size(); ++i) dataset.cells.emplace_back(trimmed(row.fields[i]));
-    if (!text.empty())
+    if (!text.empty()) {
       dataset.texts.push_back(joined<std::string_view>(row.fields.subspan(features.size(), text.size())));
+      use_line_feeds(dataset.texts.back());
+    }
     const std::string_view name = trimmed(row.fields.back());
     if (name.empty()) fail_at(path, row.line, "the label is empty");
     dataset.labels.emplace_back(name);

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "fovea/data/file_error.h"
+#include "fovea/data/text_window.h"
 #include "fovea/data/unicode.h"
 
 namespace fovea::data {
@@ -67,6 +68,11 @@ bool TextReader::next(LabelledText& out) {
       joined_ += ' ';
       joined_ += row.fields[i];
     }
+    out.text = joined_;
+  }
+  if (out.text.find('\r') != std::string_view::npos) {
+    if (texts == 1) joined_ = out.text;
+    use_line_feeds(joined_);
     out.text = joined_;
   }
   out.label = trimmed(row.fields[texts]);

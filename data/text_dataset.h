@@ -22,7 +22,7 @@ struct TextColumns {
 
 /// One example; valid until the next one is read.
 struct LabelledText {
-  std::string_view text;
+  std::string_view text;   // its lines end in \n, whatever they do in the file
   std::string_view label;  // the name of its class, without blanks around it
   int64_t line = 0;        // where it begins in the file
 };

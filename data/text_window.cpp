@@ -67,6 +67,15 @@ bool LineReader::next(std::string_view& line) {
   return true;
 }
 
+void use_line_feeds(std::string& text) {
+  size_t end = text.find("\r\n");
+  if (end == std::string::npos) return;
+  for (size_t i = end; i < text.size(); ++i) {
+    if (text.compare(i, 2, "\r\n") != 0) text[end++] = text[i];
+  }
+  text.resize(end);
+}
+
 void check_text(const std::string& path, int64_t line, std::string_view text) {
   const auto line_of = [&](size_t position) {
     return line + std::count(text.begin(), text.begin() + static_cast<ptrdiff_t>(position), '\n');

@@ -64,6 +64,9 @@ class LineReader {
   bool ended_ = true;
 };
 
+/// Makes \n of every \r\n, so that a model learns the same of files of every system.
+void use_line_feeds(std::string& text);
+
 /// Throws DataError with the line where `text`, whose first byte stands on line `line`, is not UTF-8 or has a NUL byte.
 void check_text(const std::string& path, int64_t line, std::string_view text);
 

@@ -124,6 +124,7 @@ void predict_lines(TrainedModel& trained, const PredictionOptions& options) {
   int64_t first = 1;
   for (std::string line; std::getline(std::cin, line);) {
     if (!line.empty() && line.back() == '\r') line.pop_back();
+    if (first == 1 && lines.empty() && line.starts_with("\ufeff")) line.erase(0, 3);  // a byte-order mark
     lines.push_back(std::move(line));
     if (lines.size() < at_once) continue;
     predict_block(trained, lines, first, options);

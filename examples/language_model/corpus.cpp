@@ -2,6 +2,7 @@
 
 #include "fovea/data/byte_reader.h"
 #include "fovea/data/file_error.h"
+#include "fovea/data/text_window.h"
 #include "fovea/data/utf8.h"
 
 using namespace fovea;
@@ -20,6 +21,7 @@ std::string read_text(const std::string& path) {
     const int64_t line = 1 + std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(invalid), '\n');
     data::fail_at(path, line, "byte {} of the file is not UTF-8", invalid + 1);
   }
+  data::use_line_feeds(text);
   return text;
 }
 

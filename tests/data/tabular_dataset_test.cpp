@@ -63,6 +63,12 @@ TEST(TabularDataset, RefusesWhatItCannotUse) {
   EXPECT_EQ(error("x,y\n1,2\n", {}, {.skip_lines = 2}), "a.csv: nothing follows the 2 skipped lines");
 }
 
+TEST(TabularDataset, EndsTheLinesOfTextsInLineFeeds) {
+  TempFolder folder;
+  const std::string path = folder.write("a.csv", "x,note,label\r\n1,\"good,\r\nand cheap\",a\r\n");
+  EXPECT_EQ(load_tabular_dataset(path, {.text = {"note"}}).texts, Strings{"good,\nand cheap"});
+}
+
 TEST(TypedRow, IsCommaSeparatedOrJson) {
   TabularDataset dataset{.columns = {"x", "y"}};
   append_typed_row(dataset, "1,\"a \"\"b\"\", c\"");

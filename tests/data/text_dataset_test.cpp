@@ -50,6 +50,15 @@ TEST(TextDataset, RefusesToChooseAmongColumnsOfOneName) {
   }
 }
 
+TEST(TextDataset, EndsLinesInLineFeeds) {
+  TempFolder folder;
+  const std::string csv = folder.write("a.csv", "text,more,label\r\n\"\r\nx\r\ny\r\r\n\",\"z\rw\",a\r\n");
+  EXPECT_EQ(load_text_dataset(csv, {}).texts[0], "\nx\ny\r\n");
+  EXPECT_EQ(load_text_dataset(csv, {{"text", "more"}, "label"}).texts[0], "\nx\ny\r\n z\rw");
+  const std::string jsonl = folder.write("a.jsonl", "{\"text\":\"x\\r\\ny\",\"label\":\"a\"}\r\n");
+  EXPECT_EQ(load_text_dataset(jsonl, {}).texts[0], "x\ny");
+}
+
 TEST(TextDataset, ReadsEachFormat) {
   TempFolder folder;
   for (const std::string& path :

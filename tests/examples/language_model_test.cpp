@@ -108,10 +108,15 @@ TEST_F(LanguageModel, WritesTheSameForTheSameSeed) {
   EXPECT_EQ(plain.out.back(), '\n');
 }
 
-TEST_F(LanguageModel, LearnsNoByteOrderMark) {
+TEST_F(LanguageModel, LearnsNoByteOrderMarkAndNoCarriageReturn) {
   ASSERT_EQ(train_small().status, 0);
   const std::string weights = read_back(model + "/model.safetensors");
   folder.write("text.txt", "\ufeff" + text);
+  ASSERT_EQ(train_small().status, 0);
+  EXPECT_EQ(read_back(model + "/model.safetensors"), weights);
+  std::string lines;
+  for (const char c : text) lines += c == '\n' ? "\r\n" : std::string(1, c);
+  folder.write("text.txt", lines);
   ASSERT_EQ(train_small().status, 0);
   EXPECT_EQ(read_back(model + "/model.safetensors"), weights);
   folder.write("text.txt", std::string("\xff\xfe"

@@ -63,6 +63,8 @@ TEST_F(TextClassifierTest, TrainsEvaluatesAndPredicts) {
   EXPECT_EQ(answers[0].rfind("good\t", 0), 0u) << answers[0];
   EXPECT_EQ(answers[1].rfind("bad\t", 0), 0u) << answers[1];
   EXPECT_EQ(classify({"predict", "--model", model}, texts[0] + "\n" + texts[1]).out, arguments.out);
+  EXPECT_EQ(classify({"predict", "--model", model}, "\ufeff" + texts[0] + "\r\n" + texts[1] + "\r\n").out,
+            arguments.out);
 }
 
 TEST_F(TextClassifierTest, ExplainsByAttention) {
