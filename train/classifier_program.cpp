@@ -61,7 +61,8 @@ Command ClassifierProgram::train_command() const {
           .description = "Learns from labelled examples and writes a model",
           .declare = [session](OptionTable& options) { session->declare(options); },
           .run = [session](OptionTable& options) { return session->run(options); },
-          .ranks = true};
+          .ranks = true,
+          .goes_on = true};
 }
 
 Command ClassifierProgram::search_command() const {
@@ -69,7 +70,8 @@ Command ClassifierProgram::search_command() const {
   return {.name = "search",
           .description = "Trains many models to find the best options, and keeps the best one",
           .declare = [search](OptionTable& options) { search->declare(options); },
-          .run = [search](OptionTable& options) { return search->run(options); }};
+          .run = [search](OptionTable& options) { return search->run(options); },
+          .goes_on = true};
 }
 
 Command ClassifierProgram::demo_command() const {

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <exception>
 #include <new>
@@ -15,6 +16,7 @@
 
 #include "fovea/data/files.h"
 #include "fovea/train/process_group.h"
+#include "fovea/train/terminal.h"
 
 namespace fovea::train {
 namespace {
@@ -181,6 +183,7 @@ int CommandLine::parse_and_run(int argc, const char* const* argv) {
     }
     read_config(table);
     check_required(table);
+    if (commands_[i].goes_on) std::signal(SIGPIPE, SIG_IGN);
     return commands_[i].run(table);
   }
   std::vector<std::string> names;
@@ -196,7 +199,7 @@ int CommandLine::run(int argc, const char* const* argv) {
     const bool first = !group || group->first();
     // Often all ranks have the same to say: then the first says it, and this one is ended.
     if (!first) std::this_thread::sleep_for(std::chrono::seconds(1));
-    fmt::print(stderr, "{}{}\n", first ? "" : fmt::format("rank {}: ", group->rank()), one_line(text));
+    say(stderr, fmt::format("{}{}\n", first ? "" : fmt::format("rank {}: ", group->rank()), one_line(text)));
     if (group) group->abandon(status);
     return status;
   };

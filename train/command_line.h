@@ -23,6 +23,9 @@ struct Command {
   std::function<void(OptionTable&)> declare;  // adds its options
   std::function<int(OptionTable&)> run;       // returns the exit status
   bool ranks = false;                         // whether several processes of it work together under mpirun
+  /// Whether it goes on where nobody reads its output any more (SIGPIPE), since what it writes to files is worth more. It
+  /// prints by say() until that is done.
+  bool goes_on = false;
 };
 
 /// A program with commands, `--help` for each, and `--config FILE` for each command that has an option of that name:

@@ -17,6 +17,7 @@
 #include "fovea/train/process_group.h"
 #include "fovea/train/run_identity.h"
 #include "fovea/train/search_report.h"
+#include "fovea/train/terminal.h"
 
 namespace fovea::train {
 namespace {
@@ -293,9 +294,7 @@ std::string HyperSearch::table() const {
 }
 
 void HyperSearch::say(const std::string& text) const {
-  if (quiet_) return;
-  fmt::print("{}\n", text);
-  std::fflush(stdout);
+  if (!quiet_) train::say(stdout, text + '\n');
 }
 
 std::string HyperSearch::settle(const OptionTable& options, const SearchSpace& space) {

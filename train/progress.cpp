@@ -74,30 +74,27 @@ void Progress::update(const ProgressState& state) {
   const auto now = Clock::now();
   if (now < next_) return;
   if (style_ == Style::bar) {
-    fmt::print(out_, "\r{}\x1b[K", progress_line(state, terminal_width(out_) - 1, utf8_));
+    say(out_, fmt::format("\r{}\x1b[K", progress_line(state, terminal_width(out_) - 1, utf8_)));
     drawn_ = true;
     next_ = now + bar_interval;
   } else {
     const std::string accuracy = std::isnan(state.accuracy) ? "" : fmt::format("  accuracy {:.4f}", state.accuracy);
-    fmt::print(out_, "epoch {}/{}  step {}/{}  loss {:.4f}{}  {}/s{}\n", state.epoch, state.epochs, state.step,
-               state.steps, state.loss, accuracy, short_count(state.examples_per_second),
-               state.seconds_left < 0 ? "" : fmt::format("  {} left", duration_text(state.seconds_left)));
+    say(out_, fmt::format("epoch {}/{}  step {}/{}  loss {:.4f}{}  {}/s{}\n", state.epoch, state.epochs, state.step,
+                          state.steps, state.loss, accuracy, short_count(state.examples_per_second),
+                          state.seconds_left < 0 ? "" : fmt::format("  {} left", duration_text(state.seconds_left))));
     next_ = now + line_interval;
   }
-  std::fflush(out_);
 }
 
 void Progress::line(std::string_view text) {
   if (style_ == Style::quiet) return;
   clear();
-  fmt::print(out_, "{}\n", text);
-  std::fflush(out_);
+  say(out_, fmt::format("{}\n", text));
 }
 
 void Progress::clear() {
   if (!drawn_) return;
-  std::fputs("\r\x1b[K", out_);
-  std::fflush(out_);
+  say(out_, "\r\x1b[K");
   drawn_ = false;
 }
 

@@ -23,7 +23,8 @@ struct ProgressState {
 /// One line of at most `width` columns: a bar and what fits beside it, the least important left out first.
 std::string progress_line(const ProgressState& state, int width, bool utf8);
 
-/// Shows a run to whoever looks: a bar that is drawn over on a terminal, plain lines else, nothing where quiet.
+/// Shows a run to whoever looks: a bar that is drawn over on a terminal, plain lines else, nothing where quiet. Where
+/// nobody looks any more the run goes on.
 class Progress {
  public:
   enum class Style : uint8_t { bar, lines, quiet };

@@ -47,6 +47,11 @@ std::string in_one_line(std::string_view text) {
   return out;
 }
 
+void say(std::FILE* out, std::string_view text) {
+  std::fwrite(text.data(), 1, text.size(), out);
+  std::fflush(out);
+}
+
 std::string duration_text(double seconds) {
   const auto all = static_cast<int64_t>(std::llround(std::clamp(seconds, 0.0, 1e9)));
   const int64_t hours = all / 3600, minutes = all / 60 % 60;

@@ -17,6 +17,9 @@ bool locale_is_utf8();
 /// "\x1b" for other control characters.
 std::string in_one_line(std::string_view text);
 
+/// Prints at once. That it cannot be printed stops nobody: the stream's error flag tells CommandLine, in the end.
+void say(std::FILE* out, std::string_view text);
+
 /// "0:07", "12:05", "3:20:00".
 std::string duration_text(double seconds);
 /// A count in few characters: "950", "12.3k", "4.1M".

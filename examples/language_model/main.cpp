@@ -17,7 +17,8 @@ train::Command train_command() {
   return {.name = "train",
           .description = "Learns from a text and writes a model",
           .declare = [training](train::OptionTable& options) { training->declare(options); },
-          .run = [training](train::OptionTable& options) { return training->run(options); }};
+          .run = [training](train::OptionTable& options) { return training->run(options); },
+          .goes_on = true};
 }
 
 train::Command demo_command() {

@@ -51,6 +51,29 @@ TEST_F(InterruptionTest, ControlCSavesAndResumingEndsInTheSameBytes) {
   EXPECT_FALSE(is_there("cut/checkpoint.safetensors"));
 }
 
+TEST_F(InterruptionTest, ARunWhoseReaderIsGoneLearnsToItsEndAndSaysSo) {
+  ASSERT_EQ(classify(train_into("whole")).status, 0);
+  Program alone(TEXT_CLASSIFIER, train_into("alone"));
+  ASSERT_TRUE(alone.line());
+  alone.stop_reading();
+  const Finished done = alone.finish();
+  EXPECT_EQ(done.status, 2);
+  EXPECT_EQ(done.error, "standard output cannot be written\n");
+  EXPECT_EQ(weights("alone"), weights("whole"));
+  EXPECT_TRUE(is_there("alone/report.html"));
+  EXPECT_FALSE(is_there("alone/checkpoint.safetensors"));
+
+  // What makes nothing but output ends with its reader.
+  std::string lines;
+  for (int i = 0; i < 20000; ++i) lines += "a good film\n";
+  Program predicts(TEXT_CLASSIFIER, {"predict", "--model", folder / "whole"}, lines);
+  ASSERT_TRUE(predicts.line());
+  predicts.stop_reading();
+  const Finished ended = predicts.finish();
+  EXPECT_EQ(ended.status, 128 + SIGPIPE);
+  EXPECT_EQ(ended.error, "");
+}
+
 TEST_F(InterruptionTest, AnotherRunIsNotGoneOnWith) {
   Program cut(TEXT_CLASSIFIER, train_into("cut"));
   for (auto line = cut.line(); line && line->rfind("epoch 1/", 0) != 0; line = cut.line()) continue;

@@ -54,6 +54,7 @@ Program::~Program() {
 }
 
 std::optional<std::string> Program::line() {
+  if (!out_) return std::nullopt;
   std::string line;
   for (int c; (c = std::fgetc(out_.get())) != EOF && c != '\n';) line += static_cast<char>(c);
   if (std::feof(out_.get())) {

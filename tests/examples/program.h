@@ -48,6 +48,8 @@ class Program {
   size_t resident_bytes() const;
   void signal(int number) const;
   pid_t id() const { return id_; }
+  /// Reads no more of its output, as `| head` does.
+  void stop_reading() { out_.reset(); }
   /// Waits until it has ended.
   Finished finish();
 
