@@ -13,15 +13,6 @@
 namespace fovea::nn {
 namespace {
 
-/// Every axis but the first.
-Axes within_rows(const Tensor& x) {
-  Axes axes;
-  for (int axis = 1; axis < x.rank(); ++axis) axes.list.push_back(axis);
-  return axes;
-}
-
-Tensor lengths(const Tensor& x) { return x.rank() == 1 ? abs(x) : norm(x, within_rows(x), true); }
-
 /// After `steps` steps of power iteration from u [n, 1]: the singular vectors u [n, 1] and v [rest, 1] of w [n, rest].
 std::pair<Tensor, Tensor> power_iteration(const Tensor& w, Tensor u, int64_t steps, double eps) {
   Tensor v;
@@ -34,22 +25,34 @@ std::pair<Tensor, Tensor> power_iteration(const Tensor& w, Tensor u, int64_t ste
 
 }  // namespace
 
-WeightNorm::WeightNorm(const Tensor& weight, Caller caller) {
+WeightNorm::WeightNorm(const Tensor& weight, WeightNormOptions options, Caller caller) {
   const ErrorScope scope(caller);
   raw::check_floating("WeightNorm", weight, caller);
-  if (weight.rank() == 0) raise<ShapeError>(caller, "WeightNorm: a scalar has no rows");
+  if (options.dim) dim_ = normalize_axis(*options.dim, weight.rank(), "WeightNorm", caller);
+  if (dim_ && weight.rank() == 0) raise<ShapeError>(caller, "WeightNorm: a scalar has no rows");
   weight_v = weight.detach().clone();
-  weight_g = lengths(weight_v);
+  weight_g = lengths();
   add("weight_g", weight_g);
   add("weight_v", weight_v);
 }
 
-Tensor WeightNorm::forward(Caller caller) const {
-  const Scope scope(*this, caller);
-  return weight_v * (weight_g / lengths(weight_v));
+Tensor WeightNorm::lengths() const {
+  if (!dim_) return norm(weight_v);
+  Axes within;
+  for (int axis = 0; axis < weight_v.rank(); ++axis) {
+    if (axis != *dim_) within.list.push_back(axis);
+  }
+  return weight_v.rank() == 1 ? abs(weight_v) : norm(weight_v, within, true);
 }
 
-std::string WeightNorm::description() const { return fmt::format("{}", weight_v.shape()); }
+Tensor WeightNorm::forward(Caller caller) const {
+  const Scope scope(*this, caller);
+  return weight_v * (weight_g / lengths());
+}
+
+std::string WeightNorm::description() const {
+  return fmt::format("{}, dim {}", weight_v.shape(), dim_ ? fmt::format("{}", *dim_) : "none");
+}
 
 SpectralNorm::SpectralNorm(const Tensor& weight, SpectralNormOptions options, Caller caller) : options_(options) {
   const ErrorScope scope(caller);
@@ -60,8 +63,9 @@ SpectralNorm::SpectralNorm(const Tensor& weight, SpectralNormOptions options, Ca
   if (options.n_power_iterations < 1 || !(options.eps >= 0)) {
     raise<ValueError>(caller, "SpectralNorm: {} power iterations and eps {}", options.n_power_iterations, options.eps);
   }
+  options_.dim = normalize_axis(options.dim, weight.rank(), "SpectralNorm", caller);
   weight_orig = weight.detach().clone();
-  const Tensor matrix = weight_orig.flatten(1, -1);
+  const Tensor matrix = this->matrix();
   constexpr int64_t first_steps = 15;  // from anywhere to about the greatest
   const auto [u, v] = power_iteration(matrix, randn({matrix.size(0), 1}, matrix.options()), first_steps, options.eps);
   weight_u = u.squeeze(1);
@@ -71,9 +75,18 @@ SpectralNorm::SpectralNorm(const Tensor& weight, SpectralNormOptions options, Ca
   add_buffer("weight_v", weight_v);
 }
 
+/// [n, rest].
+Tensor SpectralNorm::matrix() const {
+  Shape order{options_.dim};
+  for (int axis = 0; axis < weight_orig.rank(); ++axis) {
+    if (axis != options_.dim) order.push_back(axis);
+  }
+  return weight_orig.permute(order).flatten(1, -1);
+}
+
 Tensor SpectralNorm::forward(Caller caller) const {
   const Scope scope(*this, caller);
-  const Tensor matrix = weight_orig.flatten(1, -1);
+  const Tensor matrix = this->matrix();
   Tensor u = weight_u.unsqueeze(1), v = weight_v.unsqueeze(1);
   if (training()) {
     const NoGrad off;
@@ -86,6 +99,6 @@ Tensor SpectralNorm::forward(Caller caller) const {
   return weight_orig / sum(u * matmul(matrix, v));
 }
 
-std::string SpectralNorm::description() const { return fmt::format("{}", weight_orig.shape()); }
+std::string SpectralNorm::description() const { return fmt::format("{}, dim {}", weight_orig.shape(), options_.dim); }
 
 }  // namespace fovea::nn
