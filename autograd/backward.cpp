@@ -22,6 +22,7 @@ std::vector<Tensor> checked_gradients(const std::vector<Tensor>& outputs, const 
       autograd::check_gradient(gradients[i], outputs[i], "backward", "an output", caller);
       checked.push_back(gradients[i]);
     } else if (outputs[i].numel() == 1) {
+      const ErrorScope scope(caller);
       checked.push_back(ones_like(outputs[i]));
     } else {
       raise<AutogradError>(caller, "backward: an output of shape {} needs a gradient; only a scalar's is 1 by itself",

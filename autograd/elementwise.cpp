@@ -194,7 +194,7 @@ void check_numbers(const char* name, DType dtype, std::span<const double> scalar
   }
 }
 
-void apply(const Application& a, std::span<Tensor> results) {
+void apply_named(const Application& a, std::span<Tensor> results) {
   const ElementwiseFunction& f = a.kernel->function;
   const Tensor* first = nullptr;  // decides the dtype: a floating or integer input, else a bool one
   for (const Tensor* x : a.inputs) {
@@ -255,6 +255,14 @@ void apply(const Application& a, std::span<Tensor> results) {
     if (f.predicate(i)) continue;
     // The last takes this reference: a count more is felt in small operations.
     autograd::attach(results[i], i + 1 < results.size() ? node : std::move(node), static_cast<uint32_t>(i));
+  }
+}
+
+void apply(const Application& a, std::span<Tensor> results) {
+  try {
+    apply_named(a, results);
+  } catch (const OutOfMemoryError& error) {
+    raise_out_of_memory(error, a.kernel->function.name.c_str(), a.caller);
   }
 }
 

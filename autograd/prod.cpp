@@ -131,6 +131,7 @@ Tensor product_along(const Tensor& x, int axis, Caller caller) {
 }  // namespace
 
 Tensor prod(const Tensor& x, const Axes& axes, bool keepdim, Caller caller) {
+  const ErrorScope scope(caller);
   raw::check_defined("prod", x, caller);
   if (x.dtype() == boolean) return prod(x.to(i32, caller), axes, keepdim, caller);
   const auto reduced = chosen_axes(axes, x.rank(), "prod", caller);

@@ -248,6 +248,7 @@ RecurrentResult recurrent(const Tensor& projected, const Tensor& weight_hh, cons
 }
 
 std::vector<RecurrentResult> recurrent(const std::vector<RecurrentDirection>& directions, Caller caller) {
+  const ErrorScope scope(caller);
   check(directions, caller);
   const std::vector<Tensor> inputs = inputs_of(directions);
   Backend& backend = directions[0].projected.backend();

@@ -65,6 +65,7 @@ Tensor extreme(const Tensor& x, const Axes& axes, Combine combine, const char* n
     }
     return made;
   }();
+  const ErrorScope scope(caller);
   raw::check_alike(name, {&x}, caller);
   Tensor out = raw::empty(kept_shape(x, axes, name, caller), x.options());
   raw::map(programs[combine == Combine::maximum ? 0 : 1], raw::compute_dtype(x.dtype()), x.shape(), {&x}, {&out});
@@ -86,6 +87,7 @@ Tensor along_last(const Tensor& x, int axis, F f) {
 }
 
 Tensor arg_extreme(const Tensor& x, int axis, bool keepdim, bool minimum, const char* name, Caller caller) {
+  const ErrorScope scope(caller);
   raw::check_defined(name, x, caller);
   const int a = normalize_axis(axis, x.rank(), name, caller);
   if (x.dtype() == boolean) raise<DTypeError>(caller, "{}: needs numbers, not bool", name);
@@ -258,6 +260,7 @@ Tensor argmin(const Tensor& x, int axis, bool keepdim, Caller caller) {
 namespace {
 
 Sorted sorted(const Tensor& x, int64_t k, int axis, bool descending, const char* name, Caller caller) {
+  const ErrorScope scope(caller);
   raw::check_defined(name, x, caller);
   const int a = normalize_axis(axis, x.rank(), name, caller);
   if (x.rank() == 0) {
@@ -298,6 +301,7 @@ Sorted sort(const Tensor& x, int axis, bool descending, Caller caller) {
 Sorted topk(const Tensor& x, int64_t k, int axis, Caller caller) { return sorted(x, k, axis, true, "topk", caller); }
 
 Tensor cumsum(const Tensor& x, int axis, Caller caller) {
+  const ErrorScope scope(caller);
   raw::check_defined("cumsum", x, caller);
   const int a = normalize_axis(axis, x.rank(), "cumsum", caller);
   if (x.dtype() == boolean) return cumsum(x.to(i32, caller), axis, caller);

@@ -68,7 +68,10 @@ Tensor Tensor::reshape(const Shape& shape, Caller caller) const {
   raw::check_defined("reshape", *this, caller);
   const Shape full = complete(shape, *this, "reshape", caller);
   Tensor out = raw::try_reshape(*this, full);
-  if (!out.defined()) out = raw::try_reshape(raw::contiguous(*this), full);
+  if (!out.defined()) {
+    const ErrorScope scope(caller);
+    out = raw::try_reshape(raw::contiguous(*this), full);
+  }
   return record_reshape("reshape", *this, std::move(out), caller);
 }
 
@@ -299,6 +302,7 @@ Tensor Tensor::contiguous(Caller caller) const {
 }
 
 Tensor Tensor::clone(Caller caller) const {
+  const ErrorScope scope(caller);
   raw::check_alike("clone", {this}, caller);
   Tensor out = raw::empty(shape(), options());
   raw::copy(*this, out);
@@ -309,6 +313,7 @@ Tensor Tensor::clone(Caller caller) const {
 Tensor Tensor::to(DType dtype, Caller caller) const {
   raw::check_defined("to", *this, caller);
   if (dtype == this->dtype()) return *this;
+  const ErrorScope scope(caller);
   raw::check_dtype({dtype, device()}, "to", caller);
   Tensor out = raw::convert(*this, dtype);
   if (!is_floating(dtype)) return out;
@@ -319,7 +324,7 @@ Tensor Tensor::to(DType dtype, Caller caller) const {
 Tensor Tensor::to(Device device, Caller caller) const {
   raw::check_defined("to", *this, caller);
   if (device == this->device()) return *this;
-  const ErrorScope scope(caller);  // of what a step that is being captured refuses
+  const ErrorScope scope(caller);
   fovea::backend(device, caller);  // a device that is absent is the caller's error
   raw::check_dtype({dtype(), device}, "to", caller);
   return record(

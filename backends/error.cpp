@@ -48,4 +48,11 @@ std::string detail::error_text_here(std::string message) {
   return innermost ? error_text({}, std::move(message)) : message;
 }
 
+void raise_out_of_memory(const OutOfMemoryError& error, const char* name, Caller caller) {
+  std::string text = fmt::format("{}: {}", name, error.what());
+  const bool told = ErrorScope::caller({"", 0}).line != 0;
+  if (!told && caller.line != 0) text += fmt::format(" ({})", to_string(caller));
+  throw OutOfMemoryError(text);
+}
+
 }  // namespace fovea

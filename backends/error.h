@@ -98,6 +98,10 @@ std::string error_text(Caller caller, std::string message);
 std::string error_text_here(std::string message);
 }  // namespace detail
 
+/// The error of a kernel's that is being handled, thrown on as that of the operation `name`: with its caller, where no scope
+/// gave one. For operations so short that a scope of their own would be felt.
+[[noreturn]] void raise_out_of_memory(const OutOfMemoryError& error, const char* name, Caller caller);
+
 /// Throws E with "message (file:line)" and the path of modules that the thread is inside of:
 /// `raise<ShapeError>(caller, "matmul: inner sizes differ: {} x {}", a, b)`.
 template <class E, class... Args>

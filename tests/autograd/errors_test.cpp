@@ -1,4 +1,8 @@
 // A wrong argument is an error that names the operation, what it was given and the caller's line; no kernel sees it.
+#include <gmock/gmock.h>
+
+#include <functional>
+
 #include "fovea/autograd/indexing.h"
 #include "fovea/autograd/losses.h"
 #include "fovea/autograd/matmul.h"
@@ -6,6 +10,7 @@
 #include "fovea/autograd/pointwise.h"
 #include "fovea/autograd/reductions.h"
 #include "fovea/autograd/shape_ops.h"
+#include "fovea/backends/memory_limit.h"
 #include "fovea/tensor/creation.h"
 #include "support/expect.h"
 
@@ -133,6 +138,34 @@ TEST(ValueErrors, NameAFunctionOfSeveralOutputs) {
   const Elementwise both{"both", [](Expr x) { return std::vector<Expr>{x + 1, x * 2}; }};
   EXPECT_ERROR(both(ones({3})), "both: has 2 outputs; all() gives them (errors_test.cpp:");
   EXPECT_ERROR(both.sum({}, false, {ones({3})}), "both: has 2 outputs; all() gives them (errors_test.cpp:");
+}
+
+TEST(Elementwise, NamesItselfAndTheUsersLineOnceWhereMemoryEnds) {
+  const Tensor x = ones({1000, 500});
+  const auto message = [](const std::function<void()>& f) -> std::string {
+    backend(Device::cpu()).empty_cache();
+    set_memory_limit(Device::Kind::cpu, 1);
+    try {
+      f();
+    } catch (const OutOfMemoryError& error) {
+      set_memory_limit(Device::Kind::cpu, 0);
+      return error.what();
+    }
+    set_memory_limit(Device::Kind::cpu, 0);
+    return "no error";
+  };
+  const auto told = testing::MatchesRegex(
+      "exp: cpu: no memory for [0-9]+ bytes \\([0-9]+ in use, 1 allowed\\) "
+      "\\(errors_test.cpp:[0-9]+\\)");
+  EXPECT_THAT(message([&] { exp(x); }), told);
+  EXPECT_THAT(message([&] {
+                const ErrorScope scope(Caller{});
+                exp(x);
+              }),
+              told);
+  Tensor w = ones({1000, 500}).set_requires_grad();
+  const Tensor y = sum(exp(w) * 2.0);
+  EXPECT_THAT(message([&] { y.backward(); }), testing::HasSubstr("errors_test.cpp"));
 }
 
 }  // namespace
