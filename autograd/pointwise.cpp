@@ -60,6 +60,13 @@ struct Division {
   }
 };
 
+/// a, or where it holds b so often that a quotient's digits may not tell how often, what is left: b times the rounded
+/// quotient taken off, which is a number without rounding. Devices that round product and sum apart come near b, too.
+Expr nearer(Expr a, Expr b) {
+  const Expr quotient = a / b, far = abs(quotient) >= 0x1p22 && abs(quotient) < INFINITY;
+  return where(far, -where(far, floor(quotient), 0.0) * b + a, a);  // gradients multiply by the quotient either way
+}
+
 void check_divisor(const Operand& a, const Operand& b, const char* name) {
   if (b.tensor || b.number != 0 || !is_whole(a, name)) return;
   raise<ValueError>(a.caller, "{}: whole numbers divided by 0", name);
@@ -74,9 +81,10 @@ Tensor floor_divide(Operand a, Operand b) {
 }
 
 Tensor remainder(Operand a, Operand b) {
-  static const Elementwise f{"remainder", [](Expr a, Expr b) { return Division(a, b).rest; }};
+  static const Elementwise of_whole{"remainder", [](Expr a, Expr b) { return Division(a, b).rest; }};
+  static const Elementwise f{"remainder", [](Expr a, Expr b) { return Division(nearer(nearer(a, b), b), b).rest; }};
   check_divisor(a, b, "remainder");
-  return f(a, b);
+  return is_whole(a, "remainder") || is_whole(b, "remainder") ? of_whole(a, b) : f(a, b);
 }
 
 Tensor operator%(Operand a, Operand b) { return remainder(a, b); }

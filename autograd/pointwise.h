@@ -28,7 +28,8 @@ Tensor div(Operand a, Operand b);
 /// a / b rounded down, of whole numbers too: ValueError where those are divided by the number 0; by a 0 within a tensor
 /// they give 0 or -1.
 Tensor floor_divide(Operand a, Operand b);
-/// a - b floor_divide(a, b): from 0 to before b, with the sign of b.
+/// a - b floor_divide(a, b), with the digits that the quotient of floating numbers lacks: from 0 to before b, with the sign of
+/// b, while |a / b| is below 2^70 (f32) or 2^150 (f64); the exact one where product and sum are rounded once.
 Tensor remainder(Operand a, Operand b);
 /// a^b; the gradient is 0 where the exponent is 0.
 Tensor pow(Operand a, Operand b);

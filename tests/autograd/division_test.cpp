@@ -40,6 +40,39 @@ TEST_P(OnEveryDevice, RemainderLiesBetweenZeroAndTheDivisor) {
   }
 }
 
+TEST_P(OnEveryDevice, RemainderLiesThereWhereAQuotientHasNotTheDigits) {
+  const std::vector<float> near = random({4000}, {}, 1).to_vector<float>(),
+                           b = random({4000}, {}, 2).to_vector<float>();
+  std::vector<float> a;
+  for (size_t i = 0; i < near.size(); ++i) a.push_back(std::ldexp(near[i], static_cast<int>(i % 60)));
+  const std::vector<float> rest = (from_vector(a, device()) % from_vector(b, device())).to_vector<float>();
+  static const Elementwise left{"left", [](Expr q, Expr b, Expr a) { return -q * b + a; }};
+  const Tensor almost_one = tensor({1 + 0x1p-12}, options());
+  const bool rounds_once = left(almost_one, almost_one, tensor({1 + 0x1p-11}, options())).item() != 0;
+  for (size_t i = 0; i < a.size(); ++i) {
+    EXPECT_GE(rest[i] / b[i], 0) << a[i] << ' ' << b[i];
+    EXPECT_LE(rest[i] / b[i], 1) << a[i] << ' ' << b[i];
+    const float whole = std::fmod(a[i], b[i]);
+    if (rounds_once && device() == Device::cpu()) {
+      EXPECT_EQ(rest[i], whole != 0 && (whole < 0) != (b[i] < 0) ? whole + b[i] : whole) << a[i] << ' ' << b[i];
+    }
+  }
+  const Tensor x = tensor({1e20}, options()).set_requires_grad(), y = tensor({3}, options()).set_requires_grad();
+  (x % y).backward();
+  EXPECT_CLOSE(x.grad(), {1}, 0, 0);
+  EXPECT_CLOSE(y.grad(), {-1e20 / 3}, 1e-6, 0);  // as PyTorch's
+  EXPECT_EQ((100.0 % from_vector({7, -7}, device())).to_vector<int32_t>(), (std::vector<int32_t>{2, -5}));
+}
+
+TEST(Remainder, OfF64LiesThereToo) {
+  const Tensor a = tensor({1e40, -1e40, 1e25}, {f64}), b = tensor({3, 0.7, 0.1}, {f64});
+  const std::vector<double> rest = (a % b).to_vector<double>();
+  for (size_t i = 0; i < 3; ++i) {
+    const double of = b.to_vector<double>()[i];
+    EXPECT_TRUE(rest[i] >= 0 && rest[i] < of) << rest[i];
+  }
+}
+
 TEST_P(OnEveryDevice, WhatIsLittleBelowZeroIsDividedToMinusOne) {
   const Tensor a = tensor({-1e-9, 1e-9, -1, 1e-9}, options()), b = tensor({1, -1, 1e30, 1}, options());
   EXPECT_CLOSE(floor_divide(a, b), {-1, -1, -1, 0}, 0, 0);
