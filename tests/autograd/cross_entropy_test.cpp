@@ -4,6 +4,7 @@
 
 #include "fovea/autograd/losses.h"
 #include "fovea/autograd/normalize.h"
+#include "fovea/autograd/pointwise.h"
 #include "fovea/tensor/creation.h"
 #include "support/device.h"
 #include "support/expect.h"

@@ -1,5 +1,7 @@
 #include "fovea/autograd/interpolation.h"
 
+#include <cmath>
+
 #include "fovea/autograd/pooling.h"
 #include "fovea/tensor/creation.h"
 #include "support/device.h"
