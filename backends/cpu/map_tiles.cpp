@@ -56,7 +56,7 @@ Tiles<T>::Tiles(const MapCall& call, const Code<T>& code, const int* order)
       places_[inputs_ + k].walk = Walk(*call.outputs[k], call.space, order);
       place_output(k, *call.outputs[k], reads_after(call, code, k));
     } else {
-      place_held(k);
+      place_held(k, call);
     }
   }
   for (size_t i = 0; i < scalars_; ++i) repeated_[inputs_ + i].fill(convert<T>(call.scalars[i]));
@@ -108,10 +108,14 @@ void Tiles<T>::place_input(size_t i, const MapCall& call, const int* order) {
 }
 
 template <class T>
-void Tiles<T>::place_held(size_t k) {
+void Tiles<T>::place_held(size_t k, const MapCall& call) {
   Place& place = places_[inputs_ + k];
   const uint16_t value = code_.outputs[k].value;
-  if (value < inputs_) {
+  // What is stored over an input is there before the held values are read.
+  const auto stored_over_it = [&](const View* output) {
+    return output->shape == call.space && output->buffer == call.inputs[value]->buffer;
+  };
+  if (value < inputs_ && std::none_of(call.outputs.begin(), call.outputs.end(), stored_over_it)) {
     const Place& input = places_[value];
     const bool steps = input.way == Way::direct || input.way == Way::convert ||
                        (input.way == Way::walk && input.walk.inner_stride() != 0);

@@ -94,7 +94,7 @@ class Tiles {
   int64_t reserve(size_t bytes);
   void place_input(size_t i, const MapCall& call, const int* order);
   void place_output(size_t k, const View& view, bool conflict);
-  void place_held(size_t k);
+  void place_held(size_t k, const MapCall& call);
 
   const Code<T>& code_;
   size_t inputs_, outputs_, scalars_;

@@ -73,6 +73,39 @@ TEST(Map, OutputsMaySwapTheirInputs) {
   }
 }
 
+TEST(Map, AnOutputMayBeTheViewOfAnInputThatFoldsRead) {
+  const Program fold = program({input(0), apply(Op::neg, 0)}, {{.value = 1}, {.value = 0}});
+  const Program folds = program(fold.code, {{.value = 1}, {.value = 0}, {.value = 0}});
+  for (const Shape& space : {Shape{3, 5}, Shape{40, 900}}) {
+    const Array x = full(space, 1), down = make({1, space[1]}), across = make({space[0], 1});
+    run(fold, f32, space, {x}, {x, down});
+    EXPECT_EQ(x.values(), full(space, -1).values());
+    EXPECT_EQ(down.values(), full({1, space[1]}, static_cast<double>(space[0])).values());
+    run(fold, f32, space, {x}, {x, across});
+    EXPECT_EQ(x.values(), full(space, 1).values());
+    EXPECT_EQ(across.values(), full({space[0], 1}, -static_cast<double>(space[1])).values());
+    run(folds, f32, space, {x}, {x, down, across});
+    EXPECT_EQ(x.values(), full(space, -1).values());
+    EXPECT_EQ(down.values(), full({1, space[1]}, static_cast<double>(space[0])).values());
+    EXPECT_EQ(across.values(), full({space[0], 1}, static_cast<double>(space[1])).values());
+  }
+}
+
+// Where two folded axes with a kept one between them are both cut, each piece has a place of its own for its part.
+TEST(Map, PiecesOfSeveralFoldedAxesAreFoldedTogether) {
+  const Program sum = program({input(0)}, {{.value = 0}});
+  const Array x = full({2, 2, 100000}, 1), out = make({1, 2, 1});
+  for (int64_t i = 0; i < x.numel(); i += 7) x.set(i, 3);
+  run(sum, f32, {2, 2, 100000}, {x}, {out});
+  for (int64_t k = 0; k < 2; ++k) {
+    double want = 0;
+    for (int64_t i = 0; i < 2; ++i) {
+      for (int64_t j = 0; j < 100000; ++j) want += x.get((i * 2 + k) * 100000 + j);
+    }
+    EXPECT_EQ(out.get(k), want);
+  }
+}
+
 TEST(Map, FoldsOfNothingAreTheIdentity) {
   const float infinity = std::numeric_limits<float>::infinity();
   const Program folds = program({input(0)}, {{0, Combine::sum}, {0, Combine::maximum}, {0, Combine::minimum}});
