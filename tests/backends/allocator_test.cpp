@@ -60,7 +60,9 @@ TEST(Allocator, PeakIsTheGreatestSum) {
   const size_t live = cpu().memory().live, size = cpu().memory().peak + (size_t{4} << 20);
   cpu().allocate(size);
   cpu().allocate(size);
-  EXPECT_EQ(cpu().memory().peak, live + size);
+  // What one thread made and another freed is counted once they meet; tests before this one may have left some.
+  EXPECT_GE(cpu().memory().peak, live + size);
+  EXPECT_LT(cpu().memory().peak, live + size + (size_t{1} << 20));
 }
 
 TEST(Allocator, KeepsNoMoreThanItsLimit) {
@@ -139,7 +141,8 @@ TEST(Allocator, KeepsWithinALimit) {
     cpu().set_cache_limit(size_t{1} << 30);
   };
   give_back();
-  const size_t live = cpu().memory().live, slack = size_t{4} << 20;  // blocks are a little larger
+  // Blocks are a little larger, and what other threads keep is out of reach.
+  const size_t live = cpu().memory().live, slack = (size_t{4} << 20) + cpu().memory().cached;
   set_memory_limit(Device::Kind::cpu, live + (size_t{24} << 20) + slack);
   {
     const BufferRef first = cpu().allocate(size_t{16} << 20);

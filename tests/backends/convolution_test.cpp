@@ -55,6 +55,11 @@ const std::vector<ConvolutionCase>& other_cases() {
       {3, 2, 4, 9, 20, 8, {3, 4}, {.stride = {1, 3}, .padding = {0, 2}}},
       {2, 1, 3, 16, 16, 33, {4, 4}, {.stride = {4, 4}}},  // patches
       {2, 1, 6, 11, 13, 9, {1, 1}, {.stride = {2, 2}}},
+      {2, 1, 6, 4, 7, 9, {1, 1}, {.padding = {1, 0}}},
+      {2, 1, 6, 4, 7, 9, {1, 1}, {.padding = {0, 2}}},
+      {2, 1, 70, 1, 1, 80, {1, 1}},  // a product with a single column
+      {0, 1, 3, 5, 6, 4, {3, 3}},
+      {2, 1, 3, 6, 12, 9, {3, 3}, {.stride = {1, 4}, .padding = {1, 1}}},  // columns that no window reaches
       {4, 1, 8, 1, 50, 16, {1, 3}, {.stride = {1, 2}, .padding = {0, 1}}},
       {2, 1, 3, 12, 10, 8, {3, 2}, {.stride = {3, 2}, .padding = {4, 1}, .dilation = {2, 3}}},
       {1, 1, 2, 60, 90, 8, {5, 5}, {.stride = {2, 1}, .padding = {2, 2}}},

@@ -1,7 +1,7 @@
 #include <gtest/gtest.h>
 #include <omp.h>
 
-#include <numbers>
+#include <algorithm>
 
 #include "backends/array.h"
 
@@ -134,6 +134,66 @@ TEST(Matmul, BroadcastsAndFoldsBatchAxes) {
         SCOPED_TRACE(fmt::format("{} {} layouts {} {}", c.a, c.b, int(la), int(lb)));
         expect_close(out.values(), naive(a, b, c.out), tolerance(f32));
       }
+    }
+  }
+}
+
+// Rows of a batch that are only some of those in memory, on the left and in the result, do not go on evenly.
+TEST(Matmul, TakesSlicesOfABatch) {
+  for (DType dtype : {f32, f64}) {
+    for (const auto& [rows, n, k] : {std::tuple{5, 7, 6}, {1, 33, 40}, {1, 1, 9}, {64, 30, 20}}) {
+      for (bool left : {true, false}) {
+        const auto slice = [&, rows = rows](Array array, bool sliced) {
+          array.view.shape[1] = rows;
+          if (sliced) array.view.offset = array.view.strides[1];
+          return array;
+        };
+        const Shape a_shape{4, left ? rows + 2 : rows, k}, out_shape{4, left ? rows : rows + 2, n};
+        const Array a = slice(noise(a_shape, 1, dtype), left), whole = full(out_shape, 7, dtype);
+        const Array b = expand(noise({1, k, n}, 2, dtype), {4, k, n}), out = slice(whole, !left);
+        cpu().matmul({.a = a, .b = b, .out = out});
+        SCOPED_TRACE(fmt::format("{} x {} x {}, left {}", rows, n, k, left));
+        expect_close(out.values(), naive(a, b, out.view.shape), tolerance(dtype));
+        const std::vector<double> all = whole.values();
+        if (left) continue;
+        EXPECT_EQ(std::count(all.begin(), all.end(), 7), 4 * 2 * n) << "what lies beside the slices";
+      }
+    }
+  }
+}
+
+// Batch axes that are neighbours in the operands and not in the result.
+TEST(Matmul, WritesASliceOfABatchOfTwoAxes) {
+  for (DType dtype : {f32, f64}) {
+    const Array a = noise({2, 3, 5, 6}, 1, dtype), b = noise({2, 3, 6, 7}, 2, dtype);
+    Array out = full({2, 4, 5, 7}, 7, dtype);
+    out.view.shape[1] = 3;
+    cpu().matmul({.a = a, .b = b, .out = out});
+    expect_close(out.values(), naive(a, b, {2, 3, 5, 7}), tolerance(dtype));
+  }
+}
+
+TEST(Matmul, WritesABatchBackwards) {
+  for (DType dtype : {f32, f64}) {
+    const Array a = noise({4, 1, 9}, 1, dtype), b = expand(noise({1, 9, 1}, 2, dtype), {4, 9, 1});
+    Array out = make({4, 1, 1}, dtype);
+    out.view.offset = 3;
+    out.view.strides[0] = -1;
+    cpu().matmul({.a = a, .b = b, .out = out});
+    expect_close(out.values(), naive(a, b, {4, 1, 1}), tolerance(dtype));
+  }
+}
+
+// As a window that moves by one reads a line.
+TEST(Matmul, TakesRowsThatOverlap) {
+  for (DType dtype : {f32, f64}) {
+    for (int64_t step : {1, 8}) {
+      Array a = noise({20 * 9}, 1, dtype);
+      a.view.shape = {20, 9};
+      a.view.strides = {step, 1};
+      const Array b = noise({9, 12}, 2, dtype), out = make({20, 12}, dtype);
+      cpu().matmul({.a = a, .b = b, .out = out});
+      expect_close(out.values(), naive(a, b, {20, 12}), tolerance(dtype));
     }
   }
 }

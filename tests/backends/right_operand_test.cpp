@@ -57,6 +57,18 @@ TEST_F(RightOperandBf16, GivesWhatTheProductGives) {
   expect_same_as_whole<BFloat16>(bf16, false, 0);
 }
 
+TEST_F(RightOperandBf16, TakesAnotherToBeRounded) {
+  const Array a = full({8, 30}, 1), b = full({30, 40}, 1 + 0x1p-12);
+  cpu::RightOperand<float> right;
+  const uint64_t name = cpu::name_operands();
+  for (bool rounded : {false, true}) {
+    const Array out = full({8, 40}, 0);
+    right.take(name, 40, 30, matrix<float>(b), rounded);
+    right.multiply(8, matrix<float>(a), out.data<float>(), 40, false);
+    EXPECT_EQ(out.get(0) == 30, rounded);
+  }
+}
+
 TEST(RightOperand, TakesAnotherUnderAnotherNameOrOfAnotherPlace) {
   const int64_t n = 40, k = 30;
   const Array a = full({8, k}, 1), b = full({k, 2 * n}, 2);
@@ -74,6 +86,10 @@ TEST(RightOperand, TakesAnotherUnderAnotherNameOrOfAnotherPlace) {
   EXPECT_EQ(product(right), 120) << "another place";
   right.take(cpu::name_operands(), n, k, matrix<float>(b), false);
   EXPECT_EQ(product(right), 90) << "another name";
+  const uint64_t last = cpu::name_operands();
+  right.take(last, n, k / 2, matrix<float>(b), false);
+  right.take(last, n, k, matrix<float>(b), false);
+  EXPECT_EQ(product(right), 90) << "another depth";
 }
 
 }  // namespace

@@ -67,6 +67,25 @@ TEST(Sort, IsStableBothWaysAndGivesTheFirstK) {
   }
 }
 
+TEST(Sort, NaNIsTheGreatestWhateverItsSign) {
+  for (DType dtype : {f32, f64, f16, bf16}) {
+    for (int64_t n : {6, 300}) {
+      for (bool descending : {false, true}) {
+        const Array x = full({n}, 1, dtype), values = make({n}, dtype), indices = make({n}, i32);
+        x.set(1, -nan);
+        x.set(2, -inf);
+        x.set(3, nan);
+        x.set(4, inf);
+        cpu().sort({.x = x, .values = values, .indices = indices, .descending = descending});
+        const int64_t first = descending ? 0 : n - 2;
+        EXPECT_EQ(indices.get(first), 1) << name(dtype);
+        EXPECT_EQ(indices.get(first + 1), 3) << name(dtype);
+        EXPECT_EQ(indices.get(descending ? 2 : n - 3), 4) << name(dtype);
+      }
+    }
+  }
+}
+
 // Without ties, rising, falling and mixed: elements that come late displace the first k.
 TEST(Sort, FindsTheFirstKWhereverTheyStand) {
   for (DType dtype : {f32, f64, i32}) {
