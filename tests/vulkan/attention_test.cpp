@@ -137,6 +137,24 @@ TEST_F(AttentionTest, TilesOfEverySizeAgreeWithTheCpu) {
   }
 }
 
+// A device that is taken for so slow that attention goes in pieces.
+TEST_F(AttentionTest, PiecesGiveTheBitsOfTheWhole) {
+  vulkan::EngineOptions options;
+  options.speed = 1e5;
+  vulkan::VulkanBackend slow(0, vulkan::instance().devices().front(), options);
+  const Case& everything = cases[17];
+  const std::vector<Array> arrays = arrays_of(everything);
+  const std::vector<Mirror> whole(arrays.begin(), arrays.end());
+  std::vector<Mirror> pieces;
+  for (const Array& array : arrays) pieces.emplace_back(array, slow);
+  run(gpu(), everything, whole);
+  const uint64_t before = slow.counters().dispatches;
+  run(slow, everything, pieces);
+  EXPECT_GT(slow.counters().dispatches - before, 10u);
+  for (const Name name : {out, lse, dq, dk, dv, dbias})
+    EXPECT_EQ(pieces[name].pull().values(), whole[name].pull().values());
+}
+
 TEST_F(AttentionTest, TwoRunsGiveTheSameBits) {
   const Case& everything = cases[17];
   const std::vector<Array> arrays = arrays_of(everything);

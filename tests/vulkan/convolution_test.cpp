@@ -1,6 +1,7 @@
 #include <cmath>
 #include <limits>
 
+#include "fovea/backends/vulkan/vulkan_backend.h"
 #include "vulkan/mirror.h"
 
 namespace fovea::test {
@@ -53,6 +54,34 @@ TEST_F(ConvolutionTest, AgreesWithTheCpu) {
         expect_same(gy, y, 1e-4);
       }
     }
+  }
+}
+
+TEST_F(ConvolutionTest, LongSumsOfHalvesAreThoseOfFloats) {
+  const Array x = noise({4, 3, 32, 32}, 1, f16), y = noise({4, 8, 30, 30}, 2, f16), weight = make({8, 3, 3, 3}, f16);
+  const auto wide = [](const Array& narrow) { return from(narrow.view.shape, narrow.values()); };
+  const Array wide_x = wide(x), wide_y = wide(y), want = make({8, 3, 3, 3});
+  const Mirror gx(x), gy(y), gweight(weight);
+  cpu().convolution({.product = Product::weight, .x = wide_x, .weight = want, .y = wide_y, .steps = {}});
+  gpu().convolution({.product = Product::weight, .x = gx, .weight = gweight, .y = gy, .steps = {}});
+  expect_same(gweight, want, tolerance(f16));
+}
+
+// A device that is taken for so slow that convolutions go in pieces.
+TEST_F(ConvolutionTest, PiecesAgreeWithTheWhole) {
+  vulkan::EngineOptions options;
+  options.speed = 1e6;
+  vulkan::VulkanBackend slow(0, vulkan::instance().devices().front(), options);
+  const Array x = noise({4, 9, 20, 20}, 1), weight = noise({12, 9, 3, 3}, 2), y = noise({4, 12, 18, 18}, 3);
+  for (const Product product : {Product::y, Product::x, Product::weight}) {
+    SCOPED_TRACE(static_cast<int>(product));
+    const Mirror whole[] = {Mirror(x), Mirror(weight), Mirror(y)};
+    const Mirror pieces[] = {Mirror(x, slow), Mirror(weight, slow), Mirror(y, slow)};
+    gpu().convolution({.product = product, .x = whole[0], .weight = whole[1], .y = whole[2], .steps = {}});
+    const uint64_t before = slow.counters().dispatches;
+    slow.convolution({.product = product, .x = pieces[0], .weight = pieces[1], .y = pieces[2], .steps = {}});
+    EXPECT_GT(slow.counters().dispatches - before, 2u);
+    for (int i = 0; i < 3; ++i) EXPECT_EQ(pieces[i].pull().values(), whole[i].pull().values());
   }
 }
 

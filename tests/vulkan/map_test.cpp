@@ -314,5 +314,20 @@ TEST_F(MapTest, AFoldThatIsFoldedItselfKeepsWithinItsOutput) {
     expect_agreement(sum.program, f32, shape, {noise(shape, 1)}, {make({shape[0], 1})}, 1e-4, {}, device);
 }
 
+// Four elements at a time are taken only of rows of whole fours.
+TEST_F(MapTest, VectorsLeaveNothingOut) {
+  vulkan::EngineOptions options;
+  options.vectorise = true;
+  vulkan::VulkanBackend device(0, vulkan::instance().devices().front(), options);
+  const Program sum = binary(Op::add);
+  for (const Shape& space : {Shape{4096}, Shape{4099}, Shape{70, 65}, Shape{65, 68}, Shape{3, 40, 37}}) {
+    const Array row = noise({space.back()}, 3);
+    expect_agreement(sum, f32, space, {noise(space, 1), noise(space, 2)}, {make(space)}, 0, {}, device);
+    expect_agreement(sum, f32, space, {noise(space, 1), row}, {make(space)}, 0, {}, device);
+    expect_agreement(sum, f32, space, {noise(space, 1, f32, Layout::padded), noise(space, 2)}, {make(space)}, 0, {},
+                     device);
+  }
+}
+
 }  // namespace
 }  // namespace fovea::test

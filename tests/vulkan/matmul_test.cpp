@@ -82,6 +82,20 @@ TEST_F(MatmulTest, TheSpeedOfTheDeviceChangesNoBit) {
   EXPECT_EQ(slow, fast) << "pieces of a product are cut along k as the whole is";
 }
 
+/// A device that is taken for so slow that products go in pieces.
+vulkan::VulkanBackend slow_device() {
+  vulkan::EngineOptions options;
+  options.speed = 1e6;
+  return {0, vulkan::instance().devices().front(), options};
+}
+
+TEST_F(MatmulTest, PiecesOfManyRowsAgreeWithTheCpu) {
+  vulkan::VulkanBackend device = slow_device();
+  const uint64_t before = device.counters().dispatches;
+  expect_agreement(make_operands(1300, 20, 9), true, 2e-5, device);
+  EXPECT_GT(device.counters().dispatches - before, 1u);
+}
+
 TEST_F(MatmulTest, BiasAgreesWithTheCpu) {
   for (bool biased : {false, true}) {
     expect_agreement(make_operands(9, 30, 21), biased, 2e-5);
@@ -114,6 +128,22 @@ TEST_F(MatmulTest, BatchesOfEveryKindAgreeWithTheCpu) {
   many.view.shape = {3, 2, 2, 2, 3, 4};
   many.view.strides = {48, 144, 12, 24, 4, 1};
   batched(many, noise({3, 2, 2, 2, 4, 5}, 2), {3, 2, 2, 2, 3, 5});
+  Array turned = noise({2, 3, 4, 4, 1, 3}, 1);  // no two axes go on evenly
+  turned.view.shape = {4, 4, 3, 2, 1, 3};
+  turned.view.strides = {3, 12, 48, 144, 3, 1};
+  batched(turned, noise({4, 4, 3, 2, 3, 2}, 2), {4, 4, 3, 2, 1, 2});
+}
+
+// Rows of a batch that are only some of those in memory do not go on evenly.
+TEST_F(MatmulTest, SlicesOfABatchAgreeWithTheCpu) {
+  const auto slice = [](Array array, int axis, int64_t size) {
+    array.view.shape[axis] = size;
+    return array;
+  };
+  const Array bias = noise({8}, 4), matrix = noise({7, 8}, 2);
+  expect_agreement({slice(noise({5, 9, 7}, 1), 1, 6), expanded(matrix, {5}), make({5, 6, 8}), bias}, true, 2e-5);
+  expect_agreement({noise({5, 6, 7}, 1), expanded(matrix, {5}), slice(make({5, 9, 8}), 1, 6), bias}, true, 2e-5);
+  expect_agreement({noise({2, 3, 6, 7}, 1), noise({2, 3, 7, 8}, 2), slice(make({2, 4, 6, 8}), 1, 3), bias}, true, 2e-5);
 }
 
 TEST_F(MatmulTest, EveryTileGivesTheBitsOfThePlainOne) {
@@ -157,6 +187,21 @@ TEST_F(MatmulTest, VectorReadsAgreeWithTheCpu) {
     }
   }
   expect_agreement(make_operands(8, 1500, 12), true, 1e-4, device);  // in parts
+  // Lengths that are no whole vectors, in rows that are.
+  const auto cut = [](Array array, int64_t rows, int64_t columns) {
+    array.view.shape = {rows, columns};
+    return array;
+  };
+  for (Layout layout : {Layout::dense, Layout::transposed}) {
+    const Array a = full({44, 40}, NAN, f32, layout), b = full({40, 44}, NAN, f32, layout);
+    const Array left = cut(a, 42, 38), right = cut(b, 38, 42), out = cut(full({44, 44}, 7), 42, 42);
+    fill(left, 1);
+    fill(right, 2);
+    expect_agreement({left, right, out, noise({42}, 4)}, true, 2e-5, device);
+    const Mirror x(left, device), y(right, device), z(out, device);
+    device.matmul({x, y, z});
+    EXPECT_EQ(cut(z.pull(), 44, 44).get(43), 7) << "what lies beside the result";
+  }
 }
 
 TEST_F(MatmulTest, CooperativeMatricesAgreeWithTheCpu) {

@@ -57,6 +57,12 @@ TEST_F(OrderingTest, ScansOfLongRowsInBlocksAgreeWithTheCpu) {
       expect_scans_agree(device, f32, {2, n}, flags, 1e-4);
     }
     expect_scans_agree(device, f16, {1, 5000}, flags, tolerance(f16) * 4);
+    // Sums of whole numbers that no float holds.
+    const Array large = full({1, 5000}, 12345679, i32), sums = make({1, 5000}, i32);
+    const Mirror x(large, device), out(sums, device);
+    cpu().scan({large, sums, (flags & 1) != 0, (flags & 2) != 0});
+    device.scan({x, out, (flags & 1) != 0, (flags & 2) != 0});
+    expect_same(out, sums, 0);
   }
   const uint64_t before = device.counters().dispatches;
   expect_scans_agree(device, i32, {(1 << 22) + 5}, 0, 0);  // more than 4096 blocks, whose totals are scanned in blocks
@@ -82,7 +88,8 @@ TEST_F(OrderingTest, ArgReduceAgreesWithTheCpu) {
 
 TEST_F(OrderingTest, SortsAgreeWithTheCpu) {
   for (DType dtype : {f32, bf16, i32, boolean}) {
-    for (const Shape& shape : {Shape{1}, Shape{4, 3}, Shape{3, 64}, Shape{70, 20}, Shape{2, 1024}, Shape{2, 2500}}) {
+    for (const Shape& shape :
+         {Shape{1}, Shape{4, 3}, Shape{3, 64}, Shape{70, 20}, Shape{2, 1024}, Shape{3, 2048}, Shape{2, 2500}}) {
       for (bool descending : {false, true}) {
         for (int64_t k : {int64_t{1}, shape.back()}) {
           Shape kept = shape;

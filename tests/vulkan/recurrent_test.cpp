@@ -116,6 +116,8 @@ TEST_F(RecurrentTest, SequencesOfManyMembersAndWideLayersAgreeWithTheCpu) {
   RecurrentDevice device(true);
   for (int64_t batch : {70, 131})  // two and four to a workgroup
     expect_agreement(device, {.kind = CellKind::gru, .batch = batch, .time = 4, .hidden = 5, .with_lengths = true});
+  // Four members of so many units would be more threads than a workgroup has.
+  expect_agreement(device, {.kind = CellKind::rnn_tanh, .batch = 131, .time = 2, .hidden = 300});
   expect_agreement(device, {.kind = CellKind::lstm, .batch = 2, .time = 2, .hidden = 256});
   expect_agreement(device, {.kind = CellKind::lstm, .batch = 2, .time = 2, .hidden = 257});  // a launch for each step
 }
@@ -147,6 +149,17 @@ struct PlainPass {
             .reserve = nullptr};
   }
 };
+
+// What is left of a quad of units is filled up with zeros, whatever the memory held before.
+TEST_F(RecurrentTest, SequencesReadNothingOfWhatMemoryHeldBefore) {
+  vulkan::EngineOptions options;
+  options.recurrent_sequences = true;
+  options.debug.poison = true;
+  vulkan::VulkanBackend device(0, vulkan::instance().devices().front(), options);
+  { const BufferRef freed = device.allocate(size_t{1} << 20); }
+  for (int i = 0; i < 2; ++i)
+    expect_agreement(device, {.kind = CellKind::lstm, .batch = 3, .time = 3, .hidden = 6, .with_state = true});
+}
 
 TEST_F(RecurrentTest, AStepIsOneDispatchOrAllAreOne) {
   const Layer layer({.kind = CellKind::lstm, .batch = 4, .time = 20, .hidden = 8});
