@@ -9,8 +9,7 @@ namespace fovea::nn {
 
 struct WeightNormOptions {
   /// The axis along which the rows stand: 0 for a Linear's or a convolution's outputs, 1 for those of a transposed
-  /// convolution; none: the weight is one row. (-1 is the last one, of which
-  /// PyTorch makes none.)
+  /// convolution; none: the weight is one row. -1 is the last axis (for PyTorch it is none).
   std::optional<int> dim = 0;
 };
 
@@ -45,7 +44,8 @@ struct SpectralNormOptions {
 ///   weight_u, weight_v   buffers [n] and [rest]
 class SpectralNorm : public Module {
  public:
-  /// Throws ShapeError where the weight is empty or a vector, IndexError where it lacks the axis, DTypeError where it is not floating, ValueError.
+  /// Throws ShapeError where the weight is empty or a vector, IndexError where it lacks the axis, DTypeError where it is not
+  /// floating, ValueError.
   explicit SpectralNorm(const Tensor& weight, SpectralNormOptions options = {}, Caller caller = {});
   Tensor forward(Caller caller = {}) const;
   std::string description() const override;

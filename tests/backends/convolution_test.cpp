@@ -45,8 +45,9 @@ const std::vector<ConvolutionCase>& other_cases() {
       {3, 4, 1, 9, 33, 2, {3, 5}, {.padding = {1, 2}}},
       {2, 3, 1, 8, 9, 1, {3, 3}, {.stride = {2, 2}, .padding = {1, 1}}},
       {1, 2, 1, 7, 20, 3, {4, 2}, {.stride = {3, 2}, .padding = {2, 0}, .dilation = {1, 3}}},
-      {2, 2, 1, 1, 40, 1, {1, 7}, {.padding = {0, 9}}},  // wider than the kernel
-      {2, 2, 1, 6, 5, 1, {1, 2}, {.stride = {4, 3}}},    // places that no tap reads
+      {2, 2, 1, 1, 40, 1, {1, 7}, {.padding = {0, 9}}},                   // wider than the kernel
+      {2, 2, 1, 6, 5, 1, {1, 2}, {.stride = {4, 3}}},                     // places that no tap reads
+      {2, 3, 1, 6, 6, 1, {3, 3}, {.stride = {3, 3}, .padding = {1, 1}}},  // nor any in the last row and column
       {2, 5, 1, 1, 1, 1, {1, 1}},
       {0, 3, 1, 5, 6, 1, {3, 3}, {.padding = {1, 1}}},
       {2, 3, 1, 2, 17, 1, {2, 11}, {.padding = {1, 1}, .dilation = {2, 1}}},

@@ -44,6 +44,7 @@ TEST(Pool, OfF32IsThatOfF64) {
           const Tensor x = random({2, 3, 9, width});
           expect_same(x, 2, kernel, {.stride = {2, stride}, .padding = {0, padding}});
           expect_same(x, 3, kernel, {.stride = {1, stride}, .padding = {1, padding}});
+          expect_same(x, 3, kernel, {.stride = {2, stride}, .padding = {0, padding}});
         }
       }
     }

@@ -212,6 +212,33 @@ TEST(Recurrent, ARowDoesNotDependOnItsNeighbours) {
   }
 }
 
+TEST(Recurrent, RefusesALengthThatIsNone) {
+  for (int length : {-1, 6}) {
+    const Layer layer({.with_lengths = true});
+    layer.lengths.set(1, length);
+    try {
+      layer.forward();
+      ADD_FAILURE() << "no error";
+    } catch (const IndexError& error) {
+      const std::string want = fmt::format("recurrent: length {} of sequence 1 is outside [0, 5]", length);
+      EXPECT_TRUE(std::string(error.what()).starts_with(want)) << error.what();
+    }
+  }
+}
+
+TEST(Recurrent, TakesLengthsThatLieApart) {
+  Layer apart({.with_lengths = true});
+  const Layer dense({.with_lengths = true});
+  Array wide = full({3, 2}, 5, i32);
+  for (int64_t b = 0; b < 3; ++b) wide.set(2 * b, dense.lengths.get(b));
+  wide.view.shape = {3};
+  wide.view.strides = {2};
+  apart.lengths = wide;
+  apart.forward();
+  dense.forward();
+  EXPECT_EQ(apart.output.values(), dense.output.values());
+}
+
 TEST(Recurrent, CarriesNaN) {
   for (CellKind kind : {CellKind::rnn_tanh, CellKind::rnn_relu, CellKind::gru, CellKind::lstm}) {
     const Layer layer(Setting{.kind = kind, .dtype = f32});
