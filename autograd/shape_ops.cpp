@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "fovea/autograd/graph.h"
+#include "fovea/autograd/half.h"
 #include "fovea/autograd/pointwise.h"
 #include "fovea/autograd/reductions.h"
 #include "fovea/tensor/creation.h"
@@ -236,6 +237,14 @@ Tensor diagonal_columns(const Tensor& x, int64_t diagonal) {
   return arange(static_cast<double>(first), static_cast<double>(first + rows), 1, x.options()).unsqueeze(1);
 }
 
+/// The order of axes that puts the last of `rank` at `axis`.
+Shape with_last_at(int axis, int rank) {
+  Shape order;
+  for (int i = 0; i < rank - 1; ++i) order.push_back(i);
+  order.insert(axis, rank - 1);
+  return order;
+}
+
 }  // namespace
 
 Tensor tril(const Tensor& x, int64_t diagonal, Caller caller) {
@@ -296,6 +305,47 @@ Tensor slice_scatter(const Tensor& x, const Shape& shape, int axis, int64_t star
   return record(
       "slice_scatter", std::move(out), {x},
       [axis, start, end, step](const Tensor& g) { return Gradients{g.slice(axis, start, end, step)}; }, caller);
+}
+
+Tensor overlap_add(const Tensor& given, int axis, int64_t length, int64_t step, int64_t dilation, Caller caller) {
+  const ErrorScope scope(caller);
+  raw::check_defined("overlap_add", given, caller);
+  if (given.dtype() == boolean) raise<DTypeError>(caller, "overlap_add: needs numbers, not bool");
+  if (given.rank() < 2) raise<ShapeError>(caller, "overlap_add: {} is not [..., windows, ..., size]", given.shape());
+  const int last = given.rank() - 1, a = normalize_axis(axis, last, "overlap_add", caller);
+  const int64_t windows = given.shape()[a], size = given.shape()[last];
+  if (step < 1 || dilation < 1) {
+    raise<ValueError>(caller, "overlap_add: step {} and dilation {} must be at least 1", step, dilation);
+  }
+  if (windows < 1 || size < 1 || length < 1 || size - 1 > (length - 1) / dilation ||
+      windows - 1 > (length - 1 - dilation * (size - 1)) / step) {
+    raise<ShapeError>(caller, "overlap_add: {} windows of {} elements do not fit an axis of {} in steps of {} and {}",
+                      windows, size, length, step, dilation);
+  }
+  Tensor out = [&] {
+    const NoGrad off;
+    const Tensor x = given.dtype() == i32 ? given : widened(given);
+    Shape shape = x.shape();
+    shape[a] = length;
+    shape.erase(last);
+    Tensor sums = zeros(shape, x.options());
+    // The elements of one place of all windows, or those of one window, have places of their own.
+    const bool by_window = windows < size;
+    for (int64_t i = 0; i < std::min(windows, size); ++i) {
+      const int64_t first = i * (by_window ? step : dilation), apart = by_window ? dilation : step;
+      const Tensor part = by_window ? x.select(a, i) : x.select(last, i);
+      const int64_t count = std::max(windows, size);
+      const Tensor places = sums.slice(a, first, first + (count - 1) * apart + 1, apart);
+      raw::accumulate(places, by_window ? part.permute(with_last_at(a, last)) : part);
+    }
+    return sums.to(given.dtype());
+  }();
+  return record(
+      "overlap_add", std::move(out), {given},
+      [a, windows, size, step, dilation](const Tensor& g) {
+        return Gradients{g.unfold(a, size, step, dilation).slice(a, 0, windows)};
+      },
+      caller);
 }
 
 Tensor diagonal_scatter(const Tensor& x, const Shape& shape, int64_t offset, int axis0, int axis1, Caller caller) {

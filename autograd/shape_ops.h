@@ -33,6 +33,10 @@ Tensor pixel_shuffle(const Tensor& x, int64_t factor, Caller caller = {});
 
 /// Zeros of `shape` with x written into the window start, start + step, ... of one axis: the adjoint of slice.
 Tensor slice_scatter(const Tensor& x, const Shape& shape, int axis, int64_t start, int64_t step, Caller caller = {});
+/// x [..., windows, ..., size], where `axis` counts windows, each added to its place of an axis of `length` elements, and
+/// zeros where there is none: the adjoint of Tensor::unfold, whose windows may overlap.
+Tensor overlap_add(const Tensor& x, int axis, int64_t length, int64_t step = 1, int64_t dilation = 1,
+                   Caller caller = {});
 /// Zeros of `shape` with x written into a diagonal: the adjoint of Tensor::diagonal.
 Tensor diagonal_scatter(const Tensor& x, const Shape& shape, int64_t offset, int axis0, int axis1, Caller caller = {});
 

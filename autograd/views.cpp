@@ -296,6 +296,31 @@ Tensor Tensor::diagonal(int64_t offset, int axis0, int axis1, Caller caller) con
       caller);
 }
 
+Tensor Tensor::unfold(int axis, int64_t size, int64_t step, int64_t dilation, Caller caller) const {
+  raw::check_defined("unfold", *this, caller);
+  const int a = normalize_axis(axis, rank(), "unfold", caller);
+  if (rank() == 0) raise<IndexError>(caller, "unfold: a scalar has no axis {}", axis);
+  if (rank() == max_rank) raise<ShapeError>(caller, "unfold: {} has {} axes already", shape(), max_rank);
+  if (size < 1 || step < 1 || dilation < 1) {
+    raise<ValueError>(caller, "unfold: size {}, step {} and dilation {} must be at least 1", size, step, dilation);
+  }
+  const int64_t length = shape()[a];
+  if (length == 0 || size - 1 > (length - 1) / dilation) {
+    raise<ShapeError>(caller, "unfold: a window of {} elements {} apart is longer than axis {} of {}", size, dilation,
+                      axis, shape());
+  }
+  Shape sizes = shape();
+  Strides steps = strides();
+  sizes[a] = (length - 1 - dilation * (size - 1)) / step + 1;
+  sizes.push_back(size);
+  steps.push_back(size > 1 ? strides()[a] * dilation : 1);
+  if (sizes[a] > 1) steps[a] *= step;  // or it may be any number
+  return record(
+      "unfold", raw::window(*this, sizes, steps, view().offset), {*this},
+      [length, a, step, dilation](const Tensor& g) { return Gradients{overlap_add(g, a, length, step, dilation)}; },
+      caller);
+}
+
 Tensor Tensor::contiguous(Caller caller) const {
   raw::check_defined("contiguous", *this, caller);
   return is_contiguous() ? *this : clone(caller);

@@ -175,11 +175,25 @@ void copy(const Tensor& source, const Tensor& destination) {
 }
 
 void check_writable(const Tensor& x, const char* operation, Caller caller) {
+  if (x.is_contiguous() || x.numel() == 0) return;
+  // By rising strides: each axis must step over all that those before it reach.
+  Shape sizes;
+  Strides steps;
   for (int axis = 0; axis < x.rank(); ++axis) {
-    if (x.shape()[axis] > 1 && x.strides()[axis] == 0 && x.numel() > 0) {
+    if (x.shape()[axis] == 1) continue;
+    const int64_t step = std::abs(x.strides()[axis]);
+    int at = steps.rank();
+    while (at > 0 && steps[at - 1] > step) --at;
+    steps.insert(at, step);
+    sizes.insert(at, x.shape()[axis]);
+  }
+  int64_t reach = 0;
+  for (int axis = 0; axis < steps.rank(); ++axis) {
+    if (steps[axis] <= reach) {
       raise<ValueError>(caller, "{}: cannot write into {} with strides {}: elements repeat; clone it first", operation,
                         x.shape(), x.strides());
     }
+    reach += (sizes[axis] - 1) * steps[axis];
   }
 }
 

@@ -41,7 +41,7 @@ Tensor expand(const Tensor& x, const Shape& shape);
 /// destination = source, broadcast and converted; same device.
 void copy(const Tensor& source, const Tensor& destination);
 
-/// Throws ValueError where x, which is to be written, repeats elements (stride 0).
+/// Throws ValueError where x, which is to be written, repeats elements (stride 0) or has windows that overlap.
 void check_writable(const Tensor& x, const char* operation, Caller caller);
 
 /// `source`, or a copy of it where writing `destination` element by element would change elements that are still to be

@@ -133,6 +133,10 @@ class Tensor {
   /// The elements [.., i, .., i + offset, ..] of two axes (from [-offset, 0] on where it is negative) as the last axis,
   /// in place of those two.
   Tensor diagonal(int64_t offset = 0, int axis0 = 0, int axis1 = 1, Caller caller = {}) const;
+  /// The windows of `size` elements of an axis that begin at every step-th place, those within `dilation` apart: the axis
+  /// counts windows, and a new last one their elements. Windows that overlap share memory, which nothing may be written
+  /// into.
+  Tensor unfold(int axis, int64_t size, int64_t step = 1, int64_t dilation = 1, Caller caller = {}) const;
 
   /// Itself where row-major without gaps, else a copy that is.
   Tensor contiguous(Caller caller = {}) const;

@@ -147,6 +147,8 @@ Table basic_operations() {
       {"slice_scatter", list({one({any_number({2, 2})},
                                   [](auto& x) { return square(slice_scatter(x[0], {2, 5}, 1, 1, 3)); })})},
 
+      {"overlap_add", list({one({any_number({2, 3, 2})}, [](auto& x) { return square(overlap_add(x[0], 1, 7, 2)); }),
+                            one({any_number({2, 2, 4})}, [](auto& x) { return square(overlap_add(x[0], 0, 9, 1, 2)); })})},
       {"roll", list({one({any_number({2, 5})}, [](auto& x) { return square(roll(x[0], {2, -1}, {1, 0})); }),
                      one({any_number({2, 3})}, [](auto& x) { return square(roll(x[0], {-4})); }),
                      one({any_number({2, 0})}, [](auto& x) { return square(roll(x[0], {1}, 1)); })})},
@@ -188,6 +190,8 @@ Table basic_operations() {
       {"diagonal", list({one({any_number({3, 4})}, [](auto& x) { return square(x[0].diagonal(1)); }),
                          one({any_number({3, 2, 4})}, [](auto& x) { return square(x[0].diagonal(-1, 2, 0)); }),
                          one({any_number({2, 2})}, [](auto& x) { return square(x[0].diagonal(2)); })})},
+      {"unfold", list({one({any_number({7, 2})}, [](auto& x) { return square(x[0].unfold(0, 3, 2)); }),
+                       one({any_number({2, 7})}, [](auto& x) { return square(x[0].unfold(-1, 3, 1, 2)); })})},
       {"flip", list({one({any_number({2, 3})}, [](auto& x) { return square(x[0].flip({0, -1})); })})},
       {"contiguous", list({one({any_number({2, 3})}, [](auto& x) { return square(x[0].mT().contiguous()); })})},
       {"clone", list({one({any_number({2, 3})}, [](auto& x) { return square(x[0].clone()); })})},

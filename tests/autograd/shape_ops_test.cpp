@@ -41,6 +41,28 @@ TEST(DiagonalScatter, IsTheAdjointOfDiagonal) {
   EXPECT_CLOSE(diagonal_scatter(zeros({0}), {2, 1}, 5, 0, 1), zeros({2, 1}));
 }
 
+TEST_P(OnEveryDevice, OverlapAddIsTheAdjointOfUnfold) {
+  const auto at = [&](std::initializer_list<double> values, const Shape& shape) {
+    return from_vector(std::vector<double>(values), shape).to(f32).to(device());
+  };
+  EXPECT_CLOSE(overlap_add(at({1, 2, 3, 4, 5, 6}, {3, 2}), 0, 5), at({1, 5, 9, 6, 0}, {5}));
+  EXPECT_CLOSE(overlap_add(at({1, 2, 3, 4, 5, 6}, {2, 3}), 0, 5, 2), at({1, 2, 7, 5, 6}, {5}));
+  EXPECT_CLOSE(overlap_add(at({1, 2, 3, 4}, {2, 2}), 0, 4, 1, 2), at({1, 3, 2, 4}, {4}));
+  EXPECT_CLOSE(overlap_add(at({1, 2, 3, 4}, {2, 2}), 0, 3).to(i32), at({1, 5, 4}, {3}).to(i32));
+  for (const auto& [shape, axis, size, step, dilation] : {std::tuple{Shape{3, 9, 2}, 1, 4, 1, 2},
+                                                          {Shape{9, 2}, 0, 8, 1, 1},
+                                                          {Shape{2, 12}, 1, 3, 5, 1},
+                                                          {Shape{5}, 0, 1, 2, 1}}) {
+    const Tensor x = random(shape, options(), 1),
+                 g = random(x.unfold(axis, size, step, dilation).shape(), options(), 2);
+    const Tensor back = overlap_add(g, axis, shape[axis], step, dilation);
+    ASSERT_EQ(back.shape(), shape);
+    EXPECT_NEAR(sum(x.unfold(axis, size, step, dilation) * g).item(), sum(x * back).item(), 1e-4) << to_string(shape);
+    const Tensor narrow = overlap_add(g.to(bf16), axis, shape[axis], step, dilation);
+    EXPECT_CLOSE(narrow, overlap_add(g.to(bf16).to(f32), axis, shape[axis], step, dilation).to(bf16), 0, 0);
+  }
+}
+
 TEST_P(OnEveryDevice, PixelShuffleMakesBlocksOfChannels) {
   const Tensor x = arange(0, 16, 1, {.device = device()}).reshape({8, 1, 2});
   EXPECT_CLOSE(pixel_shuffle(x, 2), {0, 2, 1, 3, 4, 6, 5, 7, 8, 10, 9, 11, 12, 14, 13, 15});
@@ -58,6 +80,13 @@ TEST(ShapeOps, NameShapesAndTheCaller) {
                "pixel_shuffle: input [1, 6, 2, 2] is not [..., channels 2^2, height, width] (shape_ops_test.cpp:");
   EXPECT_ERROR(pixel_shuffle(x, 1), "pixel_shuffle: input [2, 3] is not [..., channels 1^2, height, width]");
   EXPECT_ERROR(pixel_shuffle(x, 0), "pixel_shuffle: a factor of 0 (shape_ops_test.cpp:");
+  EXPECT_ERROR(overlap_add(zeros({3, 2}), 0, 3),
+               "overlap_add: 3 windows of 2 elements do not fit an axis of 3 in steps of 1 and 1 (shape_ops_test.cpp:");
+  EXPECT_ERROR(overlap_add(zeros({1, 3}), 0, 4, 1, 2), "overlap_add: 1 windows of 3 elements do not fit an axis of 4");
+  EXPECT_ERROR(overlap_add(zeros({3}), 0, 3), "overlap_add: [3] is not [..., windows, ..., size] (shape_ops_test.cpp:");
+  EXPECT_ERROR(overlap_add(zeros({2, 2}), 1, 3), "overlap_add: axis 1 is not among the 1 of the tensor");
+  EXPECT_ERROR(overlap_add(zeros({2, 2}), 0, 3, 0), "overlap_add: step 0 and dilation 1 must be at least 1");
+  EXPECT_ERROR(overlap_add(zeros({2, 2}, {.dtype = boolean}), 0, 3), "overlap_add: needs numbers, not bool");
   EXPECT_ERROR(diagonal_scatter(zeros({3}), {2, 3}, 0, 0, 1),
                "diagonal_scatter: [3] does not fit diagonal 0 of axes 0 and 1 of [2, 3] (shape_ops_test.cpp:");
 }

@@ -280,6 +280,42 @@ TEST(Views, DiagonalHoldsWhatItsAxesShare) {
   EXPECT_CLOSE(y, {0, 7, 0, 0, 0, 7});
 }
 
+TEST_P(OnEveryDevice, UnfoldGivesWindows) {
+  const Tensor x = arange(0, 7, 1, options());
+  EXPECT_CLOSE(x.unfold(0, 3, 2), tensor({0, 1, 2, 2, 3, 4, 4, 5, 6}).reshape({3, 3}).to(device()), 0, 0);
+  EXPECT_CLOSE(x.unfold(0, 3, 1, 2), tensor({0, 2, 4, 1, 3, 5, 2, 4, 6}).reshape({3, 3}).to(device()), 0, 0);
+  EXPECT_CLOSE(x.unfold(0, 7), x.reshape({1, 7}), 0, 0);
+  EXPECT_CLOSE(x.unfold(0, 1, 6), tensor({0, 6}).reshape({2, 1}).to(device()), 0, 0);
+  const Tensor matrix = arange(0, 12, 1, options()).reshape({4, 3});
+  const Tensor windows = matrix.unfold(0, 2, 2);
+  EXPECT_EQ(windows.shape(), (Shape{2, 3, 2}));
+  EXPECT_CLOSE(windows, tensor({0, 3, 1, 4, 2, 5, 6, 9, 7, 10, 8, 11}).reshape({2, 3, 2}).to(device()), 0, 0);
+  EXPECT_CLOSE(matrix.mT().flip(1).unfold(1, 2, 1).select(0, 0),
+               tensor({9, 6, 6, 3, 3, 0}).reshape({3, 2}).to(device()), 0, 0);
+  EXPECT_EQ(windows.buffer().get(), matrix.buffer().get());
+  // Windows that overlap as the rows of a product.
+  const Tensor wide = test::random({40}, options(), 1), weight = test::random({16, 5}, options(), 2);
+  EXPECT_CLOSE(matmul(wide.unfold(0, 16, 3), weight), matmul(wide.unfold(0, 16, 3).clone(), weight));
+  EXPECT_CLOSE(sum(wide.unfold(0, 16, 3), 0), sum(wide.unfold(0, 16, 3).clone(), 0));
+  EXPECT_EQ(zeros({0, 5}, options()).unfold(1, 2).shape(), (Shape{0, 4, 2}));
+}
+
+TEST(Views, OverlappingWindowsInF64MultiplyLikeTheirCopies) {
+  const Tensor x = test::random({80}, {f64, {}}, 1), weight = test::random({24, 30}, {f64, {}}, 2);
+  const Tensor windows = x.unfold(0, 24);
+  EXPECT_CLOSE(matmul(windows, weight), matmul(windows.clone(), weight));
+  EXPECT_CLOSE(matmul(windows.mT(), windows), matmul(windows.mT().clone(), windows.clone()));
+}
+
+TEST(Views, NothingIsWrittenIntoWindowsThatOverlap) {
+  Tensor x = zeros({7});
+  EXPECT_ERROR(x.unfold(0, 3, 2).fill_(1),
+               "fill_: cannot write into [3, 3] with strides [2, 1]: elements repeat; clone it first (views_test.cpp:");
+  EXPECT_ERROR(x.unfold(0, 3).add_(ones({5, 3})), "add_: cannot write into [5, 3] with strides [1, 1]");
+  x.unfold(0, 2, 3).fill_(1);
+  EXPECT_CLOSE(x, {1, 1, 0, 1, 1, 0, 0}, 0, 0);
+}
+
 TEST(Views, ChunkAndUnbindAreViewsOfTheirParts) {
   Tensor x = arange(0, 10).reshape({5, 2});
   const auto sizes = [](const std::vector<Tensor>& pieces) {
@@ -345,6 +381,14 @@ TEST(Views, NameTheCallerInErrors) {
   EXPECT_ERROR(x.flatten(2, 1), "flatten: axis 2 comes after axis 1 (views_test.cpp:");
   EXPECT_ERROR(x.split(0), "split: size 0 is not positive (views_test.cpp:");
   EXPECT_ERROR(x.chunk(0), "chunk: 0 pieces; there must be at least 1 (views_test.cpp:");
+  EXPECT_ERROR(zeros({4, 2}).unfold(0, 5),
+               "unfold: a window of 5 elements 1 apart is longer than axis 0 of [4, 2] (views_test.cpp:");
+  EXPECT_ERROR(zeros({4}).unfold(-1, 2, 1, 4), "unfold: a window of 2 elements 4 apart is longer than axis -1 of [4]");
+  EXPECT_ERROR(zeros({4}).unfold(0, 0), "unfold: size 0, step 1 and dilation 1 must be at least 1 (views_test.cpp:");
+  EXPECT_ERROR(zeros({4}).unfold(0, 2, 0), "unfold: size 2, step 0");
+  EXPECT_ERROR(scalar(1).unfold(0, 1), "unfold: a scalar has no axis 0 (views_test.cpp:");
+  EXPECT_ERROR(zeros({0}).unfold(0, 1), "unfold: a window of 1 elements 1 apart is longer than axis 0 of [0]");
+  EXPECT_ERROR(zeros({1, 1, 1, 1, 1, 1, 1, 1}).unfold(0, 1), "unfold: [1, 1, 1, 1, 1, 1, 1, 1] has 8 axes already");
   EXPECT_ERROR(x.unbind(3), "unbind: axis 3 is not among the 3 of the tensor (views_test.cpp:");
   EXPECT_ERROR(scalar(1).unbind(), "unbind: a scalar has no axis 0 (views_test.cpp:");
   EXPECT_ERROR(zeros({3}).diagonal(), "diagonal: needs a matrix, not [3] (views_test.cpp:");
