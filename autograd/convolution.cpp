@@ -7,6 +7,7 @@
 #include "fovea/autograd/half.h"
 #include "fovea/autograd/pointwise.h"
 #include "fovea/autograd/reductions.h"
+#include "fovea/autograd/shape_ops.h"
 #include "fovea/tensor/creation.h"
 #include "fovea/tensor/raw.h"
 
@@ -92,8 +93,15 @@ void check(const char* name, const Tensor& x, const Tensor& weight, const Tensor
   }
 }
 
-std::string with_bias(const Tensor& bias) {
-  return bias.defined() ? fmt::format(" and bias {}", bias.shape()) : std::string();
+[[noreturn]] void refuse(const char* name, const Shape& x, const Shape& weight, const Tensor& bias, int64_t groups,
+                         Caller caller) {
+  raise<ShapeError>(caller, "{}: input {} does not fit weight {}{} in {} group{}", name, x, weight,
+                    bias.defined() ? fmt::format(" and bias {}", bias.shape()) : std::string(), groups,
+                    groups == 1 ? "" : "s");
+}
+
+[[noreturn]] void refuse_kernel(const char* name, const Shape& x, const Shape& weight, Caller caller) {
+  raise<ShapeError>(caller, "{}: kernel {} is larger than the padded input {}", name, weight, x);
 }
 
 WindowSteps steps_of(const Conv2dOptions& o) {
@@ -106,19 +114,28 @@ Tensor convolve(const char* name, const Tensor& x, const Tensor& weight, const T
                 const Shape& given_x, const Shape& given_weight, Caller caller) {
   if (x.rank() != 4 || weight.rank() != 4 || weight.shape()[0] % o.groups != 0 ||
       x.shape()[1] != weight.shape()[1] * o.groups || (bias.defined() && bias.shape() != Shape{weight.shape()[0]})) {
-    raise<ShapeError>(caller, "{}: input {} does not fit weight {}{} in {} group{}", name, given_x, given_weight,
-                      with_bias(bias), o.groups, o.groups == 1 ? "" : "s");
+    refuse(name, given_x, given_weight, bias, o.groups, caller);
   }
   ConvolutionForm f{x.shape(), weight.shape(), {x.shape()[0], weight.shape()[0]}, steps_of(o), o.groups};
   for (int axis = 0; axis < 2; ++axis) {
     f.y.push_back(f.steps.positions(axis, x.shape()[2 + axis], weight.shape()[2 + axis]));
-    if (f.y.back() < 1) {
-      raise<ShapeError>(caller, "{}: kernel {} is larger than the padded input {}", name, given_weight, given_x);
-    }
+    if (f.y.back() < 1) refuse_kernel(name, given_x, given_weight, caller);
   }
   f.bf16_operands = autograd::rounds_operands(x);
   if (is_half(x)) return output_product(f, widened(x), widened(weight), widened(bias), caller).to(x.dtype());
   return output_product(f, x, weight, bias, caller);
+}
+
+/// The elements of one axis that a transposed convolution makes of `size`.
+int64_t output_size(const char* name, int64_t size, int64_t kernel, const WindowSteps& steps, int axis, int64_t extra,
+                    const Shape& given_x, const Shape& given_weight, Caller caller) {
+  const int64_t stride = steps.stride[axis], dilation = steps.dilation[axis];
+  if (extra < 0 || extra >= std::max(stride, dilation)) {
+    raise<ValueError>(caller, "{}: output padding {} must be less than stride or dilation", name, extra);
+  }
+  const int64_t made = (size - 1) * stride - 2 * steps.padding[axis] + dilation * (kernel - 1) + extra + 1;
+  if (made < 1) raise<ShapeError>(caller, "{}: input {} and weight {} leave no output", name, given_x, given_weight);
+  return made;
 }
 
 /// conv_transpose2d of the same.
@@ -126,21 +143,13 @@ Tensor transposed(const char* name, const Tensor& x, const Tensor& weight, const
                   Extent output_padding, const Shape& given_x, const Shape& given_weight, Caller caller) {
   if (x.rank() != 4 || weight.rank() != 4 || x.shape()[1] != weight.shape()[0] || weight.shape()[0] % o.groups != 0 ||
       (bias.defined() && bias.shape() != Shape{weight.shape()[1] * o.groups})) {
-    raise<ShapeError>(caller, "{}: input {} does not fit weight {}{} in {} group{}", name, given_x, given_weight,
-                      with_bias(bias), o.groups, o.groups == 1 ? "" : "s");
+    refuse(name, given_x, given_weight, bias, o.groups, caller);
   }
   ConvolutionForm f{{x.shape()[0], weight.shape()[1] * o.groups}, weight.shape(), x.shape(), steps_of(o), o.groups};
   for (int axis = 0; axis < 2; ++axis) {
     const int64_t extra = axis == 0 ? output_padding.height : output_padding.width;
-    const int64_t stride = f.steps.stride[axis], dilation = f.steps.dilation[axis];
-    if (extra < 0 || extra >= std::max(stride, dilation)) {
-      raise<ValueError>(caller, "{}: output padding {} must be less than stride or dilation", name, extra);
-    }
-    f.x.push_back((x.shape()[2 + axis] - 1) * stride - 2 * f.steps.padding[axis] +
-                  dilation * (weight.shape()[2 + axis] - 1) + extra + 1);
-    if (f.x.back() < 1) {
-      raise<ShapeError>(caller, "{}: input {} and weight {} leave no output", name, given_x, given_weight);
-    }
+    f.x.push_back(output_size(name, x.shape()[2 + axis], weight.shape()[2 + axis], f.steps, axis, extra, given_x,
+                              given_weight, caller));
   }
   f.bf16_operands = autograd::rounds_operands(x);
   Tensor out = input_product(f, widened(weight), widened(x), caller);
@@ -159,6 +168,35 @@ Tensor over_lines(const char* name, const Tensor& x, const Tensor& weight, Calle
   const Tensor batch = x.rank() == 2 ? x.unsqueeze(0) : x;
   const Tensor y = image(batch.unsqueeze(2), weight.unsqueeze(2)).squeeze(2);
   return x.rank() == 2 ? y.squeeze(0) : y;
+}
+
+Conv2dOptions plane_of(const Conv3dOptions& o) { return {o.stride.plane, o.padding.plane, o.dilation.plane, o.groups}; }
+/// The depth alone, as the height of images.
+Conv2dOptions depth_of(const Conv3dOptions& o) {
+  return {{o.stride.depth, 1}, {o.padding.depth, 0}, {o.dilation.depth, 1}, o.groups};
+}
+
+/// volume(x, with its batch axis), where x fits weight: [batch, in, depth, height, width], `in` of the weight's `axis` (times
+/// `groups`).
+template <class F>
+Tensor over_volumes(const char* name, const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv3dOptions& o,
+                    bool transposed, Caller caller, F volume) {
+  check(name, x, weight, bias, plane_of(o), caller);
+  check(name, x, weight, bias, depth_of(o), caller);
+  const bool single = x.rank() == 4;
+  if (weight.rank() != 5 || (x.rank() != 5 && !single) || weight.shape()[0] % o.groups != 0 ||
+      x.shape()[single ? 0 : 1] != (transposed ? weight.shape()[0] : weight.shape()[1] * o.groups) ||
+      (bias.defined() && bias.shape() != Shape{transposed ? weight.shape()[1] * o.groups : weight.shape()[0]})) {
+    refuse(name, x.shape(), weight.shape(), bias, o.groups, caller);
+  }
+  const Tensor y = volume(single ? x.unsqueeze(0) : x);
+  return single ? y.squeeze(0) : y;
+}
+
+/// weight [a, b, kd, kh, kw] as that of images, whose channels are those of every slice: [a, b kd, kh, kw].
+Tensor of_slices(const Tensor& weight) {
+  const Shape& k = weight.shape();
+  return weight.reshape({k[0], k[1] * k[2], k[3], k[4]});
 }
 
 }  // namespace
@@ -181,6 +219,24 @@ Tensor conv1d(const Tensor& x, const Tensor& weight, const Tensor& bias, Conv1dO
   });
 }
 
+Tensor conv3d(const Tensor& x, const Tensor& weight, const Tensor& bias, Conv3dOptions o, Caller caller) {
+  const ErrorScope scope(caller);
+  return over_volumes("conv3d", x, weight, bias, o, false, caller, [&](const Tensor& batch) {
+    const int64_t kernel = weight.shape()[2], depth = batch.shape()[2], edge = o.padding.depth;
+    if (kernel < 1) refuse("conv3d", x.shape(), weight.shape(), bias, o.groups, caller);
+    if (steps_of(depth_of(o)).positions(0, depth, kernel) < 1)
+      refuse_kernel("conv3d", x.shape(), weight.shape(), caller);
+    const Tensor padded = edge > 0 ? pad(batch, {0, 0, 0, 0, edge, edge}, 0, caller) : batch;
+    // [batch, in, od, h, w, kd] to images [batch od, in kd, h, w].
+    const Tensor windows = padded.unfold(2, kernel, o.stride.depth, o.dilation.depth, caller);
+    const Shape& s = windows.shape();
+    const Tensor images = windows.permute({0, 2, 1, 5, 3, 4}).reshape({s[0] * s[2], s[1] * kernel, s[3], s[4]});
+    const Tensor y =
+        convolve("conv3d", images, of_slices(weight), bias, plane_of(o), x.shape(), weight.shape(), caller);
+    return y.reshape({s[0], s[2], y.shape()[1], y.shape()[2], y.shape()[3]}).transpose(1, 2);
+  });
+}
+
 Tensor conv_transpose2d(const Tensor& x, const Tensor& weight, const Tensor& bias, Conv2dOptions o,
                         Extent output_padding, Caller caller) {
   const ErrorScope scope(caller);
@@ -199,6 +255,27 @@ Tensor conv_transpose1d(const Tensor& x, const Tensor& weight, const Tensor& bia
   return over_lines("conv_transpose1d", x, weight, caller, [&](const Tensor& images, const Tensor& kernels) {
     return transposed("conv_transpose1d", images, kernels, bias, o, {0, output_padding}, x.shape(), weight.shape(),
                       caller);
+  });
+}
+
+Tensor conv_transpose3d(const Tensor& x, const Tensor& weight, const Tensor& bias, Conv3dOptions o,
+                        Extent3d output_padding, Caller caller) {
+  const ErrorScope scope(caller);
+  return over_volumes("conv_transpose3d", x, weight, bias, o, true, caller, [&](const Tensor& given) {
+    const Tensor batch = widened(given);
+    const Shape& s = batch.shape();
+    const int64_t kernel = weight.shape()[2], extra = output_padding.depth, edge = o.padding.depth;
+    const int64_t length = output_size("conv_transpose3d", s[2], kernel, steps_of(depth_of(o)), 0, extra, x.shape(),
+                                       weight.shape(), caller);
+    const Tensor images = batch.transpose(1, 2).reshape({s[0] * s[2], s[1], s[3], s[4]});
+    const Tensor y = transposed("conv_transpose3d", images, of_slices(widened(weight)), {}, plane_of(o),
+                                output_padding.plane, x.shape(), weight.shape(), caller);
+    const int64_t out = y.shape()[1] / kernel;
+    const Tensor windows = y.reshape({s[0], s[2], out, kernel, y.shape()[2], y.shape()[3]}).permute({0, 2, 1, 4, 5, 3});
+    Tensor sums = overlap_add(windows, 2, length + 2 * edge, o.stride.depth, o.dilation.depth, caller);
+    if (edge > 0) sums = sums.slice(2, edge, edge + length);
+    if (bias.defined()) sums = sums + widened(bias).reshape({1, -1, 1, 1, 1});
+    return sums.to(x.dtype());
   });
 }
 

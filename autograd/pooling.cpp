@@ -8,6 +8,7 @@
 #include "fovea/autograd/indexing.h"
 #include "fovea/autograd/pointwise.h"
 #include "fovea/autograd/reductions.h"
+#include "fovea/autograd/space.h"
 #include "fovea/tensor/creation.h"
 
 namespace fovea {
@@ -66,14 +67,9 @@ Tensor means(const char* name, const PoolForm& f, const Tensor& given, Caller ca
 }
 
 /// Brings x to [batch, channels, h, w] and its dtype to one that kernels take, pools it, and brings the result back.
-Tensor pool(const char* name, const Tensor& given, int space, Extent kernel, Pool2dOptions o, bool greatest_of,
-            Caller caller) {
-  const ErrorScope scope(caller);
-  raw::check_floating(name, given, caller);
-  if (given.rank() != space + 1 && given.rank() != space + 2) {
-    raise<ShapeError>(caller, "{}: input {} is not [batch, channels, {}]", name, given.shape(),
-                      space == 1 ? "length" : "height, width");
-  }
+/// Messages show the shape that the user gave.
+Tensor pool_images(const char* name, const Tensor& given, int space, Extent kernel, Pool2dOptions o, bool greatest_of,
+                   const Shape& shown, Caller caller) {
   if (o.stride.height == 0) o.stride.height = kernel.height;
   if (o.stride.width == 0) o.stride.width = kernel.width;
   if (kernel.height < 1 || kernel.width < 1 || o.stride.height < 0 || o.stride.width < 0 || o.padding.height < 0 ||
@@ -90,8 +86,7 @@ Tensor pool(const char* name, const Tensor& given, int space, Extent kernel, Poo
   for (int axis = 0; axis < 2; ++axis) {
     f.y.push_back(f.steps.positions(axis, x.shape()[2 + axis], f.kernel[axis]));
     if (f.y.back() < 1) {
-      raise<ShapeError>(caller, "{}: a window of {} is larger than the padded input {}", name, f.kernel[axis],
-                        given.shape());
+      raise<ShapeError>(caller, "{}: a window of {} is larger than the padded input {}", name, f.kernel[axis], shown);
     }
   }
   Tensor y;
@@ -107,22 +102,79 @@ Tensor pool(const char* name, const Tensor& given, int space, Extent kernel, Poo
 
 Pool2dOptions flat(const Pool1dOptions& o) { return {{1, o.stride}, {0, o.padding}}; }
 
-/// The means of x's `axis`, divided into `count` parts as adaptive_avg_pool2d says.
-Tensor part_means(const Tensor& x, int axis, int64_t count, Caller caller) {
+void need_space(const char* name, const Tensor& x, int space, Caller caller) {
+  raw::check_floating(name, x, caller);
+  check_space(name, x, space, caller);
+}
+
+/// Of sequences (space 1) or images.
+Tensor pool(const char* name, const Tensor& x, int space, Extent kernel, const Pool2dOptions& o, bool greatest_of,
+            Caller caller) {
+  const ErrorScope scope(caller);
+  need_space(name, x, space, caller);
+  return pool_images(name, x, space, kernel, o, greatest_of, x.shape(), caller);
+}
+
+/// Of volumes: every slice, then along the depth of what that gave. The first of equal elements is the same as of a whole
+/// window, and the last NaN, too.
+Tensor pool_volumes(const char* name, const Tensor& given, Extent3d kernel, const Pool3dOptions& o, bool greatest_of,
+                    Caller caller) {
+  const ErrorScope scope(caller);
+  need_space(name, given, 3, caller);
+  const Tensor x = widened(given);
+  const int depth = x.rank() - 3;
+  const Tensor slices = pool_images(name, x.flatten(0, depth), 2, kernel.plane, {o.stride.plane, o.padding.plane},
+                                    greatest_of, given.shape(), caller);
+  const Shape& plane = slices.shape();
+  Shape shape = x.shape();
+  int64_t volumes = 1;
+  for (int axis = 0; axis < depth; ++axis) volumes *= shape[axis];
+  const Tensor columns =
+      pool_images(name, slices.reshape({volumes, shape[depth], plane[1] * plane[2]}), 2, {kernel.depth, 1},
+                  {{o.stride.depth, 1}, {o.padding.depth, 0}}, greatest_of, given.shape(), caller);
+  shape[depth] = columns.shape()[1];
+  shape[depth + 1] = plane[1];
+  shape[depth + 2] = plane[2];
+  return columns.reshape(shape).to(given.dtype());
+}
+
+/// The means of x's `axis`, divided into `count` parts.
+Tensor part_means(const char* name, const Tensor& x, int axis, int64_t count, Caller caller) {
   const int64_t size = x.shape()[axis];
   autograd::Band band(size);
   for (int64_t i = 0; i < count; ++i) {
     const int64_t begin = i * size / count, end = ((i + 1) * size + count - 1) / count;
     band.add(begin, end - begin, 1 / static_cast<double>(end - begin));
   }
-  return band.times(x, axis, "adaptive_avg_pool2d", caller);
+  return band.times(x, axis, name, caller);
 }
 
-void need_image(const char* name, const Tensor& x, Caller caller) {
-  raw::check_defined(name, x, caller);
-  if (x.rank() != 3 && x.rank() != 4) {
-    raise<ShapeError>(caller, "{}: input {} is not [batch, channels, height, width]", name, x.shape());
+Tensor adaptive_means(const char* name, const Tensor& x, const Shape& output, Caller caller) {
+  const ErrorScope scope(caller);
+  const int space = output.rank();
+  need_space(name, x, space, caller);
+  bool one = true, divides = true;
+  Axes axes;
+  for (int i = 0; i < space; ++i) {
+    const int axis = x.rank() - space + i;
+    const int64_t parts = output[i], size = x.shape()[axis];
+    if (parts < 1) raise<ValueError>(caller, "{}: {} parts; there must be at least 1", name, parts);
+    one &= parts == 1;
+    divides &= size % parts == 0;
+    axes.list.push_back(axis);
   }
+  if (one) return mean(x, axes, true, caller);
+  for (const int64_t axis : axes.list) {
+    if (x.shape()[static_cast<int>(axis)] > 0) continue;
+    raise<ShapeError>(caller, "{}: there is nothing in an input of {}", name, x.shape());
+  }
+  if (divides && space == 2) {
+    const Extent part{x.size(-2) / output[0], x.size(-1) / output[1]};
+    return pool(name, x, 2, part, {}, false, caller);
+  }
+  Tensor made = widened(x);
+  for (int i = 0; i < space; ++i) made = part_means(name, made, x.rank() - space + i, output[i], caller);
+  return made.to(x.dtype());
 }
 
 /// The sums of g's windows of `factor`, side by side: the adjoint of upsample_nearest.
@@ -156,6 +208,10 @@ Tensor max_pool2d(const Tensor& x, Extent kernel, Pool2dOptions options, Caller 
   return pool("max_pool2d", x, 2, kernel, options, true, caller);
 }
 
+Tensor max_pool3d(const Tensor& x, Extent3d kernel, Pool3dOptions options, Caller caller) {
+  return pool_volumes("max_pool3d", x, kernel, options, true, caller);
+}
+
 Tensor avg_pool1d(const Tensor& x, int64_t kernel, Pool1dOptions options, Caller caller) {
   return pool("avg_pool1d", x, 1, {1, kernel}, flat(options), false, caller);
 }
@@ -164,30 +220,26 @@ Tensor avg_pool2d(const Tensor& x, Extent kernel, Pool2dOptions options, Caller 
   return pool("avg_pool2d", x, 2, kernel, options, false, caller);
 }
 
+Tensor avg_pool3d(const Tensor& x, Extent3d kernel, Pool3dOptions options, Caller caller) {
+  return pool_volumes("avg_pool3d", x, kernel, options, false, caller);
+}
+
+Tensor adaptive_avg_pool1d(const Tensor& x, int64_t output, Caller caller) {
+  return adaptive_means("adaptive_avg_pool1d", x, {output}, caller);
+}
+
 Tensor adaptive_avg_pool2d(const Tensor& x, Extent output, Caller caller) {
-  const ErrorScope scope(caller);
-  need_image("adaptive_avg_pool2d", x, caller);
-  raw::check_floating("adaptive_avg_pool2d", x, caller);
-  if (output.height < 1 || output.width < 1) {
-    raise<ValueError>(caller, "adaptive_avg_pool2d: {} x {} parts; there must be at least 1", output.height,
-                      output.width);
-  }
-  if (output == Extent(1)) return mean(x, {-2, -1}, true, caller);
-  const int64_t height = x.size(-2, caller), width = x.size(-1, caller);
-  if (height == 0 || width == 0) {
-    raise<ShapeError>(caller, "adaptive_avg_pool2d: there is nothing in an image of {}", x.shape());
-  }
-  if (height % output.height == 0 && width % output.width == 0) {
-    const Extent part{height / output.height, width / output.width};
-    return pool("adaptive_avg_pool2d", x, 2, part, {}, false, caller);
-  }
-  const Tensor rows = part_means(widened(x), x.rank() - 2, output.height, caller);
-  return part_means(rows, x.rank() - 1, output.width, caller).to(x.dtype());
+  return adaptive_means("adaptive_avg_pool2d", x, {output.height, output.width}, caller);
+}
+
+Tensor adaptive_avg_pool3d(const Tensor& x, Extent3d output, Caller caller) {
+  return adaptive_means("adaptive_avg_pool3d", x, {output.depth, output.plane.height, output.plane.width}, caller);
 }
 
 Tensor upsample_nearest(const Tensor& x, Extent factor, Caller caller) {
   const ErrorScope scope(caller);
-  need_image("upsample_nearest", x, caller);
+  raw::check_defined("upsample_nearest", x, caller);
+  check_space("upsample_nearest", x, 2, caller);
   if (factor.height < 1 || factor.width < 1) {
     raise<ValueError>(caller, "upsample_nearest: factor {} x {} is not at least 1", factor.height, factor.width);
   }

@@ -3,6 +3,7 @@
 #include "fovea/autograd/batch_norm.h"
 #include "fovea/autograd/elementwise.h"
 #include "fovea/autograd/graph.h"
+#include "fovea/autograd/space.h"
 #include "fovea/tensor/creation.h"
 
 namespace fovea::nn {
@@ -33,8 +34,8 @@ Tensor BatchNorm::forward(const Tensor& x, Caller caller) const {
                                   }};
   const Scope scope(*this, caller);
   if (x.rank() < least_rank_ || x.rank() > greatest_rank_ || x.shape()[1] != channels_) {
-    raise<ShapeError>(caller, "{}: input {} is not [batch, {}{}]", type_name(), x.shape(), channels_,
-                      greatest_rank_ == 4 ? ", height, width" : ", ...");
+    raise<ShapeError>(caller, "{}: input {} is not [batch, {}, {}]", type_name(), x.shape(), channels_,
+                      least_rank_ < greatest_rank_ ? "..." : names_of_space(greatest_rank_ - 2));
   }
   if (!training() && options_.running_statistics) {
     return batch_norm_eval(x, running_mean, running_var, weight, bias, options_.eps, caller);
@@ -74,7 +75,7 @@ Tensor InstanceNorm::forward(const Tensor& x, Caller caller) const {
   const bool batched = x.rank() == space_ + 2;
   if ((!batched && x.rank() != space_ + 1) || x.shape()[batched ? 1 : 0] != channels_) {
     raise<ShapeError>(caller, "{}: input {} is not [batch, {}, {}]", type_name(), x.shape(), channels_,
-                      space_ == 1 ? "length" : "height, width");
+                      names_of_space(space_));
   }
   if (training() && x.numel() > 0 && x.numel() == channels_ * (batched ? x.shape()[0] : 1)) {
     raise<ValueError>(caller, "{}: one element per channel has no variance to train with: input {}", type_name(),

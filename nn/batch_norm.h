@@ -13,7 +13,8 @@ struct BatchNormOptions {
 
 /// (x - mean) / sqrt(variance + eps) * weight + bias per channel (Ioffe and Szegedy 2015): in training with the batch's
 /// mean and variance, in evaluation with the running ones.
-///   x, y                       [batch, channels] or [batch, channels, length] (1d), [batch, channels, h, w] (2d)
+///   x, y                       [batch, channels] or [batch, channels, length] (1d), [batch, channels, h, w] (2d),
+///                              [batch, channels, d, h, w] (3d)
 ///   weight, bias               [channels], ones and zeros
 ///   running_mean, running_var  buffers [channels], zeros and ones: running = (1 - momentum) running + momentum batch,
 ///                              with n / (n - 1) times the batch's variance of n elements
@@ -51,6 +52,12 @@ class BatchNorm2d : public BatchNorm {
       : BatchNorm(channels, 4, 4, options, caller) {}
 };
 
+class BatchNorm3d : public BatchNorm {
+ public:
+  explicit BatchNorm3d(int64_t channels, BatchNormOptions options = {}, Caller caller = {})
+      : BatchNorm(channels, 5, 5, options, caller) {}
+};
+
 struct InstanceNormOptions {
   double eps = 1e-5;
   bool affine = false;  // with weight and bias
@@ -58,7 +65,8 @@ struct InstanceNormOptions {
 
 /// (x - mean) / sqrt(variance + eps) * weight + bias with the mean and variance of each sample's channel alone (Ulyanov
 /// et al. 2016), in evaluation too.
-///   x, y         [batch, channels, length] (1d), [batch, channels, h, w] (2d); the batch axis may be absent
+///   x, y         [batch, channels, length] (1d), [batch, channels, h, w] (2d), [batch, channels, d, h, w] (3d); the
+///                batch axis may be absent
 ///   weight, bias [channels], ones and zeros
 class InstanceNorm : public Module {
  public:
@@ -89,6 +97,12 @@ class InstanceNorm2d : public InstanceNorm {
  public:
   explicit InstanceNorm2d(int64_t channels, InstanceNormOptions options = {}, Caller caller = {})
       : InstanceNorm(channels, 2, options, caller) {}
+};
+
+class InstanceNorm3d : public InstanceNorm {
+ public:
+  explicit InstanceNorm3d(int64_t channels, InstanceNormOptions options = {}, Caller caller = {})
+      : InstanceNorm(channels, 3, options, caller) {}
 };
 
 struct GroupNormOptions {

@@ -3,6 +3,7 @@
 #include "fovea/autograd/elementwise.h"
 #include "fovea/autograd/half.h"
 #include "fovea/autograd/pointwise.h"
+#include "fovea/autograd/space.h"
 
 namespace fovea::nn {
 namespace {
@@ -29,10 +30,7 @@ Tensor drop_channels(const char* name, const Tensor& x, int space, double p, Gen
   const ErrorScope scope(caller);
   check(p, caller);
   raw::check_defined(name, x, caller);
-  if (x.rank() != space + 1 && x.rank() != space + 2) {
-    raise<ShapeError>(caller, "{}: input {} is not [batch, channels, {}]", name, x.shape(),
-                      space == 1 ? "length" : "height, width");
-  }
+  check_space(name, x, space, caller);
   Shape drawn = x.shape();
   for (int axis = x.rank() - space; axis < x.rank(); ++axis) drawn[axis] = 1;
   return drop(x, drawn, p, generator, caller);
@@ -53,6 +51,10 @@ Tensor dropout1d(const Tensor& x, double p, Generator& generator, Caller caller)
 
 Tensor dropout2d(const Tensor& x, double p, Generator& generator, Caller caller) {
   return drop_channels("dropout2d", x, 2, p, generator, caller);
+}
+
+Tensor dropout3d(const Tensor& x, double p, Generator& generator, Caller caller) {
+  return drop_channels("dropout3d", x, 3, p, generator, caller);
 }
 
 DropoutLayer::DropoutLayer(Function function, double p, Caller caller) : function_(function), p_(p) {

@@ -13,6 +13,8 @@ Tensor dropout(const Tensor& x, double p, Generator& generator = default_generat
 Tensor dropout1d(const Tensor& x, double p, Generator& generator = default_generator(), Caller caller = {});
 /// dropout1d of images [batch, channels, height, width].
 Tensor dropout2d(const Tensor& x, double p, Generator& generator = default_generator(), Caller caller = {});
+/// dropout1d of volumes [batch, channels, depth, height, width].
+Tensor dropout3d(const Tensor& x, double p, Generator& generator = default_generator(), Caller caller = {});
 
 /// One of these functions in training mode, else x itself.
 class DropoutLayer : public Module {
@@ -47,6 +49,12 @@ class Dropout1d : public DropoutLayer {
 class Dropout2d : public DropoutLayer {
  public:
   explicit Dropout2d(double p = 0.5, Caller caller = {}) : DropoutLayer(dropout2d, p, caller) {}
+};
+
+/// dropout3d() in training mode, else x itself.
+class Dropout3d : public DropoutLayer {
+ public:
+  explicit Dropout3d(double p = 0.5, Caller caller = {}) : DropoutLayer(dropout3d, p, caller) {}
 };
 
 }  // namespace fovea::nn

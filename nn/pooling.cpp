@@ -2,53 +2,94 @@
 
 #include "fovea/autograd/interpolation.h"
 #include "fovea/autograd/shape_ops.h"
+#include "fovea/nn/extent_text.h"
 #include "fovea/tensor/raw.h"
 
 namespace fovea::nn {
-namespace {
-
-std::string text(Extent e) {
-  return e.height == e.width ? std::to_string(e.height) : fmt::format("{}x{}", e.height, e.width);
+std::string WindowPool::description() const {
+  std::string text = extent_text(window_);
+  if (!all_are(stride_, 0) && stride_ != window_) text += ", stride=" + extent_text(stride_);
+  if (!all_are(padding_, 0)) text += ", padding=" + extent_text(padding_);
+  return text;
 }
 
-std::string text(Extent kernel, Extent stride, Extent padding) {
-  std::string made = text(kernel);
-  if (stride != Extent(0) && stride != kernel) made += ", stride=" + text(stride);
-  if (padding != Extent(0)) made += ", padding=" + text(padding);
-  return made;
-}
-
-}  // namespace
+MaxPool1d::MaxPool1d(int64_t kernel, Pool1dOptions options)
+    : WindowPool(sizes_of(kernel), sizes_of(options.stride), sizes_of(options.padding)),
+      kernel_(kernel),
+      options_(options) {}
 
 Tensor MaxPool1d::forward(const Tensor& x, Caller caller) const {
   const Scope scope(*this, caller);
   return max_pool1d(x, kernel_, options_, caller);
 }
-std::string MaxPool1d::description() const { return text(kernel_, options_.stride, options_.padding); }
+
+MaxPool2d::MaxPool2d(Extent kernel, Pool2dOptions options)
+    : WindowPool(sizes_of(kernel), sizes_of(options.stride), sizes_of(options.padding)),
+      kernel_(kernel),
+      options_(options) {}
 
 Tensor MaxPool2d::forward(const Tensor& x, Caller caller) const {
   const Scope scope(*this, caller);
   return max_pool2d(x, kernel_, options_, caller);
 }
-std::string MaxPool2d::description() const { return text(kernel_, options_.stride, options_.padding); }
+
+MaxPool3d::MaxPool3d(Extent3d kernel, Pool3dOptions options)
+    : WindowPool(sizes_of(kernel), sizes_of(options.stride), sizes_of(options.padding)),
+      kernel_(kernel),
+      options_(options) {}
+
+Tensor MaxPool3d::forward(const Tensor& x, Caller caller) const {
+  const Scope scope(*this, caller);
+  return max_pool3d(x, kernel_, options_, caller);
+}
+
+AvgPool1d::AvgPool1d(int64_t kernel, Pool1dOptions options)
+    : WindowPool(sizes_of(kernel), sizes_of(options.stride), sizes_of(options.padding)),
+      kernel_(kernel),
+      options_(options) {}
 
 Tensor AvgPool1d::forward(const Tensor& x, Caller caller) const {
   const Scope scope(*this, caller);
   return avg_pool1d(x, kernel_, options_, caller);
 }
-std::string AvgPool1d::description() const { return text(kernel_, options_.stride, options_.padding); }
+
+AvgPool2d::AvgPool2d(Extent kernel, Pool2dOptions options)
+    : WindowPool(sizes_of(kernel), sizes_of(options.stride), sizes_of(options.padding)),
+      kernel_(kernel),
+      options_(options) {}
 
 Tensor AvgPool2d::forward(const Tensor& x, Caller caller) const {
   const Scope scope(*this, caller);
   return avg_pool2d(x, kernel_, options_, caller);
 }
-std::string AvgPool2d::description() const { return text(kernel_, options_.stride, options_.padding); }
+
+AvgPool3d::AvgPool3d(Extent3d kernel, Pool3dOptions options)
+    : WindowPool(sizes_of(kernel), sizes_of(options.stride), sizes_of(options.padding)),
+      kernel_(kernel),
+      options_(options) {}
+
+Tensor AvgPool3d::forward(const Tensor& x, Caller caller) const {
+  const Scope scope(*this, caller);
+  return avg_pool3d(x, kernel_, options_, caller);
+}
+
+Tensor AdaptiveAvgPool1d::forward(const Tensor& x, Caller caller) const {
+  const Scope scope(*this, caller);
+  return adaptive_avg_pool1d(x, output_, caller);
+}
+std::string AdaptiveAvgPool1d::description() const { return extent_text(sizes_of(output_)); }
 
 Tensor AdaptiveAvgPool2d::forward(const Tensor& x, Caller caller) const {
   const Scope scope(*this, caller);
   return adaptive_avg_pool2d(x, output_, caller);
 }
-std::string AdaptiveAvgPool2d::description() const { return text(output_); }
+std::string AdaptiveAvgPool2d::description() const { return extent_text(sizes_of(output_)); }
+
+Tensor AdaptiveAvgPool3d::forward(const Tensor& x, Caller caller) const {
+  const Scope scope(*this, caller);
+  return adaptive_avg_pool3d(x, output_, caller);
+}
+std::string AdaptiveAvgPool3d::description() const { return extent_text(sizes_of(output_)); }
 
 Upsample::Upsample(Extent factor, UpsampleOptions options, Caller caller) : factor_(factor), options_(options) {
   if (factor.height < 1 || factor.width < 1) {
@@ -67,7 +108,8 @@ Tensor Upsample::forward(const Tensor& x, Caller caller) const {
   return interpolate(x, size, {.align_corners = options_.align_corners}, caller);
 }
 std::string Upsample::description() const {
-  return text(factor_) + (options_.bilinear ? ", bilinear" : "") + (options_.align_corners ? ", align_corners" : "");
+  return extent_text(sizes_of(factor_)) + (options_.bilinear ? ", bilinear" : "") +
+         (options_.align_corners ? ", align_corners" : "");
 }
 
 Tensor PixelShuffle::forward(const Tensor& x, Caller caller) const {

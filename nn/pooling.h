@@ -6,13 +6,25 @@
 // The pools of fovea/autograd/pooling.h as modules, and other layers without parameters that change an image's shape.
 namespace fovea::nn {
 
+/// What pools of windows share.
+class WindowPool : public Module {
+ public:
+  std::string description() const override;
+
+ protected:
+  WindowPool(const Shape& kernel, const Shape& stride, const Shape& padding)
+      : window_(kernel), stride_(stride), padding_(padding) {}
+
+ private:
+  Shape window_, stride_, padding_;
+};
+
 /// The greatest of each window: y[b, c, i] = max over p of x[b, c, i stride + p - padding].
 ///   x [batch, channels, length], y [batch, channels, positions]; padding never wins
-class MaxPool1d : public Module {
+class MaxPool1d : public WindowPool {
  public:
-  explicit MaxPool1d(int64_t kernel, Pool1dOptions options = {}) : kernel_(kernel), options_(options) {}
+  explicit MaxPool1d(int64_t kernel, Pool1dOptions options = {});
   Tensor forward(const Tensor& x, Caller caller = {}) const;
-  std::string description() const override;
 
  private:
   int64_t kernel_;
@@ -21,24 +33,34 @@ class MaxPool1d : public Module {
 
 /// The greatest of each window: y[b, c, i, j] = max over p and q of x[b, c, i stride + p - padding, ...].
 ///   x [batch, channels, height, width], y [batch, channels, oh, ow]; padding never wins
-class MaxPool2d : public Module {
+class MaxPool2d : public WindowPool {
  public:
-  explicit MaxPool2d(Extent kernel, Pool2dOptions options = {}) : kernel_(kernel), options_(options) {}
+  explicit MaxPool2d(Extent kernel, Pool2dOptions options = {});
   Tensor forward(const Tensor& x, Caller caller = {}) const;
-  std::string description() const override;
 
  private:
   Extent kernel_;
   Pool2dOptions options_;
 };
 
+/// The greatest of each window of a volume.
+///   x [batch, channels, depth, height, width], y [batch, channels, od, oh, ow]; padding never wins
+class MaxPool3d : public WindowPool {
+ public:
+  explicit MaxPool3d(Extent3d kernel, Pool3dOptions options = {});
+  Tensor forward(const Tensor& x, Caller caller = {}) const;
+
+ private:
+  Extent3d kernel_;
+  Pool3dOptions options_;
+};
+
 /// The mean of each window: y[b, c, i] = sum over p of x[b, c, i stride + p - padding] / kernel.
 ///   x [batch, channels, length], y [batch, channels, positions]; padding counts as zeros
-class AvgPool1d : public Module {
+class AvgPool1d : public WindowPool {
  public:
-  explicit AvgPool1d(int64_t kernel, Pool1dOptions options = {}) : kernel_(kernel), options_(options) {}
+  explicit AvgPool1d(int64_t kernel, Pool1dOptions options = {});
   Tensor forward(const Tensor& x, Caller caller = {}) const;
-  std::string description() const override;
 
  private:
   int64_t kernel_;
@@ -47,15 +69,39 @@ class AvgPool1d : public Module {
 
 /// The mean of each window: y[b, c, i, j] = sum over p and q of x[b, c, i stride + p - padding, ...] / (kh kw).
 ///   x [batch, channels, height, width], y [batch, channels, oh, ow]; padding counts as zeros
-class AvgPool2d : public Module {
+class AvgPool2d : public WindowPool {
  public:
-  explicit AvgPool2d(Extent kernel, Pool2dOptions options = {}) : kernel_(kernel), options_(options) {}
+  explicit AvgPool2d(Extent kernel, Pool2dOptions options = {});
   Tensor forward(const Tensor& x, Caller caller = {}) const;
-  std::string description() const override;
 
  private:
   Extent kernel_;
   Pool2dOptions options_;
+};
+
+/// The mean of each window of a volume.
+///   x [batch, channels, depth, height, width], y [batch, channels, od, oh, ow]; padding counts as zeros
+class AvgPool3d : public WindowPool {
+ public:
+  explicit AvgPool3d(Extent3d kernel, Pool3dOptions options = {});
+  Tensor forward(const Tensor& x, Caller caller = {}) const;
+
+ private:
+  Extent3d kernel_;
+  Pool3dOptions options_;
+};
+
+/// The means of an even division of a sequence into `output` parts: part i of n runs from floor(i size / n) to ceil((i + 1)
+/// size / n).
+///   x [batch, channels, length], y [batch, channels, output]
+class AdaptiveAvgPool1d : public Module {
+ public:
+  explicit AdaptiveAvgPool1d(int64_t output) : output_(output) {}
+  Tensor forward(const Tensor& x, Caller caller = {}) const;
+  std::string description() const override;
+
+ private:
+  int64_t output_;
 };
 
 /// The means of an even division of the image into `output` parts: part i of n runs from floor(i size / n) to ceil((i +
@@ -69,6 +115,18 @@ class AdaptiveAvgPool2d : public Module {
 
  private:
   Extent output_;
+};
+
+/// The means of an even division of a volume, as AdaptiveAvgPool2d's of an image.
+///   x [batch, channels, depth, height, width], y [batch, channels, output...]
+class AdaptiveAvgPool3d : public Module {
+ public:
+  explicit AdaptiveAvgPool3d(Extent3d output) : output_(output) {}
+  Tensor forward(const Tensor& x, Caller caller = {}) const;
+  std::string description() const override;
+
+ private:
+  Extent3d output_;
 };
 
 struct UpsampleOptions {

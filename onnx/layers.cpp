@@ -36,6 +36,7 @@ Value convolution(const Tensor& weight, const Tensor& bias, const Value& x, cons
 }
 
 std::vector<int64_t> sides(const Extent& extent) { return {extent.height, extent.width}; }
+std::vector<int64_t> sides(const Extent3d& e) { return {e.depth, e.plane.height, e.plane.width}; }
 
 }  // namespace
 
@@ -92,6 +93,12 @@ Value emit(const nn::Conv2d& layer, const Value& x, Caller caller) {
   return convolution(layer.weight, layer.bias, x, {sides(o.stride), sides(o.padding), sides(o.dilation), o.groups});
 }
 
+Value emit(const nn::Conv3d& layer, const Value& x, Caller caller) {
+  const Graph::Scope scope(x.graph(caller), layer, caller);
+  const nn::Conv3dLayerOptions& o = layer.options();
+  return convolution(layer.weight, layer.bias, x, {sides(o.stride), sides(o.padding), sides(o.dilation), o.groups});
+}
+
 Value emit(const nn::ConvTranspose1d& layer, const Value& x, Caller caller) {
   const Graph::Scope scope(x.graph(caller), layer, caller);
   const nn::ConvTranspose1dOptions& o = layer.options();
@@ -102,6 +109,13 @@ Value emit(const nn::ConvTranspose1d& layer, const Value& x, Caller caller) {
 Value emit(const nn::ConvTranspose2d& layer, const Value& x, Caller caller) {
   const Graph::Scope scope(x.graph(caller), layer, caller);
   const nn::ConvTranspose2dOptions& o = layer.options();
+  return convolution(layer.weight, layer.bias, x, {sides(o.stride), sides(o.padding), sides(o.dilation), o.groups},
+                     sides(o.output_padding));
+}
+
+Value emit(const nn::ConvTranspose3d& layer, const Value& x, Caller caller) {
+  const Graph::Scope scope(x.graph(caller), layer, caller);
+  const nn::ConvTranspose3dOptions& o = layer.options();
   return convolution(layer.weight, layer.bias, x, {sides(o.stride), sides(o.padding), sides(o.dilation), o.groups},
                      sides(o.output_padding));
 }

@@ -35,8 +35,10 @@ Value emit(const nn::NumberEmbedding& layer, const Value& x, const Value& missin
 
 Value emit(const nn::Conv1d& layer, const Value& x, Caller caller = {});
 Value emit(const nn::Conv2d& layer, const Value& x, Caller caller = {});
+Value emit(const nn::Conv3d& layer, const Value& x, Caller caller = {});
 Value emit(const nn::ConvTranspose1d& layer, const Value& x, Caller caller = {});
 Value emit(const nn::ConvTranspose2d& layer, const Value& x, Caller caller = {});
+Value emit(const nn::ConvTranspose3d& layer, const Value& x, Caller caller = {});
 /// x with its batch axis.
 Value emit(const nn::Upsample& layer, const Value& x, Caller caller = {});
 Value emit(const nn::PixelShuffle& layer, const Value& x, Caller caller = {});

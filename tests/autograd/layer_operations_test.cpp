@@ -76,6 +76,11 @@ Table layer_operations() {
                                 Generator generator{3};
                                 return square(nn::dropout2d(x[0], 0.4, generator));
                               })})},
+      {"dropout3d", list({one({any_number({2, 2, 1, 2})},
+                              [](auto& x) {
+                                Generator generator{3};
+                                return square(nn::dropout3d(x[0], 0.4, generator));
+                              })})},
       {"pad_sequence", list({one({any_number({2, 3}), any_number({4, 3}), any_number({0, 3})},
                                  [](auto& x) { return square(nn::pad_sequence(x, 0.5)); })})},
       {"rotary", list({one({any_number({2, 3, 4})}, [](auto& x) { return square(nn::rotary(x[0], 2)); })})},

@@ -208,7 +208,7 @@ TEST(Pooling, ErrorsNameShapesAndCaller) {
                "expand: [1, 2, 4611686018427387904, 2, 1] has too many elements (pooling_test.cpp:");
   EXPECT_ERROR(adaptive_avg_pool2d(zeros({1, 4, 4}, {i32, {}}), 2), "adaptive_avg_pool2d: needs a floating dtype");
   EXPECT_ERROR(adaptive_avg_pool2d(zeros({1, 0, 4}), 2),
-               "adaptive_avg_pool2d: there is nothing in an image of [1, 0, 4] (pooling_test.cpp:");
+               "adaptive_avg_pool2d: there is nothing in an input of [1, 0, 4] (pooling_test.cpp:");
   EXPECT_ERROR(max_pool2d(zeros({1, 1, 8, 8}, {i32, {}}), 2), "max_pool2d: needs a floating dtype, not i32");
 }
 

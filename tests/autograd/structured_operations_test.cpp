@@ -30,6 +30,16 @@ Checks convolutions_2d() {
                })});
 }
 
+Checks convolutions_3d() {
+  return list({one({any_number({1, 2, 3, 2, 2}), any_number({2, 2, 2, 2, 1}), any_number({2})},
+                   [](auto& x) {
+                     return conv3d(x[0], x[1], x[2], {.stride = {1, 2, 1}, .padding = {1, 0, 0}});
+                   }),
+               one({any_number({2, 3, 2, 2}), any_number({2, 1, 2, 1, 2})}, [](auto& x) {
+                 return conv3d(x[0], x[1], {}, {.dilation = {2, 1, 1}, .groups = 2});
+               })});
+}
+
 Checks attentions(
     const std::function<Outputs(const Tensor&, const Tensor&, const Tensor&, const DotAttentionOptions&)>& f) {
   const Inputs inputs{any_number({1, 2, 2, 2}), any_number({1, 1, 3, 2}), any_number({1, 1, 3, 1}),
@@ -120,6 +130,12 @@ Table structured_operations() {
       {"recurrent", recurrence()},
       {"conv1d", convolutions_1d()},
       {"conv2d", convolutions_2d()},
+      {"conv3d", convolutions_3d()},
+      {"conv_transpose3d",
+       list({one({any_number({1, 2, 2, 2, 1}), any_number({2, 1, 2, 1, 2}), any_number({1})},
+                 [](auto& x) {
+                   return conv_transpose3d(x[0], x[1], x[2], {.stride = {1, 2, 1}, .padding = {1, 0, 0}});
+                 })})},
       {"conv_transpose2d", list({one({any_number({1, 2, 2, 2}), any_number({2, 1, 2, 2}), any_number({1})},
                                      [](auto& x) { return conv_transpose2d(x[0], x[1], x[2], {.stride = 2}); })})},
       {"conv_transpose1d", list({one({any_number({1, 2, 3}), any_number({2, 1, 2}), any_number({1})},
@@ -134,6 +150,20 @@ Table structured_operations() {
                                [](auto& x) {
                                  return square(avg_pool2d(x[0], {2, 3}, {.stride = 1, .padding = {1, 0}}));
                                })})},
+      {"max_pool3d", list({one({any_number({1, 2, 3, 2, 3})},
+                               [](auto& x) {
+                                 return square(max_pool3d(x[0], {2, 2, 3}, {.stride = 1, .padding = {1, 0, 1}}));
+                               })})},
+      {"avg_pool3d", list({one({any_number({2, 3, 2, 3})},
+                               [](auto& x) {
+                                 return square(avg_pool3d(x[0], 2, {.stride = {1, 2, 1}, .padding = 1}));
+                               })})},
+      {"adaptive_avg_pool1d",
+       list({one({any_number({1, 2, 5})}, [](auto& x) { return square(adaptive_avg_pool1d(x[0], 2)); })})},
+      {"adaptive_avg_pool3d", list({one({any_number({1, 2, 3, 2, 3})},
+                                        [](auto& x) {
+                                          return square(adaptive_avg_pool3d(x[0], {2, 1, 2}));
+                                        })})},
       {"adaptive_avg_pool2d", list({one({any_number({1, 2, 3, 4})},
                                         [](auto& x) {
                                           return square(adaptive_avg_pool2d(x[0], {2, 3}));

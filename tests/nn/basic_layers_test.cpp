@@ -122,6 +122,7 @@ std::vector<LayerRow> basic_rows() {
       row<nn::Dropout>("Dropout_in_evaluation", resting<nn::Dropout>(), two, same),
       row<nn::Dropout1d>("Dropout1d_in_evaluation", resting<nn::Dropout1d>(), x, same),
       row<nn::Dropout2d>("Dropout2d_in_evaluation", resting<nn::Dropout2d>(), x, same),
+      row<nn::Dropout3d>("Dropout3d_in_evaluation", resting<nn::Dropout3d>(), x, same),
       row<nn::LayerNorm>(
           "LayerNorm", built<nn::LayerNorm>(4), x,
           [](const Known& p, const Numbers& x) { return naive_layer_norm(x, p["weight"], p["bias"], 1e-5); }),

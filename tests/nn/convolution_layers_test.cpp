@@ -36,34 +36,65 @@ Numbers transposed_convolution(const Numbers& x, const Numbers& w, const Numbers
 }
 
 struct Window {
-  int64_t kernel[2], stride[2], padding[2];
+  int64_t kernel[3], stride[3], padding[3];
 };
 
 /// The greatest or the mean of every window, in which padding counts as 0.
-Numbers pooled(const Numbers& x, Window w, bool greatest) {
+Numbers pooled(const Numbers& x, const Window& w, bool greatest) {
+  if (x.shape.rank() == 4) {
+    const Numbers y = pooled(x.as({x.size(0), x.size(1), 1, x.size(2), x.size(3)}), w, greatest);
+    return y.as({y.size(0), y.size(1), y.size(3), y.size(4)});
+  }
   const auto positions = [&](int axis) {
     return (x.size(axis + 2) + 2 * w.padding[axis] - w.kernel[axis]) / w.stride[axis] + 1;
   };
-  Numbers y({x.size(0), x.size(1), positions(0), positions(1)});
-  for (int64_t n = 0; n < y.size(0); ++n) {
-    for (int64_t c = 0; c < y.size(1); ++c) {
-      for (int64_t i = 0; i < y.size(2); ++i) {
-        for (int64_t j = 0; j < y.size(3); ++j) {
-          double most = -INFINITY, sum = 0;
-          for (int64_t p = 0; p < w.kernel[0]; ++p) {
-            for (int64_t q = 0; q < w.kernel[1]; ++q) {
-              const int64_t r = i * w.stride[0] + p - w.padding[0], s = j * w.stride[1] + q - w.padding[1];
-              if (r < 0 || s < 0 || r >= x.size(2) || s >= x.size(3)) continue;
-              most = std::max(most, x(n, c, r, s));
-              sum += x(n, c, r, s);
-            }
-          }
-          y(n, c, i, j) = greatest ? most : sum / static_cast<double>(w.kernel[0] * w.kernel[1]);
+  Numbers y({x.size(0), x.size(1), positions(0), positions(1), positions(2)});
+  for (size_t at = 0; at < y.values.size(); ++at) {
+    int64_t place[5], rest = static_cast<int64_t>(at);
+    for (int axis = 4; axis >= 0; rest /= y.size(axis--)) place[axis] = rest % y.size(axis);
+    double most = -INFINITY, sum = 0;
+    const int64_t elements = w.kernel[0] * w.kernel[1] * w.kernel[2];
+    for (int64_t k = 0; k < elements; ++k) {
+      const int64_t tap[] = {k / (w.kernel[1] * w.kernel[2]), k / w.kernel[2] % w.kernel[1], k % w.kernel[2]};
+      int64_t from[3];
+      bool inside = true;
+      for (int axis = 0; axis < 3; ++axis) {
+        from[axis] = place[2 + axis] * w.stride[axis] + tap[axis] - w.padding[axis];
+        inside &= from[axis] >= 0 && from[axis] < x.size(2 + axis);
+      }
+      if (!inside) continue;
+      const double value = x(place[0], place[1], from[0], from[1], from[2]);
+      most = std::max(most, value);
+      sum += value;
+    }
+    y.values[at] = greatest ? most : sum / static_cast<double>(elements);
+  }
+  return y;
+}
+
+/// The means of parts that run from floor(i size / n) to ceil((i + 1) size / n) along each axis behind the channels.
+Numbers part_means(Numbers x, const std::vector<int64_t>& parts) {
+  for (size_t i = 0; i < parts.size(); ++i) {
+    const int axis = 2 + static_cast<int>(i);
+    Shape shape = x.shape;
+    shape[axis] = parts[i];
+    int64_t inner = 1, outer = 1;
+    for (int before = 0; before < axis; ++before) outer *= shape[before];
+    for (int behind = axis + 1; behind < shape.rank(); ++behind) inner *= shape[behind];
+    const int64_t size = x.size(axis), n = parts[i];
+    const Numbers rows = x.as({outer, size, inner});
+    Numbers y({outer, n, inner});
+    for (int64_t o = 0; o < outer; ++o) {
+      for (int64_t part = 0; part < n; ++part) {
+        const int64_t begin = part * size / n, end = ((part + 1) * size + n - 1) / n;
+        for (int64_t c = 0; c < inner; ++c) {
+          for (int64_t r = begin; r < end; ++r) y(o, part, c) += rows(o, r, c) / static_cast<double>(end - begin);
         }
       }
     }
+    x = y.as(shape);
   }
-  return y;
+  return x;
 }
 
 /// Normalised over batch and space of each channel, or over each sample's groups of channels.
@@ -124,7 +155,7 @@ Numbers between(const Numbers& x, int64_t height, int64_t width, bool corners) {
 }
 
 std::vector<LayerRow> convolution_rows() {
-  const Tensor line = random({2, 4, 7}), image = random({2, 4, 5, 6});
+  const Tensor line = random({2, 4, 7}), image = random({2, 4, 5, 6}), volume = random({2, 2, 3, 4, 3});
   return {
       row<nn::Conv1d>(
           "Conv1d", built<nn::Conv1d>(4, 2, 3, nn::Conv1dLayerOptions{.stride = 2, .padding = 2, .dilation = 2}), line,
@@ -150,6 +181,36 @@ std::vector<LayerRow> convolution_rows() {
                       [](const Known& p, const Numbers& x) {
                         return naive_conv2d(x, p["weight"], p["bias"], {.padding = 1, .groups = 4});
                       }),
+      row<nn::Conv3d>("Conv3d", built<nn::Conv3d>(2, 3, Extent3d(2, 3, 2)), volume,
+                      [](const Known& p, const Numbers& x) { return naive_conv3d(x, p["weight"], p["bias"]); }),
+      row<nn::Conv3d>(
+          "Conv3d_options",
+          built<nn::Conv3d>(
+              2, 4, Extent3d(2),
+              nn::Conv3dLayerOptions{
+                  .stride = {2, 1, 2}, .padding = {1, 0, 1}, .dilation = {2, 1, 1}, .groups = 2, .bias = false}),
+          volume,
+          [](const Known& p, const Numbers& x) {
+            return naive_conv3d(x, p["weight"], {},
+                                {.stride = {2, 1, 2}, .padding = {1, 0, 1}, .dilation = {2, 1, 1}, .groups = 2});
+          }),
+      row<nn::ConvTranspose3d>(
+          "ConvTranspose3d",
+          built<nn::ConvTranspose3d>(2, 3, Extent3d(2, 1, 2), nn::ConvTranspose3dOptions{.stride = 2}),
+          random({1, 2, 2, 1, 2}),
+          [](const Known& p, const Numbers& x) {
+            Numbers y({1, 3, 4, 1, 4});
+            for (int64_t o = 0; o < 3; ++o) {
+              for (int64_t i = 0; i < 4; ++i) {
+                for (int64_t j = 0; j < 4; ++j) {
+                  y(0, o, i, 0, j) = p["bias"](o);
+                  for (int64_t c = 0; c < 2; ++c)
+                    y(0, o, i, 0, j) += x(0, c, i / 2, 0, j / 2) * p["weight"](c, o, i % 2, 0, j % 2);
+                }
+              }
+            }
+            return y;
+          }),
       row<nn::ConvTranspose2d>(
           "ConvTranspose2d", built<nn::ConvTranspose2d>(4, 2, Extent(3), nn::ConvTranspose2dOptions{.stride = 2}),
           random({2, 4, 2, 3}),
@@ -179,41 +240,43 @@ std::vector<LayerRow> convolution_rows() {
           }),
       row<nn::MaxPool1d>("MaxPool1d", built<nn::MaxPool1d>(3, Pool1dOptions{.stride = 2, .padding = 1}), line,
                          [](const Known&, const Numbers& x) {
-                           return as_sequence(pooled(as_image(x), {{1, 3}, {1, 2}, {0, 1}}, true));
+                           return as_sequence(pooled(as_image(x), {{1, 1, 3}, {1, 1, 2}, {0, 0, 1}}, true));
                          }),
       row<nn::MaxPool2d>("MaxPool2d", built<nn::MaxPool2d>(Extent(3, 2), Pool2dOptions{.stride = 2, .padding = 1}),
                          image,
                          [](const Known&, const Numbers& x) {
-                           return pooled(x, {{3, 2}, {2, 2}, {1, 1}}, true);
+                           return pooled(x, {{1, 3, 2}, {1, 2, 2}, {0, 1, 1}}, true);
+                         }),
+      row<nn::MaxPool3d>("MaxPool3d",
+                         built<nn::MaxPool3d>(Extent3d(2, 3, 2), Pool3dOptions{.stride = {1, 2, 1}, .padding = 1}),
+                         volume,
+                         [](const Known&, const Numbers& x) {
+                           return pooled(x, {{2, 3, 2}, {1, 2, 1}, {1, 1, 1}}, true);
                          }),
       row<nn::AvgPool1d>("AvgPool1d", built<nn::AvgPool1d>(2), line,
                          [](const Known&, const Numbers& x) {
-                           return as_sequence(pooled(as_image(x), {{1, 2}, {1, 2}, {0, 0}}, false));
+                           return as_sequence(pooled(as_image(x), {{1, 1, 2}, {1, 1, 2}, {0, 0, 0}}, false));
                          }),
       row<nn::AvgPool2d>("AvgPool2d", built<nn::AvgPool2d>(Extent(3), Pool2dOptions{.stride = {2, 1}, .padding = 1}),
                          image,
                          [](const Known&, const Numbers& x) {
-                           return pooled(x, {{3, 3}, {2, 1}, {1, 1}}, false);
+                           return pooled(x, {{1, 3, 3}, {1, 2, 1}, {0, 1, 1}}, false);
                          }),
+      row<nn::AvgPool3d>("AvgPool3d",
+                         built<nn::AvgPool3d>(Extent3d(3, 2, 2), Pool3dOptions{.stride = {2, 1, 3}, .padding = 1}),
+                         volume,
+                         [](const Known&, const Numbers& x) {
+                           return pooled(x, {{3, 2, 2}, {2, 1, 3}, {1, 1, 1}}, false);
+                         }),
+      row<nn::AdaptiveAvgPool1d>("AdaptiveAvgPool1d", built<nn::AdaptiveAvgPool1d>(3), line,
+                                 [](const Known&, const Numbers& x) { return part_means(x, {3}); }),
       row<nn::AdaptiveAvgPool2d>("AdaptiveAvgPool2d", built<nn::AdaptiveAvgPool2d>(Extent(2, 4)), image,
                                  [](const Known&, const Numbers& x) {
-                                   Numbers y({2, 4, 2, 4});
-                                   for (int64_t b = 0; b < 2; ++b) {
-                                     for (int64_t c = 0; c < 4; ++c) {
-                                       for (int64_t i = 0; i < 2; ++i) {
-                                         for (int64_t j = 0; j < 4; ++j) {
-                                           double count = 0;
-                                           for (int64_t r = i * 5 / 2; r < ((i + 1) * 5 + 1) / 2; ++r) {
-                                             for (int64_t s = j * 6 / 4; s < ((j + 1) * 6 + 3) / 4; ++s) {
-                                               y(b, c, i, j) += x(b, c, r, s), count += 1;
-                                             }
-                                           }
-                                           y(b, c, i, j) /= count;
-                                         }
-                                       }
-                                     }
-                                   }
-                                   return y;
+                                   return part_means(x, {2, 4});
+                                 }),
+      row<nn::AdaptiveAvgPool3d>("AdaptiveAvgPool3d", built<nn::AdaptiveAvgPool3d>(Extent3d(2, 3, 1)), volume,
+                                 [](const Known&, const Numbers& x) {
+                                   return part_means(x, {2, 3, 1});
                                  }),
       row<nn::Upsample>("Upsample", built<nn::Upsample>(Extent(2, 3)), random({2, 1, 2, 2}),
                         [](const Known&, const Numbers& x) {
@@ -271,6 +334,9 @@ std::vector<LayerRow> convolution_rows() {
             }
             return x;
           }),
+      row<nn::BatchNorm3d>("BatchNorm3d", built<nn::BatchNorm3d>(2), volume, batch_normalised),
+      row<nn::InstanceNorm3d>("InstanceNorm3d", built<nn::InstanceNorm3d>(2, nn::InstanceNormOptions{.affine = true}),
+                              volume, [](const Known& p, const Numbers& x) { return normalised(x, p, 2, 1e-5); }),
       row<nn::InstanceNorm1d>("InstanceNorm1d", built<nn::InstanceNorm1d>(4, nn::InstanceNormOptions{.affine = true}),
                               line, [](const Known& p, const Numbers& x) { return normalised(x, p, 4, 1e-5); }),
       row<nn::InstanceNorm2d>(

@@ -79,6 +79,7 @@ TEST(ChannelDropout, KeepsOrDropsWholeChannels) {
   };
   EXPECT_NEAR(shares(nn::Dropout1d(0.3).forward(ones({20, 100, 5})), 5), 0.3, 0.05);
   EXPECT_NEAR(shares(nn::Dropout2d(0.3).forward(ones({20, 100, 3, 2})), 6), 0.3, 0.05);
+  EXPECT_NEAR(shares(nn::Dropout3d(0.3).forward(ones({20, 100, 1, 3, 2})), 6), 0.3, 0.05);
   EXPECT_NEAR(shares(nn::Dropout1d(0.3).forward(ones({2000, 5})), 5), 0.3, 0.05);
   EXPECT_NEAR(shares(nn::Dropout2d(0.3).forward(ones({2000, 3, 2})), 6), 0.3, 0.05);
 }
@@ -88,6 +89,8 @@ TEST(ChannelDropout, NamesAShapeThatHasNoChannels) {
                "dropout1d: input [2, 3, 4, 5] is not [batch, channels, length] (dropout_test.cpp:");
   EXPECT_ERROR(nn::Dropout2d().forward(ones({2, 3})),
                "dropout2d: input [2, 3] is not [batch, channels, height, width] (dropout_test.cpp:");
+  EXPECT_ERROR(nn::Dropout3d().forward(ones({2, 3})),
+               "dropout3d: input [2, 3] is not [batch, channels, depth, height, width] (dropout_test.cpp:");
   EXPECT_ERROR(nn::Dropout2d(2), "dropout: p = 2 is not between 0 and 1 (dropout_test.cpp:");
 }
 

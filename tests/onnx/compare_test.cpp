@@ -150,6 +150,15 @@ TEST(OnnxCompare, ConvolutionsWithEveryOption) {
       nn::ConvTranspose2d(4, 6, {2, 3},
                           {.stride = {2, 3}, .padding = {1, 2}, .output_padding = {1, 0}, .groups = 2, .bias = false}),
       image, images, {"batch", 6, "rows", "columns"});
+  const Tensor volume = randn({2, 4, 5, 6, 7});
+  const std::vector<onnx::Size> volumes{"batch", 4, "depth", "height", "width"}, others{"batch", 6, "d", "h", "w"};
+  add("conv3d",
+      nn::Conv3d(4, 6, {2, 3, 1},
+                 {.stride = {1, 2, 1}, .padding = {1, 2, 0}, .dilation = {2, 1, 1}, .groups = 2, .bias = false}),
+      volume, volumes, others);
+  add("conv_transpose3d",
+      nn::ConvTranspose3d(4, 6, {3, 2, 2}, {.stride = {2, 1, 3}, .padding = {1, 0, 1}, .output_padding = {1, 0, 2}}),
+      volume, volumes, others);
   const std::vector<onnx::Size> larger{"batch", 4, "rows", "columns"};
   add("upsample_nearest", nn::Upsample({2, 3}), image, images, larger);
   add("upsample_bilinear", nn::Upsample({2, 3}, {.bilinear = true}), image, images, larger);

@@ -104,34 +104,48 @@ Numbers naive_layer_norm(Numbers x, const Numbers& w, const Numbers& b, double e
   return x;
 }
 
-Numbers naive_conv2d(const Numbers& x, const Numbers& w, const Numbers& b, const Conv2dOptions& o) {
-  const int64_t out = w.size(0), in = w.size(1), kh = w.size(2), kw = w.size(3), h = x.size(2), wide = x.size(3);
-  const auto positions = [](int64_t size, int64_t kernel, int64_t stride, int64_t padding, int64_t dilation) {
-    return (size + 2 * padding - dilation * (kernel - 1) - 1) / stride + 1;
+Numbers naive_conv3d(const Numbers& x, const Numbers& w, const Numbers& b, const Conv3dOptions& o) {
+  const auto along = [](Extent3d e, int axis) {
+    return axis == 0 ? e.depth : axis == 1 ? e.plane.height : e.plane.width;
   };
-  Numbers y({x.size(0), out, positions(h, kh, o.stride.height, o.padding.height, o.dilation.height),
-             positions(wide, kw, o.stride.width, o.padding.width, o.dilation.width)});
-  for (int64_t n = 0; n < y.size(0); ++n) {
-    for (int64_t c = 0; c < out; ++c) {
-      for (int64_t i = 0; i < y.size(2); ++i) {
-        for (int64_t j = 0; j < y.size(3); ++j) {
-          double sum = b.values.empty() ? 0 : b(c);
-          for (int64_t d = 0; d < in; ++d) {
-            for (int64_t p = 0; p < kh; ++p) {
-              for (int64_t q = 0; q < kw; ++q) {
-                const int64_t r = i * o.stride.height + p * o.dilation.height - o.padding.height;
-                const int64_t s = j * o.stride.width + q * o.dilation.width - o.padding.width;
-                if (r < 0 || r >= h || s < 0 || s >= wide) continue;
-                sum += w(c, d, p, q) * x(n, c / (out / o.groups) * in + d, r, s);
-              }
-            }
-          }
-          y(n, c, i, j) = sum;
+  const auto positions = [&](int axis) {
+    const int64_t room = x.size(2 + axis) + 2 * along(o.padding, axis);
+    return (room - along(o.dilation, axis) * (w.size(2 + axis) - 1) - 1) / along(o.stride, axis) + 1;
+  };
+  const int64_t out = w.size(0), in = w.size(1);
+  Numbers y({x.size(0), out, positions(0), positions(1), positions(2)});
+  for (size_t at = 0; at < y.values.size(); ++at) {
+    int64_t place[5], rest = static_cast<int64_t>(at);
+    for (int axis = 4; axis >= 0; rest /= y.size(axis--)) place[axis] = rest % y.size(axis);
+    const int64_t c = place[1];
+    double sum = b.values.empty() ? 0 : b(c);
+    for (int64_t d = 0; d < in; ++d) {
+      for (int64_t k = 0; k < w.size(2) * w.size(3) * w.size(4); ++k) {
+        const int64_t tap[] = {k / (w.size(3) * w.size(4)), k / w.size(4) % w.size(3), k % w.size(4)};
+        int64_t from[3];
+        bool inside = true;
+        for (int axis = 0; axis < 3; ++axis) {
+          from[axis] =
+              place[2 + axis] * along(o.stride, axis) + tap[axis] * along(o.dilation, axis) - along(o.padding, axis);
+          inside &= from[axis] >= 0 && from[axis] < x.size(2 + axis);
         }
+        if (!inside) continue;
+        sum += w(c, d, tap[0], tap[1], tap[2]) * x(place[0], c / (out / o.groups) * in + d, from[0], from[1], from[2]);
       }
     }
+    y.values[at] = sum;
   }
   return y;
+}
+
+Numbers naive_conv2d(const Numbers& x, const Numbers& w, const Numbers& b, const Conv2dOptions& o) {
+  const auto volume = [](const Numbers& image) {
+    return image.as({image.size(0), image.size(1), 1, image.size(2), image.size(3)});
+  };
+  const auto flat = [](int64_t depth, Extent e) { return Extent3d(depth, e.height, e.width); };
+  const Numbers y =
+      naive_conv3d(volume(x), volume(w), b, {flat(1, o.stride), flat(0, o.padding), flat(1, o.dilation), o.groups});
+  return y.as({y.size(0), y.size(1), y.size(3), y.size(4)});
 }
 
 Numbers naive_products(const Numbers& q, const Numbers& k, double scale) {

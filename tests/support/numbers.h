@@ -68,6 +68,8 @@ Numbers naive_layer_norm(Numbers x, const Numbers& w, const Numbers& b, double e
 
 /// x [batch, in, h, w], w [out, in / groups, kh, kw].
 Numbers naive_conv2d(const Numbers& x, const Numbers& w, const Numbers& b = {}, const Conv2dOptions& options = {});
+/// x [batch, in, d, h, w], w [out, in / groups, kd, kh, kw].
+Numbers naive_conv3d(const Numbers& x, const Numbers& w, const Numbers& b = {}, const Conv3dOptions& options = {});
 
 /// weights [..., q, t] times values [..., t, d], with the same leading sizes.
 Numbers naive_read(const Numbers& weights, const Numbers& values);
