@@ -6,10 +6,11 @@
 #     tsan      the tests of the data loaders and of the pool of threads under the thread sanitizer
 #     memcheck  the tests of tensor and autograd under valgrind
 #     fuzz      readers of files on inputs that libFuzzer makes, FOVEA_FUZZ_SECONDS (60) each
+#     arm64     the core's tests and the reference cases as a 64-bit ARM processor runs them, emulated
 #     drivers   the Vulkan backend on the software driver of Debian unstable, under the validation layer of there
 set -euo pipefail
 cd "$(dirname "$0")/.."
-readonly stages=(tests asan tsan memcheck fuzz drivers)
+readonly stages=(tests asan tsan memcheck fuzz arm64 drivers)
 
 skip() { echo "skipped: $1"; }
 
@@ -19,15 +20,23 @@ skip() { echo "skipped: $1"; }
 # without a driver.
 core=(-DFOVEA_VULKAN=OFF -DFOVEA_EXAMPLES=OFF -DFOVEA_BENCH=OFF)
 
-# run_programs PRESET NAME...: builds the named test programs and runs each in one process.
+# run_programs PRESET NAME...: builds the named test programs and runs each in one process, under `emulator` where that is
+# set, but for the tests that `without` names.
 run_programs() {
   local preset=$1 name
   shift
   scripts/build.sh "$preset" "${core[@]}" -- --target "${@/%/_test}"
   for name in "$@"; do
     echo "$preset: $name"
-    "build/$preset/tests/${name}_test" --gtest_brief=1 --gtest_filter=-EveryDevice/*/vulkan
+    "${emulator[@]}" "build/$preset/tests/${name}_test" --gtest_brief=1 --gtest_filter="-EveryDevice/*/vulkan:$without"
   done
+}
+emulator=()
+without=
+
+# reference_cases PRESET: their folder.
+reference_cases() {
+  echo "${FOVEA_REFERENCE:-$(sed -n 's/^FOVEA_REFERENCE_DIR:[A-Z]*=//p' "build/$1/CMakeCache.txt")}"
 }
 
 run_tests() {
@@ -71,10 +80,28 @@ run_memcheck() {
   done
 }
 
+run_arm64() {
+  scripts/install_dependencies.sh g++-aarch64-linux-gnu qemu-user-static || { skip "no compiler for ARM is installed"; return; }
+  local log=build/arm64-packages.log
+  scripts/unpack_arm64.sh build/arm64-packages >"$log" 2>&1 ||
+    { skip "packages for ARM cannot be had here ($(tail -1 "$log"))"; return; }
+  # Whole models take minutes each here.
+  local emulator=(qemu-aarch64-static -L build/arm64-packages/files) without='CapturedTraining.*:MoreModels.*'
+  core+=(-DFOVEA_MPI=OFF)
+  run_programs arm64 tensor autograd capture nn data train backends
+  scripts/build.sh arm64 "${core[@]}" -- --target conformance
+  local cases
+  cases=$(reference_cases arm64)
+  if [ -d "$cases" ]; then
+    "${emulator[@]}" build/arm64/tests/conformance/conformance "$cases"
+  else
+    skip "no reference cases; set FOVEA_REFERENCE to their folder"
+  fi
+}
+
 run_drivers() {
   scripts/build.sh release -DFOVEA_TESTS=ON -- --target conformance vulkan_test
-  scripts/test_drivers.sh build/release/tests/conformance/conformance \
-    "$(sed -n 's/^FOVEA_REFERENCE_DIR:[A-Z]*=//p' build/release/CMakeCache.txt)" unstable
+  scripts/test_drivers.sh build/release/tests/conformance/conformance "$(reference_cases release)" unstable
 }
 
 [ $# -gt 0 ] || set -- tests

@@ -5,6 +5,7 @@
 # build and never installed. Says "skipped: " and why where there are no cases or a driver cannot be had.
 #   scripts/test_drivers.sh CONFORMANCE CASES [width4] [backports] [unstable]
 set -euo pipefail
+source "$(dirname "$0")/packages.sh"
 conformance=$(realpath "$1")
 cases=${FOVEA_REFERENCE:-$2}
 shift 2
@@ -26,30 +27,11 @@ replay() {
     "$conformance" "$cases" --device vulkan
 }
 
-# fetch ROOT SUITE OPTIONS: makes ROOT a place for packages of a suite and their lists, and sets OPTIONS for apt-get.
-fetch() {
-  local root=$1 suite=$2
-  local -n set=$3
-  rm -rf "$root"
-  mkdir -p "$root/sources" "$root/lists/partial" "$root/cache/archives/partial"
-  cat >"$root/sources/suite.sources" <<END
-Types: deb
-URIs: http://deb.debian.org/debian
-Suites: $suite
-Components: main
-Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
-END
-  set=(-qq -o Dir::Etc::SourceList=/dev/null -o "Dir::Etc::SourceParts=$root/sources"
-    -o "Dir::State::Lists=$root/lists" -o "Dir::Cache=$root/cache" -o APT::Sandbox::User=root
-    -o Acquire::Retries=1 -o Acquire::http::Timeout=20)
-  apt-get "${set[@]}" update
-}
-
 # Unpacks the newer driver once and prints the file that names it to the loader; fails where it cannot be had.
 unpack_backports() {
   local root=$scratch/mesa-backports options
   if [ ! -e "$root/icd.json" ]; then
-    fetch "$root" bookworm-backports options &&
+    fetch "$root" bookworm-backports "$(dpkg --print-architecture)" options &&
       (cd "$root" && apt-get "${options[@]}" download mesa-vulkan-drivers) || return 1
     dpkg -x "$root"/mesa-vulkan-drivers_*.deb "$root/files" || return 1
     local library needed
@@ -62,18 +44,10 @@ unpack_backports() {
   echo "$root/icd.json"
 }
 
-# Unpacks the newest driver once, with all that it needs down to a C library of its own, and prints the folder.
+# Unpacks the newest driver once and prints the folder.
 unpack_unstable() {
-  local root=$scratch/mesa-unstable options package
-  if [ ! -e "$root/complete" ]; then
-    fetch "$root" unstable options || return 1
-    : >"$root/status"
-    options+=(-o "Dir::State::status=$root/status" -o Debug::NoLocking=true --no-install-recommends --download-only --yes)
-    apt-get "${options[@]}" install mesa-vulkan-drivers libvulkan1 vulkan-validationlayers libstdc++6 || return 1
-    for package in "$root"/cache/archives/*.deb; do dpkg -x "$package" "$root/files" || return 1; done
-    rm -rf "$root/cache"
-    touch "$root/complete"
-  fi >&2
+  local root=$scratch/mesa-unstable
+  unpack "$root" unstable amd64 mesa-vulkan-drivers libvulkan1 vulkan-validationlayers libstdc++6 >&2 || return 1
   echo "$root/files"
 }
 
