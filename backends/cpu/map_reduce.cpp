@@ -5,6 +5,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "fovea/backends/cpu/fold_plan.h"
 #include "fovea/backends/cpu/map_room.h"
 #include "fovea/backends/cpu/map_tiles.h"
 #include "fovea/backends/cpu/threads.h"
@@ -13,12 +14,10 @@
 namespace fovea::cpu {
 namespace {
 
-/// Blocks of a long row and of rows that T alone adds up; beyond them f64 does for floating numbers.
-constexpr int64_t run_block = 4096, row_block = 64;
-/// Columns that are folded at once, and up to which several rows of them share a tile.
-constexpr int64_t column_block = 1024, narrow_row = 512;
-/// Positions worth a task, and the most tasks.
-constexpr int64_t task_positions = 32768, most_tasks = 32;
+/// Rows of columns that T alone adds up; beyond them f64 does for floating numbers.
+constexpr int64_t row_block = 64;
+/// Columns up to which several rows of them share a tile.
+constexpr int64_t narrow_row = 512;
 /// Rows that share a tile, at the most.
 constexpr int64_t rows_room = 256;
 /// Outputs of a call that are dealt with on the stack.
@@ -48,120 +47,6 @@ T fold(Combine combine, T a, T b) {
   return first || a != a ? a : b;
 }
 
-/// Neighbouring axes that are all folded or all kept, and how the tasks cut them.
-struct Group {
-  int64_t size;
-  bool folded;
-  int64_t stride = 1;      // in positions of the space
-  int64_t out_stride = 0;  // in elements of the output; 0 where folded
-  int64_t pieces = 1;
-
-  int64_t begin(int64_t piece) const { return size * piece / pieces; }
-};
-
-/// How a space falls into folded and kept groups, which alternate, and into tasks. A task keeps a stretch of
-/// successive output elements; where folded groups are cut, several tasks do so, and their results are folded at last.
-struct Plan {
-  Group groups[max_rank];
-  int count = 0;
-  int64_t outputs = 1;  // elements
-  int64_t tasks = 1;
-  int64_t folded_pieces = 1;
-
-  Plan(const Shape& space, const Shape& out) {
-    for (int axis = 0; axis < space.rank(); ++axis) {
-      if (space[axis] == 1) continue;
-      const bool folded = out[axis] != space[axis];
-      if (count && groups[count - 1].folded == folded) {
-        groups[count - 1].size *= space[axis];
-      } else {
-        groups[count++] = {.size = space[axis], .folded = folded};
-      }
-    }
-    int64_t stride = 1;
-    for (int g = count - 1; g >= 0; --g) {
-      groups[g].stride = stride;
-      stride *= groups[g].size;
-      if (groups[g].folded) continue;
-      groups[g].out_stride = outputs;
-      outputs *= groups[g].size;
-    }
-    cut(std::min(most_tasks, stride / task_positions), stride);
-  }
-
- private:
-  void cut(int64_t wanted, int64_t positions) {
-    // Kept groups first, outermost first, so that the results of a task are neighbours.
-    for (int g = 0; g < count && tasks < wanted; ++g) {
-      if (groups[g].folded) continue;
-      const int64_t most = g == count - 1 ? groups[g].size / column_block : groups[g].size;
-      groups[g].pieces = std::clamp<int64_t>(divide_up(wanted, tasks), 1, std::max<int64_t>(1, most));
-      tasks *= groups[g].pieces;
-      if (groups[g].pieces < groups[g].size) break;
-    }
-    // Then folded ones, as long as the partial results are few beside what is read.
-    for (int g = 0; g < count && tasks < wanted; ++g) {
-      if (!groups[g].folded) continue;
-      int64_t most = g == count - 1 ? groups[g].size / run_block : groups[g].size;
-      most = std::min(most, positions / 16 / (outputs * folded_pieces));
-      groups[g].pieces = std::clamp<int64_t>(divide_up(wanted, tasks), 1, std::max<int64_t>(1, most));
-      tasks *= groups[g].pieces;
-      folded_pieces *= groups[g].pieces;
-    }
-  }
-};
-
-/// The part of a plan that one task works on.
-struct Task {
-  int64_t begin[max_rank], end[max_rank];  // of each group
-  int64_t first_output = 0, outputs = 1;
-  int64_t folded_piece = 0;
-
-  Task(const Plan& plan, int64_t number) {
-    int64_t folded_pieces = 1;
-    for (int g = plan.count - 1; g >= 0; --g) {
-      const Group& group = plan.groups[g];
-      const int64_t piece = number % group.pieces;
-      number /= group.pieces;
-      begin[g] = group.begin(piece);
-      end[g] = group.begin(piece + 1);
-      if (group.folded) {
-        folded_piece += piece * folded_pieces;
-        folded_pieces *= group.pieces;
-      } else {
-        first_output += begin[g] * group.out_stride;
-        outputs *= size(g);
-      }
-    }
-  }
-  int64_t size(int g) const { return end[g] - begin[g]; }
-
-  /// Calls f(position, output) for every index of the first `count` groups in this task, the other groups at 0 and at
-  /// the task's first output.
-  template <class F>
-  void for_indices(const Plan& plan, int count, F f) const {
-    int64_t index[max_rank];
-    int64_t position = 0, output = 0;
-    for (int g = 0; g < count; ++g) {
-      index[g] = begin[g];
-      position += begin[g] * plan.groups[g].stride;
-    }
-    for (;;) {
-      f(position, output);
-      int g = count - 1;
-      for (; g >= 0; --g) {
-        position += plan.groups[g].stride;
-        output += plan.groups[g].out_stride;
-        if (++index[g] < end[g]) break;
-        position -= size(g) * plan.groups[g].stride;
-        output -= size(g) * plan.groups[g].out_stride;
-        index[g] = begin[g];
-      }
-      if (g < 0) return;
-    }
-  }
-};
-
 /// Stores totals as elements [begin, begin + n) of `out`, numbered row by row.
 template <class T>
 void store(const Total<T>* totals, const View& out, int64_t begin, int64_t n) {
@@ -181,7 +66,7 @@ void store(const Total<T>* totals, const View& out, int64_t begin, int64_t n) {
 template <class T>
 class Pass {
  public:
-  Pass(const MapCall& call, const Plan& plan)
+  Pass(const MapCall& call, const FoldPlan& plan)
       : call_(call),
         plan_(plan),
         code_(CompiledMap::of(call.program).template code<T>()),
@@ -195,7 +80,7 @@ class Pass {
   void run() {
     if (plan_.folded_pieces > 1) partial_ = Scratch<Total<T>>(size() * plan_.folded_pieces * plan_.outputs);
     const auto run_tasks = [&](int64_t begin, int64_t end) {
-      for (int64_t number = begin; number < end; ++number) run_task(Task(plan_, number));
+      for (int64_t number = begin; number < end; ++number) run_task(FoldTask(plan_, number));
     };
     const int64_t bytes = call_.space.numel() * static_cast<int64_t>(sizeof(T) * call_.inputs.size());
     parallel_for(plan_.tasks, 1, run_tasks, turns_back(bytes));
@@ -211,7 +96,7 @@ class Pass {
     return partial_.data() + (k * plan_.folded_pieces + piece) * plan_.outputs;
   }
 
-  void run_task(const Task& task) {
+  void run_task(const FoldTask& task) {
     const bool whole = plan_.folded_pieces == 1;
     const Scratch<Total<T>> room = whole ? Scratch<Total<T>>(size() * task.outputs) : Scratch<Total<T>>();
     Room<Total<T>*, 8> totals(folded_count_);
@@ -251,7 +136,7 @@ class Pass {
     return lanes[0];
   }
 
-  void fold_long_rows(const Task& task, typename Tiles<T>::Worker& worker, Total<T>** totals) {
+  void fold_long_rows(const FoldTask& task, typename Tiles<T>::Worker& worker, Total<T>** totals) {
     const int last = plan_.count - 1;
     Room<T, 4 * fold_lanes<T>> lanes(static_cast<size_t>(size() * fold_lanes<T>));
     task.for_indices(plan_, last, [&](int64_t position, int64_t output) {
@@ -293,7 +178,7 @@ class Pass {
     }
   }
 
-  void fold_short_rows(const Task& task, typename Tiles<T>::Worker& worker, Total<T>** totals) {
+  void fold_short_rows(const FoldTask& task, typename Tiles<T>::Worker& worker, Total<T>** totals) {
     const int above = plan_.count - 2;
     const int64_t length = plan_.groups[above + 1].size;
     const int64_t together = std::min(tiles_.uncut(), run_block) / length;
@@ -309,7 +194,7 @@ class Pass {
   }
 
   /// Whole rows fold into a row, a block of columns at a time; narrow ones come many to a tile.
-  void fold_columns(const Task& task, typename Tiles<T>::Worker& worker, Total<T>** totals) {
+  void fold_columns(const FoldTask& task, typename Tiles<T>::Worker& worker, Total<T>** totals) {
     const int last = plan_.count - 1, above = last - 1;
     const int64_t stride = plan_.groups[above].stride;
     const bool narrow = task.size(last) == stride && stride <= narrow_row;
@@ -359,7 +244,7 @@ class Pass {
   }
 
   const MapCall& call_;
-  const Plan& plan_;
+  const FoldPlan& plan_;
   const Code<T>& code_;
   Tiles<T> tiles_;
   Room<size_t, most_outputs> folded_;
@@ -369,7 +254,7 @@ class Pass {
 
 template <class T>
 void run_pass(const MapCall& call, const Shape& out) {
-  const Plan plan(call.space, out);
+  const FoldPlan plan(call.space, out);
   Pass<T>(call, plan).run();
 }
 
