@@ -3,6 +3,7 @@
 #include "fovea/backends/cpu/attention.h"
 #include "fovea/backends/cpu/right_operand.h"
 #include "fovea/backends/cpu/skinny.h"
+#include "fovea/backends/cpu/split_product.h"
 #include "fovea/backends/philox.h"
 
 namespace fovea::cpu {
@@ -27,7 +28,8 @@ void AttentionTiles<T>::multiply_kept(Role role, int64_t first, int64_t m, int64
   constexpr int64_t roles = 4, blocks = 4;
   thread_local RightOperand<T> kept[roles][blocks];
   RightOperand<T>& right = kept[static_cast<size_t>(role)][first / key_block % blocks];
-  right.take(name_, n, depth, b, call.bf16_operands);
+  right.take(name_, n, depth, b, call.bf16_operands,
+             std::is_same_v<T, float> && splits_product(std::min(queries, query_block), n, depth));
   right.multiply(m, a, c, stride, accumulate);
 }
 

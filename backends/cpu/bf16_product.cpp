@@ -1,25 +1,19 @@
 #include "fovea/backends/cpu/bf16_product.h"
 
-#include <hwy/cache_control.h>
-
 #include <algorithm>
 
 #include "fovea/backends/cpu/bf16_pair.h"
 #include "fovea/backends/cpu/map_copy.h"
+#include "fovea/backends/cpu/matrix_tiles.h"
 #include "fovea/backends/cpu/product_blocks.h"
 #include "fovea/backends/cpu/scratch.h"
 #include "fovea/backends/cpu/tile_product.h"
 #include "fovea/backends/round_up.h"
 
-#if defined(__x86_64__) && defined(__linux__)
-#define FOVEA_HAS_BF16 1
+#ifdef FOVEA_HAS_BF16
 #include <cpuid.h>
-#include <immintrin.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-// What these functions use; none of them runs elsewhere.
-#define FOVEA_BF16 \
-  __attribute__((target("amx-tile,amx-bf16,avx,avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")))
 #endif
 
 // AMX: eight tiles of 16 rows by 64 bytes, and an instruction that adds to 16 by 16 sums the products of 16 rows of 32
@@ -30,9 +24,9 @@ namespace fovea::cpu {
 #ifdef FOVEA_HAS_BF16
 namespace {
 
-constexpr int64_t side = 16, deep = 32;      // of a tile
-constexpr int64_t tile_words = side * side;  // of 32 bits
-constexpr int lines_at_once = 8;             // of a tile, where vectors multiply: their sums fill half of the registers
+using matrix_tiles::deep, matrix_tiles::side, matrix_tiles::tile_words, matrix_tiles::first_lanes;
+
+constexpr int lines_at_once = 8;  // of a tile, where vectors multiply: their sums fill half of the registers
 
 Bf16Unit unit_of_this_machine() {
   __builtin_cpu_init();
@@ -61,8 +55,6 @@ FOVEA_BF16 inline __m512i load_bf16(const float* x) {
   return reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(_mm512_loadu_ps(x + 16), _mm512_loadu_ps(x)));
 }
 FOVEA_BF16 inline __m512i load_bf16(const BFloat16* x) { return _mm512_loadu_si512(x); }
-
-inline __mmask16 first_lanes(int64_t n) { return static_cast<__mmask16>(n >= 16 ? 0xffff : n <= 0 ? 0 : (1 << n) - 1); }
 
 /// Up to 16 lines (rows of the left operand, columns of the right) that are dense along the depth, one after the other, as a
 /// machine foresees it: tile after tile of [line][pair]. Zeros fill the last one up.
@@ -132,12 +124,6 @@ void pack_tiles(const T* x, int64_t line, int64_t step, int64_t lines, int64_t d
     }
   }
 }
-
-struct alignas(64) TileShapes {
-  uint8_t palette = 1, start_row = 0, reserved[14] = {};
-  uint16_t bytes_of_row[16] = {64, 64, 64, 64, 64, 64, 64, 64};
-  uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
-};
 
 /// R by V tiles of c, rows `stride` apart: `steps` tiles of each of R strips of rows by V panels.
 template <int R, int V>
@@ -212,32 +198,6 @@ void multiply_strips(int64_t m, bool wide, const uint32_t* rows, const uint32_t*
   }
 }
 
-/// Up to 32 by 32 elements of c; where they fill no whole tiles, they go by way of `edge`.
-void multiply_corner(bool tiles, int64_t m, int64_t n, int64_t steps, const uint32_t* rows, const uint32_t* panels,
-                     Addend addend, float* c, int64_t stride, float* edge) {
-  const bool tall = m > side, wide = n > side, whole = m % side == 0 && n % side == 0;
-  float* to = whole ? c : edge;
-  const int64_t to_stride = whole ? stride : 2 * side;
-  if (addend.data && !whole) {
-    for (int64_t i = 0; i < m; ++i) std::copy_n(addend.data + i * addend.row, n, edge + i * to_stride);
-    addend = {edge, to_stride};
-  }
-  if (tiles) {
-    const auto multiply = tall ? (wide ? multiply_tiles<2, 2> : multiply_tiles<2, 1>)
-                               : (wide ? multiply_tiles<1, 2> : multiply_tiles<1, 1>);
-    multiply(rows, panels, steps, addend, to, to_stride);
-  } else {
-    multiply_strips(m, wide, rows, panels, steps, addend, to, to_stride);
-  }
-  for (int64_t i = 0; i < m && !whole; ++i) std::copy_n(edge + i * to_stride, n, c + i * stride);
-}
-
-FOVEA_BF16 void shape_tiles() {
-  static constexpr TileShapes shapes;
-  _tile_loadconfig(&shapes);
-}
-FOVEA_BF16 void release_tiles() { _tile_release(); }
-
 int64_t block_depth(int64_t k) { return depth_of_block(k, true); }
 /// How many words a right operand takes.
 int64_t packed_words(int64_t n, int64_t k) { return round_up(n, side) * round_up(k, deep) / 2; }
@@ -266,7 +226,7 @@ void multiply_in_tiles(int64_t m, int64_t n, int64_t k, Matrix<T> a, float* c, i
   auto* rows = reinterpret_cast<uint32_t*>(edge + 4 * tile_words);
   std::fill_n(edge, 4 * tile_words, 0.0f);
   const bool tiles = unit() == Bf16Unit::tiles;
-  if (tiles) shape_tiles();
+  if (tiles) matrix_tiles::shape();
   each_block(n, k, most_columns_bf16, block_depth(k), [&](const ProductBlock& block) {
     const uint32_t* right = panels(block);
     const int64_t steps = divide_up(block.depth, deep), strip = steps * tile_words;
@@ -276,18 +236,24 @@ void multiply_in_tiles(int64_t m, int64_t n, int64_t k, Matrix<T> a, float* c, i
       pack_tiles(a.at(i, block.p).data, a.row, a.column, here, block.depth, false, rows);
       for (int64_t j = 0; j < block.columns; j += 2 * side) {
         float* to = c + i * stride + block.column + j;
-        // The results that come next, a row of them a page away from the last.
-        for (int64_t row = 0; row < here && j + 2 * side < block.columns; ++row) {
-          const float* next = to + row * stride + 2 * side;
-          hwy::Prefetch(next);
-          hwy::Prefetch(next + std::min(side, block.columns - j - 2 * side - 1));
-        }
-        multiply_corner(tiles, here, std::min(2 * side, block.columns - j), steps, rows, right + j / side * strip,
-                        addend.at(i, j), to, stride, edge);
+        matrix_tiles::ask_for(here, block.columns - j - 2 * side, to + 2 * side, stride);
+        const int64_t across = std::min(2 * side, block.columns - j);
+        const uint32_t* panel = right + j / side * strip;
+        const bool tall = here > side, wide = across > side;
+        matrix_tiles::in_whole_tiles(
+            here, across, false, addend.at(i, j), to, stride, edge, [&](Addend added, float* c, int64_t row) {
+              if (tiles) {
+                const auto multiply = tall ? (wide ? multiply_tiles<2, 2> : multiply_tiles<2, 1>)
+                                           : (wide ? multiply_tiles<1, 2> : multiply_tiles<1, 1>);
+                multiply(rows, panel, steps, added, c, row);
+              } else {
+                multiply_strips(here, wide, rows, panel, steps, added, c, row);
+              }
+            });
       }
     }
   });
-  if (tiles) release_tiles();
+  if (tiles) matrix_tiles::release();
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include "fovea/backends/backend.h"
 #include "fovea/backends/cpu/blas.h"
 #include "fovea/backends/cpu/skinny.h"
+#include "fovea/backends/cpu/split_product.h"
 #include "fovea/backends/cpu/threads.h"
 #include "fovea/backends/cpu/tile_product.h"
 #include "fovea/backends/round_up.h"
@@ -23,6 +24,7 @@ void multiply(int64_t m, int64_t n, int64_t k, Matrix<T> a, Matrix<T> b, T* c, i
   if (m == 0 || n == 0) return;
   const bool few_rows = is_skinny(m, n, k), few_columns = is_skinny(n, m, k);
   if constexpr (sizeof(T) == 4) {
+    if (splits_product(m, n, k)) return split_product(m, n, k, a, b, c, stride, accumulate, bias);
     if (k > 0 && !few_rows && !few_columns && has_tile_product())
       return tile_product(m, n, k, a, b, c, stride, accumulate, bias);
   }
@@ -51,9 +53,12 @@ void multiply(int64_t m, int64_t n, int64_t k, Matrix<T> a, Matrix<T> b, T* c, i
 
 Blocks cut_product(int64_t m, int64_t n, int64_t k, DType dtype) {
   const auto rounded = [](int64_t size, int64_t parts) { return round_up(divide_up(size, parts), 16); };
-  // A last block that another kernel would take, or none at all.
-  const auto leaves_too_few = [](int64_t size, int64_t block, int64_t parts) {
-    return parts > 1 && size - block * (parts - 1) <= skinny_rows;
+  // Blocks that another kernel would take, or none at all.
+  const bool splits = dtype == DType::f32 && splits_product(m, n, k);
+  const int64_t least_rows = splits ? least_split_rows : skinny_rows + 1,
+                least_columns = splits ? least_split_columns : skinny_rows + 1;
+  const auto leaves_too_few = [](int64_t size, int64_t block, int64_t parts, int64_t least) {
+    return parts > 1 && std::min(block, size - block * (parts - 1)) < least;
   };
   const double rows = static_cast<double>(m), columns = static_cast<double>(n);
   // Costs per unit of depth, in multiply-adds; packing an element of an operand takes as long as a dozen of them.
@@ -70,7 +75,8 @@ Blocks cut_product(int64_t m, int64_t n, int64_t k, DType dtype) {
     for (int64_t down = 1; down <= pieces; down *= 2) {
       const int64_t across = pieces / down;
       const Blocks blocks{rounded(m, down), rounded(n, across)};
-      if (leaves_too_few(m, blocks.rows, down) || leaves_too_few(n, blocks.columns, across)) continue;
+      if (leaves_too_few(m, blocks.rows, down, least_rows) || leaves_too_few(n, blocks.columns, across, least_columns))
+        continue;
       const double price = cost(static_cast<double>(down), static_cast<double>(across));
       if (price > least) continue;
       least = price;

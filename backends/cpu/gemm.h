@@ -15,6 +15,11 @@ struct Matrix {
 
   Matrix at(int64_t i, int64_t j) const { return {data + i * row + j * column, row, column}; }
   Matrix transposed() const { return {data, column, row}; }
+  /// The stride of an axis of one element means nothing; let one axis be dense all the same.
+  Matrix with_dense_axis(int64_t rows, int64_t columns) const {
+    if (columns == 1) return {data, row, 1};
+    return {data, rows == 1 && column != 1 ? 1 : row, column};
+  }
   bool operator==(const Matrix&) const = default;
 };
 

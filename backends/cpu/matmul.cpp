@@ -9,6 +9,7 @@
 #include "fovea/backends/cpu/product_blocks.h"
 #include "fovea/backends/cpu/right_operand.h"
 #include "fovea/backends/cpu/skinny.h"
+#include "fovea/backends/cpu/split_product.h"
 #include "fovea/backends/cpu/threads.h"
 #include "fovea/backends/cpu/tile_product.h"
 #include "fovea/backends/factories.h"
@@ -76,19 +77,21 @@ constexpr int64_t bf16_speed = 4;
 // They end at about the same time then, however many others want their cores, as they do not with a piece for each. The same
 // terms are added in the same order as in one piece.
 struct Turns {
+  bool splits;
   int64_t rows;            // few enough for threads to end together, enough for panels to be read rarely
   int64_t columns, depth;  // of a block
 
-  Turns(int64_t m, int64_t n, int64_t k, bool bf16)
-      : rows(std::clamp<int64_t>(m / (8 * num_threads()) / (bf16 ? 32 : 8) * (bf16 ? 32 : 8), 32, 96)),
-        columns(n),
-        depth(k) {
-    constexpr int64_t panel = 48;  // a multiple of every machine's
-    if (n * k <= most_packed) return;
-    const int64_t most = bf16 ? most_columns_bf16 : most_columns_f32, parts = divide_up(n, most);
-    depth = depth_of_block(k, bf16);
+  Turns(int64_t m, int64_t n, int64_t k, bool bf16) : splits(!bf16 && splits_product(m, n, k)), columns(n), depth(k) {
+    const int64_t tile = bf16 || splits ? 32 : 8;
+    rows = std::clamp<int64_t>(m / (8 * num_threads()) / tile * tile, 32, 96);
+    const int64_t panel = splits ? 32 : 48;  // a multiple of every machine's
+    if (n * k <= (splits ? most_packed / 2 : most_packed)) return;
+    const int64_t most = bf16 ? most_columns_bf16 : splits ? most_columns_split : most_columns_f32;
+    const int64_t parts = divide_up(n, most);
+    depth = depth_of_block(k, bf16 || splits);
     columns = round_up(divide_up(n, parts), panel);
-    while (n % columns > 0 && n % columns <= skinny_rows) columns += panel;  // another kernel would take the last ones
+    while (!splits && n % columns > 0 && n % columns <= skinny_rows)
+      columns += panel;  // another kernel would take the last ones
   }
 };
 
@@ -132,7 +135,7 @@ class Product {
         const int64_t row = item % down * turns.rows, column = item / down * turns.columns;
         const int64_t rows = std::min(turns.rows, p_.m - row), columns = std::min(turns.columns, p_.n - column);
         thread_local RightOperand<In> kept;
-        kept.take(name, columns, depth, right_.at(first, column), call_.bf16_operands);
+        kept.take(name, columns, depth, right_.at(first, column), call_.bf16_operands, turns.splits);
         T* c = out_ + row * p_.out_row + column;
         kept.multiply(rows, left_.at(row, first), c, p_.out_row, first > 0, first == 0 ? bias_at(column) : nullptr);
       });

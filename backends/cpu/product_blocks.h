@@ -20,8 +20,8 @@ struct Addend {
   Addend at(int64_t i, int64_t j) const { return {data ? data + i * row + j : nullptr, row}; }
 };
 
-/// The largest block of f32 and, of about twice as many columns, of bf16: a second-level cache holds it.
-inline constexpr int64_t most_depth = 512, most_columns_f32 = 576, most_columns_bf16 = 1024;
+/// The largest block of f32, of bf16 (about twice as many columns) and of f32 in three parts: a second-level cache holds it.
+inline constexpr int64_t most_depth = 512, most_columns_f32 = 576, most_columns_bf16 = 1024, most_columns_split = 256;
 /// An operand of so many elements is packed whole: a second-level cache still holds it.
 inline constexpr int64_t most_packed = int64_t{1} << 19;
 

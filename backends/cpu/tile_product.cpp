@@ -206,18 +206,11 @@ float* room_for_rows(int64_t m, int64_t n, int64_t k) {
   return n > most_columns_f32 && size <= most_packed ? thread_room<PackedPart::rows>(size) : nullptr;
 }
 
-// The stride of an axis of one element means nothing; let one axis be dense all the same.
-Matrix<float> with_dense_axis(Matrix<float> x, int64_t rows, int64_t columns) {
-  if (columns == 1) x.column = 1;
-  if (rows == 1 && x.column != 1) x.row = 1;
-  return x;
-}
-
 // panels(block): where a block of the right operand is packed.
 template <class Panels>
 void multiply_blocks(int64_t m, int64_t n, int64_t k, Matrix<float> a, float* c, int64_t stride, bool accumulate,
                      const float* bias, Panels panels) {
-  a = with_dense_axis(a, m, k);
+  a = a.with_dense_axis(m, k);
   float* rows = room_for_rows(m, n, k);
   each_block(n, k, most_columns_f32, block_depth(k), [&](const ProductBlock& block) {
     FOVEA_DISPATCH(multiply_block)
