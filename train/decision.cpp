@@ -73,16 +73,30 @@ CostMatrix CostMatrix::load(const std::string& path, const data::Labels& labels)
   return matrix;
 }
 
-Decision Decision::at_threshold(double threshold, Caller caller) {
+namespace {
+
+double checked_threshold(double threshold, Caller caller) {
   if (!(threshold >= 0 && threshold <= 1)) raise<ValueError>(caller, "Decision: a threshold of {}", threshold);
+  return threshold;
+}
+
+}  // namespace
+
+Decision Decision::at_threshold(double threshold, Caller caller) {
   Decision decision;
-  decision.threshold_ = threshold;
+  decision.threshold_ = checked_threshold(threshold, caller);
   return decision;
 }
 
 Decision Decision::at_least_cost(CostMatrix costs) {
   Decision decision;
   decision.costs_ = std::move(costs);
+  return decision;
+}
+
+Decision Decision::by_label(double threshold, Caller caller) {
+  Decision decision;
+  decision.label_threshold_ = checked_threshold(threshold, caller);
   return decision;
 }
 
@@ -106,9 +120,19 @@ int32_t Decision::of(std::span<const float> probabilities) const {
   return best;
 }
 
+std::vector<int32_t> Decision::all_of(std::span<const float> probabilities) const {
+  if (!is_by_label()) return {of(probabilities)};
+  std::vector<int32_t> called;
+  for (size_t label = 0; label < probabilities.size(); ++label) {
+    if (probabilities[label] >= label_threshold_) called.push_back(static_cast<int32_t>(label));
+  }
+  return called;
+}
+
 std::string Decision::to_json() const {
   Json object = Json::object();
   if (has_threshold()) object["threshold"] = threshold_;
+  if (is_by_label()) object["label_threshold"] = label_threshold_;
   for (int64_t truth = 0; truth < costs_.classes; ++truth) {
     Json& row = object["costs"].emplace_back(Json::array());
     for (int64_t predicted = 0; predicted < costs_.classes; ++predicted) row.push_back(costs_.of(truth, predicted));
@@ -123,6 +147,7 @@ Decision Decision::from_json(std::string_view text, int64_t classes, Caller call
       if (classes != 2) raise<ValueError>(caller, "Decision: a threshold for {} classes", classes);
       return at_threshold(object["threshold"].get<double>(), caller);
     }
+    if (object.contains("label_threshold")) return by_label(object["label_threshold"].get<double>(), caller);
     if (!object.contains("costs")) return {};
     CostMatrix costs{classes, {}};
     for (const Json& row : object["costs"]) {
@@ -143,6 +168,7 @@ namespace {
 double value_of(const ConfusionMatrix& confusion, Goal goal, const CostMatrix& costs) {
   switch (goal) {
     case Goal::accuracy:
+    case Goal::micro_f1:  // of one class each the same
       return confusion.accuracy();
     case Goal::macro_f1:
       return confusion.macro_f1();
@@ -151,40 +177,129 @@ double value_of(const ConfusionMatrix& confusion, Goal goal, const CostMatrix& c
   }
 }
 
+/// The best threshold between ascending probabilities: `value()` tells how good the one is that lies above those that
+/// `raise(i)` was called for.
+template <class Value, class Raise>
+double best_threshold(const std::vector<float>& ascending, const Value& value, const Raise& raise) {
+  double best = 0.5, best_value = -INFINITY;
+  const auto consider = [&](double threshold) {
+    const double now = value();
+    const double gain = now - best_value;
+    if (gain > 1e-12 || (gain > -1e-12 && std::abs(threshold - 0.5) < std::abs(best - 0.5))) {
+      best_value = std::max(now, best_value);
+      best = threshold;
+    }
+  };
+  for (size_t i = 0; i <= ascending.size(); ++i) {
+    const double low = i == 0 ? 0 : ascending[i - 1], high = i == ascending.size() ? 1 : ascending[i];
+    if (low < high) {
+      // A half lies between them, too: then it is as good as any.
+      consider(low < 0.5 && 0.5 <= high ? 0.5 : (low + high) / 2);
+    }
+    if (i < ascending.size()) raise(i);
+  }
+  return best;
+}
+
+/// The places of `count` scores in ascending order, and the scores so.
+template <class Score>
+std::pair<std::vector<size_t>, std::vector<float>> ascending(size_t count, const Score& score) {
+  std::vector<size_t> order(count);
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return score(a) < score(b); });
+  std::vector<float> scores;
+  for (const size_t i : order) scores.push_back(score(i));
+  return {std::move(order), std::move(scores)};
+}
+
+/// The counts of a threshold for labels, which rises.
+class RisingLabels {
+ public:
+  explicit RisingLabels(const ScoredLabels& examples)
+      : examples_(examples),
+        counts_(static_cast<size_t>(examples.labels)),
+        wrong_(static_cast<size_t>(examples.size())) {
+    for (size_t i = 0; i < examples.truths.size(); ++i) {
+      Counts& label = counts_[i % counts_.size()];
+      ++label.called;
+      label.is += examples.truths[i];
+      label.right += examples.truths[i];
+      wrong_[i / counts_.size()] += !examples.truths[i];
+    }
+    for (const Counts& label : counts_) {
+      total_.is += label.is;
+      total_.called += label.called;
+      total_.right += label.right;
+      f1_sum_ += label.f1();
+    }
+    right_examples_ = std::count(wrong_.begin(), wrong_.end(), 0);
+  }
+
+  /// Decision i is no longer that its label holds.
+  void raise(size_t i) {
+    Counts& label = counts_[i % counts_.size()];
+    int64_t& wrong = wrong_[i / counts_.size()];
+    const int64_t holds = examples_.truths[i];
+    f1_sum_ -= label.f1();
+    for (Counts* counts : {&label, &total_}) {
+      --counts->called;
+      counts->right -= holds;
+    }
+    f1_sum_ += label.f1();
+    right_examples_ -= wrong == 0;
+    wrong += holds ? 1 : -1;
+    right_examples_ += wrong == 0;
+  }
+
+  double value(Goal goal) const {
+    return goal == Goal::accuracy   ? static_cast<double>(right_examples_) / static_cast<double>(wrong_.size())
+           : goal == Goal::macro_f1 ? f1_sum_ / static_cast<double>(counts_.size())
+                                    : total_.f1();
+  }
+
+ private:
+  struct Counts {
+    int64_t is = 0, called = 0, right = 0;
+    double f1() const {
+      return is + called > 0 ? 2.0 * static_cast<double>(right) / static_cast<double>(is + called) : 0;
+    }
+  };
+
+  const ScoredLabels& examples_;
+  std::vector<Counts> counts_;  // by label
+  Counts total_;
+  std::vector<int64_t> wrong_;  // by example: how many decisions
+  double f1_sum_ = 0;
+  int64_t right_examples_ = 0;
+};
+
 }  // namespace
 
 double choose_threshold(const ScoredExamples& examples, Goal goal, const CostMatrix& costs, Caller caller) {
   if (examples.classes != 2) {
     raise<ValueError>(caller, "choose_threshold: {} classes; a threshold parts two", examples.classes);
   }
-  std::vector<int64_t> order(static_cast<size_t>(examples.size()));
-  std::iota(order.begin(), order.end(), int64_t{0});
-  const auto score = [&](size_t i) { return static_cast<double>(examples.of(order[i])[1]); };
-  std::sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return examples.of(a)[1] < examples.of(b)[1]; });
+  const auto [order, scores] =
+      ascending(examples.truths.size(), [&](size_t i) { return examples.probabilities[2 * i + 1]; });
 
   // Raising the threshold moves examples, one after the other, from what is called the second class to the first.
   const auto positives = std::count(examples.truths.begin(), examples.truths.end(), 1);
   std::array<int64_t, 2> below{0, 0};
   const std::array<int64_t, 2> all{examples.size() - positives, positives};
-  double best = 0.5, best_value = -INFINITY;
-  const auto consider = [&](double threshold) {
-    const ConfusionMatrix confusion(2, {below[0], all[0] - below[0], below[1], all[1] - below[1]});
-    const double value = value_of(confusion, goal, costs);
-    const double gain = value - best_value;
-    if (gain > 1e-12 || (gain > -1e-12 && std::abs(threshold - 0.5) < std::abs(best - 0.5))) {
-      best_value = std::max(value, best_value);
-      best = threshold;
-    }
-  };
-  for (size_t i = 0; i <= order.size(); ++i) {
-    const double low = i == 0 ? 0 : score(i - 1), high = i == order.size() ? 1 : score(i);
-    if (low < high) {
-      // A half lies between them, too: then it is as good as any.
-      consider(low < 0.5 && 0.5 <= high ? 0.5 : (low + high) / 2);
-    }
-    if (i < order.size()) ++below[static_cast<size_t>(examples.truths[static_cast<size_t>(order[i])])];
-  }
-  return best;
+  return best_threshold(
+      scores,
+      [&] {
+        return value_of(ConfusionMatrix(2, {below[0], all[0] - below[0], below[1], all[1] - below[1]}), goal, costs);
+      },
+      [&, &places = order](size_t i) { ++below[static_cast<size_t>(examples.truths[places[i]])]; });
+}
+
+double choose_label_threshold(const ScoredLabels& examples, Goal goal, Caller caller) {
+  if (goal == Goal::cost) raise<ValueError>(caller, "choose_label_threshold: labels have no costs");
+  const auto [order, scores] = ascending(examples.truths.size(), [&](size_t i) { return examples.probabilities[i]; });
+  RisingLabels rising(examples);
+  return best_threshold(
+      scores, [&] { return rising.value(goal); }, [&, &places = order](size_t i) { rising.raise(places[i]); });
 }
 
 }  // namespace fovea::train

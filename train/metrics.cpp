@@ -138,13 +138,11 @@ std::vector<ClassMetrics> LabelCounts::per_label() const {
   return all;
 }
 
-double LabelCounts::macro_f1() const {
+double LabelCounts::macro(double ClassMetrics::*metric) const {
   double sum = 0;
-  for (const Counts& each : counts_) sum += each.metrics().f1;
+  for (const Counts& each : counts_) sum += each.metrics().*metric;
   return sum / static_cast<double>(labels());
 }
-
-double LabelCounts::micro_f1() const { return total().metrics().f1; }
 
 double LabelCounts::subset_accuracy() const {
   return ratio(static_cast<double>(right_examples_), static_cast<double>(examples_));

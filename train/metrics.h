@@ -64,10 +64,13 @@ class LabelCounts {
   int64_t examples() const { return examples_; }
 
   std::vector<ClassMetrics> per_label() const;
-  /// The mean F1 of the labels.
-  double macro_f1() const;
-  /// The F1 of all labels' decisions taken together.
-  double micro_f1() const;
+  /// The means over the labels, also those that never occur.
+  double macro_precision() const { return macro(&ClassMetrics::precision); }
+  double macro_recall() const { return macro(&ClassMetrics::recall); }
+  double macro_f1() const { return macro(&ClassMetrics::f1); }
+  /// Precision, recall and F1 of all labels' decisions taken together; the support is how many labels hold in all.
+  ClassMetrics micro() const { return total().metrics(); }
+  double micro_f1() const { return micro().f1; }
   /// The share of examples all of whose labels were called rightly; 0 of none.
   double subset_accuracy() const;
   /// The share of decisions that are wrong; 0 of none.
@@ -79,6 +82,7 @@ class LabelCounts {
     ClassMetrics metrics() const;
   };
   Counts total() const;
+  double macro(double ClassMetrics::*metric) const;
 
   std::vector<Counts> counts_;
   int64_t examples_ = 0, right_examples_ = 0;

@@ -99,6 +99,7 @@
 #include "fovea/train/deletion_test.h"
 #include "fovea/train/event_file.h"
 #include "fovea/train/image_task.h"
+#include "fovea/train/label_metrics.h"
 #include "fovea/train/metrics.h"
 #include "fovea/train/progress.h"
 #include "fovea/train/speech_task.h"

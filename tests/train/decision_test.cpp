@@ -43,12 +43,30 @@ TEST(Decision, OfEqualCostsTakesTheFirstClass) {
   EXPECT_EQ(Decision::at_least_cost({3, std::vector<double>(9, 1)}).of(p), 0);
 }
 
+TEST(Decision, ByLabelTakesAllThatAreAtLeastAsProbable) {
+  const std::array<float, 4> p{0.2f, 0.5f, 0.9f, 0.49f};
+  const Decision usual = Decision::by_label();
+  EXPECT_TRUE(usual.is_by_label());
+  EXPECT_EQ(usual.all_of(p), (std::vector<int32_t>{1, 2}));
+  EXPECT_EQ(usual.of(p), 2);
+  EXPECT_TRUE(Decision::by_label(0.95).all_of(p).empty());
+  EXPECT_EQ(Decision::by_label(0.95).of(p), 2);
+  EXPECT_FALSE(Decision().is_by_label());
+  EXPECT_EQ(Decision().all_of(p), std::vector<int32_t>{2});
+  EXPECT_THROW(Decision::by_label(-0.1), ValueError);
+}
+
 TEST(Decision, SurvivesJson) {
   TempFolder folder;
   const CostMatrix costs = CostMatrix::load(folder.write("costs.csv", costs_csv), labels);
   EXPECT_EQ(Decision().to_json(), "{}");
   EXPECT_EQ(Decision::from_json(Decision::at_threshold(0.3).to_json(), 2).threshold(), 0.3);
   EXPECT_EQ(Decision::from_json(Decision::at_least_cost(costs).to_json(), 2).costs().costs, costs.costs);
+  const Decision by_label = Decision::from_json(Decision::by_label(0.3).to_json(), 4);
+  EXPECT_TRUE(by_label.is_by_label());
+  EXPECT_EQ(by_label.label_threshold(), 0.3);
+  EXPECT_FALSE(by_label.has_threshold());
+  EXPECT_THROW(Decision::from_json(R"({"label_threshold": 1.5})", 4), ValueError);
   EXPECT_THROW(Decision::from_json("[", 2), ValueError);
   EXPECT_THROW(Decision::from_json(R"({"threshold": 0.5})", 3), ValueError);
   EXPECT_THROW(Decision::from_json(R"({"costs": [[0, 1], [1, 0]]})", 3), ValueError);
@@ -110,6 +128,31 @@ TEST(ChooseThreshold, IsAHalfWhereThatIsAsGoodAsAny) {
   const std::array<float, 8> mixed{0.9f, 0.1f, 0.7f, 0.3f, 0.6f, 0.4f, 0.1f, 0.9f};
   const std::array<int32_t, 4> other{0, 1, 0, 1};
   EXPECT_DOUBLE_EQ(choose_threshold({2, mixed, other}, Goal::accuracy), 0.5);
+}
+
+TEST(ChooseThreshold, OfLabelsIsAsGoodAsTheBestOfAllThresholds) {
+  std::vector<float> probabilities;
+  std::vector<uint8_t> truths;
+  for (uint64_t i = 0; i < 150; ++i) {
+    const auto draw = data::philox(7, i, 0);
+    const float p = static_cast<float>(draw[0] % 40) / 40;
+    probabilities.push_back(p);
+    truths.push_back(static_cast<float>(draw[1] % 1000) / 1000 < p * p ? 1 : 0);
+  }
+  const ScoredLabels examples{3, probabilities, truths};
+  const auto value = [&](double threshold, Goal goal) {
+    const LabelCounts counts = label_counts(examples, threshold);
+    return goal == Goal::accuracy   ? counts.subset_accuracy()
+           : goal == Goal::micro_f1 ? counts.micro_f1()
+                                    : counts.macro_f1();
+  };
+  for (const Goal goal : {Goal::accuracy, Goal::macro_f1, Goal::micro_f1}) {
+    double best = -1;
+    for (int i = 0; i <= 1000; ++i) best = std::max(best, value(i / 1000.0, goal));
+    EXPECT_GT(best, value(0.5, goal));
+    EXPECT_NEAR(value(choose_label_threshold(examples, goal), goal), best, 1e-12);
+  }
+  EXPECT_THROW(choose_label_threshold(examples, Goal::cost), ValueError);
 }
 
 TEST(DecisionOptions, RefusesWhatDoesNotFit) {
