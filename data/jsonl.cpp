@@ -13,10 +13,15 @@ namespace fovea::data {
 /// Keeps the wanted fields of one object at a time, without building a tree. With nothing wanted yet, it gathers keys.
 class JsonlReader::Fields {
  public:
-  void want(const std::vector<std::string>& keys) {
+  /// `list`: the one of the keys whose field may be a list; null where none may.
+  void want(const std::vector<std::string>& keys, const std::string* list) {
     slots_.clear();
     keys_ = keys;
-    for (size_t i = 0; i < keys.size(); ++i) slots_.emplace(keys[i], i);
+    list_slot_ = none;
+    for (size_t i = 0; i < keys.size(); ++i) {
+      slots_.emplace(keys[i], i);
+      if (list && keys[i] == *list) list_slot_ = i;
+    }
     values_.resize(keys.size());
     gathering_ = false;
     gathered_.clear();
@@ -25,6 +30,7 @@ class JsonlReader::Fields {
   void begin_line() {
     depth_ = 0;
     slot_ = none;
+    in_list_ = false;
     found_.assign(keys_.size(), false);
     problem_.clear();
   }
@@ -52,7 +58,7 @@ class JsonlReader::Fields {
     return value(std::move(digits));
   }
   bool string(std::string& text) {
-    if (depth_ == 1 && slot_ != none && text.find('\0') != std::string::npos) {
+    if (wanted() && text.find('\0') != std::string::npos) {
       return refuse(fmt::format("field {} holds a NUL character", in_quotes(keys_[slot_])));
     }
     return value(std::move(text));
@@ -60,7 +66,7 @@ class JsonlReader::Fields {
   bool binary(std::vector<uint8_t>&) { return true; }
   bool start_object(size_t) { return start("an object"); }
   bool end_object() { return end(); }
-  bool start_array(size_t) { return depth_ == 0 ? not_an_object() : start("an array"); }
+  bool start_array(size_t) { return depth_ == 0 ? not_an_object() : start_list(); }
   bool end_array() { return end(); }
   bool key(std::string& name) {
     if (depth_ != 1) return true;
@@ -94,18 +100,34 @@ class JsonlReader::Fields {
   bool twice(const std::string& name) { return refuse(fmt::format("field {} stands there twice", in_quotes(name))); }
   bool value(std::string text) {
     if (depth_ == 0) return not_an_object();
-    if (depth_ == 1 && slot_ != none) values_[slot_] = std::move(text);
+    if (!wanted()) return true;
+    if (in_list_) {
+      values_[slot_] += text + '\0';
+    } else {
+      values_[slot_] = std::move(text);
+    }
     return true;
   }
+  /// Whether what comes is a wanted field, or an item of one that is a list.
+  bool wanted() const { return slot_ != none && (depth_ == 1 || in_list_); }
   bool start(const char* what) {
-    if (depth_ == 1 && slot_ != none) {
+    if (in_list_) return refuse(fmt::format("field {} holds {} in its list", in_quotes(keys_[slot_]), what));
+    if (wanted()) {
       return refuse(fmt::format("field {} is {}, expected a string or a number", in_quotes(keys_[slot_]), what));
     }
     ++depth_;
     return true;
   }
+  bool start_list() {
+    if (!wanted() || in_list_ || slot_ != list_slot_) return start("an array");
+    values_[slot_].clear();
+    in_list_ = true;
+    ++depth_;
+    return true;
+  }
   bool end() {
     --depth_;
+    in_list_ = false;
     return true;
   }
 
@@ -117,6 +139,8 @@ class JsonlReader::Fields {
   std::vector<char> found_;
   size_t depth_ = 0;
   size_t slot_ = none;
+  size_t list_slot_ = none;
+  bool in_list_ = false;  // of the wanted field
   std::string problem_;
 };
 
@@ -126,7 +150,7 @@ JsonlReader::JsonlReader(const std::string& path)
   parse();
   set_columns(fields_->keys());
   if (columns().empty()) fail_at(path, lines_.line_number(), "an object without fields");
-  fields_->want(columns());
+  fields_->want(columns(), nullptr);
   held_back_ = true;
 }
 
@@ -167,7 +191,7 @@ void JsonlReader::selection_changed() {
   for (const size_t column : selected()) {
     if (std::find(keys.begin(), keys.end(), columns()[column]) == keys.end()) keys.push_back(columns()[column]);
   }
-  fields_->want(keys);
+  fields_->want(keys, list_column() ? &columns()[*list_column()] : nullptr);
 }
 
 }  // namespace fovea::data

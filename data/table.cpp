@@ -47,6 +47,12 @@ void TableReader::select(std::vector<size_t> columns, Caller caller) {
   selection_changed();
 }
 
+void TableReader::allow_list(size_t column, Caller caller) {
+  if (column >= columns_.size()) raise<IndexError>(caller, "allow_list: column {} of {}", column, columns_.size());
+  list_column_ = column;
+  selection_changed();
+}
+
 void TableReader::set_columns(std::vector<std::string> names) {
   columns_ = std::move(names);
   selected_.resize(columns_.size());

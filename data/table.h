@@ -55,6 +55,10 @@ class TableReader {
   /// Rows hold these columns, in this order, from now on; at first all. Throws IndexError.
   void select(std::vector<size_t> columns, Caller caller = {});
 
+  /// In JSONL this column may also hold lists of strings, numbers, true or false: their items one behind the other, each
+  /// ended by a NUL character, which no other field holds. Throws IndexError.
+  void allow_list(size_t column, Caller caller = {});
+
   /// The next row; false at the end. Throws DataError with the line of what is malformed.
   virtual bool next(Row& row) = 0;
 
@@ -67,6 +71,7 @@ class TableReader {
   explicit TableReader(std::string path) : path_(std::move(path)) {}
   void set_columns(std::vector<std::string> names);
   const std::vector<size_t>& selected() const { return selected_; }
+  std::optional<size_t> list_column() const { return list_column_; }
 
  private:
   virtual void selection_changed() {}
@@ -74,6 +79,7 @@ class TableReader {
   std::string path_;
   std::vector<std::string> columns_;
   std::vector<size_t> selected_;
+  std::optional<size_t> list_column_;
 };
 
 /// "; ...": what may be wrong where columns are missing: a header of one name that holds other delimiters. Or "".

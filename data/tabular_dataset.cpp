@@ -67,6 +67,7 @@ TabularDataset load_tabular_dataset(const std::string& path, const TabularColumn
   wanted.insert(wanted.end(), text.begin(), text.end());
   wanted.push_back(label);
   table->select(wanted);
+  if (columns.several_labels) table->allow_list(label);
   for (Row row; table->next(row);) {
     for (size_t i = 0; i < features.size(); ++i) dataset.cells.emplace_back(trimmed(row.fields[i]));
     if (!text.empty()) {
@@ -74,7 +75,7 @@ TabularDataset load_tabular_dataset(const std::string& path, const TabularColumn
       use_line_feeds(dataset.texts.back());
     }
     const std::string_view name = trimmed(row.fields.back());
-    if (name.empty()) fail_at(path, row.line, "the label is empty");
+    if (name.empty() && !columns.several_labels) fail_at(path, row.line, "the label is empty");
     dataset.labels.emplace_back(name);
     dataset.lines.push_back(row.line);
   }

@@ -16,6 +16,7 @@ struct TabularColumns {
   std::vector<std::string> text = {};      // joined by a space; empty: no text
   std::vector<std::string> drop = {};      // left out
   std::vector<std::string> features = {};  // exactly these, in this order; empty: all others
+  bool several_labels = false;             // as that of TextColumns
 };
 
 /// Rows of a table: cells of feature columns, a text where one is wanted, the names of classes.

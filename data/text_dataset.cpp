@@ -34,7 +34,7 @@ size_t default_column(const TableReader& table, std::string_view name, const std
 }  // namespace
 
 TextReader::TextReader(const std::string& path, const TextColumns& columns, TableOptions options)
-    : table_(open_table(path, options)) {
+    : table_(open_table(path, options)), may_lack_labels_(columns.several_labels) {
   std::vector<size_t> text;
   for (const std::string& column : columns.text) text.push_back(table_->column(column));
   size_t label;
@@ -55,6 +55,7 @@ TextReader::TextReader(const std::string& path, const TextColumns& columns, Tabl
   wanted.push_back(label);
   for (const size_t i : wanted) columns_.push_back(table_->columns()[i]);
   table_->select(wanted);
+  if (columns.several_labels) table_->allow_list(label);
 }
 
 bool TextReader::next(LabelledText& out) {
@@ -77,7 +78,7 @@ bool TextReader::next(LabelledText& out) {
   }
   out.label = trimmed(row.fields[texts]);
   out.line = row.line;
-  if (out.label.empty()) fail_at(table_->path(), row.line, "the label is empty");
+  if (out.label.empty() && !may_lack_labels_) fail_at(table_->path(), row.line, "the label is empty");
   return true;
 }
 

@@ -15,9 +15,12 @@ namespace fovea::data {
 /// Which columns of a table to read, each by name or by position from 0.
 struct TextColumns {
   /// One or several, which are joined by a space. None: the column named "text", else the first that is not the label.
-  std::vector<std::string> text;
+  std::vector<std::string> text = {};
   /// Empty: the column named "label", else the first that is not a text.
-  std::string label;
+  std::string label = {};
+  /// The label's cells may name any number of classes, or none: they may be empty and, in JSONL, lists (see
+  /// TableReader::allow_list); see label_sets.h.
+  bool several_labels = false;
 };
 
 /// One example; valid until the next one is read.
@@ -42,6 +45,7 @@ class TextReader {
 
  private:
   std::unique_ptr<TableReader> table_;
+  bool may_lack_labels_;
   std::vector<std::string> columns_;
   std::string joined_;
 };

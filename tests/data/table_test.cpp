@@ -270,6 +270,31 @@ TEST(Table, JsonlChecksOnlySelectedFields) {
   EXPECT_EQ(read_rows(*table), (Table{{"1"}, {"2"}, {"3"}}));
 }
 
+TEST(Table, JsonlTakesListsInTheColumnThatMayHoldThem) {
+  TempFolder folder;
+  const auto read = [&](const std::string& rows) {
+    const auto table = open_table(folder.write("a.jsonl", "{\"a\":\"x\",\"b\":\"y\"}\n" + rows));
+    table->select({table->column("b"), table->column("a")});
+    table->allow_list(table->column("b"));
+    return read_rows(*table);
+  };
+  using namespace std::string_literals;
+  EXPECT_EQ(read("{\"b\":[\"p, q\",\"r\",7,true],\"c\":[[1]],\"a\":\"z\"}\n{\"a\":\"s\",\"b\":[]}\n"),
+            (Table{{"y", "x"}, {"p, q\0r\0007\0true\0"s, "z"}, {"", "s"}}));
+  EXPECT_EQ(error_of([&] { read("{\"a\":[\"x\"],\"b\":\"y\"}\n"); }),
+            "a.jsonl:2: field \"a\" is an array, expected a string or a number");
+  EXPECT_EQ(error_of([&] { read("{\"a\":\"x\",\"b\":{\"c\":1}}\n"); }),
+            "a.jsonl:2: field \"b\" is an object, expected a string or a number");
+  EXPECT_EQ(error_of([&] { read("{\"a\":\"x\",\"b\":[\"c\",[\"d\"]]}\n"); }),
+            "a.jsonl:2: field \"b\" holds an array in its list");
+  EXPECT_EQ(error_of([&] { read("{\"a\":\"x\",\"b\":[{\"c\":1}]}\n"); }),
+            "a.jsonl:2: field \"b\" holds an object in its list");
+  EXPECT_EQ(error_of([&] { read("{\"a\":\"x\",\"b\":[\"c\\u0000d\"]}\n"); }),
+            "a.jsonl:2: field \"b\" holds a NUL character");
+  EXPECT_EQ(error_of([&] { read("{\"a\":\"x\",\"b\":[\"c\"\n"); }), "a.jsonl:2: the JSON object is cut off");
+  EXPECT_THROW(open_table(folder.write("a.csv", "a,b\n"))->allow_list(2), IndexError);
+}
+
 TEST(Table, DeepJsonNeedsNoStack) {
   TempFolder folder;
   const std::string deep(2000000, '[');
