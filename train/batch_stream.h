@@ -16,7 +16,8 @@ namespace fovea::train {
 /// What a model makes of one batch.
 struct Outcome {
   Tensor logits;                  // [batch, classes]
-  Tensor labels;                  // i32 [batch], -100 for what takes no part; undefined where they are not known
+  Tensor labels;                  // i32 [batch], -100 for what takes no part, or as TrainerOptions::multi_label and
+                                  // regression say; undefined where they are not known
   Tensor targets;                 // what the loss takes in place of the labels; undefined: these. See cross_entropy
   std::vector<int64_t> examples;  // which ones they are
   bool stand_in = false;          // they are another rank's, and must not count

@@ -33,6 +33,7 @@ std::string to_json(const EpochRecord& record) {
   if (record.valid_loss) object["valid_loss"] = *record.valid_loss;
   if (record.valid_accuracy) object["valid_accuracy"] = *record.valid_accuracy;
   if (record.valid_macro_f1) object["valid_macro_f1"] = *record.valid_macro_f1;
+  if (record.valid_micro_f1) object["valid_micro_f1"] = *record.valid_micro_f1;
   if (record.valid_roc_auc) object["valid_roc_auc"] = *record.valid_roc_auc;
   if (record.valid_calibration_error) object["valid_calibration_error"] = *record.valid_calibration_error;
   if (record.valid_brier) object["valid_brier"] = *record.valid_brier;
@@ -53,6 +54,7 @@ EpochRecord epoch_record_from_json(std::string_view text) {
             .valid_loss = optional_number(object, "valid_loss"),
             .valid_accuracy = optional_number(object, "valid_accuracy"),
             .valid_macro_f1 = optional_number(object, "valid_macro_f1"),
+            .valid_micro_f1 = optional_number(object, "valid_micro_f1"),
             .valid_roc_auc = optional_number(object, "valid_roc_auc"),
             .valid_calibration_error = optional_number(object, "valid_calibration_error"),
             .valid_brier = optional_number(object, "valid_brier"),
@@ -75,7 +77,11 @@ std::string epoch_line(const EpochRecord& record, int64_t epochs) {
   if (!std::isnan(record.accuracy)) out += fmt::format("  accuracy {:.4f}", record.accuracy);
   if (record.valid_loss) {
     out += fmt::format("  valid loss {:.4f}", *record.valid_loss);
-    if (record.valid_accuracy) out += fmt::format("  accuracy {:.4f}", *record.valid_accuracy);
+    if (record.valid_micro_f1) {
+      out += fmt::format("  micro F1 {:.4f}", *record.valid_micro_f1);
+    } else if (record.valid_accuracy) {
+      out += fmt::format("  accuracy {:.4f}", *record.valid_accuracy);
+    }
     out += record.best ? " *" : "  ";
   }
   return out + fmt::format("  {:.1f} s", record.seconds);

@@ -12,6 +12,10 @@ namespace fovea::train {
 
 Tensor count_of_labels(const Tensor& labels) { return sum(ne(labels, static_cast<double>(no_label)).to(i32)); }
 
+Tensor probabilities_of(const Tensor& logits, bool multi_label) {
+  return multi_label ? sigmoid(logits) : softmax(logits, -1);
+}
+
 Evaluation evaluation_of(const Predictions& predictions, std::span<const int32_t> truths, Caller caller) {
   if (predictions.size() != static_cast<int64_t>(truths.size())) {
     raise<ShapeError>(caller, "evaluation_of: {} predictions of {} examples", predictions.size(), truths.size());
@@ -76,13 +80,39 @@ Evaluation evaluate(nn::Module& model, BatchStream& data, ProcessGroup* group, C
   return evaluation;
 }
 
-Predictions predict(nn::Module& model, BatchStream& data) {
+LabelEvaluation evaluate_labels(nn::Module& model, BatchStream& data, ProcessGroup* group, Caller caller) {
+  int64_t classes = 0;
+  std::vector<float> probabilities;
+  std::vector<uint8_t> truths;
+  double loss_sum = 0;
+  for_each_outcome(model, data, "evaluate_labels", caller, [&](const Outcome& outcome) {
+    classes = outcome.logits.size(-1);
+    if (outcome.stand_in) return;
+    loss_sum += binary_cross_entropy_with_logits(outcome.logits, outcome.labels, Reduction::sum, caller).item();
+    const auto p = sigmoid(outcome.logits).to_vector<float>(), y = outcome.labels.to_vector<float>();
+    probabilities.insert(probabilities.end(), p.begin(), p.end());
+    truths.insert(truths.end(), y.begin(), y.end());
+  });
+  if (group) {
+    probabilities = all_gather<float>(*group, probabilities);
+    truths = all_gather<uint8_t>(*group, truths);
+    group->all_reduce(std::span(&loss_sum, 1));
+  }
+  if (truths.empty()) raise<ValueError>(caller, "evaluate_labels: there are no examples");
+  LabelEvaluation evaluation = LabelEvaluation::of({classes, probabilities, truths});
+  // From the logits: exact also where a probability is too near to 0 or 1 for a float.
+  evaluation.loss = loss_sum / static_cast<double>(truths.size());
+  return evaluation;
+}
+
+Predictions predict(nn::Module& model, BatchStream& data, bool multi_label) {
   const nn::Evaluating evaluating(model);
   Predictions predictions;
+  if (multi_label) predictions.decision = Decision::by_label();
   data.seek(0, 0);
   while (const std::optional<Outcome> outcome = data.next()) {
     const int64_t classes = predictions.classes = outcome->logits.size(-1);
-    const auto probabilities = softmax(outcome->logits, -1).to_vector<float>();
+    const auto probabilities = probabilities_of(outcome->logits, multi_label).to_vector<float>();
     for (size_t i = 0; i < outcome->examples.size(); ++i) {
       const auto end = static_cast<size_t>((outcome->examples[i] + 1) * classes);
       if (predictions.probabilities.size() < end) predictions.probabilities.resize(end);

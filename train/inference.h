@@ -8,6 +8,7 @@
 #include "fovea/nn/module.h"
 #include "fovea/train/batch_stream.h"
 #include "fovea/train/decision.h"
+#include "fovea/train/label_metrics.h"
 #include "fovea/train/metrics.h"
 #include "fovea/train/process_group.h"
 
@@ -29,9 +30,15 @@ struct Predictions {
   std::span<const float> of(int64_t example) const {
     return std::span(probabilities).subspan(static_cast<size_t>(example * classes), static_cast<size_t>(classes));
   }
-  /// The class that the decision makes of it.
+  /// The class that the decision makes of it; by label the most probable one.
   int32_t best(int64_t example) const { return decision.of(of(example)); }
+  /// The classes that the decision makes of it: one, or by label any number.
+  std::vector<int32_t> called(int64_t example) const { return decision.all_of(of(example)); }
 };
+
+/// What logits [..., classes] say of each class: their softmax or, where an example may have any number of the classes
+/// (`multi_label`), their sigmoid.
+Tensor probabilities_of(const Tensor& logits, bool multi_label);
 
 /// What predictions of examples of these classes amount to. Throws ShapeError where they are not as many.
 Evaluation evaluation_of(const Predictions& predictions, std::span<const int32_t> truths, Caller caller = {});
@@ -41,7 +48,12 @@ Evaluation evaluation_of(const Predictions& predictions, std::span<const int32_t
 Evaluation evaluate(nn::Module& model, BatchStream& data, Caller caller = {});
 /// The same in a group (null: alone), where the stream of each rank gives its part of each batch; all get the whole.
 Evaluation evaluate(nn::Module& model, BatchStream& data, ProcessGroup* group, Caller caller = {});
-Predictions predict(nn::Module& model, BatchStream& data);
+/// The same of examples that may have any number of the classes (TrainerOptions::multi_label), whose labels are 0 or 1 for
+/// each class: f32 [batch, classes].
+LabelEvaluation evaluate_labels(nn::Module& model, BatchStream& data, ProcessGroup* group = nullptr,
+                                Caller caller = {});
+/// With `multi_label` decided by label.
+Predictions predict(nn::Module& model, BatchStream& data, bool multi_label = false);
 
 /// What is known of examples without keeping their probabilities.
 struct Score {

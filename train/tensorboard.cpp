@@ -1,5 +1,6 @@
 #include "fovea/train/tensorboard.h"
 
+#include <cmath>
 #include <filesystem>
 #include <utility>
 
@@ -48,15 +49,13 @@ EventFile& TensorBoard::file() {
 void TensorBoard::epoch(const EpochRecord& record, const nn::Module& model) {
   const int64_t step = record.step;
   file().scalar("loss/train", step, record.loss);
-  file().scalar("accuracy/train", step, record.accuracy);
+  if (!std::isnan(record.accuracy)) file().scalar("accuracy/train", step, record.accuracy);
   file().scalar("learning rate", step, record.lr);
   file().scalar("examples per second", step, record.examples_per_second);
   const std::pair<const char*, std::optional<double>> checked[] = {
-      {"loss/valid", record.valid_loss},
-      {"accuracy/valid", record.valid_accuracy},
-      {"macro F1/valid", record.valid_macro_f1},
-      {"ROC AUC/valid", record.valid_roc_auc},
-      {"calibration error/valid", record.valid_calibration_error},
+      {"loss/valid", record.valid_loss},         {"accuracy/valid", record.valid_accuracy},
+      {"macro F1/valid", record.valid_macro_f1}, {"micro F1/valid", record.valid_micro_f1},
+      {"ROC AUC/valid", record.valid_roc_auc},   {"calibration error/valid", record.valid_calibration_error},
       {"Brier score/valid", record.valid_brier}};
   for (const auto& [tag, value] : checked) {
     if (value) file().scalar(tag, step, *value);

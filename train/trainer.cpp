@@ -35,12 +35,6 @@ double bytes_of(const nn::StateDict& state) {
   return bytes;
 }
 
-nn::StateDict snapshot(const nn::StateDict& state) {
-  nn::StateDict copy;
-  for (const auto& [name, tensor] : state) copy.emplace(name, tensor.detach().clone());
-  return copy;
-}
-
 }  // namespace
 
 void check_loss(double loss, int64_t steps) {
@@ -80,6 +74,15 @@ Trainer::Trainer(nn::Module& model, nn::Optimizer& optimizer, TrainerOptions opt
         options_.accumulate, options_.parts, options_.ema);
   }
   if (options_.regression && !options_.loss) raise<ValueError>(caller, "Trainer: regression without a loss");
+  if (options_.regression && options_.multi_label)
+    raise<ValueError>(caller, "Trainer: both regression and multi_label");
+  if (options_.multi_label && options_.label_smoothing != 0) {
+    raise<ValueError>(caller, "Trainer: multi_label with a label_smoothing of {}", options_.label_smoothing);
+  }
+  if (options_.monitor == (options_.multi_label ? Monitor::roc_auc : Monitor::micro_f1)) {
+    raise<ValueError>(caller, "Trainer: monitor {} multi_label",
+                      options_.multi_label ? "roc_auc with" : "micro_f1 without");
+  }
   options_.accumulate *= options_.parts;
   const Autocast checked(options_.precision, caller);
   if (options_.precision == f16) scaler_.emplace();
@@ -93,7 +96,11 @@ Trainer::Trainer(nn::Module& model, nn::Optimizer& optimizer, TrainerOptions opt
     }
   }
   for (size_t group = 0; group < optimizer.groups(); ++group) rates_.push_back(optimizer.lr(group));
-  if (!options_.loss) {
+  if (!options_.loss && options_.multi_label) {
+    options_.loss = [weight = options_.class_weights](const Tensor& logits, const Tensor& labels) {
+      return binary_cross_entropy_with_logits(logits, labels, BceWithLogitsOptions{.pos_weight = weight});
+    };
+  } else if (!options_.loss) {
     if (options_.class_weights.defined()) weights_ = options_.class_weights.to_vector<double>();
     options_.loss = [weight = options_.class_weights, smoothing = options_.label_smoothing](const Tensor& logits,
                                                                                             const Tensor& labels) {
@@ -167,7 +174,7 @@ Ending Trainer::run(BatchStream& train, BatchStream* valid, const TrainerEvents&
 /// What a batch counts beside others: what its mean divides by.
 double Trainer::weight_of(const Outcome& outcome) const {
   if (outcome.stand_in) return 0;
-  if (options_.regression || outcome.targets.defined()) return static_cast<double>(outcome.labels.numel());
+  if (!of_classes() || outcome.targets.defined()) return static_cast<double>(outcome.labels.numel());
   double sum = 0;
   for (const int32_t label : outcome.labels.to_vector<int32_t>()) {
     const auto at = static_cast<size_t>(label);  // the loss refuses what is neither a class nor none
@@ -212,9 +219,10 @@ std::optional<Outcome> Trainer::next(BatchStream& train) const {
   std::optional<Outcome> outcome = train.next();
   if (!outcome) return outcome;
   if (!outcome->labels.defined()) raise<ValueError>(caller_, "Trainer: the examples have no labels");
-  if (!options_.regression && outcome->labels.dtype() != i32) {
-    raise<DTypeError>(caller_, "Trainer: labels {} {} are no classes, which are i32; see TrainerOptions::regression",
-                      outcome->labels.dtype(), outcome->labels.shape());
+  if (of_classes() && outcome->labels.dtype() != i32) {
+    raise<DTypeError>(
+        caller_, "Trainer: labels {} {} are no classes, which are i32; see TrainerOptions::multi_label and regression",
+        outcome->labels.dtype(), outcome->labels.shape());
   }
   return outcome;
 }
@@ -228,8 +236,8 @@ void Trainer::backward(const Outcome& outcome, double weight) {
   const Tensor weighted = weight == 1 ? loss : loss * weight;
   (scaler_ ? scaler_->scale(weighted) : weighted).backward();
   Tensor correct, counted;
-  if (!options_.regression) correct = sum(eq(argmax(outcome.logits.detach(), -1), outcome.labels).to(i32));
-  if (!options_.regression && !outcome.targets.defined()) counted = count_of_labels(outcome.labels);
+  if (of_classes()) correct = sum(eq(argmax(outcome.logits.detach(), -1), outcome.labels).to(i32));
+  if (of_classes() && !outcome.targets.defined()) counted = count_of_labels(outcome.labels);
   unread_.push_back({loss.detach(), correct, counted, outcome.labels.numel()});
 }
 
@@ -294,80 +302,9 @@ void Trainer::count(const Sums& sums) {
 
 /// Over the epoch so far.
 double Trainer::accuracy() const {
-  if (options_.regression) return NAN;
+  if (!of_classes()) return NAN;
   return static_cast<double>(correct_) / static_cast<double>(std::max<int64_t>(examples_, 1));
 }
-
-void Trainer::end_epoch(BatchStream* valid, const TrainerEvents& events) {
-  const double seconds = seconds_of_epoch(), examples = static_cast<double>(std::max<int64_t>(examples_, 1));
-  EpochRecord record{.epoch = epoch_ + 1,
-                     .step = step_,
-                     .lr = optimizer_.lr(),
-                     .loss = loss_sum_ / examples,
-                     .accuracy = accuracy(),
-                     .seconds = seconds,
-                     .examples_per_second = seconds > 0 ? examples / seconds : 0};
-  {
-    std::optional<nn::AveragedModel::Swap> averaged;
-    if (averages_) averaged.emplace(*averages_);
-    if (valid) validate(*valid, record);
-    record.best = is_better(record);
-    if (record.best && options_.keep_best && valid) best_ = snapshot(model_.state_dict());
-  }
-  if (options_.group) check_agreement(hash_of_state(), "no longer the weights of");
-  history_.push_back(record);
-  ++epoch_;
-  batch_ = 0;
-  loss_sum_ = 0;
-  correct_ = 0;
-  examples_ = 0;
-  earlier_seconds_ = 0;
-  epoch_start_ = Clock::now();
-  if (record.best) best_epoch_ = record.epoch;
-  if (events.epoch) events.epoch(record);
-}
-
-void Trainer::validate(BatchStream& valid, EpochRecord& record) {
-  if (options_.regression) {
-    record.valid_loss = mean_loss(model_, valid, options_.loss, options_.group);
-  } else if (!options_.by_class) {
-    const Score found = score(model_, valid, options_.group);
-    record.valid_loss = found.loss;
-    record.valid_accuracy = found.accuracy;
-  } else {
-    const Evaluation evaluation = train::evaluate(model_, valid, options_.group);
-    record.valid_loss = evaluation.loss;
-    record.valid_accuracy = evaluation.confusion.accuracy();
-    record.valid_macro_f1 = evaluation.confusion.macro_f1();
-    const ProbabilityMetrics& metrics = evaluation.probabilities;
-    if (!std::isnan(metrics.roc_auc)) record.valid_roc_auc = metrics.roc_auc;
-    record.valid_calibration_error = metrics.calibration_error;
-    record.valid_brier = metrics.brier;
-  }
-  check_loss(*record.valid_loss, step_);
-}
-
-bool Trainer::is_better(const EpochRecord& record) const {
-  if (!record.valid_loss || best_epoch_ == 0) return true;
-  const EpochRecord& best = history_[static_cast<size_t>(best_epoch_ - 1)];
-  const auto key = [this](const EpochRecord& r) {
-    const double loss = -r.valid_loss.value_or(0);
-    if (options_.regression) return std::pair(loss, 0.0);
-    switch (options_.monitor) {
-      case Monitor::accuracy:
-        return std::pair(r.valid_accuracy.value_or(0), loss);
-      case Monitor::macro_f1:
-        return std::pair(r.valid_macro_f1.value_or(0), loss);
-      case Monitor::roc_auc:
-        return std::pair(r.valid_roc_auc.value_or(0), loss);
-      default:
-        return std::pair(loss, 0.0);
-    }
-  };
-  return key(record) > key(best);
-}
-
-bool Trainer::is_out_of_patience() const { return options_.patience > 0 && epoch_ - best_epoch_ >= options_.patience; }
 
 ProgressState Trainer::progress(int64_t batches) const {
   const double seconds = seconds_of_epoch(), examples = static_cast<double>(std::max<int64_t>(examples_, 1));

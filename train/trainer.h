@@ -23,9 +23,9 @@
 
 namespace fovea::train {
 
-/// What tells one epoch from a better one, on the validation data: the highest accuracy, macro F1 or ROC AUC (of equal
-/// ones the lowest loss), or the lowest loss.
-enum class Monitor : uint8_t { accuracy, macro_f1, roc_auc, loss };
+/// What tells one epoch from a better one, on the validation data: the highest accuracy, macro F1, micro F1 or ROC AUC (of
+/// equal ones the lowest loss), or the lowest loss. Micro F1 is there with multi_label only, ROC AUC without only.
+enum class Monitor : uint8_t { accuracy, macro_f1, micro_f1, roc_auc, loss };
 
 struct TrainerOptions {
   int64_t epochs = 10;
@@ -46,11 +46,17 @@ struct TrainerOptions {
   /// f16 or bf16: mixed precision (see Autocast), for f16 with the loss scaled (see nn::GradScaler).
   DType precision = f32;
   double label_smoothing = 0;  // of the default loss
-  Tensor class_weights = {};   // of the default loss: [classes], how much each counts; undefined: all alike
-  /// The labels are numbers to learn (regression; a 0 or 1 for each of several labels that an example may have), not
-  /// classes: `loss` must be given, epochs are told of and told apart by it alone, and accuracies are NaN.
+  /// Of the default loss: [classes], how much each counts, with multi_label where it holds (pos_weight); undefined: all alike.
+  Tensor class_weights = {};
+  /// Examples may have any number of the classes: labels are f32 [batch, classes], 1 where a class holds and 0 where not. The
+  /// default loss is binary cross-entropy from logits, the mean over examples and classes. Epochs are told of by micro F1,
+  /// macro F1 and, as their accuracy, by the share of examples all of whose classes are right, each from a probability of a
+  /// half on; the accuracy of what is learned from is NaN.
+  bool multi_label = false;
+  /// The labels are numbers to learn, not classes: `loss` must be given, epochs are told of and told apart by it alone, and
+  /// accuracies are NaN.
   bool regression = false;
-  /// Mean loss of a batch from logits and labels (or an outcome's targets); cross entropy where not given.
+  /// Mean loss of a batch from logits and labels (or an outcome's targets); the default loss, cross entropy, where not given.
   std::function<Tensor(const Tensor& logits, const Tensor& targets)> loss = {};
   /// The curve of the learning rates of a run of so many steps; they stay as they are where not given.
   std::function<nn::schedule::Curve(int64_t steps)> schedule = {};
@@ -94,7 +100,7 @@ const char* name(Ending ending);
 class Trainer {
  public:
   /// Model and optimizer must outlive it. The optimizer's learning rates are those that the schedule starts from.
-  /// Throws ValueError where an option is out of its range, or regression has no loss.
+  /// Throws ValueError where an option is out of its range or does not go together with another.
   Trainer(nn::Module& model, nn::Optimizer& optimizer, TrainerOptions options = {}, Caller caller = {});
 
   /// Continues a run: the next fit goes on behind it. Throws DataError where the checkpoint is not of this model.
@@ -102,12 +108,15 @@ class Trainer {
 
   /// Trains from where it stands to the end. Without `valid` the last epoch counts as the best. Ctrl-C finishes the
   /// step and saves. Throws ValueError where there are no examples or no labels (in a step: none that takes part),
-  /// DTypeError where they are neither classes (i32) nor those of a regression, UsageError where the loss is no longer a
+  /// DTypeError where they are neither classes (i32) nor those of multi_label or a regression, UsageError where the loss is no longer a
   /// number, and RanksLostError where another rank is gone, once the last whole step is saved.
   Ending fit(BatchStream& train, BatchStream* valid = nullptr, const TrainerEvents& events = {});
 
   Evaluation evaluate(BatchStream& data, Caller caller = {}) { return train::evaluate(model_, data, caller); }
-  Predictions predict(BatchStream& data) { return train::predict(model_, data); }
+  LabelEvaluation evaluate_labels(BatchStream& data, Caller caller = {}) {
+    return train::evaluate_labels(model_, data, nullptr, caller);
+  }
+  Predictions predict(BatchStream& data) { return train::predict(model_, data, options_.multi_label); }
 
   const std::vector<EpochRecord>& history() const { return history_; }
   int64_t steps() const { return step_; }
@@ -136,6 +145,8 @@ class Trainer {
     double loss = 0, correct = 0, examples = 0;
   };
 
+  /// Whether labels are class ids.
+  bool of_classes() const { return !options_.regression && !options_.multi_label; }
   Ending run(BatchStream& train, BatchStream* valid, const TrainerEvents& events);
   double weight_of(const Outcome& outcome) const;
   bool train_step(BatchStream& train, int64_t batches, const nn::schedule::Curve& curve);

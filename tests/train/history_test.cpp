@@ -59,6 +59,15 @@ TEST(History, TellsNoAccuracyWhereNothingIsClassified) {
   EXPECT_EQ(epoch_line(numbers, 20), "epoch 3/20  loss 0.3000  valid loss 0.5000 *  1.2 s");
 }
 
+TEST(History, TellsMicroF1OfSeveralLabels) {
+  EpochRecord labels = record;
+  labels.accuracy = NAN;
+  labels.valid_micro_f1 = 0.875;
+  EXPECT_EQ(epoch_line(labels, 20), "epoch 3/20  loss 0.3000  valid loss 0.5000  micro F1 0.8750 *  1.2 s");
+  EXPECT_EQ(epoch_record_from_json(to_json(labels)).valid_micro_f1, 0.875);
+  EXPECT_EQ(to_json(record).find("micro"), std::string::npos);
+}
+
 TEST(History, TellsPeopleWhichEpochIsBest) {
   EXPECT_EQ(epoch_line(record, 20),
             "epoch 3/20  loss 0.3000  accuracy 0.9000  valid loss 0.5000  accuracy 0.8400 *  1.2 s");

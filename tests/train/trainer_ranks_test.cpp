@@ -95,7 +95,11 @@ class TrainerRanks : public ::testing::Test {
         for (const auto& history : histories) {
           EXPECT_EQ(history[epoch].step, alone[epoch].step);
           EXPECT_NEAR(history[epoch].loss, alone[epoch].loss, tolerance);
-          EXPECT_NEAR(history[epoch].accuracy, alone[epoch].accuracy, 1e-9);
+          if (options.multi_label) {
+            EXPECT_NEAR(*history[epoch].valid_micro_f1, *alone[epoch].valid_micro_f1, 1e-9);
+          } else {
+            EXPECT_NEAR(history[epoch].accuracy, alone[epoch].accuracy, 1e-9);
+          }
           EXPECT_NEAR(*history[epoch].valid_loss, *alone[epoch].valid_loss, tolerance);
           EXPECT_EQ(*history[epoch].valid_loss, *histories[0][epoch].valid_loss);
           EXPECT_NEAR(*history[epoch].valid_accuracy, *alone[epoch].valid_accuracy, 1e-9);
@@ -120,6 +124,12 @@ TEST_F(TrainerRanks, CountLabelsThatTakePartAlone) {
     if (i % 5 < 3) labels.slice(0, i, i + 1).fill_(-100);  // some shares of four examples have no label
   }
   expect_equal({.epochs = 3, .accumulate = 3}, 4);
+}
+
+TEST_F(TrainerRanks, LearnSeveralLabelsAnExample) {
+  labels = gt(x.slice(1, 0, 3), 0.0).to(f32);
+  expect_equal({.epochs = 3, .monitor = Monitor::micro_f1, .accumulate = 2, .multi_label = true}, 8);
+  expect_equal({.epochs = 3, .class_weights = from_vector(std::vector<float>{3, 0.5f, 1}), .multi_label = true}, 11);
 }
 
 TEST_F(TrainerRanks, ScaleTheLossTogether) {

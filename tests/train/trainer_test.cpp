@@ -358,8 +358,8 @@ TEST_F(TrainerTest, SaysWhatLabelsItCannotTakeAndWhere) {
   Trainer trainer(model, optimizer, {.epochs = 1, .loss = squares});
   PointStream numbers(model, with_numbers(points), 8);
   EXPECT_ERROR(trainer.fit(numbers),
-               "Trainer: labels f32 [8, 1] are no classes, which are i32; see TrainerOptions::regression "
-               "(trainer_test.cpp:");
+               "Trainer: labels f32 [8, 1] are no classes, which are i32; see TrainerOptions::multi_label and "
+               "regression (trainer_test.cpp:");
 }
 
 }  // namespace
