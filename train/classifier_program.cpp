@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "fovea/data/file_error.h"
 #include "fovea/train/hyper_search.h"
 #include "fovea/train/model_commands.h"
 #include "fovea/train/run_identity.h"
@@ -52,7 +53,8 @@ int ClassifierProgram::show(std::vector<std::string> arguments, const RunOptions
 Evaluation ClassifierProgram::evaluate(const std::string& folder, const std::string& file,
                                        const RunOptions& run) const {
   TrainedModel trained = TrainedModel::load(folder, name_, make_task_(), {}, run.apply());
-  return evaluate_on(trained, file);
+  if (trained.task->multi_label()) data::fail(folder, "its examples have several labels");
+  return std::get<Evaluation>(evaluate_on(trained, file));
 }
 
 Command ClassifierProgram::train_command() const {

@@ -32,7 +32,7 @@ class ClassifierProgram {
   /// Shows a command as a user would type it and runs it with the same device, threads and quietness: for demos.
   int show(std::vector<std::string> arguments, const RunOptions& run) const;
 
-  /// Tests the model of a folder on a file. Throws DataError.
+  /// Tests the model of a folder, of examples that have one class each, on a file. Throws DataError.
   Evaluation evaluate(const std::string& folder, const std::string& file, const RunOptions& run) const;
 
   const std::string& name() const { return name_; }

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "fovea/data/label_sets.h"
 #include "fovea/data/vocabulary.h"
 #include "fovea/nn/module.h"
 #include "fovea/onnx/graph.h"
@@ -57,8 +58,13 @@ class ClassifierTask {
 
   virtual const data::Labels& labels() const = 0;
   virtual int64_t size(Part part) const = 0;
-  /// The class of an example.
+  /// The class of an example; where label_sets() are there, the number of its set.
   virtual int32_t truth(Part part, int64_t example) const = 0;
+  /// The distinct sets of classes that examples have, where each may have any number of them; null where each has one.
+  virtual const data::LabelSets* label_sets() const { return nullptr; }
+  bool multi_label() const { return label_sets() != nullptr; }
+  /// The classes of an example in ascending order.
+  std::vector<int32_t> truths(Part part, int64_t example) const;
   /// How many examples of each class there are.
   virtual std::vector<int64_t> class_counts(Part part) const;
   /// A hash of the training data.
@@ -96,7 +102,14 @@ class ClassifierTask {
   virtual void save(const std::string& folder) const = 0;
   /// Reads that back and takes the classes. Throws DataError.
   virtual void restore(const std::string& folder, data::Labels labels) = 0;
+
+ protected:
+  /// A stream of `part` with labels as TrainerOptions::multi_label wants them where examples have label_sets(); else as it is.
+  std::unique_ptr<BatchStream> with_label_rows(Part part, std::unique_ptr<BatchStream> stream) const;
 };
+
+/// How a task's model is trained: as TrainingOptions::trainer says, with its kind of labels and the weights of its classes.
+TrainerOptions trainer_options(const ClassifierTask& task, const TrainingOptions& training, Device device);
 
 /// Throws DataError where labels of so many examples are not the names of classes: all the same, or hardly ever the same
 /// one twice. `column` is where they stand, "" where they stand in none.

@@ -12,7 +12,7 @@
 #include "fovea/data/files.h"
 #include "fovea/tensor/creation.h"
 #include "fovea/train/json_text.h"
-#include "fovea/train/training_report.h"
+#include "fovea/train/task_evaluation.h"
 
 namespace fovea::train {
 namespace {
@@ -27,6 +27,7 @@ struct Metric {
 
 constexpr std::array metrics{Metric{"accuracy", "accuracy", &FoldResult::accuracy},
                              Metric{"macro_f1", "macro F1", &FoldResult::macro_f1},
+                             Metric{"micro_f1", "micro F1", &FoldResult::micro_f1},
                              Metric{"loss", "loss", &FoldResult::loss},
                              Metric{"roc_auc", "ROC AUC", &FoldResult::roc_auc},
                              Metric{"calibration_error", "calibration error", &FoldResult::calibration_error},
@@ -118,13 +119,11 @@ Ending CrossValidation::run_folds(std::vector<FoldResult>& results, Progress& pr
   TrainingFiles part = files;
   for (part.fold = static_cast<int64_t>(results.size()); part.fold < files.folds; ++part.fold) {
     task.load_training(part);
-    const CostMatrix costs = decision.load(task.labels());
+    const CostMatrix costs = decision.load(task.labels(), task.multi_label());
     manual_seed(part.seed);
     nn::Module& model = task.build(device);
     const auto optimizer = training.make_optimizer(model);
-    TrainerOptions options = training.trainer();
-    options.class_weights = training.class_weights(task.class_counts(Part::train), device);
-    Trainer trainer(model, *optimizer, options);
+    Trainer trainer(model, *optimizer, trainer_options(task, training, device));
     const auto train = task.stream(Part::train, training.training_stream());
     const auto valid = task.stream(Part::valid, training.inference_stream());
     const auto test = task.stream(Part::test, training.inference_stream());
@@ -133,27 +132,31 @@ Ending CrossValidation::run_folds(std::vector<FoldResult>& results, Progress& pr
                                       {.progress = [&](const ProgressState& state) { progress.update(state); }});
     if (ending == Ending::interrupted || ending == Ending::out_of_time) return ending;
 
-    Predictions predictions = predict(model, *test);
-    check_loss(log_loss({predictions.classes, predictions.probabilities, truths_of(task, Part::test)}),
-               trainer.steps());
+    Predictions predictions = predict(model, *test, task.multi_label());
+    check_loss(loss_of(task, Part::test, predictions), trainer.steps());
     predictions.decision =
-        decision.decide(costs, held_out ? predict(model, *valid) : Predictions(), truths_of(task, Part::valid));
-    const Evaluation evaluation = evaluation_of(task, Part::test, predictions);
-    const FoldResult& result =
-        results.emplace_back(FoldResult{.fold = part.fold + 1,
-                                        .examples = evaluation.confusion.examples(),
-                                        .accuracy = evaluation.confusion.accuracy(),
-                                        .macro_f1 = evaluation.confusion.macro_f1(),
-                                        .loss = evaluation.loss,
-                                        .roc_auc = evaluation.probabilities.roc_auc,
-                                        .calibration_error = evaluation.probabilities.calibration_error,
-                                        .brier = evaluation.probabilities.brier,
-                                        .mean_cost = costs.classes > 0 ? costs.mean(evaluation.confusion) : 0,
-                                        .best_epoch = trainer.best_epoch()});
+        decide(decision, costs, task, held_out ? predict(model, *valid, task.multi_label()) : Predictions());
+    const AnyEvaluation evaluation = evaluation_of(task, Part::test, predictions);
+    const Scores scores = scores_of(evaluation);
+    const double mean_cost = costs.classes > 0 ? costs.mean(std::get<Evaluation>(evaluation).confusion) : 0;
+    const FoldResult& result = results.emplace_back(FoldResult{.fold = part.fold + 1,
+                                                               .examples = scores.examples,
+                                                               .accuracy = scores.accuracy,
+                                                               .macro_f1 = scores.macro_f1,
+                                                               .micro_f1 = scores.micro_f1,
+                                                               .loss = scores.loss,
+                                                               .roc_auc = scores.roc_auc,
+                                                               .calibration_error = scores.calibration_error,
+                                                               .brier = scores.brier,
+                                                               .mean_cost = mean_cost,
+                                                               .best_epoch = trainer.best_epoch()});
     write_results(path(), run, results);
-    const std::string roc_auc = std::isnan(result.roc_auc) ? "" : fmt::format("  ROC AUC {:.4f}", result.roc_auc);
-    progress.line(fmt::format("fold {}/{}  accuracy {:.4f}  macro F1 {:.4f}{}  loss {:.4f}  on {} {}, best epoch {}",
-                              result.fold, files.folds, result.accuracy, result.macro_f1, roc_auc, result.loss,
+    const auto shown = [](const char* name, double value) {
+      return std::isnan(value) ? "" : fmt::format("  {} {:.4f}", name, value);
+    };
+    progress.line(fmt::format("fold {}/{}  accuracy {:.4f}  macro F1 {:.4f}{}{}  loss {:.4f}  on {} {}, best epoch {}",
+                              result.fold, files.folds, result.accuracy, result.macro_f1,
+                              shown("micro F1", result.micro_f1), shown("ROC AUC", result.roc_auc), result.loss,
                               result.examples, task.noun(), result.best_epoch));
   }
   return Ending::complete;

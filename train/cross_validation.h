@@ -1,5 +1,6 @@
 #pragma once
 
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -16,8 +17,9 @@ struct FoldResult {
   int64_t examples = 0;
   double accuracy = 0;
   double macro_f1 = 0;
+  double micro_f1 = std::numeric_limits<double>::quiet_NaN();  // this and the next ones as Scores tells them
   double loss = 0;
-  double roc_auc = 0;  // NaN where not defined
+  double roc_auc = 0;
   double calibration_error = 0;
   double brier = 0;
   double mean_cost = 0;  // where there are costs

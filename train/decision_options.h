@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 
@@ -19,13 +20,15 @@ struct DecisionOptions {
   void check_held_out(int64_t held_out) const;
   /// Reads the costs; empty where there are none. Throws DataError, and UsageError where the options do not fit the
   /// classes or one another.
-  CostMatrix load(const data::Labels& labels) const;
+  CostMatrix load(const data::Labels& labels, bool multi_label = false) const;
   /// The decision; where a threshold is to be best in something, it is chosen on `valid`, whose classes are `truths`.
   /// Throws UsageError where that is empty.
   Decision decide(const CostMatrix& costs, const Predictions& valid, std::span<const int32_t> truths) const;
+  /// The same where an example may have any number of the classes.
+  Decision decide_by_label(const ScoredLabels& valid) const;
 
  private:
-  bool is_goal() const { return threshold == "accuracy" || threshold == "macro_f1" || threshold == "cost"; }
+  std::optional<Goal> goal() const;
 };
 
 }  // namespace fovea::train

@@ -16,12 +16,13 @@ std::vector<size_t> heaviest_first(const std::vector<double>& weights) {
   return order;
 }
 
-/// Examples that are predicted rightly and have a unit to lose.
+/// Examples that are predicted rightly and have a class.
 std::vector<int64_t> choose_examples(const ClassifierTask& task, Part part, const Predictions& predictions,
                                      int64_t most) {
   std::vector<int64_t> right;
   for (int64_t i = 0; i < predictions.size(); ++i) {
-    if (predictions.best(i) == task.truth(part, i)) right.push_back(i);
+    const std::vector<int32_t> truths = task.truths(part, i);
+    if (!truths.empty() && predictions.called(i) == truths) right.push_back(i);
   }
   const auto all = static_cast<int64_t>(right.size());
   if (all <= most) return right;
@@ -57,7 +58,7 @@ DeletionCurves test_deletion(ClassifierTask& task, Part part, const Predictions&
   const auto steps = static_cast<size_t>(options.steps), points = steps + 1;
   DeletionCurves test{.removed = {}, .attended = std::vector<double>(points), .random = std::vector<double>(points)};
   for (const int64_t example : choose_examples(task, part, predictions, options.most_examples)) {
-    const int32_t truth = task.truth(part, example);
+    const int32_t truth = predictions.best(example);  // a right one
     const std::vector<double> weights = task.unit_weights(part, example, truth);
     if (weights.empty()) continue;
     const auto units = static_cast<int64_t>(weights.size());

@@ -29,7 +29,7 @@ std::vector<File> test_data(TrainedModel& trained, const std::string& folder) {
   std::vector<int64_t> examples(static_cast<size_t>(count));
   std::iota(examples.begin(), examples.end(), 0);
   const auto stream = trained.task->stream(Part::test, {.batch_size = trained.batch_size});
-  Predictions made = predict(*trained.model, *stream);
+  Predictions made = predict(*trained.model, *stream, trained.task->multi_label());
   made.probabilities.resize(static_cast<size_t>(count * made.classes));
   std::vector<File> files;
   for (const auto& [name, tensor] : trained.task->graph_inputs(Part::test, examples)) {
@@ -64,7 +64,8 @@ Exported export_onnx(const std::string& folder, const std::string& program, Trai
   } catch (const ValueError& error) {
     refuse("{}", error.what());
   }
-  graph.output("probabilities", onnx::softmax(logits, -1), onnx::Element::f32, {"batch", config.labels.size()},
+  const onnx::Value probabilities = trained.task->multi_label() ? onnx::sigmoid(logits) : onnx::softmax(logits, -1);
+  graph.output("probabilities", probabilities, onnx::Element::f32, {"batch", config.labels.size()},
                "of each class, in the order of the metadata's `classes`");
   onnx::ModelText text{.description = "A classifier of " + trained.task->noun() + ", trained with Fovea."};
   text.metadata = {{"program", program},

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -210,6 +211,7 @@ Ending HyperSearch::run_trial(const OptionTable& options, SearchRecord& record) 
   const TrainingResult& result = trial->session.result();
   record.accuracy = result.accuracy;
   record.macro_f1 = result.macro_f1;
+  record.micro_f1 = result.micro_f1;
   record.loss = result.loss;
   record.roc_auc = result.roc_auc;
   record.best_epoch = result.best_epoch;
@@ -263,15 +265,18 @@ std::string HyperSearch::trial_line(const SearchRecord& record) const {
   std::string line = fmt::format("trial {}/{}", record.trial, trials_);
   if (rounds_.size() > 1) line += fmt::format("  round {}/{} of {} trials", record.round, rounds_.size(), round.trials);
   if (!record.error.empty()) return fmt::format("{}  failed: {}  {}", line, record.error, words_of(record.point));
-  return fmt::format("{}  accuracy {:.4f}  macro F1 {:.4f}  loss {:.4f}  {} epoch{}, {:.1f} s  {}", line,
-                     record.accuracy, record.macro_f1, record.loss, record.epochs, record.epochs == 1 ? "" : "s",
-                     record.seconds, words_of(record.point));
+  const std::string micro_f1 = std::isnan(record.micro_f1) ? "" : fmt::format("  micro F1 {:.4f}", record.micro_f1);
+  return fmt::format("{}  accuracy {:.4f}  macro F1 {:.4f}{}  loss {:.4f}  {} epoch{}, {:.1f} s  {}", line,
+                     record.accuracy, record.macro_f1, micro_f1, record.loss, record.epochs,
+                     record.epochs == 1 ? "" : "s", record.seconds, words_of(record.point));
 }
 
 std::string HyperSearch::table() const {
   std::vector<std::vector<std::string>> rows{{"trial", "accuracy", "macro F1", "loss", "epochs", "seconds"}};
   for (const auto& [name, word] : points_.front()) rows.front().push_back(name);
   const std::vector<SearchRecord> last = of_round(static_cast<int64_t>(rounds_.size()));
+  const bool several = !std::isnan(last.front().micro_f1);
+  if (several) rows.front().insert(rows.front().begin() + 3, "micro F1");
   for (size_t i = 0; i < std::min(last.size(), most_table_rows); ++i) {
     const SearchRecord& record = last[i];
     if (!record.error.empty()) continue;
@@ -279,6 +284,7 @@ std::string HyperSearch::table() const {
                                  fmt::format("{:.4f}", record.macro_f1), fmt::format("{:.4f}", record.loss),
                                  std::to_string(record.epochs),          fmt::format("{:.1f}", record.seconds)};
     for (const auto& [name, word] : record.point) row.push_back(word);
+    if (several) row.insert(row.begin() + 3, fmt::format("{:.4f}", record.micro_f1));
     rows.push_back(std::move(row));
   }
   std::vector<size_t> widths(rows.front().size());
@@ -361,6 +367,9 @@ int HyperSearch::run(OptionTable& options) {
   check_folder(earlier);
   const SearchSpace space = space_of(options);
   if (space.ranges().empty()) refuse("there is nothing to vary: --vary OPTION=VALUES names something");
+  for (const SearchRange& range : space.ranges()) {
+    if (range.option == "multi-label") refuse("multi-label cannot vary: trials of one search have one kind of labels");
+  }
   draw_points(options, space);
   // What is wrong with the data is said before anything is written.
   const std::string identity = settle(options, space);

@@ -11,7 +11,6 @@
 #include "fovea/train/prediction.h"
 #include "fovea/train/serving.h"
 #include "fovea/train/terminal.h"
-#include "fovea/train/training_report.h"
 
 namespace fovea::train {
 namespace {
@@ -67,16 +66,20 @@ Command model_command(const std::string& program, const MakeTask& make_task, std
               }};
 }
 
-void print_evaluation(const Evaluation& evaluation, const ClassifierTask& task) {
-  const ConfusionMatrix& confusion = evaluation.confusion;
-  const ProbabilityMetrics& probabilities = evaluation.probabilities;
-  fmt::print("accuracy {:.4f}  macro F1 {:.4f}  weighted F1 {:.4f}  loss {:.4f}  on {} {}\n", confusion.accuracy(),
-             confusion.macro_f1(), confusion.weighted_f1(), evaluation.loss, confusion.examples(), task.noun());
+void print_evaluation(const AnyEvaluation& evaluation, const ClassifierTask& task) {
+  const Scores scores = scores_of(evaluation);
+  fmt::print("{}  on {} {}\n", headline(evaluation, true), scores.examples, task.noun());
   if (const std::string note = task.reading_note(); !note.empty()) fmt::print("{}\n", note);
-  // Of one class alone there is no such area.
-  if (!std::isnan(probabilities.roc_auc)) fmt::print("ROC AUC {:.4f}  ", probabilities.roc_auc);
-  fmt::print("calibration error {:.4f}  Brier score {:.4f}\n", probabilities.calibration_error, probabilities.brier);
-  const std::vector<ClassMetrics> metrics = confusion.per_class();
+  if (const auto* of_labels = std::get_if<LabelEvaluation>(&evaluation)) {
+    const ClassMetrics micro = of_labels->counts.micro();
+    fmt::print("precision {:.4f}  recall {:.4f}  label ranking average precision {:.4f}\n", micro.precision,
+               micro.recall, of_labels->ranking_precision);
+  } else {
+    // Of one class alone there is no such area.
+    if (!std::isnan(scores.roc_auc)) fmt::print("ROC AUC {:.4f}  ", scores.roc_auc);
+    fmt::print("calibration error {:.4f}  Brier score {:.4f}\n", scores.calibration_error, scores.brier);
+  }
+  const std::vector<ClassMetrics> metrics = by_class(evaluation);
   if (metrics.size() > most_printed_classes) return;
   fmt::print("\nprecision  recall      F1  examples  class\n");
   for (size_t i = 0; i < metrics.size(); ++i) {
@@ -93,7 +96,7 @@ class Evaluating final : public ModelUse {
     task.declare_data(options);
   }
   void run(OpenModel& open) override {
-    const Evaluation evaluation = evaluate_on(open.trained, data_);
+    const AnyEvaluation evaluation = evaluate_on(open.trained, data_);
     const ClassifierTask& task = *open.trained.task;
     if (!open.run.quiet) print_evaluation(evaluation, task);
     if (open.run.json) fmt::print("{}\n", to_json(evaluation, open.trained.decision.costs()));
@@ -177,7 +180,7 @@ class Serving final : public ModelUse {
 
 }  // namespace
 
-Evaluation evaluate_on(TrainedModel& trained, const std::string& file) {
+AnyEvaluation evaluate_on(TrainedModel& trained, const std::string& file) {
   trained.task->load_test(file);
   return evaluation_of(*trained.task, Part::test, predictions_of(trained));
 }

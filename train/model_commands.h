@@ -5,7 +5,7 @@
 
 #include "fovea/train/classifier_task.h"
 #include "fovea/train/command_line.h"
-#include "fovea/train/metrics.h"
+#include "fovea/train/task_evaluation.h"
 #include "fovea/train/trained_model.h"
 
 namespace fovea::train {
@@ -14,6 +14,6 @@ namespace fovea::train {
 std::vector<Command> model_commands(const std::string& program, const MakeTask& make_task);
 
 /// Tests a model on a file. Throws DataError.
-Evaluation evaluate_on(TrainedModel& trained, const std::string& file);
+AnyEvaluation evaluate_on(TrainedModel& trained, const std::string& file);
 
 }  // namespace fovea::train

@@ -15,6 +15,7 @@
 #include "fovea/data/utf8.h"
 #include "fovea/train/inference.h"
 #include "fovea/train/json_text.h"
+#include "fovea/train/task_evaluation.h"
 #include "fovea/train/terminal.h"
 
 namespace fovea::train {
@@ -32,6 +33,12 @@ void print_indented(std::string_view lines) {
   }
 }
 
+/// The classes that an example was called; the most probable one where it was called none.
+std::vector<int32_t> explained(const Predictions& predictions, int64_t example) {
+  const std::vector<int32_t> called = predictions.called(example);
+  return called.empty() ? std::vector{predictions.best(example)} : called;
+}
+
 void print_prediction(TrainedModel& trained, const std::string& input, const Predictions& predictions, int64_t i,
                       const PredictionOptions& options) {
   if (options.json) {
@@ -40,12 +47,20 @@ void print_prediction(TrainedModel& trained, const std::string& input, const Pre
     fmt::print("{}\n", json_text(object));
     return;
   }
-  const int32_t best = predictions.best(i);
-  fmt::print("{}\t{:.4f}\t{}\n", in_one_line(trained.task->labels().name(best)),
-             predictions.of(i)[static_cast<size_t>(best)], in_one_line(input));
+  const data::Labels& labels = trained.task->labels();
+  const std::vector<int32_t> called = predictions.called(i);
+  std::string probabilities;
+  for (const int32_t label : called) {
+    probabilities +=
+        fmt::format("{}{:.4f}", probabilities.empty() ? "" : ", ", predictions.of(i)[static_cast<size_t>(label)]);
+  }
+  fmt::print("{}\t{}\t{}\n", in_one_line(names_of(labels, called)), probabilities, in_one_line(input));
   if (!options.explain) return;
-  const Explanation explanation = trained.task->explain(Part::test, i, best);
-  print_indented(is_terminal(stdout) ? explanation.coloured : explanation.text);
+  for (const int32_t label : explained(predictions, i)) {
+    const Explanation explanation = trained.task->explain(Part::test, i, label);
+    const std::string name = trained.task->multi_label() ? in_one_line(labels.name(label)) + ": " : "";
+    print_indented(name + (is_terminal(stdout) ? explanation.coloured : explanation.text));
+  }
 }
 
 /// Why a line cannot be predicted; none where it can.
@@ -83,19 +98,34 @@ void predict_block(TrainedModel& trained, std::vector<std::string> lines, int64_
 
 Predictions predictions_of(TrainedModel& trained) {
   const auto data = trained.task->stream(Part::test, {.batch_size = 2 * trained.batch_size});
-  Predictions predictions = predict(*trained.model, *data);
+  Predictions predictions = predict(*trained.model, *data, trained.task->multi_label());
   predictions.decision = trained.decision;
   return predictions;
 }
 
 std::string prediction_json(TrainedModel& trained, const Predictions& predictions, int64_t example, bool explain) {
-  const int32_t best = predictions.best(example);
   const std::span<const float> probabilities = predictions.of(example);
   const data::Labels& labels = trained.task->labels();
-  Json object{{"label", labels.name(best)}, {"probability", probabilities[static_cast<size_t>(best)]}};
+  const auto explanation = [&](int32_t label) {
+    return Json::parse(trained.task->explain(Part::test, example, label).json);
+  };
+  Json object = Json::object();
+  const bool several = trained.task->multi_label();
+  if (several) {
+    Json& names = object["labels"] = Json::array();
+    for (const int32_t label : predictions.called(example)) names.push_back(labels.name(label));
+  } else {
+    const int32_t best = predictions.best(example);
+    object.update({{"label", labels.name(best)}, {"probability", probabilities[static_cast<size_t>(best)]}});
+  }
   Json& all = object["probabilities"] = Json::object();
   for (int32_t c = 0; c < labels.size(); ++c) all[labels.name(c)] = probabilities[static_cast<size_t>(c)];
-  if (explain) object.update(Json::parse(trained.task->explain(Part::test, example, best).json));
+  if (explain && several) {
+    Json& each = object["explanations"] = Json::object();
+    for (const int32_t label : explained(predictions, example)) each[labels.name(label)] = explanation(label);
+  } else if (explain) {
+    object.update(explanation(predictions.best(example)));
+  }
   return json_text(object);
 }
 

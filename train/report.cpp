@@ -54,17 +54,24 @@ std::string curves_html(const std::vector<EpochRecord>& history) {
   if (history.empty()) return {};
   int64_t best = 0;
   Series loss{"train", {}}, valid_loss{"valid", {}}, accuracy{"train", {}}, valid_accuracy{"valid", {}};
+  Series micro_f1{"valid", {}}, macro_f1{"valid, macro", {}};  // of several labels
   for (size_t i = 0; i < history.size(); ++i) {
     const EpochRecord& record = history[i];
     loss.values.push_back(record.loss);
     accuracy.values.push_back(record.accuracy);
     valid_loss.values.push_back(record.valid_loss.value_or(NAN));
     valid_accuracy.values.push_back(record.valid_accuracy.value_or(NAN));
+    if (record.valid_micro_f1) {
+      micro_f1.values.push_back(*record.valid_micro_f1);
+      macro_f1.values.push_back(record.valid_macro_f1.value_or(NAN));
+    }
     if (record.best) best = static_cast<int64_t>(i + 1);
   }
   return "<h2>Training</h2>\n<p class=\"soft\">By epoch; the dashed line is the best one.</p>\n<div "
          "class=\"charts\">\n" +
-         chart_svg("Loss", {loss, valid_loss}, best) + chart_svg("Accuracy", {accuracy, valid_accuracy}, best) +
+         chart_svg("Loss", {loss, valid_loss}, best) +
+         (micro_f1.values.empty() ? chart_svg("Accuracy", {accuracy, valid_accuracy}, best)
+                                  : chart_svg("Micro F1", {micro_f1, macro_f1}, best)) +
          "</div>\n";
 }
 
@@ -120,8 +127,8 @@ std::string examples_html(const std::string& heading, const std::string& note,
   for (const ReportExample& example : examples) {
     const bool right = example.truth == example.predicted;
     out += fmt::format("<div class=\"example\"><div class=\"head{}\">", right ? "" : " wrong");
-    out += fmt::format("is <b>{}</b>, predicted <b>{}</b> ({:.1f} %)", escape_html(example.truth),
-                       escape_html(example.predicted), 100 * example.probability);
+    out += fmt::format("is <b>{}</b>, predicted <b>{}</b>", escape_html(example.truth), escape_html(example.predicted));
+    if (!std::isnan(example.probability)) out += fmt::format(" ({:.1f} %)", 100 * example.probability);
     out += fmt::format("</div>{}</div>\n", example.body);
   }
   return out;
@@ -172,6 +179,21 @@ std::string page_html(const std::string& title, const std::string& body) {
       escape_html(title), style, body);
 }
 
+/// Of examples with several labels.
+std::string label_evaluation_html(const Report& report) {
+  const LabelEvaluation& evaluation = *report.label_evaluation;
+  const LabelCounts& counts = evaluation.counts;
+  const ClassMetrics micro = counts.micro();
+  std::string out = fmt::format(
+      "<h2>How well it does</h2>\n<p>On {}: micro F1 <b>{:.4f}</b>, macro F1 <b>{:.4f}</b>, subset accuracy "
+      "<b>{:.4f}</b>, loss <b>{:.4f}</b>.</p>\n<p>Precision <b>{:.4f}</b>, recall <b>{:.4f}</b>, Hamming loss "
+      "<b>{:.4f}</b>, label ranking average precision <b>{:.4f}</b>.</p>\n",
+      escape_html(report.evaluated_on), micro.f1, counts.macro_f1(), counts.subset_accuracy(), evaluation.loss,
+      micro.precision, micro.recall, counts.hamming_loss(), evaluation.ranking_precision);
+  if (!report.decision.empty()) out += fmt::format("<p>{}</p>\n", escape_html(report.decision));
+  return out + folds_html(report) + class_table_html(report);
+}
+
 std::string to_html(const Report& report) {
   std::string out = facts_html(report.facts) + curves_html(report.history);
   if (report.evaluation) {
@@ -186,6 +208,7 @@ std::string to_html(const Report& report) {
     out += evaluation.confusion.classes() <= most_matrix_classes ? matrix_html(report) : confusions_html(report);
     out += quality_html(report);
   }
+  if (report.label_evaluation) out += label_evaluation_html(report);
   out += deletion_html(report.deletion);
   out += examples_html("Worst mistakes", "Where the model was most sure and wrong. " + report.colour_note,
                        report.mistakes);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -8,6 +9,7 @@
 
 #include "fovea/train/deletion_curves.h"
 #include "fovea/train/history.h"
+#include "fovea/train/label_metrics.h"
 #include "fovea/train/metrics.h"
 
 namespace fovea::train {
@@ -16,8 +18,9 @@ namespace fovea::train {
 struct ReportExample {
   std::string truth;
   std::string predicted;
-  double probability = 0;  // of the predicted class
-  std::string body;        // what the example is, as HTML: see Explanation
+  /// Of the predicted class; NaN where there may be several.
+  double probability = std::numeric_limits<double>::quiet_NaN();
+  std::string body;  // what the example is, as HTML: see Explanation
 };
 
 /// What report.html shows; what is empty is left out.
@@ -27,6 +30,8 @@ struct Report {
   std::vector<EpochRecord> history = {};
   std::vector<std::string> classes = {};
   std::optional<Evaluation> evaluation = std::nullopt;
+  std::optional<LabelEvaluation> label_evaluation =
+      std::nullopt;               // in its place where examples may have several labels
   std::string evaluated_on = {};  // which examples: "545 rows held out of train.csv"
   std::string decision = {};      // how probabilities become classes, where it is not the most probable one
   std::vector<std::vector<std::string>> folds = {};  // of a cross-validation: the table's cells, its head first

@@ -11,28 +11,6 @@ namespace {
 constexpr size_t most_curves = 3;          // so that they can be told apart
 constexpr size_t most_curve_points = 200;  // of one curve
 
-std::string class_table_html(const Report& report) {
-  const std::vector<ClassMetrics> metrics = report.evaluation->confusion.per_class();
-  const bool two = metrics.size() == 2;
-  const auto& roc = report.evaluation->probabilities.roc;
-  const bool areas = two ? roc.size() == 1 : roc.size() == metrics.size();
-  std::string out = fmt::format(
-      "<h2>By class</h2>\n<div class=\"wide\"><table>\n"
-      "<tr><th>class</th><th>precision</th><th>recall</th><th>F1</th>{}<th>examples</th></tr>\n",
-      areas ? "<th>ROC AUC</th>" : "");
-  for (size_t i = 0; i < metrics.size(); ++i) {
-    const ClassMetrics& each = metrics[i];
-    std::string area;
-    if (areas) {
-      const auto& curve = roc[two ? 0 : i];
-      area = curve.empty() ? "<td></td>" : fmt::format("<td>{:.3f}</td>", area_below(curve));
-    }
-    out += fmt::format("<tr><td>{}</td><td>{:.3f}</td><td>{:.3f}</td><td>{:.3f}</td>{}<td>{}</td></tr>\n",
-                       escape_html(report.classes[i]), each.precision, each.recall, each.f1, area, each.support);
-  }
-  return out + "</table></div>\n";
-}
-
 /// A point for each bin that has examples.
 std::string calibration_svg(const ProbabilityMetrics& metrics) {
   UnitLine line{"accuracy", {}};
@@ -75,6 +53,29 @@ std::string folds_html(const Report& report) {
     out += "<tr>";
     for (const std::string& text : report.folds[i]) out += fmt::format("<{0}>{1}</{0}>", cell, escape_html(text));
     out += "</tr>\n";
+  }
+  return out + "</table></div>\n";
+}
+
+std::string class_table_html(const Report& report) {
+  const std::vector<ClassMetrics> metrics =
+      report.evaluation ? report.evaluation->confusion.per_class() : report.label_evaluation->counts.per_label();
+  const bool two = metrics.size() == 2;
+  const auto roc = report.evaluation ? report.evaluation->probabilities.roc : std::vector<std::vector<RocPoint>>();
+  const bool areas = two ? roc.size() == 1 : roc.size() == metrics.size();
+  std::string out = fmt::format(
+      "<h2>By class</h2>\n<div class=\"wide\"><table>\n"
+      "<tr><th>class</th><th>precision</th><th>recall</th><th>F1</th>{}<th>examples</th></tr>\n",
+      areas ? "<th>ROC AUC</th>" : "");
+  for (size_t i = 0; i < metrics.size(); ++i) {
+    const ClassMetrics& each = metrics[i];
+    std::string area;
+    if (areas) {
+      const auto& curve = roc[two ? 0 : i];
+      area = curve.empty() ? "<td></td>" : fmt::format("<td>{:.3f}</td>", area_below(curve));
+    }
+    out += fmt::format("<tr><td>{}</td><td>{:.3f}</td><td>{:.3f}</td><td>{:.3f}</td>{}<td>{}</td></tr>\n",
+                       escape_html(report.classes[i]), each.precision, each.recall, each.f1, area, each.support);
   }
   return out + "</table></div>\n";
 }

@@ -22,7 +22,8 @@ struct SearchMetric {
 
 constexpr std::array search_metrics{
     SearchMetric{"accuracy", &SearchRecord::accuracy}, SearchMetric{"macro_f1", &SearchRecord::macro_f1},
-    SearchMetric{"loss", &SearchRecord::loss}, SearchMetric{"roc_auc", &SearchRecord::roc_auc}};
+    SearchMetric{"micro_f1", &SearchRecord::micro_f1}, SearchMetric{"loss", &SearchRecord::loss},
+    SearchMetric{"roc_auc", &SearchRecord::roc_auc}};
 
 }  // namespace
 

@@ -18,14 +18,15 @@ struct SearchRecord {
   SearchPoint point = {};
   double accuracy = std::numeric_limits<double>::quiet_NaN();  // on held-out examples; with folds their mean
   double macro_f1 = std::numeric_limits<double>::quiet_NaN();
+  double micro_f1 = std::numeric_limits<double>::quiet_NaN();  // see Scores
   double loss = std::numeric_limits<double>::quiet_NaN();
   double roc_auc = std::numeric_limits<double>::quiet_NaN();
   int64_t best_epoch = 0;
   double seconds = 0;
   std::string error = {};  // why there is no model
 
-  /// The metric of this name ("accuracy", "macro_f1", "roc_auc", "loss"), such that more is better; the least of all where
-  /// there is none.
+  /// The metric of this name ("accuracy", "macro_f1", "micro_f1", "roc_auc", "loss"), such that more is better; the least of
+  /// all where there is none.
   double score(const std::string& metric) const;
 };
 

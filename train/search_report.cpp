@@ -108,7 +108,11 @@ std::string trials_html(const std::vector<SearchRecord>& records, const std::str
       "<h2>Trials</h2>\n<p class=\"soft\">Best first; of the last round before the others.</p>\n<div "
       "class=\"wide\"><table>\n<tr><th>trial</th><th>round</th><th>epochs</th>";
   for (const auto& [name, word] : records.front().point) out += fmt::format("<th>{}</th>", escape_html(name));
-  out += "<th>accuracy</th><th>macro F1</th><th>ROC AUC</th><th>loss</th><th>best epoch</th><th>seconds</th></tr>\n";
+  const bool several =
+      std::any_of(records.begin(), records.end(), [](const SearchRecord& each) { return !std::isnan(each.micro_f1); });
+  out += fmt::format(
+      "<th>accuracy</th><th>macro F1</th><th>{}</th><th>loss</th><th>best epoch</th><th>seconds</th></tr>\n",
+      several ? "micro F1" : "ROC AUC");
   std::vector<SearchRecord> sorted = ranked(records, metric);
   std::stable_sort(sorted.begin(), sorted.end(), [](const auto& a, const auto& b) { return a.round > b.round; });
   for (const SearchRecord& record : sorted) {
@@ -118,8 +122,8 @@ std::string trials_html(const std::vector<SearchRecord>& records, const std::str
       out += fmt::format("<td colspan=\"6\">{}</td></tr>\n", escape_html(record.error));
       continue;
     }
-    for (const double value : {record.accuracy, record.macro_f1, record.roc_auc, record.loss})
-      out += number_cell(value);
+    const double other = several ? record.micro_f1 : record.roc_auc;
+    for (const double value : {record.accuracy, record.macro_f1, other, record.loss}) out += number_cell(value);
     out += fmt::format("<td>{}</td><td>{:.1f}</td></tr>\n", record.best_epoch, record.seconds);
   }
   return out + "</table></div>\n";

@@ -7,7 +7,6 @@
 #include <filesystem>
 #include <numeric>
 
-#include "fovea/autograd/normalize.h"
 #include "fovea/data/batch.h"
 #include "fovea/data/file_error.h"
 #include "fovea/data/loader.h"
@@ -95,10 +94,12 @@ void TableTask::declare_data(OptionTable& options) {
     options.add("text", &table_.columns.text, "column of the text; several are joined",
                 {.placeholder = "COLUMN[,COLUMN]", .default_text = "text"});
   }
+  labels_.declare_data(options);
   table_.form.declare(options);
 }
 
 void TableTask::declare_model(OptionTable& options) {
+  labels_.declare_model(options);
   options.group("Columns");
   options.add("drop", &table_.columns.drop, "columns to leave out", {.placeholder = "COLUMN[,COLUMN]"});
   options.add("numeric", &table_.numeric, "columns of numbers, whatever they look like",
@@ -128,11 +129,8 @@ data::TabularDataset TableTask::read(const std::string& path, bool training) con
     for (const data::TableEncoder::Column& column : columns_.columns()) columns.features.push_back(column.name);
   }
   if (with_text_) columns.text = text_columns();
+  columns.several_labels = labels_.several();
   return data::load_tabular_dataset(path, columns, table_.form.options());
-}
-
-std::vector<int32_t> TableTask::label_ids(const data::TabularDataset& rows) const {
-  return data::label_ids(rows.path, rows.labels, rows.lines, labels_);
 }
 
 void TableTask::load_training(const TrainingFiles& files) {
@@ -140,15 +138,13 @@ void TableTask::load_training(const TrainingFiles& files) {
   check_names(files.train, all.columns, all.label, table_.form.options());
   table_.columns.label = all.label;
   if (!table_.columns.text.empty()) table_.columns.text = all.text_columns;
-  labels_ = data::Labels::sorted(all.labels);
-  check_classes(files.train, all.label, labels_, all.size());
+  const std::vector<int32_t> ids = labels_.learn(files.train, all.label, all.labels, all.lines);
   columns_note_ = "label " + data::in_quotes(all.label);
   const std::string* texts = all.text_columns.data();
   if (with_text_) columns_note_ += ", text " + data::list_in_quotes(texts, texts + all.text_columns.size());
   fingerprint_ = hash_of(all, 0);
   parts_ = {};
-  const std::vector<int32_t> ids = label_ids(all);
-  const std::vector<Part> parts = divide(ids, files);
+  const std::vector<Part> parts = labels_.divide(ids, files);
   for (Examples& part : parts_) part.rows = {.path = all.path, .label = all.label, .columns = all.columns};
   for (int64_t row = 0; row < all.size(); ++row) {
     Examples& to = at(parts[static_cast<size_t>(row)]);
@@ -160,7 +156,7 @@ void TableTask::load_training(const TrainingFiles& files) {
     Examples& valid = at(Part::valid);
     valid.rows = read(files.valid, false);
     fingerprint_ = hash_of(valid.rows, fingerprint_);
-    valid.labels = label_ids(valid.rows);
+    valid.labels = labels_.ids(files.valid, valid.rows.labels, valid.rows.lines);
   }
   for (Examples& part : parts_) encode(part);
 }
@@ -199,7 +195,7 @@ void TableTask::encode(Examples& examples) const {
 void TableTask::load_test(const std::string& path) {
   Examples& test = at(Part::test);
   test = {.rows = read(path, false)};
-  test.labels = label_ids(test.rows);
+  test.labels = labels_.ids(path, test.rows.labels, test.rows.lines);
   encode(test);
 }
 
@@ -220,7 +216,7 @@ nn::Module& TableTask::build(Device device) {
                        .first_ids = columns_.first_ids(),
                        .ids = columns_.ids(),
                        .tokens = text_ ? text_->ids() : 0,
-                       .classes = labels_.size()});
+                       .classes = labels().size()});
   model_->to(device);
   return *model_;
 }
@@ -254,8 +250,9 @@ std::unique_ptr<BatchStream> TableTask::stream(Part part, const StreamOptions& o
   auto loader = std::make_shared<data::DataLoader<TableBatch>>(
       text_ ? data::BatchSampler(examples.ids.lengths(), sampling) : data::BatchSampler(examples.rows.size(), sampling),
       [this, &examples](std::span<const int64_t> chosen) { return batch(examples, chosen); });
-  return std::make_unique<LoaderStream<TableBatch>>(
-      std::move(loader), [this](const TableBatch& input) { return forward(*model_, input).logits; });
+  return with_label_rows(
+      part, std::make_unique<LoaderStream<TableBatch>>(
+                std::move(loader), [this](const TableBatch& input) { return forward(*model_, input).logits; }));
 }
 
 std::vector<double> TableTask::unit_weights(Part part, int64_t example, int32_t) {
@@ -306,8 +303,8 @@ Predictions TableTask::without_units(Part part, int64_t example, const std::vect
   std::vector<int64_t> all(removed.size());
   std::iota(all.begin(), all.end(), int64_t{0});
   const nn::Evaluating evaluating(*model_);
-  return {.classes = labels_.size(),
-          .probabilities = softmax(forward(*model_, batch(variants, all)).logits, -1).to_vector<float>()};
+  const Tensor probabilities = probabilities_of(forward(*model_, batch(variants, all)).logits, multi_label());
+  return {.classes = labels().size(), .probabilities = probabilities.to_vector<float>()};
 }
 
 Explanation TableTask::explain(Part part, int64_t example, int32_t predicted) {
@@ -382,7 +379,7 @@ void TableTask::save(const std::string& folder) const {
 }
 
 void TableTask::restore(const std::string& folder, data::Labels labels) {
-  labels_ = std::move(labels);
+  labels_.take(std::move(labels));
   columns_ = data::TableEncoder::load(columns_path(folder));
   if (with_text_) make_text_encoder(data::Vocabulary::load(words_path(folder)));
 }

@@ -10,6 +10,7 @@
 #include "fovea/data/text_encoder.h"
 #include "fovea/train/classifier_task.h"
 #include "fovea/train/table_form.h"
+#include "fovea/train/task_labels.h"
 
 namespace fovea::train {
 
@@ -78,7 +79,8 @@ class TableTask : public ClassifierTask {
            "it learned from; or a JSON object of values by column";
   }
 
-  const data::Labels& labels() const override { return labels_; }
+  const data::Labels& labels() const override { return labels_.names(); }
+  const data::LabelSets* label_sets() const override { return labels_.sets(); }
   int64_t size(Part part) const override { return at(part).rows.size(); }
   int32_t truth(Part part, int64_t example) const override { return at(part).labels[static_cast<size_t>(example)]; }
   uint64_t fingerprint() const override { return fingerprint_; }
@@ -115,14 +117,13 @@ class TableTask : public ClassifierTask {
     data::TabularDataset rows = {};
     data::EncodedTable encoded = {};
     data::TokenIds ids = {};
-    std::vector<int32_t> labels = {};  // empty where they are not known
+    std::vector<int32_t> labels = {};  // see truth(); empty where they are not known
   };
 
   const Examples& at(Part part) const { return parts_[static_cast<size_t>(part)]; }
   Examples& at(Part part) { return parts_[static_cast<size_t>(part)]; }
   std::vector<std::string> text_columns() const;
   data::TabularDataset read(const std::string& path, bool training) const;
-  std::vector<int32_t> label_ids(const data::TabularDataset& rows) const;
   void fit(const data::TabularDataset& all, const std::vector<Part>& parts);
   void make_text_encoder(std::optional<data::Vocabulary> vocabulary);
   void encode(Examples& examples) const;
@@ -131,7 +132,7 @@ class TableTask : public ClassifierTask {
   bool with_text_;
   TableOptions table_;
   Device device_;
-  data::Labels labels_;
+  TaskLabels labels_;
   data::TableEncoder columns_;
   std::optional<data::TextEncoder> text_;
   std::array<Examples, 3> parts_;

@@ -1,7 +1,6 @@
 // What a text classifier looked at: the attention to each token, else what is lost without it.
 #include <algorithm>
 
-#include "fovea/autograd/normalize.h"
 #include "fovea/train/inference.h"
 #include "fovea/train/text_task.h"
 
@@ -59,13 +58,14 @@ Predictions TextTask::without(const ReadText& text, const std::vector<std::vecto
     variants.ids.add(rest);
     if (splitter_) variants.sentences.add(sentences);
   }
-  Predictions predictions{.classes = labels_.size()};
+  Predictions predictions{.classes = labels().size()};
   constexpr int64_t at_once = 64;
   const int64_t count = variants.ids.size();
   for (int64_t begin = 0; begin < count; begin += at_once) {
     std::vector<int64_t> chosen;
     for (int64_t i = begin; i < std::min(begin + at_once, count); ++i) chosen.push_back(i);
-    const auto rows = softmax(forward(*model_, batch(variants, {}, chosen)).logits, -1).to_vector<float>();
+    const auto rows =
+        probabilities_of(forward(*model_, batch(variants, {}, chosen)).logits, multi_label()).to_vector<float>();
     predictions.probabilities.insert(predictions.probabilities.end(), rows.begin(), rows.end());
   }
   return predictions;

@@ -49,10 +49,12 @@ void TextTask::declare_data(OptionTable& options) {
               {.placeholder = "COLUMN[,COLUMN]", .default_text = "text, else the first that is not the label"});
   options.add("label", &text_.columns.label, "column of the class",
               {.placeholder = "COLUMN", .default_text = "label, else the first that is not the text"});
+  labels_.declare_data(options);
   text_.form.declare(options);
 }
 
 void TextTask::declare_model(OptionTable& options) {
+  labels_.declare_model(options);
   options.group("Tokens");
   options.add("tokens", &text_.tokens, "what a text is split into", {.choices = {"word", "char", "bpe"}});
   options.add("bigrams", &text_.bigrams, "also pairs of neighbouring tokens, for --encoder bag");
@@ -91,6 +93,10 @@ void TextTask::settle(const OptionTable& options, TrainingOptions& training) {
       refuse("--{} needs the texts in memory: it does not go with --stream", name);
     }
   }
+  labels_.check();
+  if (text_.stream && labels_.several()) {
+    refuse("--multi-label needs the texts in memory: it does not go with --stream");
+  }
   if (text_.stream && training.balance == "sampling") {
     refuse("--balance sampling needs the texts in memory: it does not go with --stream");
   }
@@ -98,20 +104,20 @@ void TextTask::settle(const OptionTable& options, TrainingOptions& training) {
 }
 
 data::TextDataset TextTask::read(const std::string& path) const {
-  return data::load_text_dataset(path, text_.columns, text_.form.options());
+  data::TextColumns columns = text_.columns;
+  columns.several_labels = labels_.several();
+  return data::load_text_dataset(path, columns, text_.form.options());
 }
 
 void TextTask::load_training(const TrainingFiles& files) {
   parts_ = {};
   if (text_.stream) return load_streamed(files);
   data::TextDataset train = read(files.train);
-  labels_ = data::Labels::sorted(train.labels);
-  check_classes(files.train, train.columns.back(), labels_, train.size());
+  const std::vector<int32_t> ids = labels_.learn(files.train, train.columns.back(), train.labels, train.lines);
   columns_note_ = note_of(train.columns);
-  std::vector<int32_t> ids = data::label_ids(train, labels_);
   fingerprint_ = hash_of(train, 0);
 
-  const std::vector<Part> parts = divide(ids, files);
+  const std::vector<Part> parts = labels_.divide(ids, files);
   for (size_t i = 0; i < ids.size(); ++i) {
     Examples& to = at(parts[i]);
     to.texts.push_back(std::move(train.texts[i]));
@@ -130,7 +136,7 @@ void TextTask::load_training(const TrainingFiles& files) {
 void TextTask::load_valid(const std::string& path) {
   data::TextDataset valid = read(path);
   fingerprint_ = hash_of(valid, fingerprint_);
-  at(Part::valid).labels = data::label_ids(valid, labels_);
+  at(Part::valid).labels = labels_.ids(path, valid.labels, valid.lines);
   at(Part::valid).texts = std::move(valid.texts);
 }
 
@@ -140,8 +146,8 @@ void TextTask::load_streamed(const TrainingFiles& files) {
                                                             .table = text_.form.options(),
                                                             .hold_out = files.valid.empty() ? files.hold_out : 0,
                                                             .seed = files.seed});
-  labels_ = streamed_->labels();
-  check_classes(files.train, streamed_->columns().back(), labels_, streamed_->size());
+  labels_.take(streamed_->labels());
+  check_classes(files.train, streamed_->columns().back(), labels(), streamed_->size());
   columns_note_ = note_of(streamed_->columns());
   fingerprint_ = streamed_->fingerprint();
   if (!files.valid.empty()) load_valid(files.valid);
@@ -155,7 +161,7 @@ void TextTask::load_streamed(const TrainingFiles& files) {
   }
   const auto tokenizer = learn_tokenizer(first);
   TokenSurvey survey(*tokenizer, text_.bigrams);
-  streamed_classes_.assign(static_cast<size_t>(labels_.size()), 0);
+  streamed_classes_.assign(static_cast<size_t>(labels().size()), 0);
   Examples& valid = at(Part::valid);
   for (data::StreamedTexts::Reader reader(*streamed_); reader.next();) {
     if (reader.held_out()) {
@@ -231,7 +237,7 @@ data::EncodedTexts TextTask::encode(std::span<const std::string> texts) const {
 void TextTask::load_test(const std::string& path) {
   data::TextDataset dataset = read(path);
   Examples& test = at(Part::test);
-  test.labels = data::label_ids(dataset, labels_);
+  test.labels = labels_.ids(path, dataset.labels, dataset.lines);
   test.texts = std::move(dataset.texts);
   test.encoded = encode(test.texts);
 }
@@ -243,7 +249,7 @@ std::vector<std::string> TextTask::set_inputs(const std::vector<std::string>& in
 
 nn::Module& TextTask::build(Device device) {
   device_ = device;
-  model_ = make_model(encoder_->ids(), labels_.size());
+  model_ = make_model(encoder_->ids(), labels().size());
   model_->to(device);
   return *model_;
 }
@@ -296,8 +302,9 @@ std::unique_ptr<BatchStream> TextTask::stream(Part part, const StreamOptions& op
     };
   }
   auto loader = std::make_shared<data::DataLoader<TextBatch>>(sampler(examples, options), std::move(make));
-  return std::make_unique<LoaderStream<TextBatch>>(
-      std::move(loader), [this](const TextBatch& input) { return forward(*model_, input).logits; });
+  return with_label_rows(
+      part, std::make_unique<LoaderStream<TextBatch>>(
+                std::move(loader), [this](const TextBatch& input) { return forward(*model_, input).logits; }));
 }
 
 onnx::Value TextTask::emit(const nn::Module&, const TextInputs&) const { refuse_without_emit(); }
@@ -332,7 +339,7 @@ void TextTask::save(const std::string& folder) const {
 }
 
 void TextTask::restore(const std::string& folder, data::Labels labels) {
-  labels_ = std::move(labels);
+  labels_.take(std::move(labels));
   std::shared_ptr<const data::Tokenizer> tokenizer;
   if (text_.tokens == "bpe") {
     tokenizer = bpe_ = std::make_shared<data::BpeTokenizer>(data::BpeTokenizer::load(tokenizer_path(folder)));

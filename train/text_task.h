@@ -14,6 +14,7 @@
 #include "fovea/data/text_encoder.h"
 #include "fovea/train/classifier_task.h"
 #include "fovea/train/table_form.h"
+#include "fovea/train/task_labels.h"
 #include "fovea/train/token_survey.h"
 
 namespace fovea::train {
@@ -74,7 +75,8 @@ class TextTask : public ClassifierTask {
   std::vector<std::string> set_inputs(const std::vector<std::string>& inputs) override;
   std::string input_kind() const override { return "text"; }
 
-  const data::Labels& labels() const override { return labels_; }
+  const data::Labels& labels() const override { return labels_.names(); }
+  const data::LabelSets* label_sets() const override { return labels_.sets(); }
   int64_t size(Part part) const override;
   int32_t truth(Part part, int64_t example) const override { return at(part).labels[static_cast<size_t>(example)]; }
   std::vector<int64_t> class_counts(Part part) const override;
@@ -112,7 +114,7 @@ class TextTask : public ClassifierTask {
   struct Examples {
     std::vector<std::string> texts;
     data::EncodedTexts encoded;
-    std::vector<int32_t> labels;  // empty where they are not known
+    std::vector<int32_t> labels;  // see truth(); empty where they are not known
   };
   /// A text as the model reads it.
   struct ReadText {
@@ -155,7 +157,7 @@ class TextTask : public ClassifierTask {
   TextOptions text_;
   bool choose_buckets_ = false;  // the user left their number to us
   Device device_;
-  data::Labels labels_;
+  TaskLabels labels_;
   std::shared_ptr<const data::BpeTokenizer> bpe_;  // where the tokens are its
   std::optional<data::TextEncoder> encoder_;
   std::optional<data::SentenceSplitter> splitter_;

@@ -30,6 +30,10 @@ TrainedModel TrainedModel::load(const std::string& folder, const std::string& pr
   } catch (const ValueError&) {
     data::fail(config_path(folder), "its decision does not fit its classes");
   }
+  if (task->multi_label() && config.decision == Decision().to_json()) decision = Decision::by_label();
+  if (task->multi_label() != decision.is_by_label()) {
+    data::fail(config_path(folder), "its decision does not fit its option multi-label");
+  }
   task->restore(folder, std::move(config.labels));
   check_files(folder, config);
   nn::Module& model = task->build(device);

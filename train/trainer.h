@@ -108,8 +108,8 @@ class Trainer {
 
   /// Trains from where it stands to the end. Without `valid` the last epoch counts as the best. Ctrl-C finishes the
   /// step and saves. Throws ValueError where there are no examples or no labels (in a step: none that takes part),
-  /// DTypeError where they are neither classes (i32) nor those of multi_label or a regression, UsageError where the loss is no longer a
-  /// number, and RanksLostError where another rank is gone, once the last whole step is saved.
+  /// DTypeError where they are neither classes (i32) nor those of multi_label or a regression, UsageError where the loss is
+  /// no longer a number, and RanksLostError where another rank is gone, once the last whole step is saved.
   Ending fit(BatchStream& train, BatchStream* valid = nullptr, const TrainerEvents& events = {});
 
   Evaluation evaluate(BatchStream& data, Caller caller = {}) { return train::evaluate(model_, data, caller); }

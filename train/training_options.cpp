@@ -22,6 +22,7 @@ constexpr double largest = 1e9;
 Monitor monitor_of(const std::string& name) {
   return name == "loss"       ? Monitor::loss
          : name == "macro_f1" ? Monitor::macro_f1
+         : name == "micro_f1" ? Monitor::micro_f1
          : name == "roc_auc"  ? Monitor::roc_auc
                               : Monitor::accuracy;
 }
@@ -90,8 +91,10 @@ void TrainingOptions::declare(OptionTable& options) {
       "in place of the weights; 0 for none",
       {.min = 0, .max = 0.999999});
   options.add("patience", &patience, "epochs to wait for a better one; 0 for all", {.min = 0, .max = largest});
-  options.add("monitor", &monitor, "what the best epoch has best on the held-out data",
-              {.choices = {"accuracy", "macro_f1", "roc_auc", "loss"}});
+  options.add(
+      "monitor", &monitor,
+      "what the best epoch has best on the held-out data; micro_f1 goes with --multi-label, and is the default there",
+      {.choices = {"accuracy", "macro_f1", "micro_f1", "roc_auc", "loss"}});
   options.add("keep", &keep, "which weights to keep: those of the best epoch or the last one",
               {.choices = {"best", "last"}});
   options.add("balance", &balance,
@@ -129,6 +132,16 @@ Tensor TrainingOptions::class_weights(std::span<const int64_t> class_counts, Dev
   const auto share = static_cast<float>(examples) / static_cast<float>(class_counts.size());
   std::vector<float> weights;
   for (const int64_t count : class_counts) weights.push_back(count > 0 ? share / static_cast<float>(count) : 0);
+  return from_vector(weights, device);
+}
+
+Tensor TrainingOptions::positive_weights(std::span<const int64_t> class_counts, int64_t examples, Device device) const {
+  if (balance != "weights") return {};
+  std::vector<float> weights;
+  for (const int64_t count : class_counts) {
+    const bool differ = count > 0 && count < examples;
+    weights.push_back(differ ? static_cast<float>(examples - count) / static_cast<float>(count) : 1);
+  }
   return from_vector(weights, device);
 }
 

@@ -64,6 +64,9 @@ struct TrainingOptions {
   /// With --balance weights: for so many examples of each class, how much a class counts in the loss, so that all count
   /// alike as a whole; else undefined.
   Tensor class_weights(std::span<const int64_t> class_counts, Device device) const;
+  /// The same where an example may have any number of the classes: how much a class counts in the examples that have it, so
+  /// that these count as much as those that do not.
+  Tensor positive_weights(std::span<const int64_t> class_counts, int64_t examples, Device device) const;
   StreamOptions training_stream() const;
   StreamOptions inference_stream() const { return {.batch_size = 2 * batch_size}; }
   std::unique_ptr<nn::Optimizer> make_optimizer(const nn::Module& model) const;

@@ -3,8 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
-#include <nlohmann/json.hpp>
 
 #include "fovea/train/deletion_test.h"
 
@@ -14,33 +12,50 @@ namespace {
 constexpr size_t most_mistakes = 10, most_examples = 10;
 
 ReportExample show(const TrainingReport& from, int64_t example) {
-  const int32_t predicted = from.predictions.best(example);
-  return {.truth = from.task.labels().name(from.task.truth(from.part, example)),
-          .predicted = from.task.labels().name(predicted),
-          .probability = from.predictions.of(example)[static_cast<size_t>(predicted)],
-          .body = from.task.explain(from.part, example, predicted).html};
+  const data::Labels& labels = from.task.labels();
+  const int32_t best = from.predictions.best(example);
+  ReportExample shown{.truth = names_of(labels, from.task.truths(from.part, example)),
+                      .predicted = names_of(labels, from.predictions.called(example)),
+                      .body = from.task.explain(from.part, example, best).html};
+  if (!from.task.multi_label()) shown.probability = from.predictions.of(example)[static_cast<size_t>(best)];
+  return shown;
+}
+
+bool is_right(const TrainingReport& from, int64_t example) {
+  return from.predictions.called(example) == from.task.truths(from.part, example);
+}
+
+/// How sure the model was where it was wrong: of what it said; of several labels how far the worst probability is off.
+double sureness(const TrainingReport& from, int64_t example) {
+  const std::span<const float> probabilities = from.predictions.of(example);
+  if (!from.task.multi_label()) return probabilities[static_cast<size_t>(from.predictions.best(example))];
+  std::vector<float> off(probabilities.begin(), probabilities.end());
+  for (const int32_t label : from.task.truths(from.part, example)) {
+    off[static_cast<size_t>(label)] = 1 - off[static_cast<size_t>(label)];
+  }
+  return *std::max_element(off.begin(), off.end());
 }
 
 /// Where the model was most sure and wrong.
 std::vector<int64_t> worst_mistakes(const TrainingReport& from) {
   std::vector<int64_t> wrong;
   for (int64_t i = 0; i < from.predictions.size(); ++i) {
-    if (from.predictions.best(i) != from.task.truth(from.part, i)) wrong.push_back(i);
+    if (!is_right(from, i)) wrong.push_back(i);
   }
-  std::stable_sort(wrong.begin(), wrong.end(), [&](int64_t a, int64_t b) {
-    const auto sure = [&](int64_t i) { return from.predictions.of(i)[static_cast<size_t>(from.predictions.best(i))]; };
-    return sure(a) > sure(b);
-  });
+  std::stable_sort(wrong.begin(), wrong.end(),
+                   [&](int64_t a, int64_t b) { return sureness(from, a) > sureness(from, b); });
   wrong.resize(std::min(wrong.size(), most_mistakes));
   return wrong;
 }
 
-/// Right ones, the classes in turn.
+/// Right ones, the classes in turn, of several the most probable one; those without a class last.
 std::vector<int64_t> right_examples(const TrainingReport& from) {
-  std::vector<std::vector<int64_t>> by_class(static_cast<size_t>(from.task.labels().size()));
+  const auto classes = static_cast<size_t>(from.task.labels().size());
+  std::vector<std::vector<int64_t>> by_class(classes + 1);
   for (int64_t i = 0; i < from.predictions.size(); ++i) {
-    const int32_t truth = from.task.truth(from.part, i);
-    if (from.predictions.best(i) == truth) by_class[static_cast<size_t>(truth)].push_back(i);
+    if (!is_right(from, i)) continue;
+    const bool none = from.predictions.called(i).empty();
+    by_class[none ? classes : static_cast<size_t>(from.predictions.best(i))].push_back(i);
   }
   std::vector<int64_t> chosen;
   for (size_t turn = 0; chosen.size() < most_examples; ++turn) {
@@ -56,15 +71,19 @@ std::vector<int64_t> right_examples(const TrainingReport& from) {
 /// How probabilities become classes, where it is not the most probable one; "" else.
 std::string decision_note(const TrainingReport& from) {
   const Decision& decision = from.predictions.decision;
-  const Evaluation evaluation = evaluation_of(from.task, from.part, from.predictions);
   std::string note;
   if (decision.has_threshold()) {
     note =
         fmt::format("Called \"{}\" from a probability of {:.4f} on.", from.task.labels().name(1), decision.threshold());
   } else if (decision.costs().classes > 0) {
     note = "Called what is expected to cost least.";
+  } else if (decision.is_by_label()) {
+    note = fmt::format("Each label is called from a probability of {:.4f} on.", decision.label_threshold());
   }
-  if (from.costs.classes > 0) note += fmt::format(" Mean cost {:.4f}.", from.costs.mean(evaluation.confusion));
+  if (from.costs.classes > 0) {
+    const AnyEvaluation evaluation = evaluation_of(from.task, from.part, from.predictions);
+    note += fmt::format(" Mean cost {:.4f}.", from.costs.mean(std::get<Evaluation>(evaluation).confusion));
+  }
   return note;
 }
 
@@ -78,6 +97,12 @@ std::vector<std::vector<std::string>> fold_rows(const TrainingReport& from) {
                               {"loss", &FoldResult::loss},
                               {"calibration error", &FoldResult::calibration_error}};
   if (from.costs.classes > 0) metrics.emplace_back("mean cost", &FoldResult::mean_cost);
+  if (from.task.multi_label()) {
+    metrics = {{"micro F1", &FoldResult::micro_f1},
+               {"macro F1", &FoldResult::macro_f1},
+               {"subset accuracy", &FoldResult::accuracy},
+               {"loss", &FoldResult::loss}};
+  }
   std::vector<std::vector<std::string>> rows{{"fold"}, {"mean"}, {"spread"}};
   for (const auto& [name, metric] : metrics) {
     const auto [mean, spread] = over_folds(from.folds, metric);
@@ -95,40 +120,18 @@ std::vector<std::vector<std::string>> fold_rows(const TrainingReport& from) {
 
 }  // namespace
 
-std::vector<int32_t> truths_of(const ClassifierTask& task, Part part) {
-  std::vector<int32_t> truths;
-  for (int64_t i = 0; i < task.size(part); ++i) truths.push_back(task.truth(part, i));
-  return truths;
-}
-
-Evaluation evaluation_of(const ClassifierTask& task, Part part, const Predictions& predictions) {
-  return evaluation_of(predictions, truths_of(task, part));
-}
-
-std::string to_json(const Evaluation& evaluation, const CostMatrix& costs) {
-  const ConfusionMatrix& confusion = evaluation.confusion;
-  const ProbabilityMetrics& metrics = evaluation.probabilities;
-  nlohmann::ordered_json object{
-      {"examples", confusion.examples()},        {"accuracy", confusion.accuracy()},
-      {"macro_f1", confusion.macro_f1()},        {"loss", evaluation.loss},
-      {"weighted_f1", confusion.weighted_f1()},  {"macro_precision", confusion.macro_precision()},
-      {"macro_recall", confusion.macro_recall()}};
-  if (confusion.classes() > 3) object["top3_accuracy"] = metrics.top3_accuracy;
-  if (confusion.classes() > 5) object["top5_accuracy"] = metrics.top5_accuracy;
-  if (!std::isnan(metrics.roc_auc)) object["roc_auc"] = metrics.roc_auc;
-  object["calibration_error"] = metrics.calibration_error;
-  object["brier"] = metrics.brier;
-  if (costs.classes > 0) object["mean_cost"] = costs.mean(confusion);
-  return object.dump();
-}
-
 Report make_report(const TrainingReport& from) {
   Report report{.title = from.title,
                 .history = from.history,
                 .classes = from.task.labels().names(),
-                .evaluation = evaluation_of(from.task, from.part, from.predictions),
                 .evaluated_on = from.evaluated_on,
                 .colour_note = from.task.colour_note()};
+  const AnyEvaluation evaluation = evaluation_of(from.task, from.part, from.predictions);
+  if (const auto* of_labels = std::get_if<LabelEvaluation>(&evaluation)) {
+    report.label_evaluation = *of_labels;
+  } else {
+    report.evaluation = std::get<Evaluation>(evaluation);
+  }
   report.facts = {{"examples", std::to_string(from.task.size(Part::train))},
                   {"held out", std::to_string(from.task.size(Part::valid))},
                   {"classes", std::to_string(from.task.labels().size())}};

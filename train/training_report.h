@@ -8,15 +8,9 @@
 #include "fovea/train/history.h"
 #include "fovea/train/inference.h"
 #include "fovea/train/report.h"
+#include "fovea/train/task_evaluation.h"
 
 namespace fovea::train {
-
-/// The classes of a part's examples.
-std::vector<int32_t> truths_of(const ClassifierTask& task, Part part);
-/// The evaluation that predictions of a labelled part amount to.
-Evaluation evaluation_of(const ClassifierTask& task, Part part, const Predictions& predictions);
-/// The metrics as a JSON object: examples, accuracy, macro_f1, loss, and then the others that are defined.
-std::string to_json(const Evaluation& evaluation, const CostMatrix& costs = {});
 
 /// What a report of a trained model is made from.
 struct TrainingReport {

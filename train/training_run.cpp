@@ -51,11 +51,10 @@ nn::Module& TrainingRun::make_model() const {
 }
 
 TrainerOptions TrainingRun::trainer_options() const {
-  TrainerOptions options = settings_.training.trainer();
+  TrainerOptions options = train::trainer_options(task_, settings_.training, settings_.device);
   if (settings_.first()) options.checkpoint = checkpoint_path(settings_.out);
   options.group = settings_.group;
   options.run = settings_.identity.describe();
-  options.class_weights = settings_.training.class_weights(task_.class_counts(Part::train), settings_.device);
   return options;
 }
 
@@ -150,14 +149,13 @@ TrainingRun::Tested TrainingRun::test_or_write() {
 }
 
 TrainingRun::Tested TrainingRun::test() {
-  const DecisionOptions& decision = settings_.decision;
   const Part part = task_.size(Part::valid) > 0 ? Part::valid : Part::train;
   const auto stream = task_.stream(part, inference_stream());
-  Predictions predictions = predict(model_, *stream);
-  check_loss(log_loss({predictions.classes, predictions.probabilities, truths_of(task_, part)}), trainer_->steps());
-  predictions.decision = part == Part::valid ? decision.decide(settings_.costs, predictions, truths_of(task_, part))
-                                             : decision.decide(settings_.costs, {}, {});
-  Evaluation evaluation = evaluation_of(task_, part, predictions);
+  Predictions predictions = predict(model_, *stream, task_.multi_label());
+  check_loss(loss_of(task_, part, predictions), trainer_->steps());
+  predictions.decision =
+      decide(settings_.decision, settings_.costs, task_, part == Part::valid ? predictions : Predictions());
+  AnyEvaluation evaluation = evaluation_of(task_, part, predictions);
   return {part, std::move(predictions), std::move(evaluation)};
 }
 
@@ -203,17 +201,19 @@ std::string TrainingRun::write_report(const Tested& tested) {
 }
 
 TrainingResult TrainingRun::result_of(Ending ending, const Tested& tested, double seconds) const {
-  const Evaluation& evaluation = tested.evaluation;
+  const Scores scores = scores_of(tested.evaluation);
   TrainingResult result{.ending = ending,
-                        .accuracy = evaluation.confusion.accuracy(),
-                        .macro_f1 = evaluation.confusion.macro_f1(),
-                        .loss = evaluation.loss,
-                        .roc_auc = evaluation.probabilities.roc_auc,
+                        .accuracy = scores.accuracy,
+                        .macro_f1 = scores.macro_f1,
+                        .micro_f1 = scores.micro_f1,
+                        .loss = scores.loss,
+                        .roc_auc = scores.roc_auc,
                         .best_epoch = trainer_->best_epoch(),
                         .seconds = seconds};
   if (const auto& folds = settings_.folds; !folds.empty()) {
     result.accuracy = over_folds(folds, &FoldResult::accuracy).mean;
     result.macro_f1 = over_folds(folds, &FoldResult::macro_f1).mean;
+    result.micro_f1 = over_folds(folds, &FoldResult::micro_f1).mean;
     result.loss = over_folds(folds, &FoldResult::loss).mean;
     result.roc_auc = over_folds(folds, &FoldResult::roc_auc).mean;
   }
@@ -221,15 +221,16 @@ TrainingResult TrainingRun::result_of(Ending ending, const Tested& tested, doubl
 }
 
 void TrainingRun::tell(const TrainingResult& result, const Tested& tested, const std::string& report) const {
-  const Evaluation& evaluation = tested.evaluation;
   const Decision& decision = tested.predictions.decision;
   if (!is_over(result.ending)) {
     progress_.line(fmt::format("stopped behind step {}; the same command with --resume goes on", trainer_->steps()));
   }
-  progress_.line(fmt::format("accuracy {:.4f}  macro F1 {:.4f}  loss {:.4f}  on {}", evaluation.confusion.accuracy(),
-                             evaluation.confusion.macro_f1(), evaluation.loss, evaluated_on(tested.part)));
+  progress_.line(fmt::format("{}  on {}", headline(tested.evaluation, false), evaluated_on(tested.part)));
   if (decision.has_threshold()) {
     progress_.line(fmt::format("\"{}\" from a probability of {:.4f} on", task_.labels().name(1), decision.threshold()));
+  }
+  if (decision.is_by_label() && decision.label_threshold() != Decision::by_label().label_threshold()) {
+    progress_.line(fmt::format("labels from a probability of {:.4f} on", decision.label_threshold()));
   }
   progress_.line(fmt::format("model in {}, report in {}, {:.1f} s", settings_.out, report, result.seconds));
   const size_t peak = backend(settings_.device).memory().peak;

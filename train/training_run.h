@@ -14,6 +14,7 @@
 #include "fovea/train/process_group.h"
 #include "fovea/train/progress.h"
 #include "fovea/train/run_identity.h"
+#include "fovea/train/task_evaluation.h"
 #include "fovea/train/tensorboard.h"
 #include "fovea/train/training_options.h"
 
@@ -25,6 +26,7 @@ struct TrainingResult {
   // On held-out examples; of a cross-validation the means.
   double accuracy = 0;
   double macro_f1 = 0;
+  double micro_f1 = std::numeric_limits<double>::quiet_NaN();  // see Scores
   double loss = 0;
   double roc_auc = std::numeric_limits<double>::quiet_NaN();
   int64_t best_epoch = 0;
@@ -70,7 +72,7 @@ class TrainingRun {
   struct Tested {
     Part part;
     Predictions predictions;
-    Evaluation evaluation;
+    AnyEvaluation evaluation;
   };
 
   nn::Module& make_model() const;

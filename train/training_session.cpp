@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <filesystem>
+#include <tuple>
 #include <utility>
 
 #include "fovea/backends/memory_limit.h"
@@ -74,7 +75,7 @@ int TrainingSession::run(OptionTable& options) {
                        .device = device,
                        .memory = memory,
                        .group = group,
-                       .costs = decision_.load(task_->labels()),
+                       .costs = decision_.load(task_->labels(), task_->multi_label()),
                        .identity = {options, files_.train, files_.valid, task_->fingerprint()}};
   decision_.check_held_out(task_->size(Part::valid));
   if (checkpoint) check_same_run(*checkpoint, settings.identity.describe(), out_);
@@ -137,7 +138,26 @@ void TrainingSession::settle(const OptionTable& options) {
     refuse("--hold-out is of no use with --valid");
   }
   if (files_.folds > 0 && !files_.valid.empty()) refuse("--folds divides --train: it does not go with --valid");
+  settle_labels(options);
   task_->settle(options, training_);
+}
+
+/// What goes with examples of one class each or of any number of them.
+void TrainingSession::settle_labels(const OptionTable& options) {
+  if (!task_->multi_label()) {
+    if (training_.monitor == "micro_f1") {
+      refuse("--monitor micro_f1 is of examples with several labels; of those with one it is the accuracy");
+    }
+    return;
+  }
+  const std::string several = "--multi-label";
+  refuse_unused(false, "label-smoothing", training_.label_smoothing, TrainingOptions().label_smoothing, several);
+  refuse_unused(false, "costs", decision_.costs, DecisionOptions().costs, several);
+  for (const auto& [name, value, refused] :
+       {std::tuple("balance", training_.balance, "sampling"), std::tuple("monitor", training_.monitor, "roc_auc")}) {
+    if (value == refused) refuse("--{} {} does not go with {}", name, refused, several);
+  }
+  if (!options.given("monitor") && training_.monitor == TrainingOptions().monitor) training_.monitor = "micro_f1";
 }
 
 uint64_t TrainingSession::load(const OptionTable& options) {

@@ -36,6 +36,7 @@ class TrainingSession {
  private:
   std::optional<Checkpoint> take_up(OptionTable& options, ProcessGroup* group) const;
   size_t memory_for(int64_t folds, const ProcessGroup* group) const;
+  void settle_labels(const OptionTable& options);
   void check_count(int64_t folds) const;
   bool is_complete(const ModelConfig& finished, const RunSettings& settings, int64_t folds) const;
   CrossValidation cross_validation(int64_t folds, const RunSettings& settings) const;

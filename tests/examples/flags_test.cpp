@@ -64,6 +64,9 @@ const std::string evaluate = "evaluate --model {}/all --data {}/data --device cp
 const std::string search =
     "search --train {}/data --out {}/search --trials 2 --method halving --factor 2 --vary lr=1e-3..1e-2:log "
     "--space {}/space.json --epochs 2 --quiet";
+const std::string several_labels =
+    "train --train {}/data --multi-label --label-separator ; --epochs 1 --out {}/labels --quiet";
+const std::string evaluate_labels = "evaluate --model {}/labels --data {}/data --label-separator ; --quiet";
 const std::string predict = "predict --model {}/all --explain --device cpu --threads 1 --quiet --json ";
 
 const std::string exports =
@@ -73,7 +76,8 @@ Uses uses_of(const std::string& trainer) {
   const Elsewhere serve{"serve",
                         "serving_test.cpp",
                         {"--model", "--host", "--port", "--batch-size", "--batch-wait", "--max-body", "--queue",
-                         "--connections", "--device", "--threads", "--quiet", "--json"}};
+                         "--connections", "--device", "--quiet", "--json"}};
+  const Elsewhere server{"serve", "server.h", {"--threads"}};
   const auto demo = [](const std::string& file) {
     return Elsewhere{"demo", file, {"--out", "--device", "--threads", "--quiet", "--json"}};
   };
@@ -92,8 +96,8 @@ Uses uses_of(const std::string& trainer) {
                       "--swap 0.1 --noise 0.1 --embedding 8 --hidden 4 --epochs 1",
                       search + " --embedding 8 --hidden 8", evaluate + " --text text --label label",
                       "evaluate --model {}/bare --data {}/data --no-header --skip-lines 0 --delimiter ,",
-                      predict + "lovely", exports},
-            .elsewhere = {serve, demo("text_classifier_test.cpp")}};
+                      several_labels + " --encoder bag", evaluate_labels, predict + "lovely", exports},
+            .elsewhere = {serve, server, demo("text_classifier_test.cpp")}};
   }
   if (trainer == "image") {
     return {.lines = {of_classifiers +
@@ -102,7 +106,7 @@ Uses uses_of(const std::string& trainer) {
                           "--mixup 0.2 --hidden 8",
                       folds + " --hidden 8 --stages 2 --attention none", search + " --hidden 8 --stages 2", evaluate,
                       predict + "{}/data[0:2]", exports},
-            .elsewhere = {serve, demo("media_classifiers_test.cpp")}};
+            .elsewhere = {serve, server, demo("media_classifiers_test.cpp")}};
   }
   if (trainer == "speech") {
     return {.lines = {of_classifiers +
@@ -112,7 +116,7 @@ Uses uses_of(const std::string& trainer) {
                       folds + " --hidden 8 --layers 1 --kernel 3 --mels 12 --window 0.03 --hop 0.015",
                       search + " --hidden 8 --layers 1 --mels 12", evaluate + " --label folder",
                       predict + "{}/data[0:2]", exports},
-            .elsewhere = {serve, demo("media_classifiers_test.cpp")}};
+            .elsewhere = {serve, server, demo("media_classifiers_test.cpp")}};
   }
   if (trainer == "tabular") {
     return {
@@ -125,8 +129,8 @@ Uses uses_of(const std::string& trainer) {
                   "--dim 8 --heads 2 --epochs 1",
                   search + " --dim 8 --heads 2", evaluate + " --label class",
                   "evaluate --model {}/bare --data {}/bare.csv --no-header --skip-lines 1 --delimiter ,",
-                  predict + "0.5,0.5,red", exports},
-        .elsewhere = {serve, demo("tabular_classifier_test.cpp")}};
+                  several_labels + " --dim 8 --heads 2", evaluate_labels, predict + "0.5,0.5,red", exports},
+        .elsewhere = {serve, server, demo("tabular_classifier_test.cpp")}};
   }
   if (trainer == "multimodal") {
     return {.lines = {of_classifiers +
@@ -140,8 +144,9 @@ Uses uses_of(const std::string& trainer) {
                       "--heads 2 --epochs 1",
                       search + " --text note --dim 8 --heads 2", evaluate + " --text note --label class",
                       "evaluate --model {}/bare --data {}/bare.csv --no-header --skip-lines 1 --delimiter ,",
+                      several_labels + " --text note --dim 8 --heads 2", evaluate_labels,
                       predict + R"({"x":0.5,"note":"red"})", exports},
-            .elsewhere = {serve, demo("multimodal_classifier_test.cpp")}};
+            .elsewhere = {serve, server, demo("multimodal_classifier_test.cpp")}};
   }
   const std::string model =
       " --context 16 --dim 16 --layers 1 --heads 2 --feedforward 16 --positions learned --untied "

@@ -7,9 +7,9 @@
 #include <thread>
 
 #include "fovea/train/base64.h"
-#include "http_client.h"
 #include "lone_library.h"
 #include "refusal.h"
+#include "server.h"
 #include "trainers.h"
 
 namespace fovea::test {
@@ -17,27 +17,6 @@ namespace {
 
 using testing::HasSubstr;
 using train::base64;
-
-/// A program that serves a model.
-class Server {
- public:
-  Server(const std::string& program, const std::string& model, const Words& flags = {})
-      : program_(program, Words{"serve", "--model", model, "--port", "0", "--threads", "1"} + flags) {
-    const auto line = program_.line();
-    if (!line) throw std::runtime_error(program_.finish().error);
-    if (line->rfind("listening at http://127.0.0.1:", 0) != 0) throw std::runtime_error(*line);
-    port = std::stoi(line->substr(line->rfind(':') + 1));
-  }
-
-  Reply predict(const Json& body) const { return ask(port, "POST", "/predict", body.dump()); }
-  void signal(int number) const { program_.signal(number); }
-  Finished finish() { return program_.finish(); }
-
-  int port;
-
- private:
-  Program program_;
-};
 
 /// Equal but for the last digits of numbers: who else is in a batch may change them.
 void expect_close(const Json& a, const Json& b, const std::string& where = "") {
@@ -56,9 +35,6 @@ void expect_close(const Json& a, const Json& b, const std::string& where = "") {
     EXPECT_EQ(a, b) << where;
   }
 }
-
-#define SKIP_WITHOUT_HTTP() \
-  if (!FOVEA_SERVES) GTEST_SKIP() << "skipped: cpp-httplib (libcpp-httplib-dev) is not installed"
 
 class Serving : public EveryTrainer {
  protected:

@@ -35,6 +35,15 @@ TEST(OverFolds, GivesMeanAndSpreadOfTheFoldsThatHaveTheMetric) {
   EXPECT_TRUE(std::isnan(over_folds({}, &FoldResult::accuracy).mean));
 }
 
+TEST(FoldSummary, NamesMicroF1OfSeveralLabels) {
+  EXPECT_THAT(summary_json(results, false), Not(HasSubstr("micro_f1")));
+  const std::vector<FoldResult> several{{.fold = 1, .micro_f1 = 0.5, .roc_auc = NAN},
+                                        {.fold = 2, .micro_f1 = 0.7, .roc_auc = NAN}};
+  EXPECT_EQ(fold_result_from_json(to_json(several[1])).micro_f1, 0.7);
+  EXPECT_THAT(summary_line(several, false), HasSubstr("  micro F1 0.6000 +- 0.1414"));
+  EXPECT_THAT(summary_line(several, false), Not(HasSubstr("ROC AUC")));
+}
+
 TEST(FoldSummary, NamesCostsOnlyWhereThereAreAny) {
   EXPECT_THAT(summary_json(results, false), HasSubstr("\"folds\":3,\"accuracy\":0.8"));
   EXPECT_THAT(summary_json(results, false), Not(HasSubstr("mean_cost")));

@@ -167,6 +167,24 @@ TEST(DecisionOptions, RefusesWhatDoesNotFit) {
   EXPECT_EQ(error_of<UsageError>([] { DecisionOptions{.threshold = "accuracy"}.decide({}, {}, {}); }),
             "--threshold accuracy needs examples that are held out");
   EXPECT_EQ(DecisionOptions{.threshold = "0.3"}.decide({}, {}, {}).threshold(), 0.3);
+  EXPECT_EQ(error({.threshold = "micro_f1"}, labels),
+            "--threshold: \"micro_f1\" is neither a number from 0 to 1 nor one of accuracy, macro_f1, cost");
+}
+
+TEST(DecisionOptions, OfLabelsHaveGoalsAndAUsualThreshold) {
+  const data::Labels three = data::Labels::in_order({"a", "b", "c"});
+  const auto load = [&](const char* threshold) { DecisionOptions{.threshold = threshold}.load(three, true); };
+  for (const char* threshold : {"", "0", "0.3", "accuracy", "macro_f1", "micro_f1"}) load(threshold);
+  EXPECT_EQ(error_of<UsageError>([&] { load("cost"); }),
+            "--threshold: \"cost\" is neither a number from 0 to 1 nor one of accuracy, macro_f1, micro_f1");
+  EXPECT_EQ(DecisionOptions{}.decide_by_label({}).label_threshold(), 0.5);
+  EXPECT_EQ(DecisionOptions{.threshold = "0.3"}.decide_by_label({}).label_threshold(), 0.3);
+  const DecisionOptions best{.threshold = "micro_f1"};
+  EXPECT_EQ(error_of<UsageError>([&] { best.decide_by_label({}); }),
+            "--threshold micro_f1 needs examples that are held out");
+  const std::array<float, 4> probabilities{0.4f, 0.1f, 0.3f, 0.2f};
+  const std::array<uint8_t, 4> truths{1, 0, 1, 0};
+  EXPECT_NEAR(best.decide_by_label({2, probabilities, truths}).label_threshold(), 0.25, 1e-6);
 }
 
 }  // namespace

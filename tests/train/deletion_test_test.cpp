@@ -4,33 +4,19 @@
 
 #include <algorithm>
 
+#include "fixed_task.h"
+
 namespace fovea::train {
 namespace {
 
 /// Examples of ten units, of which two decide: without either the right class's probability halves. `told` is what the
 /// weights say.
-class TwoUnitsDecide final : public ClassifierTask {
+class TwoUnitsDecide final : public FixedTask {
  public:
-  explicit TwoUnitsDecide(std::vector<double> told) : told_(std::move(told)) {}
-
-  void declare_data(OptionTable&) override {}
-  void declare_model(OptionTable&) override {}
-  void settle(const OptionTable&, TrainingOptions&) override {}
-  void load_training(const TrainingFiles&) override {}
-  void load_test(const std::string&) override {}
-  std::vector<std::string> set_inputs(const std::vector<std::string>& inputs) override { return inputs; }
-  std::string input_kind() const override { return "example"; }
-  const data::Labels& labels() const override { return labels_; }
-  int64_t size(Part) const override { return 4; }
-  int32_t truth(Part, int64_t example) const override { return example == 3 ? 1 : 0; }
-  uint64_t fingerprint() const override { return 0; }
-  std::string noun() const override { return "examples"; }
-  nn::Module& build(Device) override { throw ValueError("it has no model"); }
-  std::unique_ptr<BatchStream> stream(Part, const StreamOptions&) override { return nullptr; }
-  Explanation explain(Part, int64_t, int32_t) override { return {}; }
-  std::string colour_note() const override { return {}; }
-  void save(const std::string&) const override {}
-  void restore(const std::string&, data::Labels) override {}
+  explicit TwoUnitsDecide(std::vector<double> told)
+      : FixedTask({"a", "b"}, std::vector<int32_t>{0, 0, 0, 1}), told_(std::move(told)) {}
+  TwoUnitsDecide(std::vector<double> told, const std::vector<std::vector<int32_t>>& truths)
+      : FixedTask({"a", "b"}, truths), told_(std::move(told)) {}
 
   std::vector<double> unit_weights(Part, int64_t, int32_t) override { return told_; }
   Predictions without_units(Part, int64_t, const std::vector<std::vector<size_t>>& removed) override {
@@ -44,7 +30,6 @@ class TwoUnitsDecide final : public ClassifierTask {
   }
 
  private:
-  data::Labels labels_ = data::Labels::in_order({"a", "b"});
   std::vector<double> told_;
 };
 
@@ -76,6 +61,18 @@ TEST(DeletionTest, IsTheSameEachTimeAndEmptyWithoutWeights) {
   TwoUnitsDecide task({0, 0, 0, 0, 0.6, 0, 0, 0.4, 0, 0}), silent({});
   EXPECT_EQ(test_deletion(task, Part::valid, predictions).random, test_deletion(task, Part::valid, predictions).random);
   EXPECT_EQ(test_deletion(silent, Part::valid, predictions).examples, 0);
+}
+
+TEST(DeletionTest, OfSeveralLabelsWatchesTheMostProbableOfThoseThatAreAllRight) {
+  TwoUnitsDecide task({0, 0, 0, 0, 0.6, 0, 0, 0.4, 0, 0}, {{0}, {0, 1}, {}, {0}});
+  Predictions labelled = predictions;  // says a of each
+  labelled.decision = Decision::by_label();
+  const DeletionCurves curves = test_deletion(task, Part::valid, labelled);
+  EXPECT_EQ(curves.examples, 2);
+  EXPECT_NEAR(curves.attended[1], 0.4, 1e-6);
+  // One that has no label, and was called none, has nothing to lose.
+  labelled.decision = Decision::by_label(0.9);
+  EXPECT_EQ(test_deletion(task, Part::valid, labelled).examples, 0);
 }
 
 }  // namespace

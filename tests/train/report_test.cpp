@@ -78,6 +78,31 @@ TEST(Report, ShowsWhatItWasGiven) {
   }
 }
 
+TEST(Report, ShowsWhatIsTrueOfSeveralLabels) {
+  static const std::array<float, 6> probabilities{0.9f, 0.1f, 0.6f, 0.7f, 0.2f, 0.8f};
+  static const std::array<uint8_t, 6> truths{1, 0, 0, 1, 1, 1};
+  Report report = example_report();
+  report.evaluation.reset();
+  report.label_evaluation = LabelEvaluation::of({2, probabilities, truths});
+  for (EpochRecord& record : report.history) {
+    record.accuracy = NAN;
+    record.valid_micro_f1 = 0.5;
+  }
+  report.mistakes = {{.truth = "a & b, no", .predicted = "(none)", .body = "x"}};
+  report.examples = {};
+  const std::string html = to_html(report);
+  expect_well_formed(html);
+  for (const char* part : {"micro F1 <b>0.7500</b>", "macro F1 <b>0.7500</b>", "subset accuracy <b>0.3333</b>",
+                           "Hamming loss <b>0.3333</b>", "label ranking average precision <b>1.0000</b>",
+                           "<td>a &amp; b</td><td>0.500</td><td>0.500</td><td>0.500</td><td>2</td>", ">Micro F1</text>",
+                           "predicted <b>(none)</b></div>", "from a probability of 0.4 on", "Cross-validation"}) {
+    EXPECT_THAT(html, HasSubstr(part));
+  }
+  for (const char* part : {"Confusion matrix", "Calibration", "ROC", "Accuracy", "nan"}) {
+    EXPECT_THAT(html, Not(HasSubstr(part)));
+  }
+}
+
 TEST(Report, LeavesOutWhatIsEmpty) {
   const std::string html = to_html({.title = "nothing"});
   expect_well_formed(html);

@@ -185,5 +185,16 @@ TEST(SearchRecordTest, GoesThroughJsonAndRanksByItsMetric) {
   EXPECT_EQ(page.find("nan"), std::string::npos);
 }
 
+TEST(SearchRecordTest, OfSeveralLabelsTellsMicroF1) {
+  const SearchRecord a{.trial = 1, .epochs = 3, .point = {{"lr", "0.1"}}, .accuracy = 0.5, .micro_f1 = 0.75, .loss = 1};
+  const SearchRecord b{.trial = 2, .epochs = 3, .point = {{"lr", "0.2"}}, .accuracy = 0.6, .micro_f1 = 0.7, .loss = 1};
+  EXPECT_EQ(search_record_from_json(to_json(a)).micro_f1, 0.75);
+  EXPECT_EQ(ranked({b, a}, "micro_f1").front().trial, 1);
+  const std::string page = to_html({.title = "labels", .metric = "micro_f1", .records = {a, b}});
+  EXPECT_THAT(page, HasSubstr("<th>micro F1</th>"));
+  EXPECT_THAT(page, HasSubstr("<td>0.7500</td>"));
+  EXPECT_THAT(page, testing::Not(HasSubstr("ROC AUC")));
+}
+
 }  // namespace
 }  // namespace fovea::train

@@ -17,6 +17,21 @@ TEST(TrainingOptions, WeighClassesSoThatAllCountAlike) {
   EXPECT_CLOSE(options.class_weights(counts, {}), {0.5, 0, 1});  // 9 examples, 3 for each class
 }
 
+TEST(TrainingOptions, WeighWhatHasALabelAsWhatHasItNot) {
+  TrainingOptions options;
+  const std::array<int64_t, 4> counts{6, 0, 3, 9};
+  EXPECT_FALSE(options.positive_weights(counts, 9, {}).defined());
+  options.balance = "weights";
+  EXPECT_CLOSE(options.positive_weights(counts, 9, {}), {0.5, 1, 2, 1});  // where all or none have it, nothing to weigh
+}
+
+TEST(TrainingOptions, NameWhatAnEpochIsBestIn) {
+  TrainingOptions options;
+  EXPECT_EQ(options.trainer().monitor, Monitor::accuracy);
+  options.monitor = "micro_f1";
+  EXPECT_EQ(options.trainer().monitor, Monitor::micro_f1);
+}
+
 TEST(MakeSchedule, RisesForTheNearestNumberOfSteps) {
   const auto rates = [](const char* name, double warmup) {
     const nn::schedule::Curve curve = make_schedule(name, warmup)(5);
