@@ -91,10 +91,10 @@ void TrainingOptions::declare(OptionTable& options) {
       "in place of the weights; 0 for none",
       {.min = 0, .max = 0.999999});
   options.add("patience", &patience, "epochs to wait for a better one; 0 for all", {.min = 0, .max = largest});
-  options.add(
-      "monitor", &monitor,
-      "what the best epoch has best on the held-out data; micro_f1 goes with --multi-label, and is the default there",
-      {.choices = {"accuracy", "macro_f1", "micro_f1", "roc_auc", "loss"}});
+  options.add("monitor", &monitor,
+              "what the best epoch has best on the held-out data; with --multi-label also micro_f1, then the default "
+              "in place of accuracy",
+              {.choices = {"accuracy", "macro_f1", "micro_f1", "roc_auc", "loss"}});
   options.add("keep", &keep, "which weights to keep: those of the best epoch or the last one",
               {.choices = {"best", "last"}});
   options.add("balance", &balance,
