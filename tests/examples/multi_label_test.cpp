@@ -306,6 +306,29 @@ TEST_F(MultiLabel, AConfigurationThatContradictsItselfIsRefused) {
   refuses([](Json& json) { json["decision"] = {{"costs", {{0, 1, 1}, {1, 0, 1}, {1, 1, 0}}}}; });
 }
 
+TEST_F(MultiLabel, AConfigurationMayLackWhatIsUsual) {
+  const auto predicts_without = [&](const std::function<void(Json&)>& remove) {
+    const Words predict{"predict", "--model", model, "--json", texts[0]};
+    const std::string before = classify(predict).out;
+    Json lacking = config("model");
+    remove(lacking);
+    folder.write("model/config.json", lacking.dump());
+    const Finished done = classify(predict);
+    EXPECT_EQ(done.status, 0) << done.error;
+    EXPECT_EQ(done.out, before);
+  };
+  // A model that was saved where memory did not suffice for its test has no decision.
+  train({"--epochs", "1"});
+  predicts_without([](Json& json) { json.erase("decision"); });
+  // One from before there were several labels.
+  const std::string one = folder.write("one.csv", reviews(40));
+  ASSERT_EQ(classify(Words{"train", "--train", one, "--out", model, "--epochs", "1"} + small).status, 0);
+  predicts_without([](Json& json) {
+    json["options"].erase("multi-label");
+    json["options"].erase("label-separator");
+  });
+}
+
 /// The trainers of tables.
 class MultiLabelRows : public testing::TestWithParam<bool> {};
 
