@@ -3,5 +3,7 @@
 using namespace fovea;
 
 int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  return fuzz::read_table(fuzz::text_of(data, size), {.format = data::TableFormat::jsonl});
+  const data::TableOptions options{.format = data::TableFormat::jsonl};
+  fuzz::read_table(fuzz::text_of(data, size), options);
+  return fuzz::read_table(fuzz::text_of(data, size), options, true);
 }

@@ -54,6 +54,7 @@ void tables(const fs::path& folder) {
       .add(zeroed({4}) + "\xef\xbb\xbf# 178,13\n1,2\n3,4\n");
   Seeds(folder, "jsonl")
       .add("{\"label\":\"a\",\"text\":\"one\\n\\u00e9\\ud83d\\ude00\"}\n{\"text\":\"two\",\"label\":3.5e2}\n")
+      .add("{\"label\":[\"a\",\"b c\"],\"text\":\"one\"}\n{\"label\":[],\"text\":\"two\"}\n")
       .add("{\"a\":null,\"b\":true,\"c\":-0}\r\n\n{\"b\":false,\"a\":\"\",\"c\":[1,{}]}");
 }
 

@@ -1,19 +1,22 @@
 #pragma once
 
+#include "fovea/data/label_sets.h"
 #include "fovea/data/table.h"
 #include "fuzz.h"
 
 namespace fovea::fuzz {
 
-/// Reads every field of a table.
-inline int read_table(std::string_view bytes, const data::TableOptions& options) {
+/// Reads every field of a table, those of the first column as labels where it may hold `lists` of them.
+inline int read_table(std::string_view bytes, const data::TableOptions& options, bool lists = false) {
   static const MemoryFile file;
   file.hold(bytes);
   return attempt([&] {
     const auto table = data::open_table(file.path(), options);
+    if (lists) table->allow_list(0);
     size_t bytes_read = 0;
     for (data::Row row; table->next(row);) {
       for (const std::string_view field : row.fields) bytes_read += field.size();
+      if (lists) data::split_labels(file.path(), row.line, row.fields[0], ",");
     }
     // Fields are views on the file's window, of which each byte is in one field at most; JSON's escapes are shorter when
     // undone.
