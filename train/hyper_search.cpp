@@ -27,7 +27,6 @@ using Json = nlohmann::ordered_json;
 namespace fs = std::filesystem;
 
 constexpr int64_t most_attempts = 1000;  // to draw values that go together
-constexpr size_t most_table_rows = 10;
 
 template <class T>
 const T& value_of(const OptionTable& options, const char* name) {
@@ -271,34 +270,6 @@ std::string HyperSearch::trial_line(const SearchRecord& record) const {
                      record.epochs == 1 ? "" : "s", record.seconds, words_of(record.point));
 }
 
-std::string HyperSearch::table() const {
-  std::vector<std::vector<std::string>> rows{{"trial", "accuracy", "macro F1", "loss", "epochs", "seconds"}};
-  for (const auto& [name, word] : points_.front()) rows.front().push_back(name);
-  const std::vector<SearchRecord> last = of_round(static_cast<int64_t>(rounds_.size()));
-  const bool several = !std::isnan(last.front().micro_f1);
-  if (several) rows.front().insert(rows.front().begin() + 3, "micro F1");
-  for (size_t i = 0; i < std::min(last.size(), most_table_rows); ++i) {
-    const SearchRecord& record = last[i];
-    if (!record.error.empty()) continue;
-    std::vector<std::string> row{std::to_string(record.trial),           fmt::format("{:.4f}", record.accuracy),
-                                 fmt::format("{:.4f}", record.macro_f1), fmt::format("{:.4f}", record.loss),
-                                 std::to_string(record.epochs),          fmt::format("{:.1f}", record.seconds)};
-    for (const auto& [name, word] : record.point) row.push_back(word);
-    if (several) row.insert(row.begin() + 3, fmt::format("{:.4f}", record.micro_f1));
-    rows.push_back(std::move(row));
-  }
-  std::vector<size_t> widths(rows.front().size());
-  for (const auto& row : rows) {
-    for (size_t c = 0; c < row.size(); ++c) widths[c] = std::max(widths[c], row[c].size());
-  }
-  std::string out;
-  for (const auto& row : rows) {
-    for (size_t c = 0; c < row.size(); ++c) out += fmt::format("{}{:>{}}", c > 0 ? "  " : "", row[c], widths[c]);
-    out += '\n';
-  }
-  return out;
-}
-
 void HyperSearch::say(const std::string& text) const {
   if (!quiet_) train::say(stdout, text + '\n');
 }
@@ -402,7 +373,7 @@ int HyperSearch::finish(const OptionTable& options, const SearchSpace& space) co
   data::write_atomically(report, to_html(page));
   if (!quiet_) {
     fmt::print("\n{}\nbest by {}: trial {}, accuracy {:.4f}, loss {:.4f}\n  {}\nmodel in {}, all trials in {}\n",
-               table(), metric_, best.trial, best.accuracy, best.loss, flags_of(best.point), model, report);
+               trials_table(last), metric_, best.trial, best.accuracy, best.loss, flags_of(best.point), model, report);
   }
   if (value_of<bool>(options, "json")) {
     Json summary = Json::parse(to_json(best));

@@ -50,7 +50,6 @@ class HyperSearch {
   std::vector<int64_t> contestants(int64_t round) const;
   void keep_if_best(const SearchRecord& record) const;
   std::string trial_line(const SearchRecord& record) const;
-  std::string table() const;
   void say(const std::string& text) const;  // unless --quiet
   /// Reads the data once, by the first trial, for all that hangs on it. Returns what identifies the search.
   std::string settle(const OptionTable& options, const SearchSpace& space);

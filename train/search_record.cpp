@@ -25,6 +25,8 @@ constexpr std::array search_metrics{
     SearchMetric{"micro_f1", &SearchRecord::micro_f1}, SearchMetric{"loss", &SearchRecord::loss},
     SearchMetric{"roc_auc", &SearchRecord::roc_auc}};
 
+constexpr size_t most_table_rows = 10;
+
 }  // namespace
 
 double SearchRecord::score(const std::string& metric) const {
@@ -75,6 +77,33 @@ std::vector<SearchRecord> ranked(std::vector<SearchRecord> records, const std::s
     return first != second ? first > second : a.trial < b.trial;
   });
   return records;
+}
+
+std::string trials_table(const std::vector<SearchRecord>& ranked) {
+  std::vector<std::vector<std::string>> rows{{"trial", "accuracy", "macro F1", "loss", "epochs", "seconds"}};
+  for (const auto& [name, word] : ranked.front().point) rows.front().push_back(name);
+  const bool several = !std::isnan(ranked.front().micro_f1);
+  if (several) rows.front().insert(rows.front().begin() + 3, "micro F1");
+  for (size_t i = 0; i < std::min(ranked.size(), most_table_rows); ++i) {
+    const SearchRecord& record = ranked[i];
+    if (!record.error.empty()) continue;
+    std::vector<std::string> row{std::to_string(record.trial),           fmt::format("{:.4f}", record.accuracy),
+                                 fmt::format("{:.4f}", record.macro_f1), fmt::format("{:.4f}", record.loss),
+                                 std::to_string(record.epochs),          fmt::format("{:.1f}", record.seconds)};
+    for (const auto& [name, word] : record.point) row.push_back(word);
+    if (several) row.insert(row.begin() + 3, fmt::format("{:.4f}", record.micro_f1));
+    rows.push_back(std::move(row));
+  }
+  std::vector<size_t> widths(rows.front().size());
+  for (const auto& row : rows) {
+    for (size_t c = 0; c < row.size(); ++c) widths[c] = std::max(widths[c], row[c].size());
+  }
+  std::string out;
+  for (const auto& row : rows) {
+    for (size_t c = 0; c < row.size(); ++c) out += fmt::format("{}{:>{}}", c > 0 ? "  " : "", row[c], widths[c]);
+    out += '\n';
+  }
+  return out;
 }
 
 }  // namespace fovea::train

@@ -38,4 +38,7 @@ SearchRecord search_record_from_json(std::string_view text);
 /// Best first; of equals the earlier.
 std::vector<SearchRecord> ranked(std::vector<SearchRecord> records, const std::string& metric);
 
+/// The first of ranked records, which are not none, for a terminal: a line each that did not fail below a head, in columns.
+std::string trials_table(const std::vector<SearchRecord>& ranked);
+
 }  // namespace fovea::train

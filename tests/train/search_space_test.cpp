@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <set>
 
@@ -175,6 +176,10 @@ TEST(SearchRecordTest, GoesThroughJsonAndRanksByItsMetric) {
   EXPECT_EQ(ranked({failed, a, b}, "accuracy").front().trial, 2);
   EXPECT_EQ(ranked({failed, a, b}, "loss").front().trial, 1);
   EXPECT_EQ(ranked({failed, a, b}, "loss").back().trial, 3);
+  const std::string table = trials_table(ranked({failed, a, b}, "loss"));
+  EXPECT_THAT(table,
+              testing::StartsWith("trial  accuracy  macro F1    loss  epochs  seconds   lr  encoder\n    1    0.5000"));
+  EXPECT_EQ(std::count(table.begin(), table.end(), '\n'), 3) << "one failed";
   EXPECT_EQ(ranked({failed, b, a}, "roc_auc").front().trial, 1) << "none has it: the earliest";
 
   const std::string page = to_html({.title = "a <search>", .metric = "accuracy", .records = {a, b, failed}});
@@ -186,10 +191,21 @@ TEST(SearchRecordTest, GoesThroughJsonAndRanksByItsMetric) {
 }
 
 TEST(SearchRecordTest, OfSeveralLabelsTellsMicroF1) {
-  const SearchRecord a{.trial = 1, .epochs = 3, .point = {{"lr", "0.1"}}, .accuracy = 0.5, .micro_f1 = 0.75, .loss = 1};
-  const SearchRecord b{.trial = 2, .epochs = 3, .point = {{"lr", "0.2"}}, .accuracy = 0.6, .micro_f1 = 0.7, .loss = 1};
+  const SearchRecord a{.trial = 1,
+                       .epochs = 3,
+                       .point = {{"lr", "0.1"}},
+                       .accuracy = 0.5,
+                       .macro_f1 = 0.25,
+                       .micro_f1 = 0.75,
+                       .loss = 1};
+  const SearchRecord b{
+      .trial = 2, .epochs = 3, .point = {{"lr", "0.2"}}, .accuracy = 0.6, .macro_f1 = 0.25, .micro_f1 = 0.7, .loss = 1};
   EXPECT_EQ(search_record_from_json(to_json(a)).micro_f1, 0.75);
   EXPECT_EQ(ranked({b, a}, "micro_f1").front().trial, 1);
+  EXPECT_EQ(trials_table({a, b}),
+            "trial  accuracy  macro F1  micro F1    loss  epochs  seconds   lr\n"
+            "    1    0.5000    0.2500    0.7500  1.0000       3      0.0  0.1\n"
+            "    2    0.6000    0.2500    0.7000  1.0000       3      0.0  0.2\n");
   const std::string page = to_html({.title = "labels", .metric = "micro_f1", .records = {a, b}});
   EXPECT_THAT(page, HasSubstr("<th>micro F1</th>"));
   EXPECT_THAT(page, HasSubstr("<td>0.7500</td>"));
