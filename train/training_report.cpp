@@ -126,6 +126,8 @@ Report make_report(const TrainingReport& from) {
                 .classes = from.task.labels().names(),
                 .evaluated_on = from.evaluated_on,
                 .colour_note = from.task.colour_note()};
+  if (from.task.multi_label())
+    report.colour_note += " Of several labels it is the most probable one that is explained.";
   const AnyEvaluation evaluation = evaluation_of(from.task, from.part, from.predictions);
   if (const auto* of_labels = std::get_if<LabelEvaluation>(&evaluation)) {
     report.label_evaluation = *of_labels;

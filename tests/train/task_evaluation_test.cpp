@@ -171,6 +171,7 @@ TEST(MakeReport, ShowsWhatWasCalledOfSeveralLabels) {
   EXPECT_FALSE(report.evaluation.has_value());
   EXPECT_EQ(report.label_evaluation.value().counts.examples(), 4);
   EXPECT_EQ(report.decision, "Each label is called from a probability of 0.5000 on.");
+  EXPECT_THAT(report.colour_note, ::testing::HasSubstr("most probable"));
   ASSERT_EQ(report.mistakes.size(), 2u);  // the one that is furthest off first
   EXPECT_EQ(report.mistakes[0].truth, "a, b");
   EXPECT_EQ(report.mistakes[0].predicted, "a");
