@@ -73,12 +73,14 @@ FOVEA_BF16 void pack_lines(const T* x, int64_t line, int64_t lines, int64_t dept
   }
 }
 
-/// Up to 16 lines by up to 32 steps of the depth into a tile: [line][pair] or, with `by_pairs`, [pair][line].
+/// Up to 16 lines by up to 32 steps of the depth into a tile: [line][pair] or, with `by_pairs`, [pair][line]. `next` is asked for:
+/// what will be packed after it.
 template <class T>
-FOVEA_BF16 void pack_tile(const T* x, int64_t line, int64_t step, int64_t lines, int64_t depth, bool by_pairs,
-                          uint32_t* to) {
+FOVEA_BF16 void pack_tile(const T* x, int64_t line, int64_t step, int64_t lines, int64_t depth, const T* next,
+                          bool by_pairs, uint32_t* to) {
   alignas(64) uint32_t turned[tile_words];
   if (step == 1) {
+    for (int64_t i = 0; i < side; ++i) hwy::Prefetch(next + i * line);
     pack_lines(x, line, lines, depth, by_pairs ? turned : to);
     if (by_pairs) transpose_square(turned, side, to, side);
     return;
@@ -90,6 +92,7 @@ FOVEA_BF16 void pack_tile(const T* x, int64_t line, int64_t step, int64_t lines,
     for (int64_t half = 0; half < 2; ++half) {
       const int64_t k = 2 * pair + half;
       const T* from = x + k * step;
+      hwy::Prefetch(next + k * step);
       if (line != 1 && k < depth) {
         for (int64_t i = 0; i < lines; ++i) gathered[i] = from[i * line];
         from = gathered;
@@ -110,8 +113,11 @@ template <class T>
 void pack_tiles(const T* x, int64_t line, int64_t step, int64_t lines, int64_t depth, bool by_pairs, uint32_t* to) {
   const int64_t steps = divide_up(depth, deep);
   const auto tile = [&](int64_t i, int64_t k) {
-    pack_tile(x + i * line + k * step, line, step, std::min(side, lines - i), std::min(deep, depth - k), by_pairs,
-              to + (i / side * steps + k / deep) * tile_words);
+    const bool by_lines = line == 1, turns = by_lines ? i + side >= lines : k + deep >= depth;
+    const int64_t next_i = by_lines ? (turns ? 0 : i + side) : i + (turns ? side : 0);
+    const int64_t next_k = by_lines ? k + (turns ? deep : 0) : (turns ? 0 : k + deep);
+    pack_tile(x + i * line + k * step, line, step, std::min(side, lines - i), std::min(deep, depth - k),
+              x + next_i * line + next_k * step, by_pairs, to + (i / side * steps + k / deep) * tile_words);
   };
   for (int64_t k = 0; k < depth && line == 1; k += deep) {
     for (int64_t i = 0; i < lines; i += side) tile(i, k);
