@@ -94,49 +94,152 @@ TEST(GradientReducer, SumsWhatAnyRankHasInBucketsOfAnySize) {
   }
 }
 
-TEST(GradientReducer, SendsBucketsWhileTheBackwardPassRuns) {
-  class Counting final : public ProcessGroup {
+/// A rank without others that notes what is sent.
+class Counting final : public ProcessGroup {
+ public:
+  class Done final : public Pending {
    public:
-    class Done final : public Pending {
-     public:
-      bool test() override { return true; }
-      void wait() override {}
-    };
-    int rank() const override { return 0; }
-    int size() const override { return 1; }
-    std::unique_ptr<Pending> start_all_reduce(std::span<float>) override {
-      ++sent;
-      return std::make_unique<Done>();
-    }
-    void all_reduce(std::span<double>) override {}
-    void broadcast(std::span<std::byte>) override {}
-    std::vector<std::byte> all_gather(std::span<const std::byte> own, std::span<const size_t>) override {
-      return {own.begin(), own.end()};
-    }
-    void set_patience(double) override {}
-    void finish() override {}
-    [[noreturn]] void abandon(int) override { std::abort(); }
-    int sent = 0;
-  } group;
+    explicit Done(int& tests) : tests_(tests) {}
+    bool test() override { return ++tests_ > 0; }
+    void wait() override {}
+
+   private:
+    int& tests_;
+  };
+  int rank() const override { return 0; }
+  int size() const override { return 1; }
+  std::unique_ptr<Pending> start_all_reduce(std::span<float> values) override {
+    sent.push_back(values.size());
+    return std::make_unique<Done>(tests);
+  }
+  void all_reduce(std::span<double>) override {}
+  void broadcast(std::span<std::byte>) override {}
+  std::vector<std::byte> all_gather(std::span<const std::byte> own, std::span<const size_t>) override {
+    return {own.begin(), own.end()};
+  }
+  void set_patience(double) override {}
+  void finish() override {}
+  [[noreturn]] void abandon(int) override { std::abort(); }
+
+  std::vector<size_t> sent;  // how many numbers each bucket had
+  int tests = 0;             // of buckets under way
+};
+
+TEST(GradientReducer, SendsBucketsWhileTheBackwardPassRuns) {
+  Counting group;
+  nn::Linear a(3, 3), b(3, 3), c(3, 3), unused(3, 3);
+  unused.weight.set_requires_grad(false);
+  std::vector<Tensor> parameters;
+  for (const nn::Linear* layer : {&a, &b, &c, &unused}) {
+    for (const Tensor& parameter : layer->parameters()) parameters.push_back(parameter);
+  }
+  GradientReducer reducer(group, parameters, 1);  // a bucket for each
+  const auto pass = [&](bool all = false) {
+    for (const Tensor& parameter : parameters) Tensor(parameter).zero_grad();
+    reducer.start();
+    Tensor y = c.forward(b.forward(a.forward(ones({2, 3}))));
+    if (all) y = unused.forward(y);
+    sum(y).backward();
+  };
+  pass();
+  EXPECT_EQ(group.sent.size(), 0) << "the first pass tells the order";
+  reducer.finish();
+  EXPECT_EQ(group.sent.size(), 6) << "nothing of the layer that is not used";
+  pass();
+  EXPECT_EQ(group.sent.size(), 6 + 5) << "all but the last, whose gradient is just coming";
+  EXPECT_EQ(group.tests, 1 + 2 + 3 + 4 + 5) << "MPI works on while it is asked";
+  reducer.finish();
+  EXPECT_EQ(group.sent.size(), 12);
+  pass(true);
+  reducer.finish();
+  EXPECT_EQ(group.sent.size(), 12 + 7) << "a newcomer moves none of the others";
+  EXPECT_FALSE(unused.weight.grad().defined());
+}
+
+TEST(GradientReducer, FillsBucketsToTheirBytes) {
+  Counting group;
   nn::Linear a(3, 3), b(3, 3), c(3, 3);
   std::vector<Tensor> parameters;
   for (const nn::Linear* layer : {&a, &b, &c}) {
     for (const Tensor& parameter : layer->parameters()) parameters.push_back(parameter);
   }
-  GradientReducer reducer(group, parameters, 1);  // a bucket for each
-  const auto pass = [&] {
-    for (const Tensor& parameter : parameters) Tensor(parameter).zero_grad();
-    reducer.start();
-    sum(c.forward(b.forward(a.forward(ones({2, 3}))))).backward();
-  };
-  pass();
-  EXPECT_EQ(group.sent, 0) << "the first pass tells the order";
+  GradientReducer reducer(group, parameters, 48);  // 9 numbers of a weight and 3 of a bias are 48 bytes
+  sum(c.forward(b.forward(a.forward(ones({2, 3}))))).backward();
   reducer.finish();
-  EXPECT_EQ(group.sent, 6);
-  pass();
-  EXPECT_EQ(group.sent, 6 + 5) << "all but the last, whose gradient is just coming";
-  reducer.finish();
-  EXPECT_EQ(group.sent, 12);
+  EXPECT_EQ(group.sent, (std::vector<size_t>{12, 12, 12}));
+}
+
+TEST(GradientReducer, SendsABucketOnceAllOfItIsThere) {
+  as_ranks(2, [](ProcessGroup& group) {
+    nn::Linear a(2, 2, {.bias = false}), b(2, 2, {.bias = false});
+    GradientReducer reducer(group, {a.weight, b.weight}, 1 << 20);
+    for (int step = 1; step <= 3; ++step) {
+      const bool both = step != 2;
+      a.zero_grad();
+      b.zero_grad();
+      reducer.start();
+      const Tensor x = full({1, 2}, step);
+      Tensor y = sum(b.forward(x));
+      if (both) y = y + sum(a.forward(x));
+      y.backward();
+      reducer.finish();
+      EXPECT_EQ(b.weight.grad().to_vector<float>(), std::vector<float>(4, static_cast<float>(2 * step)));
+      ASSERT_EQ(a.weight.grad().defined(), both);
+      if (!both) continue;
+      EXPECT_EQ(a.weight.grad().to_vector<float>(), std::vector<float>(4, static_cast<float>(2 * step)));
+    }
+  });
+}
+
+TEST(GradientReducer, TakesGradientsInAnyPlaceAndLayout) {
+  as_ranks(2, [](ProcessGroup& group) {
+    const double rank = group.rank() + 1;
+    Tensor shifted = zeros({3}).set_requires_grad(), turned = zeros({2, 3}).set_requires_grad();
+    GradientReducer reducer(group, {shifted, turned});
+    for (int step = 0; step < 2; ++step) {  // placed in a bucket, and of one
+      reducer.start();
+      const Tensor whole = tensor({-1, 1, 2, 3, -1}) * rank;
+      shifted.set_grad(whole.slice(0, 1, 4));
+      turned.set_grad((tensor({1, 4, 2, 5, 3, 6}) * rank).reshape({3, 2}).transpose(0, 1));
+      reducer.finish();
+      EXPECT_EQ(shifted.grad().to_vector<float>(), (std::vector<float>{3, 6, 9}));
+      EXPECT_EQ(turned.grad().to_vector<float>(), (std::vector<float>{3, 6, 9, 12, 15, 18}));
+      const auto own = static_cast<float>(-rank);
+      EXPECT_EQ(whole.to_vector<float>(), (std::vector<float>{own, 3, 6, 9, own})) << "what lies beside is left alone";
+    }
+  });
+}
+
+TEST(GradientReducer, WhatWasSavedOfAGradientIsNoticed) {
+  as_ranks(1, [](ProcessGroup& group) {
+    Tensor w = zeros({3}).set_requires_grad(), x = ones({3}).set_requires_grad();
+    GradientReducer reducer(group, {w});
+    w.set_grad(full({3}, 2));
+    const Tensor y = sum(w.grad() * x);  // saves the gradient, for that of x
+    reducer.finish();
+    EXPECT_ERROR(y.backward(), "mul: a value saved for its backward was changed in place");
+  });
+}
+
+TEST(GradientReducer, RowsMayBeOfOneRankAlone) {
+  for (const int owner : {0, 1}) {
+    as_ranks(2, [owner](ProcessGroup& group) {
+      Tensor table = ones({5, 2}).set_requires_grad();
+      const nn::EmbeddingBag bag(5, 2, {.sparse = true});
+      GradientReducer reducer(group, {bag.weight});
+      if (group.rank() == owner) sum(bag.forward(tensor({3, 3}, {.dtype = i32}).reshape({1, 2}))).backward();
+      reducer.finish();
+      EXPECT_CLOSE(dense_gradient(bag.weight), tensor({0, 0, 0, 0, 0, 0, 1, 1, 0, 0}).reshape({5, 2}));
+    });
+  }
+}
+
+TEST(GradientReducer, LeavesNoHookBehind) {
+  as_ranks(1, [](ProcessGroup& group) {
+    nn::Linear model(2, 2);
+    { const GradientReducer reducer(group, model.parameters()); }
+    for (const Tensor& parameter : model.parameters()) EXPECT_TRUE(parameter.impl()->leaf->hooks.empty());
+  });
 }
 
 TEST(GradientReducer, TakesF32Alone) {

@@ -56,17 +56,18 @@ class ThreadGroup final : public train::ProcessGroup {
  private:
   class Sum final : public Pending {
    public:
-    Sum(ThreadGroup& group, std::span<float> values) : group_(group), values_(values) {}
+    Sum(ThreadGroup& group, std::span<float> values)
+        : group_(group), values_(values), sums_(values.begin(), values.end()) {}
     bool test() override { return false; }
     void wait() override {
-      std::vector<double> sums(values_.begin(), values_.end());
-      group_.all_reduce(sums);
-      for (size_t i = 0; i < sums.size(); ++i) values_[i] = static_cast<float>(sums[i]);
+      group_.all_reduce(sums_);
+      for (size_t i = 0; i < sums_.size(); ++i) values_[i] = static_cast<float>(sums_[i]);
     }
 
    private:
     ThreadGroup& group_;
     std::span<float> values_;
+    std::vector<double> sums_;  // of the values as they were at the start, which is when MPI may read them
   };
 
   Meeting& meeting_;

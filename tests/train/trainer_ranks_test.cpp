@@ -1,5 +1,9 @@
 #include <gtest/gtest.h>
 
+#include <csignal>
+#include <set>
+
+#include "data/temp_folder.h"
 #include "fovea/autograd/indexing.h"
 #include "fovea/autograd/pointwise.h"
 #include "fovea/data/loader.h"
@@ -160,9 +164,32 @@ TEST_F(TrainerRanks, DrawNumbersOfTheirOwn) {
   EXPECT_NE(train(options, 8, nullptr, nullptr, 0.5), weights[0]);
 }
 
+TEST_F(TrainerRanks, DrawFromAnotherSeedInEachStep) {
+  std::vector<std::vector<uint64_t>> seeds(2);
+  as_ranks(2, [&](ProcessGroup& group) {
+    manual_seed(5);
+    Layers model;
+    nn::SGD optimizer(model, {.lr = 0.1});
+    Trainer trainer(model, optimizer, {.epochs = 2, .group = &group});
+    auto learned = loader(15, true, &group);
+    auto train = stream(learned, [&](const Sample& sample) {
+      if (grad_enabled()) seeds[static_cast<size_t>(group.rank())].push_back(default_generator().seed);
+      return model.forward(sample.x);
+    });
+    trainer.fit(train);
+  });
+  ASSERT_EQ(seeds[0].size(), 6);
+  ASSERT_EQ(seeds[1].size(), 6);
+  std::set<uint64_t> all(seeds[0].begin(), seeds[0].end());
+  all.insert(seeds[1].begin(), seeds[1].end());
+  EXPECT_EQ(all.size(), 12);
+}
+
 TEST_F(TrainerRanks, AverageWhatBatchNormNotes) {
   std::vector<std::vector<float>> means(2);
+  std::vector<Tensor> seen(2);
   as_ranks(2, [&](ProcessGroup& group) {
+    const auto rank = static_cast<size_t>(group.rank());
     manual_seed(5);
     struct Normed : nn::Module {
       nn::BatchNorm1d norm{4};
@@ -174,25 +201,127 @@ TEST_F(TrainerRanks, AverageWhatBatchNormNotes) {
     } model;
     nn::SGD optimizer(model, {.lr = 0.1});
     Trainer trainer(model, optimizer, {.epochs = 1, .group = &group});
-    auto learned = loader(9, true, &group);
-    auto train = stream(learned, [&](const Sample& s) { return model.output.forward(model.norm.forward(s.x)); });
+    auto learned = loader(examples, true, &group);  // one step
+    auto train = stream(learned, [&](const Sample& s) {
+      seen[rank] = s.x;
+      return model.output.forward(model.norm.forward(s.x));
+    });
     trainer.fit(train);
-    means[static_cast<size_t>(group.rank())] = model.norm.running_mean.to_vector<float>();
+    means[rank] = model.norm.running_mean.to_vector<float>();
   });
   EXPECT_EQ(means[0], means[1]);
-  EXPECT_NE(means[0], std::vector<float>(4));
+  const Tensor noted = (mean(seen[0], {0}) + mean(seen[1], {0})) * 0.5 * 0.1;
+  EXPECT_CLOSE(from_vector(means[0]), noted, 1e-6, 1e-5);
 }
 
-TEST_F(TrainerRanks, RefuseToBeginWithOtherWeights) {
-  as_ranks(2, [&](ProcessGroup& group) {
-    manual_seed(static_cast<uint64_t>(group.rank()));
-    Layers model;
-    nn::SGD optimizer(model, {.lr = 0.1});
-    Trainer trainer(model, optimizer, {.group = &group});
-    auto learned = loader(8, true, &group);
+TEST_F(TrainerRanks, RefuseToBeginInAnotherState) {
+  const auto expect_refused = [&](const auto& change) {
+    as_ranks(2, [&](ProcessGroup& group) {
+      manual_seed(1);
+      Layers model;
+      TrainerOptions options{.group = &group};
+      if (group.rank() == 1) change(model, options);
+      nn::SGD optimizer(model, {.lr = 0.1});
+      Trainer trainer(model, optimizer, options);
+      auto learned = loader(8, true, &group);
+      auto train = stream(learned, [&](const Sample& sample) { return model.forward(sample.x); });
+      EXPECT_ERROR(trainer.fit(train), "rank 1 has other options, data or weights than rank 0");
+    });
+  };
+  expect_refused([](Layers& model, TrainerOptions&) { model.hidden.weight.detach().fill_(0); });
+  expect_refused([](Layers& model, TrainerOptions&) { model.output.bias.detach().fill_(0); });
+  expect_refused([](Layers&, TrainerOptions& options) { options.run = "another"; });
+}
+
+TEST_F(TrainerRanks, EndTogetherWhenTheTimeOfOneIsOver) {
+  for (const int late : {0, 1}) {
+    as_ranks(2, [&](ProcessGroup& group) {
+      manual_seed(1);
+      Layers model;
+      nn::SGD optimizer(model, {.lr = 0.1});
+      Trainer trainer(model, optimizer, {.max_minutes = group.rank() == late ? 1e-9 : 0, .group = &group});
+      auto learned = loader(8, true, &group);
+      auto train = stream(learned, [&](const Sample& sample) { return model.forward(sample.x); });
+      EXPECT_EQ(trainer.fit(train), Ending::out_of_time);
+      EXPECT_EQ(trainer.steps(), 1);
+    });
+  }
+}
+
+/// A rank without others, which are lost once `lost` says so.
+class Forsaken final : public ProcessGroup {
+ public:
+  class Done final : public Pending {
+   public:
+    bool test() override { return true; }
+    void wait() override {}
+  };
+  explicit Forsaken(std::function<bool()> lost) : lost_(std::move(lost)) {}
+  int rank() const override { return 0; }
+  int size() const override { return 1; }
+  std::unique_ptr<Pending> start_all_reduce(std::span<float>) override { return std::make_unique<Done>(); }
+  void all_reduce(std::span<double>) override {
+    if (lost_()) throw RanksLostError("rank 1 is gone");
+  }
+  void broadcast(std::span<std::byte>) override {}
+  std::vector<std::byte> all_gather(std::span<const std::byte> own, std::span<const size_t>) override {
+    return {own.begin(), own.end()};
+  }
+  void set_patience(double) override {}
+  void finish() override {}
+  [[noreturn]] void abandon(int) override { std::abort(); }
+
+ private:
+  std::function<bool()> lost_;
+};
+
+TEST_F(TrainerRanks, WhoLosesTheOthersSavesTheLastWholeStep) {
+  const data::testing::TempFolder folder;
+  struct End {
+    std::vector<float> weights;
+    std::vector<EpochRecord> history;
+  };
+  const auto run = [&](int64_t lost_behind, const std::string& checkpoint, bool resumes = false) {
+    const Trainer* running = nullptr;
+    Forsaken group([&] { return running->steps() == lost_behind; });
+    manual_seed(5);
+    Layers model(0.5);
+    nn::Adam optimizer(model, {.lr = 0.05});
+    Trainer trainer(model, optimizer, {.epochs = 3, .checkpoint = checkpoint, .group = &group});
+    running = &trainer;
+    if (resumes) trainer.resume(load_checkpoint(checkpoint));
+    EXPECT_EQ(trainer.steps(), resumes ? 8 : 0);
+    auto learned = loader(8, true, nullptr);
     auto train = stream(learned, [&](const Sample& sample) { return model.forward(sample.x); });
-    EXPECT_ERROR(trainer.fit(train), "rank 1 has other options, data or weights than rank 0");
+    trainer.fit(train);
+    return End{model.hidden.weight.to_vector<float>(), trainer.history()};
+  };
+  EXPECT_ERROR(run(8, ""), "rank 1 is gone");
+  const End whole = run(-1, "");
+  EXPECT_ERROR(run(8, folder / "checkpoint"), "rank 1 is gone; saved behind step 8, the same command with --resume");
+  const End resumed = run(-1, folder / "checkpoint", true);
+  EXPECT_EQ(resumed.weights, whole.weights);
+  ASSERT_EQ(resumed.history.size(), whole.history.size());
+  for (size_t epoch = 0; epoch < whole.history.size(); ++epoch) {
+    EXPECT_EQ(resumed.history[epoch].step, whole.history[epoch].step);
+    EXPECT_NEAR(resumed.history[epoch].loss, whole.history[epoch].loss, 1e-6);
+    EXPECT_NEAR(resumed.history[epoch].accuracy, whole.history[epoch].accuracy, 1e-9);
+  }
+}
+
+TEST_F(TrainerRanks, EndBehindTheStepInWhichOneIsInterrupted) {
+  manual_seed(1);
+  Layers model;
+  nn::SGD optimizer(model, {.lr = 0.1});
+  Forsaken group([] { return false; });
+  Trainer trainer(model, optimizer, {.group = &group});
+  auto learned = loader(8, true, nullptr);
+  auto train = stream(learned, [&](const Sample& sample) {
+    if (trainer.steps() == 2) std::raise(SIGINT);
+    return model.forward(sample.x);
   });
+  EXPECT_EQ(trainer.fit(train), Ending::interrupted);
+  EXPECT_EQ(trainer.steps(), 3);
 }
 
 }  // namespace
