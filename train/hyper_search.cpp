@@ -249,7 +249,8 @@ void HyperSearch::keep_if_best(const SearchRecord& record) const {
   const std::string folder = trial_folder(out_, record.trial), best = best_folder();
   const bool last = record.round == static_cast<int64_t>(rounds_.size());
   const std::vector<SearchRecord> before = of_round(record.round);
-  const bool leads = before.empty() || record.score(metric_) > before.front().score(metric_);
+  const bool leads =
+      before.empty() || !before.front().error.empty() || record.score(metric_) > before.front().score(metric_);
   if (last && leads && record.error.empty()) {
     // Before it is recorded: a search that is killed in between does this trial once more.
     fs::remove_all(best);

@@ -74,7 +74,8 @@ SearchRecord search_record_from_json(std::string_view text) {
 std::vector<SearchRecord> ranked(std::vector<SearchRecord> records, const std::string& metric) {
   std::stable_sort(records.begin(), records.end(), [&](const SearchRecord& a, const SearchRecord& b) {
     const double first = a.score(metric), second = b.score(metric);
-    return first != second ? first > second : a.trial < b.trial;
+    if (first != second) return first > second;
+    return a.error.empty() != b.error.empty() ? a.error.empty() : a.trial < b.trial;
   });
   return records;
 }

@@ -35,7 +35,7 @@ std::string to_json(const SearchRecord& record);
 /// What to_json wrote. Throws DataError.
 SearchRecord search_record_from_json(std::string_view text);
 
-/// Best first; of equals the earlier.
+/// Best first; of equals the earlier, those that failed last.
 std::vector<SearchRecord> ranked(std::vector<SearchRecord> records, const std::string& metric);
 
 /// The first of ranked records, which are not none, for a terminal: a line each that did not fail below a head, in columns.

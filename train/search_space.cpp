@@ -132,13 +132,16 @@ std::string SearchRange::draw(data::RandomStream& random) const {
   }
   const double drawn =
       logarithmic ? std::exp(random.between(std::log(low), std::log(high))) : random.between(low, high);
-  // Four digits are enough, and what a person would type.
-  return fmt::format("{:.4g}", std::clamp(drawn, low, high));
+  // Four digits are enough, and what a person would type, unless they lie outside.
+  const double value = std::clamp(drawn, low, high);
+  std::string word = fmt::format("{:.4g}", value);
+  const double typed = *data::parse_number<double>(word);
+  return low <= typed && typed <= high ? word : fmt::format("{}", value);
 }
 
 std::string SearchRange::describe() const {
   if (!values.empty()) return fmt::format("{}", fmt::join(values, ","));
-  return fmt::format("{:g}..{:g}{}", low, high, logarithmic ? ":log" : "");
+  return fmt::format("{}..{}{}", low, high, logarithmic ? ":log" : "");
 }
 
 SearchSpace SearchSpace::usual(const OptionTable& options, const std::function<bool(const SearchPoint&)>& fits) {

@@ -10,6 +10,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using testing::HasSubstr;
+using testing::Not;
 
 class Search : public testing::Test {
  protected:
@@ -102,10 +103,66 @@ TEST_F(Search, KilledItGoesOn) {
   EXPECT_THAT(last.out, HasSubstr("going on behind trial"));
   EXPECT_EQ(records("cut"), records("whole"));
   EXPECT_EQ(best("cut"), best("whole"));
-  const Finished other = classify(search_into("cut", flags + Words{"--resume", "--label-smoothing", "0.1"}));
-  EXPECT_EQ(other.status, 2);
-  EXPECT_THAT(other.error, HasSubstr("--resume: "));
+}
+
+TEST_F(Search, GoesOnWithTheSameSearchAlone) {
+  const Words few = vary + Words{"--trials", "2", "--epochs", "1"};
+  ASSERT_EQ(classify(search_into("out", few)).status, 0);
+  const std::string model = best("out");
+  const Finished again = classify(search_into("out", few + Words{"--resume"}));
+  EXPECT_EQ(again.status, 0) << again.error;
+  EXPECT_THAT(again.out, HasSubstr("going on behind trial 2\n"));
+  EXPECT_THAT(again.out, Not(HasSubstr("\ntrial 1/2"))) << "nothing is left to do";
+  const std::string longer = folder.write("longer.csv", reviews(201));
+  for (const Words& other : std::vector<Words>{{"--label-smoothing", "0.1"},
+                                               {"--seed", "2"},
+                                               {"--method", "halving"},
+                                               {"--factor", "2"},
+                                               {"--folds", "2"},
+                                               {"--vary", "dropout=0..0.5"},
+                                               {"--trials", "3"},
+                                               {"--train", longer}}) {
+    SCOPED_TRACE(other.front());
+    const Finished refused = classify(search_into("out", few + Words{"--resume"} + other));
+    EXPECT_EQ(refused.status, 2);
+    EXPECT_THAT(refused.error, HasSubstr("--resume: " + folder / "out/search.jsonl" + " is of a search with other"));
+    EXPECT_EQ(best("out"), model);
+  }
+}
+
+TEST_F(Search, EndsWhenItsTimeIsOverAndGoesOnLater) {
+  const Words few = vary + Words{"--epochs", "1"};
+  ASSERT_EQ(classify(search_into("whole", few)).status, 0);
+  const Finished late = classify(search_into("cut", few + Words{"--max-minutes", "1e-6", "--json"}));
+  EXPECT_EQ(late.status, 0) << late.error;
+  EXPECT_THAT(late.out, HasSubstr("stopped in trial 1; the same command with --resume goes on"));
+  EXPECT_EQ(last_line(late.out)["ending"], "out_of_time");
+  EXPECT_EQ(last_line(late.out)["runs"], 0);
+  const Finished rest = classify(search_into("cut", few + Words{"--resume"}));
+  EXPECT_EQ(rest.status, 0) << rest.error;
+  EXPECT_THAT(rest.out, Not(HasSubstr("going on behind")));
   EXPECT_EQ(best("cut"), best("whole"));
+}
+
+TEST_F(Search, NotesWhatTrainFinds) {
+  const Finished done = classify(search_into("a", {"--vary", "lr=0.001,0.01", "--monitor", "loss", "--json"}));
+  ASSERT_EQ(done.status, 0) << done.error;
+  const Json summary = last_line(done.out);
+  std::vector<double> losses;
+  for (const Json& record : records("a")) {
+    if (record.contains("loss")) losses.push_back(record["loss"]);
+  }
+  ASSERT_EQ(losses.size(), 4u);
+  EXPECT_EQ(summary["loss"], *std::min_element(losses.begin(), losses.end()));
+  EXPECT_THAT(done.out, HasSubstr("best by loss: trial "));
+  const Finished trained = classify(Words{"train", "--train", data, "--out", folder / "b", "--epochs", "3", "--monitor",
+                                          "loss", "--json", "--lr", summary["options"]["lr"].get<std::string>()} +
+                                    model);
+  ASSERT_EQ(trained.status, 0) << trained.error;
+  EXPECT_EQ(read_back(folder / "b/model.safetensors"), best("a"));
+  for (const char* metric : {"accuracy", "macro_f1", "loss", "roc_auc", "best_epoch"}) {
+    EXPECT_EQ(summary[metric], last_line(trained.out)[metric]) << metric;
+  }
 }
 
 TEST_F(Search, ControlCStopsItSoThatItGoesOn) {
@@ -175,10 +232,39 @@ TEST_F(Search, WhatGoesTogetherIsFoundAndWhatFailsIsTold) {
   const Finished done = classify(search_into("a", {"--vary", "attention=multi_head", "--vary", "heads=1..16", "--vary",
                                                    "lr=0.01,1e6", "--optimizer", "sgd", "--clip", "0"}));
   ASSERT_EQ(done.status, 0) << done.error;
+  bool failed = false;
   for (const Json& record : records("a")) {
-    if (!record.contains("options") || !record.contains("trial")) continue;
+    if (!record.contains("trial")) continue;
     EXPECT_EQ(16 % std::stoi(record["options"]["heads"].get<std::string>()), 0);
+    EXPECT_EQ(record.contains("error"), record["options"]["lr"] == "1e6");
+    failed |= record.contains("error");
   }
+  EXPECT_TRUE(failed) << "another seed will show it";
+  EXPECT_THAT(done.out, HasSubstr("  failed: "));
+  EXPECT_THAT(done.out.substr(done.out.find("best by accuracy")), Not(HasSubstr("1e6")));
+}
+
+/// What ends in no number at a learning rate of 1e6.
+const Words fragile{"--attention", "multi_head", "--heads", "2", "--optimizer", "sgd", "--clip", "0"};
+
+TEST_F(Search, WhatFailedTakesNoPartInLaterRounds) {
+  const Words halving{"--vary", "lr=0.01,8e5,9e5,1e6", "--trials", "6", "--method", "halving", "--factor", "2"};
+  const Finished done = classify(search_into("a", fragile + halving));
+  ASSERT_EQ(done.status, 0) << done.error;
+  int failed = 0;
+  for (const Json& record : records("a")) {
+    failed += record.contains("error");
+    const bool goes_on = record.value("round", 1) > 1;
+    EXPECT_TRUE(!goes_on || record["options"]["lr"] == "0.01") << record;
+  }
+  EXPECT_GT(failed, 3) << "another seed will show it";
+}
+
+TEST_F(Search, WhereAllFailItSaysWhy) {
+  const Finished done = classify(search_into("a", fragile + Words{"--vary", "lr=9e5,1e6", "--trials", "2"}));
+  EXPECT_EQ(done.status, 2);
+  EXPECT_THAT(done.error, HasSubstr("no trial ended well; trial 2: "));
+  EXPECT_FALSE(fs::exists(folder / "a/best"));
 }
 
 TEST(SearchEveryTrainer, FindsAModelInItsUsualSpace) {

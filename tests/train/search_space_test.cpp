@@ -5,9 +5,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <set>
 
-#include "fovea/train/search_report.h"
 #include "support/expect.h"
 
 namespace fovea::train {
@@ -137,6 +137,89 @@ TEST(SearchSpaceTest, UsuallyLeavesAloneWhatIsGiven) {
   EXPECT_THAT(space.ranges()[1].values, ElementsAre("32", "64"));
 }
 
+TEST(SearchSpaceTest, DrawsWholeNumbersByTheirLogarithm) {
+  const SearchedOptions options;
+  SearchSpace space;
+  space.add("hidden=1..4:log", options.table);
+  std::map<std::string, int> seen;
+  for (int64_t trial = 0; trial < 2000; ++trial) ++seen[space.draw(3, trial, 0)[0].second];
+  ASSERT_EQ(seen.size(), 4u) << "both ends belong to it";
+  for (const auto& [number, count] : seen) {  // n takes [log n, log (n + 1)) of [0, log 5)
+    const double n = std::stod(number), part = std::log((n + 1) / n) / std::log(5);
+    EXPECT_NEAR(count / 2000.0, part, 6 * std::sqrt(part / 2000)) << number;
+  }
+}
+
+TEST(SearchSpaceTest, DrawsFourDigitsThatLieWithinTheRange) {
+  const SearchedOptions options;
+  SearchSpace wide, narrow;
+  wide.add("lr=0.001..0.9", options.table);
+  narrow.add("dropout=0.90001..0.90003", options.table);  // four digits would all be outside
+  for (int64_t trial = 0; trial < 100; ++trial) {
+    const std::string lr = wide.draw(3, trial, 0)[0].second;
+    EXPECT_LE(lr.size() - lr.find_first_not_of("0."), 4u) << lr;
+    const double dropout = std::stod(narrow.draw(3, trial, 0)[0].second);
+    EXPECT_GE(dropout, 0.90001);
+    EXPECT_LE(dropout, 0.90003);
+  }
+  EXPECT_NE(narrow.draw(3, 1, 0), narrow.draw(3, 2, 0));
+}
+
+TEST(SearchSpaceTest, TellsRangesApartByAllTheirDigits) {
+  const SearchedOptions options;
+  const auto described = [&](const std::string& text) {
+    SearchSpace space;
+    space.add(text, options.table);
+    return space.describe();
+  };
+  EXPECT_EQ(described("lr=1e-5..0.0100000001:log"), R"({"lr":"1e-05..0.0100000001:log"})");
+  EXPECT_EQ(described("hidden=1..4096"), R"({"hidden":"1..4096"})");
+}
+
+TEST(SearchSpaceTest, UsuallyLooksAroundTheDefaults) {
+  double lr = 1e-3, dropout = 0.1, weight_decay = 0.01, other = 1, none = 0;
+  int64_t batch_size = 32, hidden = 3, dim = 64, threads = 8;
+  std::string encoder = "gru";
+  const auto described = [&](double* decay, int64_t least) {
+    OptionTable table;
+    table.add("lr", &lr, "", {.min = 0});
+    table.add("dropout", &dropout, "", {.min = 0});
+    table.add("weight-decay", decay, "", {.min = 0});
+    table.add("clip", &other, "", {.min = 0});
+    table.add("batch-size", &batch_size, "", {.min = 1});
+    table.add("hidden", &hidden, "", {.min = 1});
+    table.add("dim", &dim, "", {.min = static_cast<double>(least)});
+    table.add("encoder", &encoder, "", {.choices = {"bag", "rnn", "gru", "lstm", "hierarchical", "transformer"}});
+    return SearchSpace::usual(table, [](const SearchPoint&) { return true; }).describe();
+  };
+  EXPECT_EQ(described(&weight_decay, 1),
+            R"({"lr":"0.000125..0.004:log","dropout":"0..0.6","weight-decay":"0.001..0.1:log",)"
+            R"("batch-size":"16,32,64","hidden":"1,3,6","dim":"32,64,128","encoder":"gru,lstm,transformer"})");
+  EXPECT_EQ(described(&none, 50),
+            R"({"lr":"0.000125..0.004:log","dropout":"0..0.6",)"
+            R"("batch-size":"16,32,64","hidden":"1,3,6","dim":"64,128","encoder":"gru,lstm,transformer"})");
+  // What is no setting of the training, and what has one value left, is left alone.
+  OptionTable table;
+  table.add("lr", &lr, "", {.configuration = false});
+  table.add("batch-size", &batch_size, "", {.min = 1});
+  table.add("hidden", &threads, "", {.min = 1});
+  const auto fits = [](const SearchPoint& point) { return point[0].first == "hidden" || point[0].second == "32"; };
+  EXPECT_EQ(SearchSpace::usual(table, fits).describe(), R"({"hidden":"4,8,16"})");
+}
+
+TEST(SearchSpaceTest, RefusesMembersOfAnotherKind) {
+  const SearchedOptions options;
+  EXPECT_EQ(options.refusal("=1..2"),
+            "--vary: \"=1..2\" is not OPTION=VALUES, as lr=1e-4..1e-2:log or encoder=gru,lstm");
+  EXPECT_EQ(options.json_refusal(R"({"hidden": [null]})"), "space.json: hidden: null is not a value");
+  const std::string rest = " is none of the numbers min and max and the truth value log";
+  EXPECT_EQ(options.json_refusal(R"({"lr": {"min": "1", "max": 2}})"), "space.json: lr: \"min\": \"1\"" + rest);
+  EXPECT_EQ(options.json_refusal(R"({"lr": {"min": 1, "max": 2, "log": 1}})"), "space.json: lr: \"log\": 1" + rest);
+  SearchSpace space;
+  space.add_json(R"({"lr": {"min": 0, "max": 1}})", "space.json", options.table);  // no logarithm
+  EXPECT_EQ(space.describe(), R"({"lr":"0..1"})");
+}
+
 std::vector<std::pair<int64_t, int64_t>> schedule(int64_t trials, int64_t factor, int64_t epochs) {
   std::vector<std::pair<int64_t, int64_t>> out;
   for (const HalvingRound& round : halving_rounds(trials, factor, epochs)) {
@@ -155,61 +238,12 @@ TEST(HalvingTest, EachRoundLeavesAPartAndLearnsLonger) {
   EXPECT_EQ(schedule(100, 3, 3), (Rounds{{100, 1}, {33, 3}}));
   EXPECT_EQ(schedule(100, 3, 1), (Rounds{{100, 1}}));
   EXPECT_EQ(schedule(2, 3, 100), (Rounds{{2, 100}}));
+  EXPECT_EQ(schedule(5, 3, 100), (Rounds{{5, 33}, {1, 100}}));
   EXPECT_EQ(schedule(1, 2, 5), (Rounds{{1, 5}}));
   EXPECT_EQ(epochs_of_share(0.1, 3), 1);
   EXPECT_THROW(halving_rounds(0, 3, 3), ValueError);
   EXPECT_THROW(halving_rounds(3, 1, 3), ValueError);
   EXPECT_THROW(halving_rounds(3, 3, 0), ValueError);
-}
-
-TEST(SearchRecordTest, GoesThroughJsonAndRanksByItsMetric) {
-  SearchRecord a{.trial = 1, .epochs = 3, .point = {{"lr", "0.1"}, {"encoder", "gru"}}, .accuracy = 0.5, .loss = 1};
-  SearchRecord b{.trial = 2, .epochs = 3, .point = a.point, .accuracy = 0.75, .loss = 2};
-  SearchRecord failed{.trial = 3, .epochs = 3, .point = a.point, .error = "no \"number\""};
-  for (const SearchRecord& each : {a, b, failed}) {
-    const SearchRecord back = search_record_from_json(to_json(each));
-    EXPECT_EQ(to_json(back), to_json(each));
-    EXPECT_EQ(back.point, each.point);
-    EXPECT_EQ(std::isnan(back.accuracy), std::isnan(each.accuracy));
-  }
-  EXPECT_THROW(search_record_from_json("{}"), DataError);
-  EXPECT_EQ(ranked({failed, a, b}, "accuracy").front().trial, 2);
-  EXPECT_EQ(ranked({failed, a, b}, "loss").front().trial, 1);
-  EXPECT_EQ(ranked({failed, a, b}, "loss").back().trial, 3);
-  const std::string table = trials_table(ranked({failed, a, b}, "loss"));
-  EXPECT_THAT(table,
-              testing::StartsWith("trial  accuracy  macro F1    loss  epochs  seconds   lr  encoder\n    1    0.5000"));
-  EXPECT_EQ(std::count(table.begin(), table.end(), '\n'), 3) << "one failed";
-  EXPECT_EQ(ranked({failed, b, a}, "roc_auc").front().trial, 1) << "none has it: the earliest";
-
-  const std::string page = to_html({.title = "a <search>", .metric = "accuracy", .records = {a, b, failed}});
-  EXPECT_THAT(page, HasSubstr("a &lt;search&gt;"));
-  EXPECT_THAT(page, HasSubstr("accuracy by lr"));
-  EXPECT_THAT(page, HasSubstr("accuracy by encoder"));
-  EXPECT_THAT(page, HasSubstr("no &quot;number&quot;"));
-  EXPECT_EQ(page.find("nan"), std::string::npos);
-}
-
-TEST(SearchRecordTest, OfSeveralLabelsTellsMicroF1) {
-  const SearchRecord a{.trial = 1,
-                       .epochs = 3,
-                       .point = {{"lr", "0.1"}},
-                       .accuracy = 0.5,
-                       .macro_f1 = 0.25,
-                       .micro_f1 = 0.75,
-                       .loss = 1};
-  const SearchRecord b{
-      .trial = 2, .epochs = 3, .point = {{"lr", "0.2"}}, .accuracy = 0.6, .macro_f1 = 0.25, .micro_f1 = 0.7, .loss = 1};
-  EXPECT_EQ(search_record_from_json(to_json(a)).micro_f1, 0.75);
-  EXPECT_EQ(ranked({b, a}, "micro_f1").front().trial, 1);
-  EXPECT_EQ(trials_table({a, b}),
-            "trial  accuracy  macro F1  micro F1    loss  epochs  seconds   lr\n"
-            "    1    0.5000    0.2500    0.7500  1.0000       3      0.0  0.1\n"
-            "    2    0.6000    0.2500    0.7000  1.0000       3      0.0  0.2\n");
-  const std::string page = to_html({.title = "labels", .metric = "micro_f1", .records = {a, b}});
-  EXPECT_THAT(page, HasSubstr("<th>micro F1</th>"));
-  EXPECT_THAT(page, HasSubstr("<td>0.7500</td>"));
-  EXPECT_THAT(page, testing::Not(HasSubstr("ROC AUC")));
 }
 
 }  // namespace
