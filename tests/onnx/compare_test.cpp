@@ -1,11 +1,7 @@
 // Layers' graphs beside what their forward computes: cases in folders, which compare.py runs in onnxruntime.
 #include <fovea/fovea.h>
 
-#include <cstdlib>
-#include <filesystem>
-
-#include "data/temp_folder.h"
-#include "support/expect.h"
+#include "cases.h"
 
 namespace fovea::test {
 namespace {
@@ -13,26 +9,6 @@ namespace {
 using onnx::Element;
 using onnx::Graph;
 using onnx::Value;
-
-/// Where the cases go: to whoever asks for them by FOVEA_ONNX_CASES, else nowhere that lasts.
-class Cases {
- public:
-  /// A graph of inputs by name and the result that it is to have.
-  void add(const std::string& name, const Graph& graph, const std::vector<std::pair<std::string, Tensor>>& inputs,
-           const Tensor& expected) {
-    const std::string folder = folder_ + "/" + name;
-    std::filesystem::create_directories(folder);
-    data::write_atomically(folder + "/model.onnx", graph.to_bytes({}));
-    for (const auto& [input, tensor] : inputs) {
-      data::write_atomically(fmt::format("{}/{}.input", folder, input), onnx::tensor_to_bytes(input, tensor, true));
-    }
-    data::write_atomically(folder + "/result", onnx::tensor_to_bytes("result", expected, true));
-  }
-
- private:
-  data::testing::TempFolder temporary_;
-  std::string folder_ = std::getenv("FOVEA_ONNX_CASES") ? std::getenv("FOVEA_ONNX_CASES") : temporary_ / "";
-};
 
 TEST(OnnxCompare, SelfAttentionOfEveryKind) {
   Cases cases;
@@ -86,7 +62,8 @@ TEST(OnnxCompare, WeightsOfScoresFarApart) {
   const NoGrad off;
   const Tensor near = randn({4, 6}) * 3.0, far = randn({4, 6}) * 8.0 - 60.0;
   const Tensor scores = concat({near, far, near - 6.0, near + 20.0}, 0);
-  const Tensor keep = rand({16, 6}) < 0.7;
+  Tensor keep = rand({16, 6}) < 0.7;
+  for (const int64_t row : {2, 6, 10, 14}) keep.select(0, row).fill_(0);  // nothing may be read
   for (const nn::Weights weights :
        {nn::Weights::softmax, nn::Weights::sum, nn::Weights::sparsemax, nn::Weights::entmax15, nn::Weights::exp}) {
     Graph graph("weights");
@@ -163,7 +140,8 @@ TEST(OnnxCompare, ConvolutionsWithEveryOption) {
   add("upsample_nearest", nn::Upsample({2, 3}), image, images, larger);
   add("upsample_bilinear", nn::Upsample({2, 3}, {.bilinear = true}), image, images, larger);
   add("upsample_corners", nn::Upsample({3, 2}, {.bilinear = true, .align_corners = true}), image, images, larger);
-  add("pixel_shuffle", nn::PixelShuffle(2), image, images, {"batch", 1, "rows", "columns"});
+  add("pixel_shuffle", nn::PixelShuffle(2), randn({2, 8, 3, 2}), {"batch", 8, "height", "width"},
+      {"batch", 2, "rows", "columns"});
   for (const bool affine : {true, false}) {
     nn::BatchNorm2d norm(4, {.eps = 0.1, .affine = affine});
     for (Tensor* each : {&norm.running_mean, &norm.weight, &norm.bias}) {
@@ -331,8 +309,14 @@ TEST(OnnxCompare, RecurrentLayersOfEveryKind) {
     Graph graph(name);
     const Value in = graph.input("x", Element::f32, {"batch", "time", 5});
     const Value steps = graph.input("lengths", Element::i64, {"batch"});
-    graph.output("y", emit(layer, in, steps).output, Element::f32, {"batch", "time", "width"});
-    cases.add(name, graph, {{"x", x}, {"lengths", lengths}}, layer.forward(x, lengths).output);
+    const onnx::Recurrent made = emit(layer, in, steps);
+    const nn::RecurrentOutput expected = layer.forward(x, lengths);
+    // Behind the outputs the last layer's states.
+    const int64_t directions = layer.options().bidirectional ? 2 : 1;
+    const Tensor h = expected.h.slice(0, -directions).permute({1, 0, 2}).reshape({3, 1, -1});
+    graph.output("y", onnx::concat({made.output, reshape(permute(made.h, {1, 0, 2}), {0, 1, -1})}, 1), Element::f32,
+                 {"batch", "time", "width"});
+    cases.add(name, graph, {{"x", x}, {"lengths", lengths}}, concat({expected.output, h}, 1));
   };
   for (const bool both : {false, true}) {
     const nn::RecurrentLayerOptions options{.layers = 2, .bidirectional = both, .bias = !both};

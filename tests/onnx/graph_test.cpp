@@ -155,6 +155,8 @@ TEST(OnnxGraph, RefusesValuesThatAreNoneOrOfAnotherGraph) {
   EXPECT_ERROR(Value() + x, "onnx: a value is none (graph_test.cpp:");
   EXPECT_ERROR(x + Value(), "onnx: a value is none (graph_test.cpp:");
   EXPECT_ERROR(where(x > x, x, Value()), "onnx: a value is none (graph_test.cpp:");
+  EXPECT_ERROR(onnx::concat({x, Value()}, 0), "onnx: a value is none (graph_test.cpp:");
+  EXPECT_ERROR(first(x, 0, Value()), "onnx: a value is none (graph_test.cpp:");
   EXPECT_ERROR(onnx::concat({}, 0), "onnx: concat: nothing to join (graph_test.cpp:");
   EXPECT_ERROR(emit(nn::Linear(2, 2), Value()), "onnx: a value is none (graph_test.cpp:");
   EXPECT_ERROR(graph.output("y", Value(), Element::f32, {1}), "onnx: a value is none (graph_test.cpp:");
