@@ -290,6 +290,9 @@ TEST_P(OnEveryDevice, CaptureRefusesMemoryThatIsWrittenByAnotherName) {
   });
   for (int i = 0; i < 4; ++i) step(ones({4}, options()));
   EXPECT_ERROR(step(state), "capture: argument 1 shares memory with a tensor that the step uses");
+  auto writes = capture([&](Tensor x) { x.add_(state * 2.0); });  // what it finds by itself is only read
+  for (int i = 0; i < 4; ++i) writes(ones({4}, options()));
+  EXPECT_ERROR(writes(state), "capture: argument 1 shares memory with a tensor that the step uses");
   auto two = capture([](Tensor x, const Tensor& y) { return x.add_(y) * 1.0; });
   const Tensor x = ones({4}, options());
   EXPECT_ERROR(two(x, x), "capture: arguments 1 and 2 share memory that the step writes");

@@ -101,12 +101,38 @@ TEST_P(OnEveryDevice, CaptureMergesNothingThatIsApart) {
 }
 
 TEST_P(OnEveryDevice, CaptureReadsBeforeItWrites) {
+  for (const int64_t n : {3, 150}) {  // in one piece, and in many
+    std::vector<std::vector<float>> ends;
+    for (const bool captured : {false, true}) {
+      Tensor p = arange(0, static_cast<double>(n * n), 1, options()).reshape({n, n});
+      const auto f = [&](const Tensor& x) { p.add_(p.mT() * 2.0 + x); };
+      auto step = capture(f);
+      for (int i = 0; i < 4; ++i) captured ? step(zeros({n, n}, options())) : f(zeros({n, n}, options()));
+      ends.push_back(p.to_vector<float>());
+    }
+    EXPECT_EQ(ends[0], ends[1]);
+    // p + 2 p^T, four times: 41 p + 40 p^T.
+    EXPECT_EQ(ends[0][1], 41.0F + 40.0F * static_cast<float>(n));
+  }
+}
+
+TEST_P(OnEveryDevice, CaptureMovesNoReadBehindAWrite) {
   for (const bool captured : {false, true}) {
-    Tensor p = arange(0, 9, 1, options()).reshape({3, 3});
-    const auto f = [&](const Tensor& x) { p.add_(p.mT() * 2.0 + x); };
+    Tensor state = ones({4}, options()), other = ones({4}, options());
+    const auto f = [&](const Tensor& x) {
+      const Tensor y = state * 2.0;  // it would run within the last line
+      state.copy_(x);
+      const Tensor z = y + other;
+      other.add_(z);
+      return z;
+    };
     auto step = capture(f);
-    for (int i = 0; i < 4; ++i) captured ? step(zeros({3, 3}, options())) : f(zeros({3, 3}, options()));
-    EXPECT_EQ(p.select(0, 0).to_vector<float>(), (std::vector<float>{0, 161, 322})) << captured;
+    std::vector<float> seen;
+    for (int i = 1; i <= 5; ++i) {
+      const Tensor x = full({4}, 10 * i, options());
+      seen.push_back((captured ? step(x) : f(x)).to_vector<float>()[0]);
+    }
+    EXPECT_EQ(seen, (std::vector<float>{3, 24, 68, 156, 332})) << captured;
   }
 }
 

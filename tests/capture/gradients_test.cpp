@@ -249,6 +249,39 @@ TEST_P(OnEveryDevice, CaptureLeavesAGradientAloneThatSomeoneKept) {
   for (int i = 0; i < 7; ++i) EXPECT_EQ(kept[i].to_vector<float>(), std::vector<float>(2, static_cast<float>(i)));
 }
 
+TEST_P(OnEveryDevice, CaptureLeavesAGradientAloneThatSomeoneKeptLater) {
+  Tensor w = ones({2}, options()).set_requires_grad();
+  auto step = capture([&](const Tensor& x) {
+    w.zero_grad();
+    sum(square(w)).backward();  // the same commands in each run, until they have to write elsewhere
+    return x * 2.0;
+  });
+  std::vector<Tensor> kept;
+  for (int i = 0; i < 12; ++i) {
+    w.detach().fill_(i);
+    step(full({2}, i, options()));
+    EXPECT_EQ(w.grad().to_vector<float>(), std::vector<float>(2, 2.0F * i)) << i;
+    if (i % 4 == 3) kept.push_back(w.grad());
+  }
+  for (size_t k = 0; k < kept.size(); ++k) {
+    EXPECT_EQ(kept[k].to_vector<float>(), std::vector<float>(2, 8.0F * static_cast<float>(k) + 6)) << k;
+  }
+}
+
+TEST_P(OnEveryDevice, CaptureFollowsMemoryThatGrowsForAnotherShape) {
+  const Tensor w = randn({4, 4}).to(device());
+  auto step = capture([&](const Tensor& x) {
+    const Tensor own = matmul(w, w) * 2.0;  // the same commands in each run
+    return matmul(x, matmul(own, w));
+  });
+  for (const int64_t rows : {2, 3000, 2, 9000, 3000, 2}) {
+    for (int i = 0; i < 4; ++i) {
+      const Tensor x = randn({rows, 4}).to(device());
+      EXPECT_CLOSE(step(x), matmul(x, matmul(matmul(w, w) * 2.0, w)), 0, 0) << rows;
+    }
+  }
+}
+
 TEST_P(OnEveryDevice, CaptureGivesGradientsToTheLeafThatWasGiven) {
   auto step = capture([](const Tensor& x) { sum(square(x)).backward(); });
   std::vector<Tensor> leaves;
