@@ -9,8 +9,7 @@ std::vector<Tensor> multi_head_attention(Call& call) {
   nn::MultiheadAttention module(a.integer("dim", call[0].shape().back()), a.integer("heads", 1),
                                 {.bias = call.parameters.contains("in_proj_bias")});
   call.load(module);
-  nn::AttendOptions options{.causal = a.flag("causal", false)};
-  if (a.flag("key_padding_keep", false)) options.key_padding_keep = call[3];
+  const nn::AttendOptions options{.causal = a.flag("causal", false), .key_padding_keep = call.optional(3)};
   const Attended attended = module.forward_with_weights(call[0], call[1], call[2], options);
   return {attended.read, attended.weights};
 }
