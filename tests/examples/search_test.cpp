@@ -82,6 +82,7 @@ TEST_F(Search, HalvingGivesTheBestMoreEpochs) {
     for (size_t k = 1; k <= 4; ++k) better += all[k]["accuracy"] > all[all[i]["trial"].get<size_t>()]["accuracy"];
     EXPECT_LT(better, 2) << "trial " << all[i]["trial"] << " was not among the better half";
   }
+  EXPECT_LT(all[5]["trial"], all[6]["trial"]) << "in the order of their numbers";
 }
 
 TEST_F(Search, KilledItGoesOn) {
@@ -144,6 +145,12 @@ TEST_F(Search, EndsWhenItsTimeIsOverAndGoesOnLater) {
   EXPECT_EQ(best("cut"), best("whole"));
 }
 
+TEST_F(Search, ComparesByFoldsWhereNothingIsHeldOut) {
+  const Finished done = classify(search_into("a", vary + Words{"--hold-out", "0", "--folds", "2", "--trials", "2"}));
+  ASSERT_EQ(done.status, 0) << done.error;
+  EXPECT_EQ(records("a").size(), 3u);
+}
+
 TEST_F(Search, NotesWhatTrainFinds) {
   const Finished done = classify(search_into("a", {"--vary", "lr=0.001,0.01", "--monitor", "loss", "--json"}));
   ASSERT_EQ(done.status, 0) << done.error;
@@ -181,16 +188,19 @@ TEST_F(Search, ControlCStopsItSoThatItGoesOn) {
 
 TEST_F(Search, RemovesNothingThatNoSearchMade) {
   const Words again = search_into("mine", vary + Words{"--epochs", "1"});
-  const auto refused = [&](const std::string& file, const std::string& error) {
+  const auto refused = [&](const std::string& file, const std::string& error, const char* text = "a person's") {
     fs::create_directories(fs::path(folder / ("mine/" + file)).parent_path());
-    folder.write("mine/" + file, "a person's");
+    folder.write("mine/" + file, text);
     expect_refused(TEXT_CLASSIFIER, again, folder / ("mine/" + error), folder / "");
     expect_refused(TEXT_CLASSIFIER, again + Words{"--resume"}, folder / ("mine/" + error), folder / "");
     fs::remove_all(folder / "mine");
   };
   refused("best/notes.txt", "best: is there already");
   refused("trial_002/notes.txt", "trial_002: is there already");
-  refused("search.jsonl", "search.jsonl: there is such a file already");
+  for (const char* text : {"a person's", "", "[1]", "{\"space\": {}, \"trials\": 4}", "{\"program\": 1, \"trials\": 4}",
+                           "{\"program\": 1, \"space\": {}, \"trials\": 1.5}"}) {
+    refused("search.jsonl", "search.jsonl: there is such a file already", text);
+  }
   // A model that `train` put there is no search's.
   ASSERT_EQ(classify(Words{"train", "--train", data, "--out", folder / "mine/best", "--epochs", "1"} + model).status,
             0);
@@ -241,7 +251,9 @@ TEST_F(Search, WhatGoesTogetherIsFoundAndWhatFailsIsTold) {
   }
   EXPECT_TRUE(failed) << "another seed will show it";
   EXPECT_THAT(done.out, HasSubstr("  failed: "));
-  EXPECT_THAT(done.out.substr(done.out.find("best by accuracy")), Not(HasSubstr("1e6")));
+  const size_t table = done.out.find("  epochs  seconds");
+  ASSERT_NE(table, std::string::npos);
+  EXPECT_THAT(done.out.substr(table), Not(HasSubstr("1e6")));
 }
 
 /// What ends in no number at a learning rate of 1e6.
