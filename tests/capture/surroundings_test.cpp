@@ -146,6 +146,25 @@ TEST_P(OnEveryDevice, CaptureHonoursHooksThatComeAndGo) {
   EXPECT_EQ(step.stats().recordings, 4u);
 }
 
+TEST_P(OnEveryDevice, CaptureSeesTwoChangesOfOneLeafAtOnce) {
+  Tensor w = ones({2}, options()).set_requires_grad(), v = ones({2}, options()).set_requires_grad();
+  auto step = capture([&](const Tensor& x) {
+    w.zero_grad();
+    v.zero_grad();
+    sum(w * x + v * x).backward();
+  });
+  for (int i = 0; i < 4; ++i) step(full({2}, i, options()));
+  ASSERT_TRUE(w.grad().defined());
+  w.register_hook([](const Tensor& g) { return g * 2.0; });
+  w.set_requires_grad(false);
+  step(full({2}, 5, options()));
+  EXPECT_FALSE(w.grad().defined());
+  EXPECT_EQ(v.grad().to_vector<float>(), std::vector<float>(2, 5));
+  w.set_requires_grad();
+  step(full({2}, 6, options()));
+  EXPECT_EQ(w.grad().to_vector<float>(), std::vector<float>(2, 12));
+}
+
 TEST_P(OnEveryDevice, CaptureTellsHooksOfAnArgumentApart) {
   auto step = capture([](const Tensor& x) { sum(x * 3.0).backward(); });
   Tensor x = ones({2}, options()).set_requires_grad();
