@@ -96,6 +96,7 @@ void GradientReducer::send() {
 
 void GradientReducer::finish(std::span<double> numbers) {
   const NoGrad off;
+  if (!started_) start();
   started_ = false;
   settle_last();
   for (size_t i = 0; i < slots_.size(); ++i) fill(i);

@@ -32,8 +32,8 @@ class GradientReducer {
   /// From here on gradients that a backward pass completes are sent: the next pass is the last before `finish`. Gradients
   /// of earlier passes take part.
   void start();
-  /// Waits for the rest. Then every gradient is the sum over the ranks, of parameters that only some ranks used too, and
-  /// so is each of `numbers`.
+  /// Waits for the rest; without `start` it sends all. Then every gradient is the sum over the ranks, of parameters that
+  /// only some ranks used too, and so is each of `numbers`.
   void finish(std::span<double> numbers = {});
 
  private:
