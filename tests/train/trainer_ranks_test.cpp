@@ -1,11 +1,13 @@
 #include <gtest/gtest.h>
 
 #include <csignal>
+#include <functional>
 #include <set>
 
 #include "data/temp_folder.h"
 #include "fovea/autograd/indexing.h"
 #include "fovea/autograd/pointwise.h"
+#include "fovea/autograd/reductions.h"
 #include "fovea/data/loader.h"
 #include "fovea/nn/batch_norm.h"
 #include "fovea/nn/dropout.h"
