@@ -135,37 +135,16 @@ void pack_tiles(const T* x, int64_t line, int64_t step, int64_t lines, int64_t d
 template <int R, int V>
 FOVEA_BF16 void multiply_tiles(const uint32_t* rows, const uint32_t* panels, int64_t steps, Addend addend, float* c,
                                int64_t stride) {
-  asm volatile("" ::: "memory");  // GCC does not know that loading a tile reads memory
   const int64_t strip = steps * tile_words;
-  const auto bytes = static_cast<size_t>(stride) * sizeof(float),
-             addend_bytes = static_cast<size_t>(addend.row) * sizeof(float);
-  float* below = c + side * stride;
-  if (addend.data) {
-    const float* addend_below = addend.data + side * addend.row;
-    _tile_loadd(0, addend.data, addend_bytes);
-    if (V > 1) _tile_loadd(1, addend.data + side, addend_bytes);
-    if (R > 1) _tile_loadd(2, addend_below, addend_bytes);
-    if (R > 1 && V > 1) _tile_loadd(3, addend_below + side, addend_bytes);
-  } else {
-    _tile_zero(0);
-    if (V > 1) _tile_zero(1);
-    if (R > 1) _tile_zero(2);
-    if (R > 1 && V > 1) _tile_zero(3);
-  }
+  matrix_tiles::begin_sums<R, V>(addend);
   for (int64_t i = 0; i < steps; ++i, rows += tile_words, panels += tile_words) {
     _tile_loadd(4, rows, 64);
     _tile_loadd(6, panels, 64);
     if (V > 1) _tile_loadd(7, panels + strip, 64);
     if (R > 1) _tile_loadd(5, rows + strip, 64);
-    _tile_dpbf16ps(0, 4, 6);
-    if (V > 1) _tile_dpbf16ps(1, 4, 7);
-    if (R > 1) _tile_dpbf16ps(2, 5, 6);
-    if (R > 1 && V > 1) _tile_dpbf16ps(3, 5, 7);
+    matrix_tiles::add_products<R, V>();
   }
-  _tile_stored(0, c, bytes);
-  if (V > 1) _tile_stored(1, c + side, bytes);
-  if (R > 1) _tile_stored(2, below, bytes);
-  if (R > 1 && V > 1) _tile_stored(3, below + side, bytes);
+  matrix_tiles::store_sums<R, V>(c, stride);
 }
 
 /// Eight rows of c by V times 16 columns: `steps` tiles of as many lines of a strip of rows by V panels.

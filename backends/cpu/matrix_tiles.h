@@ -36,6 +36,43 @@ FOVEA_BF16 inline void shape() {
 }
 FOVEA_BF16 inline void release() { _tile_release(); }
 
+/// Sums of R by V tiles, in the tiles 0 to 3, begin with the addend or with zeros.
+template <int R, int V>
+FOVEA_BF16 inline void begin_sums(Addend addend) {
+  asm volatile("" ::: "memory");  // GCC does not know that loading a tile reads memory
+  if (!addend.data) {
+    _tile_zero(0);
+    if constexpr (V > 1) _tile_zero(1);
+    if constexpr (R > 1) _tile_zero(2);
+    if constexpr (R > 1 && V > 1) _tile_zero(3);
+    return;
+  }
+  const auto bytes = static_cast<size_t>(addend.row) * sizeof(float);
+  const float* below = addend.at(side, 0).data;
+  _tile_loadd(0, addend.data, bytes);
+  if constexpr (V > 1) _tile_loadd(1, addend.data + side, bytes);
+  if constexpr (R > 1) _tile_loadd(2, below, bytes);
+  if constexpr (R > 1 && V > 1) _tile_loadd(3, below + side, bytes);
+}
+/// Adds the products of R tiles of rows, 4 and 5, by V tiles of columns, 6 and 7.
+template <int R, int V>
+FOVEA_BF16 inline void add_products() {
+  _tile_dpbf16ps(0, 4, 6);
+  if constexpr (V > 1) _tile_dpbf16ps(1, 4, 7);
+  if constexpr (R > 1) _tile_dpbf16ps(2, 5, 6);
+  if constexpr (R > 1 && V > 1) _tile_dpbf16ps(3, 5, 7);
+}
+/// c, rows `stride` apart, = the sums.
+template <int R, int V>
+FOVEA_BF16 inline void store_sums(float* c, int64_t stride) {
+  const auto bytes = static_cast<size_t>(stride) * sizeof(float);
+  float* below = c + side * stride;
+  _tile_stored(0, c, bytes);
+  if constexpr (V > 1) _tile_stored(1, c + side, bytes);
+  if constexpr (R > 1) _tile_stored(2, below, bytes);
+  if constexpr (R > 1 && V > 1) _tile_stored(3, below + side, bytes);
+}
+
 /// The results that come next, up to 32 by 32: a row of them may be a page away from the last.
 inline void ask_for(int64_t m, int64_t n, const float* c, int64_t stride) {
   for (int64_t row = 0; row < m && n > 0; ++row) {

@@ -157,54 +157,28 @@ FOVEA_BF16 inline void load_panels(const uint32_t* panels, int64_t strip) {
   _tile_loadd(6, panels, 64);
   if constexpr (V > 1) _tile_loadd(7, panels + strip, 64);
 }
-template <int R, int V>
-FOVEA_BF16 inline void add_products() {
-  _tile_dpbf16ps(0, 4, 6);
-  if constexpr (V > 1) _tile_dpbf16ps(1, 4, 7);
-  if constexpr (R > 1) _tile_dpbf16ps(2, 5, 6);
-  if constexpr (R > 1 && V > 1) _tile_dpbf16ps(3, 5, 7);
-}
-
 /// R by V tiles of c, rows `stride` apart.
 template <int R, int V>
 FOVEA_BF16 void multiply_tiles(const Strips& of, Addend addend, float* c, int64_t stride) {
-  asm volatile("" ::: "memory");  // GCC does not know that loading a tile reads memory
-  const auto bytes = static_cast<size_t>(stride) * sizeof(float),
-             addend_bytes = static_cast<size_t>(addend.row) * sizeof(float);
-  float* below = c + side * stride;
-  if (addend.data) {
-    const float* addend_below = addend.data + side * addend.row;
-    _tile_loadd(0, addend.data, addend_bytes);
-    if constexpr (V > 1) _tile_loadd(1, addend.data + side, addend_bytes);
-    if constexpr (R > 1) _tile_loadd(2, addend_below, addend_bytes);
-    if constexpr (R > 1 && V > 1) _tile_loadd(3, addend_below + side, addend_bytes);
-  } else {
-    _tile_zero(0);
-    if constexpr (V > 1) _tile_zero(1);
-    if constexpr (R > 1) _tile_zero(2);
-    if constexpr (R > 1 && V > 1) _tile_zero(3);
-  }
+  matrix_tiles::begin_sums<R, V>(addend);
   const uint32_t *rows = of.rows, *panels = of.panels;
   for (int64_t i = 0; i < of.steps; ++i, rows += step_words, panels += step_words) {
     // The least products first, each pair of parts one load away from the last.
     load_rows<R>(rows + 2 * tile_words, of.strip);
     load_panels<V>(panels, of.strip);
-    add_products<R, V>();
+    matrix_tiles::add_products<R, V>();
     load_rows<R>(rows + tile_words, of.strip);
-    add_products<R, V>();
+    matrix_tiles::add_products<R, V>();
     load_panels<V>(panels + tile_words, of.strip);
-    add_products<R, V>();
+    matrix_tiles::add_products<R, V>();
     load_rows<R>(rows, of.strip);
-    add_products<R, V>();
+    matrix_tiles::add_products<R, V>();
     load_panels<V>(panels + 2 * tile_words, of.strip);
-    add_products<R, V>();
+    matrix_tiles::add_products<R, V>();
     load_panels<V>(panels, of.strip);
-    add_products<R, V>();
+    matrix_tiles::add_products<R, V>();
   }
-  _tile_stored(0, c, bytes);
-  if constexpr (V > 1) _tile_stored(1, c + side, bytes);
-  if constexpr (R > 1) _tile_stored(2, below, bytes);
-  if constexpr (R > 1 && V > 1) _tile_stored(3, below + side, bytes);
+  matrix_tiles::store_sums<R, V>(c, stride);
 }
 
 /// The numbers whose parts stand in the words of three tiles: of the lower halves or the upper ones.

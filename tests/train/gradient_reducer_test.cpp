@@ -9,6 +9,7 @@
 #include "fovea/nn/linear.h"
 #include "fovea/nn/optimizers.h"
 #include "fovea/tensor/creation.h"
+#include "one_rank.h"
 #include "support/expect.h"
 #include "thread_group.h"
 
@@ -95,31 +96,20 @@ TEST(GradientReducer, SumsWhatAnyRankHasInBucketsOfAnySize) {
 }
 
 /// A rank without others that notes what is sent.
-class Counting final : public ProcessGroup {
+class Counting final : public test::OneRank {
  public:
-  class Done final : public Pending {
+  class Counted final : public Done {
    public:
-    explicit Done(int& tests) : tests_(tests) {}
+    explicit Counted(int& tests) : tests_(tests) {}
     bool test() override { return ++tests_ > 0; }
-    void wait() override {}
 
    private:
     int& tests_;
   };
-  int rank() const override { return 0; }
-  int size() const override { return 1; }
   std::unique_ptr<Pending> start_all_reduce(std::span<float> values) override {
     sent.push_back(values.size());
-    return std::make_unique<Done>(tests);
+    return std::make_unique<Counted>(tests);
   }
-  void all_reduce(std::span<double>) override {}
-  void broadcast(std::span<std::byte>) override {}
-  std::vector<std::byte> all_gather(std::span<const std::byte> own, std::span<const size_t>) override {
-    return {own.begin(), own.end()};
-  }
-  void set_patience(double) override {}
-  void finish() override {}
-  [[noreturn]] void abandon(int) override { std::abort(); }
 
   std::vector<size_t> sent;  // how many numbers each bucket had
   int tests = 0;             // of buckets under way

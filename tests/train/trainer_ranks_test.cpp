@@ -15,6 +15,7 @@
 #include "fovea/nn/optimizers.h"
 #include "fovea/tensor/creation.h"
 #include "fovea/train/trainer.h"
+#include "one_rank.h"
 #include "support/expect.h"
 #include "thread_group.h"
 
@@ -251,27 +252,12 @@ TEST_F(TrainerRanks, EndTogetherWhenTheTimeOfOneIsOver) {
 }
 
 /// A rank without others, which are lost once `lost` says so.
-class Forsaken final : public ProcessGroup {
+class Forsaken final : public test::OneRank {
  public:
-  class Done final : public Pending {
-   public:
-    bool test() override { return true; }
-    void wait() override {}
-  };
   explicit Forsaken(std::function<bool()> lost) : lost_(std::move(lost)) {}
-  int rank() const override { return 0; }
-  int size() const override { return 1; }
-  std::unique_ptr<Pending> start_all_reduce(std::span<float>) override { return std::make_unique<Done>(); }
   void all_reduce(std::span<double>) override {
     if (lost_()) throw RanksLostError("rank 1 is gone");
   }
-  void broadcast(std::span<std::byte>) override {}
-  std::vector<std::byte> all_gather(std::span<const std::byte> own, std::span<const size_t>) override {
-    return {own.begin(), own.end()};
-  }
-  void set_patience(double) override {}
-  void finish() override {}
-  [[noreturn]] void abandon(int) override { std::abort(); }
 
  private:
   std::function<bool()> lost_;
