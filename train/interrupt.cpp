@@ -1,23 +1,28 @@
 #include "fovea/train/interrupt.h"
 
 #include <array>
+#include <atomic>
 #include <csignal>
+#include <mutex>
 
 namespace fovea::train {
 namespace {
 
 constexpr std::array signals{SIGINT, SIGTERM, SIGHUP};
-volatile std::sig_atomic_t requested_flag = 0;
+std::atomic<bool> requested_flag{false};
+static_assert(std::atomic<bool>::is_always_lock_free, "a handler of signals writes it");
+std::mutex mutex;  // of what follows
 std::array<struct sigaction, signals.size()> before;
 int guards = 0;
 
-extern "C" void on_signal(int) { requested_flag = 1; }
+extern "C" void on_signal(int) { requested_flag = true; }
 
 }  // namespace
 
 InterruptGuard::InterruptGuard() {
+  const std::lock_guard lock(mutex);
   if (guards++ > 0) return;
-  requested_flag = 0;
+  requested_flag = false;
   struct sigaction action {};
   action.sa_handler = on_signal;
   action.sa_flags = static_cast<int>(SA_RESETHAND | SA_RESTART);
@@ -26,10 +31,11 @@ InterruptGuard::InterruptGuard() {
 }
 
 InterruptGuard::~InterruptGuard() {
+  const std::lock_guard lock(mutex);
   if (--guards > 0) return;
   for (size_t i = 0; i < signals.size(); ++i) sigaction(signals[i], &before[i], nullptr);
 }
 
-bool InterruptGuard::requested() { return requested_flag != 0; }
+bool InterruptGuard::requested() { return requested_flag; }
 
 }  // namespace fovea::train

@@ -3,7 +3,7 @@
 namespace fovea::train {
 
 /// While it lives, the first Ctrl-C (SIGINT) or SIGTERM only sets `requested`, so that a loop can finish its step and
-/// save; a second one ends the process as usual. Within another one it changes nothing. For one thread.
+/// save; a second one ends the process as usual. Within another one, or beside one of another thread, it changes nothing.
 class InterruptGuard {
  public:
   InterruptGuard();

@@ -3,6 +3,7 @@
 #include <csignal>
 #include <functional>
 #include <set>
+#include <thread>
 
 #include "data/temp_folder.h"
 #include "fovea/autograd/indexing.h"
@@ -14,6 +15,7 @@
 #include "fovea/nn/linear.h"
 #include "fovea/nn/optimizers.h"
 #include "fovea/tensor/creation.h"
+#include "fovea/train/interrupt.h"
 #include "fovea/train/trainer.h"
 #include "one_rank.h"
 #include "support/expect.h"
@@ -310,6 +312,23 @@ TEST_F(TrainerRanks, EndBehindTheStepInWhichOneIsInterrupted) {
   });
   EXPECT_EQ(trainer.fit(train), Ending::interrupted);
   EXPECT_EQ(trainer.steps(), 3);
+}
+
+TEST_F(TrainerRanks, GuardsOfManyThreadsLeaveNoSignalBehind) {
+  const auto guard_often = [] {
+    for (int i = 0; i < 20000; ++i) const InterruptGuard guard;
+  };
+  std::thread beside(guard_often);
+  guard_often();
+  beside.join();
+  {
+    const InterruptGuard guard;
+    EXPECT_FALSE(InterruptGuard::requested());
+    std::raise(SIGINT);
+    EXPECT_TRUE(InterruptGuard::requested());
+  }
+  const InterruptGuard next;
+  EXPECT_FALSE(InterruptGuard::requested());
 }
 
 }  // namespace
