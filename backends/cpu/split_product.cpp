@@ -27,7 +27,7 @@ constexpr __mmask16 every_lane = 0xffff;  // without it GCC 12 warns of what the
 constexpr int64_t step_words = parts * tile_words, mark_words = side;
 constexpr int64_t group_rows = 96;  // packed together, since they may lie side by side
 
-/// Three f32 whose lower halves are zero.
+/// Three bf16 as the upper halves of f32.
 struct Split {
   __m512i part[parts];
 };
@@ -61,7 +61,9 @@ FOVEA_BF16 inline Split split(__m512 x, uint32_t& marked) {
 /// Stores a line of each part's tile: the numbers of `first` in the lower halves, those of `second` in the upper ones.
 FOVEA_BF16 inline void store_line(const Split& first, const Split& second, uint32_t* to) {
   for (int part = 0; part < parts; ++part) {
-    const __m512i word = _mm512_or_si512(_mm512_maskz_srli_epi32(every_lane, first.part[part], 16), second.part[part]);
+    const __m512i low = _mm512_maskz_srli_epi32(every_lane, first.part[part], 16);
+    // Subnormal least parts may have more bits than a bf16.
+    const __m512i word = _mm512_or_si512(low, upper_half(second.part[part]));
     _mm512_store_si512(to + part * tile_words, word);
   }
 }

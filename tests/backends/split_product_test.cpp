@@ -67,6 +67,28 @@ TEST_F(SplitProduct, ErrsLessThanSumsOfFloats) {
   }
 }
 
+TEST_F(SplitProduct, TinyNumbersLeaveTheirNeighboursAlone) {
+  const int64_t m = 50, n = 40, k = 96;
+  const Array a = noise({m, k}, 1), b = noise({k, n}, 2);
+  for (int64_t i = 0; i < m * k; ++i) {
+    // Down to the least subnormal number, and numbers of any size beside it.
+    if (i % 3 != 0) a.set(i, std::ldexp(a.get(i), -static_cast<int>(i % 149)));
+  }
+  for (int64_t i = 0; i < k * n; i += 5) b.set(i, std::ldexp(b.get(i), -100 - static_cast<int>(i % 49)));
+  const Array got = product(a, b, make({m, n}, f32), false, nullptr);
+  for (int64_t i = 0; i < m; ++i) {
+    for (int64_t j = 0; j < n; ++j) {
+      double want = 0, terms = 0;
+      for (int64_t p = 0; p < k; ++p) {
+        const double term = a.get(i * k + p) * b.get(p * n + j);
+        want += term;
+        terms += std::abs(term);
+      }
+      ASSERT_NEAR(got.get(i * n + j), want, terms * 0x1p-22 + k * 0x1p-120) << i << ", " << j;
+    }
+  }
+}
+
 TEST_F(SplitProduct, IsExactForNumbersOfSixteenBits) {
   const int64_t n = 40;
   Array a = make({n, n}, f32), b = make({n, n}, f32);
