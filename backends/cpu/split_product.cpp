@@ -159,6 +159,7 @@ FOVEA_BF16 inline void load_panels(const uint32_t* panels, int64_t strip) {
   _tile_loadd(6, panels, 64);
   if constexpr (V > 1) _tile_loadd(7, panels + strip, 64);
 }
+
 /// R by V tiles of c, rows `stride` apart.
 template <int R, int V>
 FOVEA_BF16 void multiply_tiles(const Strips& of, Addend addend, float* c, int64_t stride) {
