@@ -112,23 +112,15 @@ FOVEA_BF16 void pack_tile(const T* x, int64_t line, int64_t step, int64_t lines,
 template <class T>
 void pack_tiles(const T* x, int64_t line, int64_t step, int64_t lines, int64_t depth, bool by_pairs, uint32_t* to) {
   const int64_t steps = divide_up(depth, deep);
-  const auto tile = [&](int64_t i, int64_t k) {
-    const bool by_lines = line == 1, turns = by_lines ? i + side >= lines : k + deep >= depth;
-    const int64_t next_i = by_lines ? (turns ? 0 : i + side) : i + (turns ? side : 0);
-    const int64_t next_k = by_lines ? k + (turns ? deep : 0) : (turns ? 0 : k + deep);
+  if (step == 1 && line != 1 && !by_pairs) {
+    for (int64_t i = 0; i < lines; i += side)
+      pack_lines(x + i * line, line, std::min(side, lines - i), depth, to + i / side * steps * tile_words);
+    return;
+  }
+  matrix_tiles::each_packed_tile(lines, depth, line == 1, [&](int64_t i, int64_t k, int64_t next_i, int64_t next_k) {
     pack_tile(x + i * line + k * step, line, step, std::min(side, lines - i), std::min(deep, depth - k),
               x + next_i * line + next_k * step, by_pairs, to + (i / side * steps + k / deep) * tile_words);
-  };
-  for (int64_t k = 0; k < depth && line == 1; k += deep) {
-    for (int64_t i = 0; i < lines; i += side) tile(i, k);
-  }
-  for (int64_t i = 0; i < lines && line != 1; i += side) {
-    if (step == 1 && !by_pairs) {
-      pack_lines(x + i * line, line, std::min(side, lines - i), depth, to + i / side * steps * tile_words);
-    } else {
-      for (int64_t k = 0; k < depth; k += deep) tile(i, k);
-    }
-  }
+  });
 }
 
 /// R by V tiles of c, rows `stride` apart: `steps` tiles of each of R strips of rows by V panels.

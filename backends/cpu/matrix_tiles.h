@@ -73,6 +73,19 @@ FOVEA_BF16 inline void store_sums(float* c, int64_t stride) {
   if constexpr (R > 1 && V > 1) _tile_stored(3, below + side, bytes);
 }
 
+/// f(i, k, next_i, next_k) for the tiles of so many lines and steps and what comes after each: all lines of a step first where they lie
+/// side by side, else all steps of a line.
+template <class F>
+void each_packed_tile(int64_t lines, int64_t depth, bool lines_first, F f) {
+  for (int64_t i = 0, k = 0; i < lines && k < depth;) {
+    int64_t next_i = i + (lines_first ? side : 0), next_k = k + (lines_first ? 0 : deep);
+    if (next_i >= lines && lines_first) next_i = 0, next_k += deep;
+    if (next_k >= depth && !lines_first) next_k = 0, next_i += side;
+    f(i, k, next_i, next_k);
+    i = next_i, k = next_k;
+  }
+}
+
 /// The results that come next, up to 32 by 32: a row of them may be a page away from the last.
 inline void ask_for(int64_t m, int64_t n, const float* c, int64_t stride) {
   for (int64_t row = 0; row < m && n > 0; ++row) {

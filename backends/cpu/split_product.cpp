@@ -125,22 +125,13 @@ uint32_t& mark_of(uint32_t* strip, int64_t depth) { return strip[strip_words(dep
 /// Strips of lines one behind the other. In the order of memory.
 void pack_strips(const Lines& of, bool by_pairs, uint32_t* to) {
   const int64_t strip = strip_words(of.depth);
-  const bool lines_first = of.step != 1;
-  const auto pack = [&](int64_t i, int64_t k) {
-    const bool turns = lines_first ? i + side >= of.count : k + deep >= of.depth;
-    const int64_t next_i = lines_first ? (turns ? 0 : i + side) : i + (turns ? side : 0);
-    const int64_t next_k = lines_first ? k + (turns ? deep : 0) : (turns ? 0 : k + deep);
+  for (int64_t i = 0; i < of.count; i += side) mark_of(to + i / side * strip, of.depth) = 0;
+  const auto pack = [&](int64_t i, int64_t k, int64_t next_i, int64_t next_k) {
     uint32_t* const strip_to = to + i / side * strip;
     pack_step(of.at(i, k), of.data + next_i * of.line + next_k * of.step, by_pairs, strip_to + k / deep * step_words,
               mark_of(strip_to, of.depth));
   };
-  for (int64_t i = 0; i < of.count; i += side) mark_of(to + i / side * strip, of.depth) = 0;
-  for (int64_t k = 0; k < of.depth && lines_first; k += deep) {
-    for (int64_t i = 0; i < of.count; i += side) pack(i, k);
-  }
-  for (int64_t i = 0; i < of.count && !lines_first; i += side) {
-    for (int64_t k = 0; k < of.depth; k += deep) pack(i, k);
-  }
+  matrix_tiles::each_packed_tile(of.count, of.depth, of.step != 1, pack);
 }
 
 /// R strips of rows by V panels, one `strip` behind the other.
