@@ -6,67 +6,43 @@
 #include "fovea/tensor/raw.h"
 
 namespace fovea::nn {
-std::string WindowPool::description() const {
-  std::string text = extent_text(window_);
-  if (!all_are(stride_, 0) && stride_ != window_) text += ", stride=" + extent_text(stride_);
-  if (!all_are(padding_, 0)) text += ", padding=" + extent_text(padding_);
+
+template <class Kernel, class Options>
+std::string WindowPool<Kernel, Options>::description() const {
+  const Shape window = sizes_of(kernel_), stride = sizes_of(options_.stride), padding = sizes_of(options_.padding);
+  std::string text = extent_text(window);
+  if (!all_are(stride, 0) && stride != window) text += ", stride=" + extent_text(stride);
+  if (!all_are(padding, 0)) text += ", padding=" + extent_text(padding);
   return text;
 }
-
-MaxPool1d::MaxPool1d(int64_t kernel, Pool1dOptions options)
-    : WindowPool(sizes_of(kernel), sizes_of(options.stride), sizes_of(options.padding)),
-      kernel_(kernel),
-      options_(options) {}
+template class WindowPool<int64_t, Pool1dOptions>;
+template class WindowPool<Extent, Pool2dOptions>;
+template class WindowPool<Extent3d, Pool3dOptions>;
 
 Tensor MaxPool1d::forward(const Tensor& x, Caller caller) const {
   const Scope scope(*this, caller);
   return max_pool1d(x, kernel_, options_, caller);
 }
 
-MaxPool2d::MaxPool2d(Extent kernel, Pool2dOptions options)
-    : WindowPool(sizes_of(kernel), sizes_of(options.stride), sizes_of(options.padding)),
-      kernel_(kernel),
-      options_(options) {}
-
 Tensor MaxPool2d::forward(const Tensor& x, Caller caller) const {
   const Scope scope(*this, caller);
   return max_pool2d(x, kernel_, options_, caller);
 }
-
-MaxPool3d::MaxPool3d(Extent3d kernel, Pool3dOptions options)
-    : WindowPool(sizes_of(kernel), sizes_of(options.stride), sizes_of(options.padding)),
-      kernel_(kernel),
-      options_(options) {}
 
 Tensor MaxPool3d::forward(const Tensor& x, Caller caller) const {
   const Scope scope(*this, caller);
   return max_pool3d(x, kernel_, options_, caller);
 }
 
-AvgPool1d::AvgPool1d(int64_t kernel, Pool1dOptions options)
-    : WindowPool(sizes_of(kernel), sizes_of(options.stride), sizes_of(options.padding)),
-      kernel_(kernel),
-      options_(options) {}
-
 Tensor AvgPool1d::forward(const Tensor& x, Caller caller) const {
   const Scope scope(*this, caller);
   return avg_pool1d(x, kernel_, options_, caller);
 }
 
-AvgPool2d::AvgPool2d(Extent kernel, Pool2dOptions options)
-    : WindowPool(sizes_of(kernel), sizes_of(options.stride), sizes_of(options.padding)),
-      kernel_(kernel),
-      options_(options) {}
-
 Tensor AvgPool2d::forward(const Tensor& x, Caller caller) const {
   const Scope scope(*this, caller);
   return avg_pool2d(x, kernel_, options_, caller);
 }
-
-AvgPool3d::AvgPool3d(Extent3d kernel, Pool3dOptions options)
-    : WindowPool(sizes_of(kernel), sizes_of(options.stride), sizes_of(options.padding)),
-      kernel_(kernel),
-      options_(options) {}
 
 Tensor AvgPool3d::forward(const Tensor& x, Caller caller) const {
   const Scope scope(*this, caller);

@@ -6,89 +6,65 @@
 // The pools of fovea/autograd/pooling.h as modules, and other layers without parameters that change an image's shape.
 namespace fovea::nn {
 
-/// What pools of windows share.
+/// What pools of windows share: sizes of as many axes as their input has in space.
+template <class Kernel, class Options>
 class WindowPool : public Module {
  public:
   std::string description() const override;
 
  protected:
-  WindowPool(const Shape& kernel, const Shape& stride, const Shape& padding)
-      : window_(kernel), stride_(stride), padding_(padding) {}
+  WindowPool(Kernel kernel, Options options) : kernel_(kernel), options_(options) {}
 
- private:
-  Shape window_, stride_, padding_;
+  Kernel kernel_;
+  Options options_;
 };
 
 /// The greatest of each window: y[b, c, i] = max over p of x[b, c, i stride + p - padding].
 ///   x [batch, channels, length], y [batch, channels, positions]; padding never wins
-class MaxPool1d : public WindowPool {
+class MaxPool1d : public WindowPool<int64_t, Pool1dOptions> {
  public:
-  explicit MaxPool1d(int64_t kernel, Pool1dOptions options = {});
+  explicit MaxPool1d(int64_t kernel, Pool1dOptions options = {}) : WindowPool(kernel, options) {}
   Tensor forward(const Tensor& x, Caller caller = {}) const;
-
- private:
-  int64_t kernel_;
-  Pool1dOptions options_;
 };
 
 /// The greatest of each window: y[b, c, i, j] = max over p and q of x[b, c, i stride + p - padding, ...].
 ///   x [batch, channels, height, width], y [batch, channels, oh, ow]; padding never wins
-class MaxPool2d : public WindowPool {
+class MaxPool2d : public WindowPool<Extent, Pool2dOptions> {
  public:
-  explicit MaxPool2d(Extent kernel, Pool2dOptions options = {});
+  explicit MaxPool2d(Extent kernel, Pool2dOptions options = {}) : WindowPool(kernel, options) {}
   Tensor forward(const Tensor& x, Caller caller = {}) const;
-
- private:
-  Extent kernel_;
-  Pool2dOptions options_;
 };
 
 /// The greatest of each window of a volume.
 ///   x [batch, channels, depth, height, width], y [batch, channels, od, oh, ow]; padding never wins
-class MaxPool3d : public WindowPool {
+class MaxPool3d : public WindowPool<Extent3d, Pool3dOptions> {
  public:
-  explicit MaxPool3d(Extent3d kernel, Pool3dOptions options = {});
+  explicit MaxPool3d(Extent3d kernel, Pool3dOptions options = {}) : WindowPool(kernel, options) {}
   Tensor forward(const Tensor& x, Caller caller = {}) const;
-
- private:
-  Extent3d kernel_;
-  Pool3dOptions options_;
 };
 
 /// The mean of each window: y[b, c, i] = sum over p of x[b, c, i stride + p - padding] / kernel.
 ///   x [batch, channels, length], y [batch, channels, positions]; padding counts as zeros
-class AvgPool1d : public WindowPool {
+class AvgPool1d : public WindowPool<int64_t, Pool1dOptions> {
  public:
-  explicit AvgPool1d(int64_t kernel, Pool1dOptions options = {});
+  explicit AvgPool1d(int64_t kernel, Pool1dOptions options = {}) : WindowPool(kernel, options) {}
   Tensor forward(const Tensor& x, Caller caller = {}) const;
-
- private:
-  int64_t kernel_;
-  Pool1dOptions options_;
 };
 
 /// The mean of each window: y[b, c, i, j] = sum over p and q of x[b, c, i stride + p - padding, ...] / (kh kw).
 ///   x [batch, channels, height, width], y [batch, channels, oh, ow]; padding counts as zeros
-class AvgPool2d : public WindowPool {
+class AvgPool2d : public WindowPool<Extent, Pool2dOptions> {
  public:
-  explicit AvgPool2d(Extent kernel, Pool2dOptions options = {});
+  explicit AvgPool2d(Extent kernel, Pool2dOptions options = {}) : WindowPool(kernel, options) {}
   Tensor forward(const Tensor& x, Caller caller = {}) const;
-
- private:
-  Extent kernel_;
-  Pool2dOptions options_;
 };
 
 /// The mean of each window of a volume.
 ///   x [batch, channels, depth, height, width], y [batch, channels, od, oh, ow]; padding counts as zeros
-class AvgPool3d : public WindowPool {
+class AvgPool3d : public WindowPool<Extent3d, Pool3dOptions> {
  public:
-  explicit AvgPool3d(Extent3d kernel, Pool3dOptions options = {});
+  explicit AvgPool3d(Extent3d kernel, Pool3dOptions options = {}) : WindowPool(kernel, options) {}
   Tensor forward(const Tensor& x, Caller caller = {}) const;
-
- private:
-  Extent3d kernel_;
-  Pool3dOptions options_;
 };
 
 /// The means of an even division of a sequence into `output` parts: part i of n runs from floor(i size / n) to ceil((i + 1)

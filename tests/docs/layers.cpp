@@ -38,7 +38,7 @@ struct Entry {
 
 /// The entries of one header in their order; `base` is empty for functions.
 std::vector<Entry> entries_of(const fs::path& header) {
-  static const std::regex class_line(R"(^(?:class|struct) (\w+) : public (\w+) \{)");
+  static const std::regex class_line(R"(^(?:class|struct) (\w+) : public (\w+)(?:<.*>)? \{)");
   static const std::regex function_line(R"(^(?:Tensor|Attended) (\w+)\()");
   std::vector<Entry> found;
   std::ifstream file(header);
