@@ -8,6 +8,7 @@
 #include "fovea/backends/cpu/product_blocks.h"
 #include "fovea/backends/cpu/scratch.h"
 #include "fovea/backends/cpu/tile_product.h"
+#include "fovea/backends/cpu/tile_strips.h"
 #include "fovea/backends/round_up.h"
 
 #ifdef FOVEA_HAS_BF16
@@ -130,10 +131,10 @@ FOVEA_BF16 void multiply_tiles(const uint32_t* rows, const uint32_t* panels, int
   const int64_t strip = steps * tile_words;
   matrix_tiles::begin_sums<R, V>(addend);
   for (int64_t i = 0; i < steps; ++i, rows += tile_words, panels += tile_words) {
-    _tile_loadd(4, rows, 64);
-    _tile_loadd(6, panels, 64);
-    if (V > 1) _tile_loadd(7, panels + strip, 64);
-    if (R > 1) _tile_loadd(5, rows + strip, 64);
+    matrix_tiles::load<4>(rows, 64);
+    matrix_tiles::load<6>(panels, 64);
+    if (V > 1) matrix_tiles::load<7>(panels + strip, 64);
+    if (R > 1) matrix_tiles::load<5>(rows + strip, 64);
     matrix_tiles::add_products<R, V>();
   }
   matrix_tiles::store_sums<R, V>(c, stride);
@@ -199,9 +200,9 @@ void multiply_in_tiles(int64_t m, int64_t n, int64_t k, Matrix<T> a, float* c, i
       std::fill_n(c + i * stride, n, 0.0f);
     }
   }
-  float* edge = thread_room<PackedPart::bf16_edge>(4 * tile_words + 2 * packed_words(side, block_depth(k)));
-  auto* rows = reinterpret_cast<uint32_t*>(edge + 4 * tile_words);
-  std::fill_n(edge, 4 * tile_words, 0.0f);
+  float* edge = thread_room<PackedPart::bf16_edge>(matrix_tiles::edge_size + 2 * packed_words(side, block_depth(k)));
+  auto* rows = reinterpret_cast<uint32_t*>(edge + matrix_tiles::edge_size);
+  std::fill_n(edge, matrix_tiles::edge_size, 0.0f);
   const bool tiles = unit() == Bf16Unit::tiles;
   if (tiles) matrix_tiles::shape();
   each_block(n, k, most_columns_bf16, block_depth(k), [&](const ProductBlock& block) {
@@ -235,6 +236,23 @@ void multiply_in_tiles(int64_t m, int64_t n, int64_t k, Matrix<T> a, float* c, i
 
 }  // namespace
 
+void pack_strip(const float* x, int64_t line, int64_t step, int64_t lines, int64_t depth, bool columns,
+                TileWord<1>* to) {
+  pack_tiles(x, line, step, lines, depth, columns, &to->bits);
+}
+
+void multiply_strips(int64_t m, int64_t n, int64_t depth, const TileWord<1>* rows, const TileWord<1>* columns,
+                     Addend addend, float* c, int64_t stride) {
+  float* edge = thread_room<PackedPart::bf16_edge>(matrix_tiles::edge_size);
+  matrix_tiles::in_whole_tiles(m, n, false, addend, c, stride, edge, [&](Addend added, float* to, int64_t to_stride) {
+    matrix_tiles::multiply_strip<1>(n, &rows->bits, &columns->bits, TileWord<1>::strip(depth), divide_up(depth, deep),
+                                    added, to, to_stride);
+  });
+}
+
+TileUse::TileUse() { matrix_tiles::shape(); }
+TileUse::~TileUse() { matrix_tiles::release(); }
+
 Bf16Unit bf16_unit() { return unit(); }
 void limit_bf16_unit(Bf16Unit most) { unit() = std::min(unit(), most); }
 
@@ -267,6 +285,10 @@ void pack_for_bf16_product(int64_t n, int64_t k, Matrix<T> b, float* packed) {
 }
 
 #else
+TileUse::TileUse() = default;
+TileUse::~TileUse() = default;
+void pack_strip(const float*, int64_t, int64_t, int64_t, int64_t, bool, TileWord<1>*) {}
+void multiply_strips(int64_t, int64_t, int64_t, const TileWord<1>*, const TileWord<1>*, Addend, float*, int64_t) {}
 Bf16Unit bf16_unit() { return Bf16Unit::none; }
 void limit_bf16_unit(Bf16Unit) {}
 template <class T>

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <type_traits>
+#include <utility>
 
 #include "fovea/backends/cpu/product_blocks.h"
 
@@ -36,41 +38,85 @@ FOVEA_BF16 inline void shape() {
 }
 FOVEA_BF16 inline void release() { _tile_release(); }
 
-/// Sums of R by V tiles, in the tiles 0 to 3, begin with the addend or with zeros.
+// The compilers' own intrinsics take no number of a tile that a template knows.
+template <int tile>
+FOVEA_BF16 inline void load(const void* from, int64_t row_bytes) {
+  asm volatile("tileloadd (%0,%1,1), %%tmm%c2" : : "r"(from), "r"(row_bytes), "i"(tile));
+}
+template <int tile>
+FOVEA_BF16 inline void clear() {
+  asm volatile("tilezero %%tmm%c0" : : "i"(tile));
+}
+template <int tile>
+FOVEA_BF16 inline void store(void* to, int64_t row_bytes) {
+  asm volatile("tilestored %%tmm%c2, (%0,%1,1)" : : "r"(to), "r"(row_bytes), "i"(tile) : "memory");
+}
+/// The tile `sum` += the products of a tile of rows and one of columns.
+template <int sum, int rows, int columns>
+FOVEA_BF16 inline void add_product() {
+  asm volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(sum), "i"(rows), "i"(columns));
+}
+
+/// f(integral_constant<int, i>) for i from 0 to n - 1.
+template <int n, class F>
+FOVEA_BF16 inline void unroll(F f) {
+  [&]<int... i>(std::integer_sequence<int, i...>) FOVEA_BF16 { (f(std::integral_constant<int, i>{}), ...); }
+  (std::make_integer_sequence<int, n>{});
+}
+
+/// Sums of R by V tiles, in the first tiles row by row, begin with the addend or with zeros.
 template <int R, int V>
 FOVEA_BF16 inline void begin_sums(Addend addend) {
-  asm volatile("" ::: "memory");  // GCC does not know that loading a tile reads memory
-  if (!addend.data) {
-    _tile_zero(0);
-    if constexpr (V > 1) _tile_zero(1);
-    if constexpr (R > 1) _tile_zero(2);
-    if constexpr (R > 1 && V > 1) _tile_zero(3);
-    return;
-  }
-  const auto bytes = static_cast<size_t>(addend.row) * sizeof(float);
-  const float* below = addend.at(side, 0).data;
-  _tile_loadd(0, addend.data, bytes);
-  if constexpr (V > 1) _tile_loadd(1, addend.data + side, bytes);
-  if constexpr (R > 1) _tile_loadd(2, below, bytes);
-  if constexpr (R > 1 && V > 1) _tile_loadd(3, below + side, bytes);
-}
-/// Adds the products of R tiles of rows, 4 and 5, by V tiles of columns, 6 and 7.
-template <int R, int V>
-FOVEA_BF16 inline void add_products() {
-  _tile_dpbf16ps(0, 4, 6);
-  if constexpr (V > 1) _tile_dpbf16ps(1, 4, 7);
-  if constexpr (R > 1) _tile_dpbf16ps(2, 5, 6);
-  if constexpr (R > 1 && V > 1) _tile_dpbf16ps(3, 5, 7);
+  asm volatile("" ::: "memory");  // loading a tile reads it
+  const int64_t bytes = addend.row * static_cast<int64_t>(sizeof(float));
+  unroll<R * V>([&](auto i) FOVEA_BF16 {
+    if (addend.data) {
+      load<i>(addend.at(i / V * side, i % V * side).data, bytes);
+    } else {
+      clear<i>();
+    }
+  });
 }
 /// c, rows `stride` apart, = the sums.
 template <int R, int V>
 FOVEA_BF16 inline void store_sums(float* c, int64_t stride) {
-  const auto bytes = static_cast<size_t>(stride) * sizeof(float);
-  float* below = c + side * stride;
-  _tile_stored(0, c, bytes);
-  if constexpr (V > 1) _tile_stored(1, c + side, bytes);
-  if constexpr (R > 1) _tile_stored(2, below, bytes);
-  if constexpr (R > 1 && V > 1) _tile_stored(3, below + side, bytes);
+  const int64_t bytes = stride * static_cast<int64_t>(sizeof(float));
+  unroll<R * V>([&](auto i) FOVEA_BF16 { store<i>(c + i / V * side * stride + i % V * side, bytes); });
+}
+/// Adds the products of R tiles of rows, 4 and 5, by V tiles of columns, 6 and 7.
+template <int R, int V>
+FOVEA_BF16 inline void add_products() {
+  unroll<R * V>([](auto i) FOVEA_BF16 { add_product<i, 4 + i / V, 6 + i % V>(); });
+}
+
+/// One strip of rows by V of columns, `strip` words apart: c [16, 16 V], rows `stride` apart. A step of a strip is a tile of each part, the
+/// greatest first; the products of parts that reach below the least part are left out.
+template <int parts, int V>
+FOVEA_BF16 void multiply_strip(const uint32_t* rows, const uint32_t* columns, int64_t strip, int64_t steps,
+                               Addend addend, float* c, int64_t stride) {
+  begin_sums<1, V>(addend);
+  for (int64_t i = 0; i < steps; ++i, rows += parts * tile_words, columns += parts * tile_words) {
+    unroll<parts>([&](auto part) FOVEA_BF16 { load<4 + part>(rows + part * tile_words, 64); });
+    unroll<parts>([&](auto greater) FOVEA_BF16 {  // the least products first
+      constexpr int part = parts - 1 - greater;
+      unroll<V>([&](auto v) FOVEA_BF16 {
+        load<7>(columns + v * strip + part * tile_words, 64);
+        unroll<parts - part>([&](auto less) FOVEA_BF16 { add_product<v, 4 + greater - less, 7>(); });
+      });
+    });
+  }
+  store_sums<1, V>(c, stride);
+}
+
+/// The same of n columns, up to 64 in whole tiles.
+template <int parts>
+void multiply_strip(int64_t n, const uint32_t* rows, const uint32_t* columns, int64_t strip, int64_t steps,
+                    Addend addend, float* c, int64_t stride) {
+  const auto multiply = n > 3 * side   ? multiply_strip<parts, 4>
+                        : n > 2 * side ? multiply_strip<parts, 3>
+                        : n > side     ? multiply_strip<parts, 2>
+                                       : multiply_strip<parts, 1>;
+  multiply(rows, columns, strip, steps, addend, c, stride);
 }
 
 /// f(i, k, next_i, next_k) for the tiles of so many lines and steps and what comes after each: all lines of a step first where they lie
@@ -94,18 +140,19 @@ inline void ask_for(int64_t m, int64_t n, const float* c, int64_t stride) {
   }
 }
 
-/// multiply(addend, c, stride) for up to 32 by 32 elements of c; by way of `edge`, rows 2 side apart, where they fill no whole
-/// tiles, or always.
+inline constexpr int64_t edge_row = 4 * side, edge_size = 2 * side * edge_row;
+
+/// multiply(addend, c, stride) for up to 32 by 64 elements of c; by way of `edge` where they fill no whole tiles, or always.
 template <class F>
 void in_whole_tiles(int64_t m, int64_t n, bool by_edge, Addend addend, float* c, int64_t stride, float* edge,
                     F multiply) {
   if (m % side == 0 && n % side == 0 && !by_edge) return multiply(addend, c, stride);
   if (addend.data) {
-    for (int64_t i = 0; i < m; ++i) std::copy_n(addend.data + i * addend.row, n, edge + i * 2 * side);
-    addend = {edge, 2 * side};
+    for (int64_t i = 0; i < m; ++i) std::copy_n(addend.data + i * addend.row, n, edge + i * edge_row);
+    addend = {edge, edge_row};
   }
-  multiply(addend, edge, 2 * side);
-  for (int64_t i = 0; i < m; ++i) std::copy_n(edge + i * 2 * side, n, c + i * stride);
+  multiply(addend, edge, edge_row);
+  for (int64_t i = 0; i < m; ++i) std::copy_n(edge + i * edge_row, n, c + i * stride);
 }
 
 }  // namespace fovea::cpu::matrix_tiles

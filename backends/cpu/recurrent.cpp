@@ -2,13 +2,16 @@
 #include <bit>
 #include <numeric>
 #include <optional>
+#include <string_view>
 
+#include "fovea/backends/cpu/bf16_product.h"
 #include "fovea/backends/cpu/gemm.h"
 #include "fovea/backends/cpu/kernels.h"
 #include "fovea/backends/cpu/recurrent_kernels.h"
 #include "fovea/backends/cpu/scratch.h"
 #include "fovea/backends/cpu/spaced_rows.h"
 #include "fovea/backends/cpu/threads.h"
+#include "fovea/backends/cpu/tile_product.h"
 #include "fovea/backends/round_up.h"
 
 namespace fovea::cpu {
@@ -55,8 +58,8 @@ class Batch {
 
 // The panels of the forward product, [hidden / (units * lanes)][depth][units][gates][lanes], from weight [gates * hidden, depth].
 template <class Word>
-void pack_forward(RecurrentKind kind, int64_t hidden, int64_t depth, int64_t lanes, int64_t units, const Word* weight,
-                  Word* packed) {
+void pack_words(RecurrentKind kind, int64_t hidden, int64_t depth, int64_t lanes, int64_t units, const Word* weight,
+                Word* packed) {
   const int64_t width = units * gates(kind) * lanes;
   for (int64_t column = 0; column < hidden; column += units * lanes, packed += width * depth) {
     Word* to = packed;
@@ -75,13 +78,31 @@ void pack_forward(RecurrentKind kind, int64_t hidden, int64_t depth, int64_t lan
     }
   }
 }
-void pack_forward(RecurrentKind kind, int64_t hidden, int64_t depth, int64_t lanes, int64_t units, const float* weight,
+template <class T>
+void pack_forward(RecurrentKind kind, int64_t hidden, int64_t lanes, int64_t units, const T* weight, T* packed) {
+  pack_words(kind, hidden, hidden, lanes, units, weight, packed);
+}
+void pack_forward(RecurrentKind kind, int64_t hidden, int64_t lanes, int64_t units, const float* weight,
                   Bf16Pair* packed) {
+  const int64_t depth = words_of<float, Bf16Pair>(hidden);
   const Scratch<Bf16Pair> rows(gates(kind) * hidden * depth);
   if (hidden % 2 != 0) std::fill_n(rows.data(), gates(kind) * hidden * depth, 0);  // beside each row's last
   copy_spaced_rows({weight, hidden, gates(kind) * hidden, hidden, 1}, reinterpret_cast<BFloat16*>(rows.data()),
                    2 * depth);
-  pack_forward(kind, hidden, depth, lanes, units, static_cast<const Bf16Pair*>(rows.data()), packed);
+  pack_words(kind, hidden, depth, lanes, units, static_cast<const Bf16Pair*>(rows.data()), packed);
+}
+
+// Strips in the order of [hidden / (units * 16)][units][gates].
+template <int parts>
+void pack_forward(RecurrentKind kind, int64_t hidden, int64_t lanes, int64_t units, const float* weight,
+                  TileWord<parts>* packed) {
+  const int64_t strip = TileWord<parts>::strip(hidden);
+  for (int64_t first = 0; first < round_up(hidden, units * lanes); first += lanes) {
+    for (int64_t g = 0; g < gates(kind); ++g, packed += strip) {
+      const int64_t here = std::clamp<int64_t>(hidden - first, 0, lanes);
+      pack_strip(weight + (g * hidden + (here ? first : 0)) * hidden, hidden, 1, here, hidden, true, packed);
+    }
+  }
 }
 
 // [hidden / (units * lanes)][units][gates][lanes]
@@ -115,6 +136,15 @@ void pack_backward(RecurrentKind kind, int64_t hidden, int64_t columns, const fl
       copy_spaced_rows({from, 0, 1, here, 1}, k + 1 < rows ? from + hidden : nullptr, packed, 0);
       std::fill(packed + here, packed + columns, 0);
     }
+  }
+}
+
+template <int parts>
+void pack_backward(RecurrentKind kind, int64_t hidden, int64_t columns, const float* weight, TileWord<parts>* packed) {
+  const int64_t depth = gates(kind) * hidden, lanes = 16;
+  for (int64_t first = 0; first < round_up(hidden, columns); first += lanes, packed += TileWord<parts>::strip(depth)) {
+    const int64_t here = std::clamp<int64_t>(hidden - first, 0, lanes);
+    pack_strip(weight + (here ? first : 0), 1, hidden, here, depth, true, packed);
   }
 }
 
@@ -156,12 +186,12 @@ class ForwardPass : public Direction {
         call_(call),
         units_(gates(call.kind) == 1 ? layout_.single_units : 1),
         width_(round_up(hidden_, units_ * layout_.lanes) * gates(call.kind)),
-        weight_(width_ * words_of<T, Word>(hidden_)),
+        weight_(packed_words<T, Word>(width_, hidden_)),
         bias_(width_) {}
 
   void pack() const {
     const T* weight = call_.weight_hh.data<T>();
-    pack_forward(call_.kind, hidden_, words_of<T, Word>(hidden_), layout_.lanes, units_, weight, weight_.data());
+    pack_forward(call_.kind, hidden_, layout_.lanes, units_, weight, weight_.data());
     pack_bias(call_.kind, hidden_, layout_.lanes, units_, data_or_null<T>(call_.bias_hh), bias_.data());
   }
   void run(int64_t block, int64_t units_at_once) const {
@@ -203,7 +233,7 @@ class BackwardPass : public Direction {
         kind_(call.forward.kind),
         columns_(layout_.back_units * layout_.lanes),
         bias_width_(round_up(hidden_, layout_.lanes)),
-        weight_(round_up(hidden_, columns_) * words_of<T, Word>(all_)),
+        weight_(packed_words<T, Word>(round_up(hidden_, columns_), all_)),
         dnew_(is_gru() ? batch_ * time_ * hidden_ : 0),
         dbias_(rows_.blocks() * gates(kind_) * bias_width_) {}
 
@@ -294,24 +324,33 @@ void run_directions(const Calls& calls) {
   }
 }
 
+// f(T(), Word()) by how a step's products are computed. A tile takes its time however few of its 16 rows are there: in f32, three
+// parts of a number, it pays for full ones and where packing rows is little beside multiplying them, until weights of 6 bytes instead of
+// 4 no longer fit a second-level cache; in bf16 almost always.
+template <class F>
+void with_words(const RecurrentCall& call, const View& projected, std::string_view name, F f) {
+  if (projected.dtype == DType::f64) return f(double(), double());
+  if (projected.dtype != DType::f32) raise<DTypeError>({}, "{}: {} is neither f32 nor f64", name, projected.dtype);
+  const bool tiles = bf16_unit() == Bf16Unit::tiles && vector_lanes() == 16;
+  const int64_t rows = rows_of_block(projected.shape[0]), hidden = call.weight_hh.shape[1];
+  if (call.bf16_operands && tiles && rows > 1 && rows * hidden >= 256) return f(float(), TileWord<1>());
+  if (call.bf16_operands && multiplies_bf16_pairs()) return f(float(), Bf16Pair());
+  if (!call.bf16_operands && tiles && rows >= 14 && hidden >= 64 && hidden < 512) return f(float(), TileWord<3>());
+  f(float(), float());
+}
+
 }  // namespace
 
 void recurrent(const RecurrentCalls& calls) {
-  const DType dtype = calls.front().projected.dtype;
-  if (dtype == DType::f64) return run_directions<ForwardPass<double>>(calls);
-  if (dtype == DType::f32 && calls.front().bf16_operands && multiplies_bf16_pairs())
-    return run_directions<ForwardPass<float, Bf16Pair>>(calls);
-  if (dtype == DType::f32) return run_directions<ForwardPass<float>>(calls);
-  raise<DTypeError>({}, "recurrent: {} is neither f32 nor f64", dtype);
+  const RecurrentCall& call = calls.front();
+  with_words(call, call.projected, "recurrent",
+             [&]<class T, class Word>(T, Word) { run_directions<ForwardPass<T, Word>>(calls); });
 }
 
 void recurrent_backward(const RecurrentBackwardCalls& calls) {
-  const DType dtype = calls.front().dprojected.dtype;
-  if (dtype == DType::f64) return run_directions<BackwardPass<double>>(calls);
-  if (dtype == DType::f32 && calls.front().forward.bf16_operands && multiplies_bf16_pairs())
-    return run_directions<BackwardPass<float, Bf16Pair>>(calls);
-  if (dtype == DType::f32) return run_directions<BackwardPass<float>>(calls);
-  raise<DTypeError>({}, "recurrent_backward: {} is neither f32 nor f64", dtype);
+  const RecurrentBackwardCall& call = calls.front();
+  with_words(call.forward, call.dprojected, "recurrent_backward",
+             [&]<class T, class Word>(T, Word) { run_directions<BackwardPass<T, Word>>(calls); });
 }
 
 }  // namespace fovea::cpu

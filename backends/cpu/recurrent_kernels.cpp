@@ -15,6 +15,7 @@
 #include "fovea/backends/cpu/bf16_pair-inl.h"
 #include "fovea/backends/cpu/gates-inl.h"
 #include "fovea/backends/cpu/recurrent_cells-inl.h"
+#include "fovea/backends/cpu/recurrent_products-inl.h"
 #include "fovea/backends/cpu/tiles-inl.h"
 #include "fovea/backends/cpu/transpose-inl.h"
 
@@ -36,47 +37,6 @@ template <class D>
 int64_t padded(D d, int64_t hidden, int64_t vectors = 1) {
   return round_up(hidden, static_cast<int64_t>(hn::Lanes(d)) * vectors);
 }
-
-// Rows of `length` that a step's product reads: the numbers themselves, or a copy in pairs of bf16.
-template <class T, class Word>
-class ProductRows {
- public:
-  ProductRows(int64_t /*rows*/, int64_t /*length*/) {}
-
-  // The first `rows` of `from`, `stride` apart, for the next product.
-  void take(const T* from, int64_t stride, int64_t /*rows*/) {
-    from_ = from;
-    stride_ = stride;
-  }
-  template <int R>
-  StridedRows<R, T> from(int64_t row) const {
-    return {from_ + row * stride_, stride_};
-  }
-
- private:
-  const T* from_ = nullptr;
-  int64_t stride_ = 0;
-};
-#if FOVEA_BF16_PAIRS
-template <>
-class ProductRows<float, Bf16Pair> {
- public:
-  ProductRows(int64_t rows, int64_t length)
-      : length_(length), words_(round_up(length, int64_t{16}) / 2), copy_(rows * words_) {}
-
-  void take(const float* from, int64_t stride, int64_t rows) {
-    for (int64_t row = 0; row < rows; ++row) round_row(from + row * stride, length_, copy_.data() + row * words_);
-  }
-  template <int R>
-  StridedRows<R, Bf16Pair> from(int64_t row) const {
-    return {copy_.data() + row * words_, words_};
-  }
-
- private:
-  int64_t length_, words_;
-  Scratch<Bf16Pair> copy_;
-};
-#endif
 
 template <RecurrentKind kind, class T, class Word>
 void forward(const RecurrentForward<T, Word>& pass, const RecurrentRows& rows) {
@@ -101,8 +61,8 @@ void forward(const RecurrentForward<T, Word>& pass, const RecurrentRows& rows) {
   const int64_t stride = S::vectors * lanes, panel_units = S::units * lanes;
   const int64_t panels = divide_up(hidden, panel_units), share = divide_up(pass.units_at_once, panel_units);
   const Scratch<T> sums(divide_up(panels, share) * rows.count * stride);
-  const int64_t depth = words_of<T, Word>(hidden);
-  ProductRows<T, Word> states(rows.count, hidden);
+  const int64_t words = packed_words<T, Word>(stride, hidden);  // of a panel
+  StepRows<T, Word> states(rows.count, hidden);
   int64_t running = rows.count;
   for (int64_t step = 0;; ++step) {
     int64_t after = running;
@@ -117,13 +77,11 @@ void forward(const RecurrentForward<T, Word>& pass, const RecurrentRows& rows) {
     states.take(now, width, running);
     parallel_for(panels, share, [&](int64_t begin, int64_t end) HWY_ATTR {
       T* const products = sums.data() + begin / share * rows.count * stride;
-      const Word* panel = pass.weight + begin * stride * depth;
+      const Word* panel = pass.weight + begin * words;
+      [[maybe_unused]] const PanelUse<Word> use;
       const T* bias = pass.bias + begin * stride;
       for (int64_t p = begin; p < end; ++p) {
-        each_tile<S::rows>(running, [&]<int R>(std::integral_constant<int, R>, int64_t first) HWY_ATTR {
-          multiply_tile<R, S::vectors>(d, states.template from<R>(first), PackedPanel<S::vectors, Word>(panel), depth,
-                                       bias, 0, products + first * stride, stride);
-        });
+        states.template multiply<S::rows, S::vectors>(d, panel, bias, 0, products, stride);
         for (int64_t u = 0; u < S::units; ++u) {
           const int64_t j = p * panel_units + u * lanes;
           T* of_unit = products + u * S::gates * lanes;
@@ -133,7 +91,7 @@ void forward(const RecurrentForward<T, Word>& pass, const RecurrentRows& rows) {
             cell_forward<kind>(d, of_unit, stride, Columns<false, T>{hidden, j}, places.data(), running);
           }
         }
-        panel += stride * depth;
+        panel += words;
         bias += stride;
       }
     });
@@ -162,8 +120,9 @@ void backward(const RecurrentBackward<T, Word>& pass, const RecurrentRows& rows,
     }
   }
   const int64_t vectors = divide_up(hidden, lanes), panels = divide_up(vectors, back_vectors);
-  const int64_t share = divide_up(pass.units_at_once, lanes), words = words_of<T, Word>(depth);
-  ProductRows<T, Word> read(rows.count, depth);
+  const int64_t share = divide_up(pass.units_at_once, lanes), columns = back_vectors * lanes;
+  const int64_t words = packed_words<T, Word>(columns, depth);  // of a panel
+  StepRows<T, Word> read(rows.count, depth);
   int64_t running = 0;
   for (int64_t step = rows.count ? rows.length[0] - 1 : -1; step >= 0; --step) {
     while (running < rows.count && rows.length[running] > step) ++running;
@@ -199,14 +158,10 @@ void backward(const RecurrentBackward<T, Word>& pass, const RecurrentRows& rows,
     });
     read.take(gradients.data(), depth, running);
     parallel_for(panels, divide_up(share, back_vectors), [&](int64_t begin, int64_t end) HWY_ATTR {
+      [[maybe_unused]] const PanelUse<Word> use;
       for (int64_t p = begin; p < end; ++p) {
-        each_tile<back_rows>(running, [&]<int R>(std::integral_constant<int, R>, int64_t first) HWY_ATTR {
-          T* to = dh + first * width + p * back_vectors * lanes;
-          multiply_tile<R, back_vectors>(
-              d, read.template from<R>(first),
-              PackedPanel<back_vectors, Word>(pass.weight + p * back_vectors * lanes * words), words, to, width, to,
-              width);
-        });
+        T* to = dh + p * columns;
+        read.template multiply<back_rows, back_vectors>(d, pass.weight + p * words, to, width, to, width);
       }
     });
   }
@@ -250,14 +205,24 @@ void backward_f64(const RecurrentBackward<double>& pass, const RecurrentRows& ro
   any_backward(pass, rows, dbias);
 }
 #if FOVEA_BF16_PAIRS
-void forward_bf16(const RecurrentForward<float, Bf16Pair>& pass, const RecurrentRows& rows) { any_forward(pass, rows); }
-void backward_bf16(const RecurrentBackward<float, Bf16Pair>& pass, const RecurrentRows& rows, float* dbias) {
-  any_backward(pass, rows, dbias);
-}
+#define FOVEA_PASSES(name, Word)                                                                              \
+  void forward_##name(const RecurrentForward<float, Word>& pass, const RecurrentRows& rows) {                 \
+    any_forward(pass, rows);                                                                                  \
+  }                                                                                                           \
+  void backward_##name(const RecurrentBackward<float, Word>& pass, const RecurrentRows& rows, float* dbias) { \
+    any_backward(pass, rows, dbias);                                                                          \
+  }                                                                                                           \
+  static_assert(true)
 #else
-void forward_bf16(const RecurrentForward<float, Bf16Pair>&, const RecurrentRows&) {}
-void backward_bf16(const RecurrentBackward<float, Bf16Pair>&, const RecurrentRows&, float*) {}
+#define FOVEA_PASSES(name, Word)                                                               \
+  void forward_##name(const RecurrentForward<float, Word>&, const RecurrentRows&) {}           \
+  void backward_##name(const RecurrentBackward<float, Word>&, const RecurrentRows&, float*) {} \
+  static_assert(true)
 #endif
+FOVEA_PASSES(pairs, Bf16Pair);
+FOVEA_PASSES(tiles, TileWord<1>);
+FOVEA_PASSES(split, TileWord<3>);
+#undef FOVEA_PASSES
 
 template <class T>
 void transpose_words(const T* from, int64_t from_stride, int64_t depth, T* to, int64_t to_stride) {
@@ -295,8 +260,12 @@ FOVEA_VERSIONS(forward_f32);
 FOVEA_VERSIONS(forward_f64);
 FOVEA_VERSIONS(backward_f32);
 FOVEA_VERSIONS(backward_f64);
-FOVEA_VERSIONS(forward_bf16);
-FOVEA_VERSIONS(backward_bf16);
+FOVEA_VERSIONS(forward_pairs);
+FOVEA_VERSIONS(backward_pairs);
+FOVEA_VERSIONS(forward_tiles);
+FOVEA_VERSIONS(backward_tiles);
+FOVEA_VERSIONS(forward_split);
+FOVEA_VERSIONS(backward_split);
 FOVEA_VERSIONS(transpose_lanes_f32);
 FOVEA_VERSIONS(transpose_lanes_bf16);
 FOVEA_VERSIONS(layout_of);
@@ -316,12 +285,14 @@ void place_rows(const RecurrentForward<T, Word>& pass, const RecurrentRows& rows
                    pass.kept ? pass.kept + place * kept_width(pass.kind) * pass.hidden : nullptr};
   }
 }
-template void place_rows(const RecurrentForward<float>&, const RecurrentRows&, const CellStates<float>&, int64_t,
-                         int64_t, CellRow<float>*);
-template void place_rows(const RecurrentForward<double>&, const RecurrentRows&, const CellStates<double>&, int64_t,
-                         int64_t, CellRow<double>*);
-template void place_rows(const RecurrentForward<float, Bf16Pair>&, const RecurrentRows&, const CellStates<float>&,
-                         int64_t, int64_t, CellRow<float>*);
+#define FOVEA_PLACE_ROWS(T, ...)                                                                                \
+  template void place_rows(const RecurrentForward<T, __VA_ARGS__>&, const RecurrentRows&, const CellStates<T>&, \
+                           int64_t, int64_t, CellRow<T>*)
+FOVEA_PLACE_ROWS(float, float);
+FOVEA_PLACE_ROWS(double, double);
+FOVEA_PLACE_ROWS(float, Bf16Pair);
+FOVEA_PLACE_ROWS(float, TileWord<1>);
+FOVEA_PLACE_ROWS(float, TileWord<3>);
 
 void transpose_lanes(const float* from, int64_t from_stride, int64_t depth, float* to, int64_t to_stride) {
   FOVEA_DISPATCH(transpose_lanes_f32)(from, from_stride, depth, to, to_stride);
@@ -337,24 +308,19 @@ void transpose_lanes(const double* from, int64_t from_stride, int64_t depth, dou
 }
 
 RecurrentLayout recurrent_layout(size_t element) { return FOVEA_DISPATCH(layout_of)(element); }
-void run_forward(const RecurrentForward<float>& pass, const RecurrentRows& rows) {
-  FOVEA_DISPATCH(forward_f32)(pass, rows);
-}
-void run_forward(const RecurrentForward<double>& pass, const RecurrentRows& rows) {
-  FOVEA_DISPATCH(forward_f64)(pass, rows);
-}
-void run_forward(const RecurrentForward<float, Bf16Pair>& pass, const RecurrentRows& rows) {
-  FOVEA_DISPATCH(forward_bf16)(pass, rows);
-}
-void run_backward(const RecurrentBackward<float, Bf16Pair>& pass, const RecurrentRows& rows, float* dbias) {
-  FOVEA_DISPATCH(backward_bf16)(pass, rows, dbias);
-}
-void run_backward(const RecurrentBackward<float>& pass, const RecurrentRows& rows, float* dbias) {
-  FOVEA_DISPATCH(backward_f32)(pass, rows, dbias);
-}
-void run_backward(const RecurrentBackward<double>& pass, const RecurrentRows& rows, double* dbias) {
-  FOVEA_DISPATCH(backward_f64)(pass, rows, dbias);
-}
+#define FOVEA_RUN(name, T, ...)                                                                           \
+  void run_forward(const RecurrentForward<T, __VA_ARGS__>& pass, const RecurrentRows& rows) {             \
+    FOVEA_DISPATCH(forward_##name)(pass, rows);                                                           \
+  }                                                                                                       \
+  void run_backward(const RecurrentBackward<T, __VA_ARGS__>& pass, const RecurrentRows& rows, T* dbias) { \
+    FOVEA_DISPATCH(backward_##name)(pass, rows, dbias);                                                   \
+  }                                                                                                       \
+  static_assert(true)
+FOVEA_RUN(f32, float, float);
+FOVEA_RUN(f64, double, double);
+FOVEA_RUN(pairs, float, Bf16Pair);
+FOVEA_RUN(tiles, float, TileWord<1>);
+FOVEA_RUN(split, float, TileWord<3>);
 
 }  // namespace fovea::cpu
 #endif

@@ -4,6 +4,7 @@
 
 #include "fovea/backends/backend.h"
 #include "fovea/backends/cpu/bf16_pair.h"
+#include "fovea/backends/cpu/tile_strips.h"
 #include "fovea/backends/round_up.h"
 
 namespace fovea::cpu {
@@ -13,6 +14,15 @@ template <class T, class Word>
 constexpr int64_t words_of(int64_t elements) {
   return divide_up(elements, static_cast<int64_t>(std::is_same_v<T, Word> ? 1 : 2));
 }
+/// How many words a right operand with columns of whole vectors takes.
+template <class T, class Word>
+constexpr int64_t packed_words(int64_t columns, int64_t depth) {
+  if constexpr (is_tile_word<Word>) {
+    return columns / 16 * Word::strip(depth);
+  } else {
+    return columns * words_of<T, Word>(depth);
+  }
+}
 
 /// The rows of a recurrent layer that are worked on together, ordered so that those still running are the first.
 struct RecurrentRows {
@@ -21,8 +31,8 @@ struct RecurrentRows {
   int64_t count;
 };
 
-/// One direction of a layer, ready for the step kernels. Matrices are packed for the vectors of this machine, in words of T or,
-/// for products of bf16 where multiplies_bf16_pairs(), of Bf16Pair.
+/// One direction of a layer, ready for the step kernels. Matrices are packed for the vectors of this machine, in words of T, for products of
+/// bf16 where multiplies_bf16_pairs() of Bf16Pair, or of TileWord for products by matrix tiles.
 template <class T, class Word = T>
 struct RecurrentForward {
   RecurrentKind kind;
@@ -93,10 +103,14 @@ void transpose_lanes(const Bf16Pair* from, int64_t from_stride, int64_t depth, B
 void run_forward(const RecurrentForward<float>& pass, const RecurrentRows& rows);
 void run_forward(const RecurrentForward<double>& pass, const RecurrentRows& rows);
 void run_forward(const RecurrentForward<float, Bf16Pair>& pass, const RecurrentRows& rows);
+void run_forward(const RecurrentForward<float, TileWord<1>>& pass, const RecurrentRows& rows);
+void run_forward(const RecurrentForward<float, TileWord<3>>& pass, const RecurrentRows& rows);
 /// Adds the rows' share of the gradient of the hidden bias to dbias [gates, hidden rounded up to whole vectors].
 void run_backward(const RecurrentBackward<float>& pass, const RecurrentRows& rows, float* dbias);
 void run_backward(const RecurrentBackward<double>& pass, const RecurrentRows& rows, double* dbias);
 void run_backward(const RecurrentBackward<float, Bf16Pair>& pass, const RecurrentRows& rows, float* dbias);
+void run_backward(const RecurrentBackward<float, TileWord<1>>& pass, const RecurrentRows& rows, float* dbias);
+void run_backward(const RecurrentBackward<float, TileWord<3>>& pass, const RecurrentRows& rows, float* dbias);
 
 /// What `kept` holds per position beside h_before, in this order: gru r, z, W_hn h + b_hn, n; lstm i, f, g, o, c; rnn
 /// h.

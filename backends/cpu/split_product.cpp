@@ -8,6 +8,7 @@
 #include "fovea/backends/cpu/product_blocks.h"
 #include "fovea/backends/cpu/scratch.h"
 #include "fovea/backends/cpu/tile_product.h"
+#include "fovea/backends/cpu/tile_strips.h"
 #include "fovea/backends/round_up.h"
 
 // Henry, Tang and Heinecke, "Leveraging the bfloat16 artificial intelligence datatype for higher-precision computations" (2019).
@@ -119,12 +120,11 @@ void pack_step(const Lines& of, const float* next, bool by_pairs, uint32_t* to, 
     transpose_square(turned + part * tile_words, side, to + part * tile_words, side);
 }
 
-int64_t strip_words(int64_t depth) { return divide_up(depth, deep) * step_words + mark_words; }
-uint32_t& mark_of(uint32_t* strip, int64_t depth) { return strip[strip_words(depth) - mark_words]; }
+uint32_t& mark_of(uint32_t* strip, int64_t depth) { return strip[TileWord<parts>::strip(depth) - mark_words]; }
 
 /// Strips of lines one behind the other. In the order of memory.
 void pack_strips(const Lines& of, bool by_pairs, uint32_t* to) {
-  const int64_t strip = strip_words(of.depth);
+  const int64_t strip = TileWord<parts>::strip(of.depth);
   for (int64_t i = 0; i < of.count; i += side) mark_of(to + i / side * strip, of.depth) = 0;
   const auto pack = [&](int64_t i, int64_t k, int64_t next_i, int64_t next_k) {
     uint32_t* const strip_to = to + i / side * strip;
@@ -142,13 +142,13 @@ struct Strips {
 
 template <int R>
 FOVEA_BF16 inline void load_rows(const uint32_t* rows, int64_t strip) {
-  _tile_loadd(4, rows, 64);
-  if constexpr (R > 1) _tile_loadd(5, rows + strip, 64);
+  matrix_tiles::load<4>(rows, 64);
+  if constexpr (R > 1) matrix_tiles::load<5>(rows + strip, 64);
 }
 template <int V>
 FOVEA_BF16 inline void load_panels(const uint32_t* panels, int64_t strip) {
-  _tile_loadd(6, panels, 64);
-  if constexpr (V > 1) _tile_loadd(7, panels + strip, 64);
+  matrix_tiles::load<6>(panels, 64);
+  if constexpr (V > 1) matrix_tiles::load<7>(panels + strip, 64);
 }
 
 /// R by V tiles of c, rows `stride` apart.
@@ -184,12 +184,12 @@ FOVEA_BF16 inline __m512 joined(__m512i greatest, __m512i middle, __m512i least,
   return _mm512_add_ps(x[0], _mm512_add_ps(x[1], x[2]));
 }
 
-/// Computes anew, as f32's own instructions do, what is infinite or NaN among m by n elements of c, rows 2 side apart: parts of
+/// Computes anew, as f32's own instructions do, what is infinite or NaN among m by n elements of an edge: parts of
 /// infinities are zero, and times an infinity that is NaN.
 FOVEA_BF16 void repair(int64_t m, int64_t n, const Strips& of, Addend addend, float* c) {
   for (int64_t i = 0; i < m; ++i) {
     for (int64_t j = 0; j < n; j += side) {
-      float* to = c + i * 2 * side + j;
+      float* to = c + i * matrix_tiles::edge_row + j;
       const auto wrong = static_cast<__mmask16>(which_are_infinite_or_nan(_mm512_loadu_ps(to)) & first_lanes(n - j));
       if (!wrong) continue;
       const uint32_t* row = of.rows + i / side * of.strip + i % side * side;
@@ -230,7 +230,7 @@ void multiply_corner(int64_t m, int64_t n, const Strips& of, Addend addend, floa
 
 int64_t block_depth(int64_t k) { return depth_of_block(k, true); }
 /// How many words `lines` lines take.
-int64_t packed_words(int64_t lines, int64_t depth) { return divide_up(lines, side) * strip_words(depth); }
+int64_t packed_words(int64_t lines, int64_t depth) { return divide_up(lines, side) * TileWord<parts>::strip(depth); }
 
 /// Where a block stands in a right operand packed whole.
 int64_t place_of(const ProductBlock& block, int64_t k) {
@@ -255,13 +255,13 @@ void multiply_blocks(int64_t m, int64_t n, int64_t k, Matrix<float> a, float* c,
   // Rows that several blocks of columns read are packed for the first of them, unless that is more than a cache holds.
   const bool keeps_rows = n > most_columns_split && m * block_depth(k) <= most_packed / 2;
   const int64_t group = std::min(m, group_rows);
-  float* edge = thread_room<PackedPart::split_edge>(4 * tile_words);
-  std::fill_n(edge, 4 * tile_words, 0.0f);
+  float* edge = thread_room<PackedPart::split_edge>(matrix_tiles::edge_size);
+  std::fill_n(edge, matrix_tiles::edge_size, 0.0f);
   uint32_t* room = words_of(thread_room<PackedPart::split_rows>(packed_words(keeps_rows ? m : group, block_depth(k))));
   matrix_tiles::shape();
   each_block(n, k, most_columns_split, block_depth(k), [&](const ProductBlock& block) {
     const uint32_t* right = panels(block);
-    const int64_t strip = strip_words(block.depth);
+    const int64_t strip = TileWord<parts>::strip(block.depth);
     const Addend addend = addend_of(block, c, stride, accumulate, bias);
     for (int64_t i = 0; i < m; i += 2 * side) {
       const int64_t place = keeps_rows ? i : i % group_rows, down = std::min(2 * side, m - i);
@@ -282,6 +282,23 @@ void multiply_blocks(int64_t m, int64_t n, int64_t k, Matrix<float> a, float* c,
 }
 
 }  // namespace
+
+void pack_strip(const float* x, int64_t line, int64_t step, int64_t lines, int64_t depth, bool columns,
+                TileWord<parts>* to) {
+  pack_strips({x, line, step, lines, depth}, columns, &to->bits);
+}
+
+void multiply_strips(int64_t m, int64_t n, int64_t depth, const TileWord<parts>* rows, const TileWord<parts>* columns,
+                     Addend addend, float* c, int64_t stride) {
+  const Strips of{&rows->bits, &columns->bits, TileWord<parts>::strip(depth), divide_up(depth, deep)};
+  uint32_t marks = of.rows[of.strip - mark_words];
+  for (int64_t j = 0; j < n; j += side) marks |= of.panels[(j / side + 1) * of.strip - mark_words];
+  float* edge = thread_room<PackedPart::split_edge>(matrix_tiles::edge_size);
+  matrix_tiles::in_whole_tiles(m, n, marks, addend, c, stride, edge, [&](Addend added, float* to, int64_t to_stride) {
+    matrix_tiles::multiply_strip<parts>(n, of.rows, of.panels, of.strip, of.steps, added, to, to_stride);
+    if (marks) repair(m, n, of, addend, to);
+  });
+}
 
 bool splits_product(int64_t m, int64_t n, int64_t k) {
   return m >= least_split_rows && n >= least_split_columns && k >= deep && bf16_unit() == Bf16Unit::tiles &&
@@ -315,6 +332,8 @@ void pack_for_split_product(int64_t n, int64_t k, Matrix<float> b, float* packed
 }
 
 #else
+void pack_strip(const float*, int64_t, int64_t, int64_t, int64_t, bool, TileWord<3>*) {}
+void multiply_strips(int64_t, int64_t, int64_t, const TileWord<3>*, const TileWord<3>*, Addend, float*, int64_t) {}
 bool splits_product(int64_t, int64_t, int64_t) { return false; }
 void split_product(int64_t, int64_t, int64_t, Matrix<float>, Matrix<float>, float*, int64_t, bool, const float*) {}
 void split_product(int64_t, int64_t, int64_t, Matrix<float>, const float*, float*, int64_t, bool, const float*) {}

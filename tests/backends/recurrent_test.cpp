@@ -70,6 +70,8 @@ TEST(Recurrent, EqualsTheStepByStepDefinition) {
                                       {0, 4, 3},
                                       {4, 0, 3},
                                       {66, 2, 300},
+                                      {32, 3, 64},  // whole blocks of 16 rows
+                                      {30, 2, 97},
                                       {9, 3, 300}},  // one block of rows: threads share a step's units
                                      dtype)) {
       SCOPED_TRACE(s.text());
@@ -131,7 +133,8 @@ TEST(Recurrent, BackwardEqualsFiniteDifferences) {
 
 // The loops in f64 were checked against differences: those in f32, over wider shapes, against these.
 TEST(Recurrent, BackwardInFloatEqualsThatInDouble) {
-  for (Setting s : settings({{17, 7, 17}, {33, 4, 64}, {70, 3, 65}, {2, 6, 130}, {0, 4, 3}, {4, 0, 3}}, f32)) {
+  for (Setting s : settings(
+           {{17, 7, 17}, {33, 4, 64}, {70, 3, 65}, {32, 5, 64}, {30, 3, 97}, {2, 6, 130}, {0, 4, 3}, {4, 0, 3}}, f32)) {
     SCOPED_TRACE(s.text());
     const Layer layer(s);
     s.dtype = f64;
@@ -160,7 +163,7 @@ TEST(Recurrent, BackwardInFloatEqualsThatInDouble) {
 }
 
 TEST(Recurrent, TwoDirectionsAtOnceGiveTheBitsOfEachAlone) {
-  for (Setting s : settings({{1, 9, 130}, {1, 40, 160}, {37, 7, 20}, {0, 3, 4}}, f32)) {
+  for (Setting s : settings({{1, 9, 130}, {1, 40, 160}, {37, 7, 20}, {32, 4, 80}, {0, 3, 4}}, f32)) {
     Setting back = s;
     back.reverse = !s.reverse;
     const Layer one(s), other(back), both_one(s), both_other(back);
@@ -248,8 +251,45 @@ TEST(Recurrent, CarriesNaN) {
   }
 }
 
+// Also where products take whole blocks of rows at a time, and weights meet the zeros that stand for rows which have ended.
+TEST(Recurrent, KeepsWhatIsInfiniteOrNaNToItsRow) {
+  for (const double odd : {std::nan(""), HUGE_VAL}) {
+    for (Setting s : settings({{32, 4, 64}}, f32)) {
+      if (!s.with_state || s.kind == CellKind::rnn_relu) continue;
+      SCOPED_TRACE(s.text());
+      const Layer clean(s), layer(s);
+      const int64_t row = 17;
+      layer.lengths.set(row, 4);
+      clean.lengths.set(row, 4);
+      layer.h0.set(row * s.hidden + 5, odd);
+      layer.dh_last.set(19 * s.hidden + 9, odd);
+      for (const Layer* each : {&clean, &layer}) {
+        each->forward();
+        each->backward();
+      }
+      EXPECT_TRUE(std::isnan(layer.output.get(row * 4 * s.hidden)) || std::isinf(odd));
+      for (int64_t i = 0; i < 32 * s.hidden; ++i) {
+        if (i / s.hidden == row) continue;
+        ASSERT_EQ(layer.h_last.get(i), clean.h_last.get(i)) << i;
+        if (i / s.hidden == 19) continue;
+        ASSERT_EQ(layer.dh0.get(i), clean.dh0.get(i)) << i;
+      }
+    }
+  }
+}
+
+// An infinite state times a weight: what f32's own instructions give, never NaN in its place.
+TEST(Recurrent, AnInfiniteStateSaturatesItsGates) {
+  Setting s{.kind = CellKind::rnn_tanh, .batch = 16, .time = 1, .hidden = 64, .with_state = true, .with_bias = false};
+  const Layer layer(s);
+  for (int64_t i = 0; i < 16 * 64; ++i) layer.h0.set(i, i % 64 == 33 ? HUGE_VAL : 0.5);
+  layer.forward();
+  for (int64_t i = 0; i < 16 * 64; ++i)
+    ASSERT_EQ(layer.output.get(i), layer.weight.get(i % 64 * 64 + 33) > 0 ? 1 : -1) << i;
+}
+
 TEST(Recurrent, GivesTheSameBytesOnAnyNumberOfThreadsAndInsideARegion) {
-  for (const Setting& s : settings({{67, 9, 40}, {9, 3, 300}}, f32)) {
+  for (const Setting& s : settings({{67, 9, 40}, {48, 5, 80}, {9, 3, 300}, {16, 3, 300}}, f32)) {
     if (!s.with_lengths || !s.with_state || !s.with_bias) continue;
     const auto run = [&] {
       const Layer layer(s);
