@@ -202,7 +202,6 @@ void multiply_in_tiles(int64_t m, int64_t n, int64_t k, Matrix<T> a, float* c, i
   }
   float* edge = thread_room<PackedPart::bf16_edge>(matrix_tiles::edge_size + 2 * packed_words(side, block_depth(k)));
   auto* rows = reinterpret_cast<uint32_t*>(edge + matrix_tiles::edge_size);
-  std::fill_n(edge, matrix_tiles::edge_size, 0.0f);
   const bool tiles = unit() == Bf16Unit::tiles;
   if (tiles) matrix_tiles::shape();
   each_block(n, k, most_columns_bf16, block_depth(k), [&](const ProductBlock& block) {

@@ -61,16 +61,19 @@ Blocks cut_product(int64_t m, int64_t n, int64_t k, DType dtype) {
     return parts > 1 && std::min(block, size - block * (parts - 1)) < least;
   };
   const double rows = static_cast<double>(m), columns = static_cast<double>(n);
-  // Costs per unit of depth, in multiply-adds; packing an element of an operand takes as long as a dozen of them.
-  const auto cost = [&](double down, double across) { return rows * columns + 12 * (down * columns + across * rows); };
+  // Costs per unit of depth, in multiply-adds; packing an element of an operand takes as long as so many of them.
+  const double packing = splits ? 60 : 12;
+  const auto cost = [&](double down, double across) {
+    return rows * columns + packing * (down * columns + across * rows);
+  };
   const double whole = cost(1, 1), work = rows * columns * static_cast<double>(k);
   // OpenBLAS adds in an order that depends on the block's size, so its blocks must not depend on the threads.
   const bool by_threads = dtype == DType::f32 && has_tile_product();
-  const int64_t most = by_threads ? (num_threads() > 1 ? 2 * num_threads() : 1) : 64;
+  const int64_t threads = by_threads ? num_threads() : 1, most = by_threads ? (threads > 1 ? 2 * threads : 1) : 64;
   Blocks best{m, n};
   for (int64_t pieces = 2; pieces <= most && work >= static_cast<double>(pieces * product_grain); pieces *= 2) {
-    // Ever more pieces, as long as packing parts of the operands several times stays cheap.
-    double least = whole * (pieces <= 16 ? 1.12 : 1.04);
+    // One for each thread, then ever more, as long as packing parts of the operands several times stays cheap.
+    double least = whole * (pieces <= threads ? 1.5 : pieces <= 16 ? 1.12 : 1.04);
     Blocks found{0, 0};
     for (int64_t down = 1; down <= pieces; down *= 2) {
       const int64_t across = pieces / down;

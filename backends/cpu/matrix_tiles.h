@@ -142,7 +142,8 @@ inline void ask_for(int64_t m, int64_t n, const float* c, int64_t stride) {
 
 inline constexpr int64_t edge_row = 4 * side, edge_size = 2 * side * edge_row;
 
-/// multiply(addend, c, stride) for up to 32 by 64 elements of c; by way of `edge` where they fill no whole tiles, or always.
+/// multiply(addend, c, stride) for up to 32 by 64 elements of c; by way of `edge`, whatever stands in it, where they fill no whole tiles, or
+/// always.
 template <class F>
 void in_whole_tiles(int64_t m, int64_t n, bool by_edge, Addend addend, float* c, int64_t stride, float* edge,
                     F multiply) {

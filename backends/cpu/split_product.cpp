@@ -256,7 +256,6 @@ void multiply_blocks(int64_t m, int64_t n, int64_t k, Matrix<float> a, float* c,
   const bool keeps_rows = n > most_columns_split && m * block_depth(k) <= most_packed / 2;
   const int64_t group = std::min(m, group_rows);
   float* edge = thread_room<PackedPart::split_edge>(matrix_tiles::edge_size);
-  std::fill_n(edge, matrix_tiles::edge_size, 0.0f);
   uint32_t* room = words_of(thread_room<PackedPart::split_rows>(packed_words(keeps_rows ? m : group, block_depth(k))));
   matrix_tiles::shape();
   each_block(n, k, most_columns_split, block_depth(k), [&](const ProductBlock& block) {
