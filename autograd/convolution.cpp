@@ -121,6 +121,7 @@ Tensor convolve(const char* name, const Tensor& x, const Tensor& weight, const T
     f.y.push_back(f.steps.positions(axis, x.shape()[2 + axis], weight.shape()[2 + axis]));
     if (f.y.back() < 1) refuse_kernel(name, given_x, given_weight, caller);
   }
+  raw::check_shape(f.y, name, caller);
   f.bf16_operands = autograd::rounds_operands(x);
   if (is_half(x)) return output_product(f, widened(x), widened(weight), widened(bias), caller).to(x.dtype());
   return output_product(f, x, weight, bias, caller);
@@ -151,6 +152,7 @@ Tensor transposed(const char* name, const Tensor& x, const Tensor& weight, const
     f.x.push_back(output_size(name, x.shape()[2 + axis], weight.shape()[2 + axis], f.steps, axis, extra, given_x,
                               given_weight, caller));
   }
+  raw::check_shape(f.x, name, caller);
   f.bf16_operands = autograd::rounds_operands(x);
   Tensor out = input_product(f, widened(weight), widened(x), caller);
   if (bias.defined()) out = out + widened(bias).reshape({1, -1, 1, 1});
@@ -189,6 +191,7 @@ Tensor over_volumes(const char* name, const Tensor& x, const Tensor& weight, con
       (bias.defined() && bias.shape() != Shape{transposed ? weight.shape()[1] * o.groups : weight.shape()[0]})) {
     refuse(name, x.shape(), weight.shape(), bias, o.groups, caller);
   }
+  if (weight.shape()[2] < 1) refuse(name, x.shape(), weight.shape(), bias, o.groups, caller);
   const Tensor y = volume(single ? x.unsqueeze(0) : x);
   return single ? y.squeeze(0) : y;
 }
@@ -223,7 +226,6 @@ Tensor conv3d(const Tensor& x, const Tensor& weight, const Tensor& bias, Conv3dO
   const ErrorScope scope(caller);
   return over_volumes("conv3d", x, weight, bias, o, false, caller, [&](const Tensor& batch) {
     const int64_t kernel = weight.shape()[2], depth = batch.shape()[2], edge = o.padding.depth;
-    if (kernel < 1) refuse("conv3d", x.shape(), weight.shape(), bias, o.groups, caller);
     if (steps_of(depth_of(o)).positions(0, depth, kernel) < 1)
       refuse_kernel("conv3d", x.shape(), weight.shape(), caller);
     const Tensor padded = edge > 0 ? pad(batch, {0, 0, 0, 0, edge, edge}, 0, caller) : batch;
@@ -265,6 +267,7 @@ Tensor conv_transpose3d(const Tensor& x, const Tensor& weight, const Tensor& bia
     const Tensor batch = widened(given);
     const Shape& s = batch.shape();
     const int64_t kernel = weight.shape()[2], extra = output_padding.depth, edge = o.padding.depth;
+    if (s[2] < 1) refuse("conv_transpose3d", x.shape(), weight.shape(), bias, o.groups, caller);
     const int64_t length = output_size("conv_transpose3d", s[2], kernel, steps_of(depth_of(o)), 0, extra, x.shape(),
                                        weight.shape(), caller);
     const Tensor images = batch.transpose(1, 2).reshape({s[0] * s[2], s[1], s[3], s[4]});

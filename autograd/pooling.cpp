@@ -66,6 +66,14 @@ Tensor means(const char* name, const PoolForm& f, const Tensor& given, Caller ca
       name, std::move(out), {given}, [f](const Tensor& g) { return Gradients{spread_means(f, g)}; }, caller);
 }
 
+/// Throws ShapeError where an axis of the last `space` is empty: what a window or a part would be of.
+void need_elements(const char* name, const Tensor& x, int space, Caller caller) {
+  for (int axis = x.rank() - space; axis < x.rank(); ++axis) {
+    if (x.shape()[axis] > 0) continue;
+    raise<ShapeError>(caller, "{}: there is nothing in an input of {}", name, x.shape());
+  }
+}
+
 /// Brings x to [batch, channels, h, w] and its dtype to one that kernels take, pools it, and brings the result back.
 /// Messages show the shape that the user gave.
 Tensor pool_images(const char* name, const Tensor& given, int space, Extent kernel, Pool2dOptions o, bool greatest_of,
@@ -75,6 +83,10 @@ Tensor pool_images(const char* name, const Tensor& given, int space, Extent kern
   if (kernel.height < 1 || kernel.width < 1 || o.stride.height < 0 || o.stride.width < 0 || o.padding.height < 0 ||
       o.padding.width < 0 || o.padding.height > kernel.height / 2 || o.padding.width > kernel.width / 2) {
     raise<ValueError>(caller, "{}: kernel and stride must be at least 1 and padding at most half the kernel", name);
+  }
+  // So that sums and products with sizes do not wrap.
+  if (const int64_t most = std::max({kernel.height, kernel.width, o.stride.height, o.stride.width}); most > INT32_MAX) {
+    raise<ValueError>(caller, "{}: a kernel or stride of {} is too large", name, most);
   }
   Tensor x = given.rank() == space + 1 ? given.unsqueeze(0) : given;
   if (space == 1) x = x.unsqueeze(2);
@@ -88,6 +100,9 @@ Tensor pool_images(const char* name, const Tensor& given, int space, Extent kern
     if (f.y.back() < 1) {
       raise<ShapeError>(caller, "{}: a window of {} is larger than the padded input {}", name, f.kernel[axis], shown);
     }
+  }
+  if (greatest_of && f.x[2] > INT32_MAX / f.x[3]) {
+    raise<ShapeError>(caller, "{}: input {} has more elements in a plane than i32 counts", name, shown);
   }
   Tensor y;
   if (f.planes() == 0) {
@@ -112,6 +127,7 @@ Tensor pool(const char* name, const Tensor& x, int space, Extent kernel, const P
             Caller caller) {
   const ErrorScope scope(caller);
   need_space(name, x, space, caller);
+  need_elements(name, x, space, caller);
   return pool_images(name, x, space, kernel, o, greatest_of, x.shape(), caller);
 }
 
@@ -121,6 +137,7 @@ Tensor pool_volumes(const char* name, const Tensor& given, Extent3d kernel, cons
                     Caller caller) {
   const ErrorScope scope(caller);
   need_space(name, given, 3, caller);
+  need_elements(name, given, 3, caller);
   const Tensor x = widened(given);
   const int depth = x.rank() - 3;
   const Tensor slices = pool_images(name, x.flatten(0, depth), 2, kernel.plane, {o.stride.plane, o.padding.plane},
@@ -141,6 +158,8 @@ Tensor pool_volumes(const char* name, const Tensor& given, Extent3d kernel, cons
 /// The means of x's `axis`, divided into `count` parts.
 Tensor part_means(const char* name, const Tensor& x, int axis, int64_t count, Caller caller) {
   const int64_t size = x.shape()[axis];
+  if (count > INT32_MAX - size)
+    raise<ShapeError>(caller, "{}: {} parts of {} elements are too many", name, count, size);
   autograd::Band band(size);
   for (int64_t i = 0; i < count; ++i) {
     const int64_t begin = i * size / count, end = ((i + 1) * size + count - 1) / count;
@@ -153,21 +172,21 @@ Tensor adaptive_means(const char* name, const Tensor& x, const Shape& output, Ca
   const ErrorScope scope(caller);
   const int space = output.rank();
   need_space(name, x, space, caller);
+  need_elements(name, x, space, caller);
   bool one = true, divides = true;
   Axes axes;
+  Shape shape = x.shape();
   for (int i = 0; i < space; ++i) {
     const int axis = x.rank() - space + i;
     const int64_t parts = output[i], size = x.shape()[axis];
     if (parts < 1) raise<ValueError>(caller, "{}: {} parts; there must be at least 1", name, parts);
+    shape[axis] = parts;
     one &= parts == 1;
     divides &= size % parts == 0;
     axes.list.push_back(axis);
   }
+  raw::check_shape(shape, name, caller);
   if (one) return mean(x, axes, true, caller);
-  for (const int64_t axis : axes.list) {
-    if (x.shape()[static_cast<int>(axis)] > 0) continue;
-    raise<ShapeError>(caller, "{}: there is nothing in an input of {}", name, x.shape());
-  }
   if (divides && space == 2) {
     const Extent part{x.size(-2) / output[0], x.size(-1) / output[1]};
     return pool(name, x, 2, part, {}, false, caller);

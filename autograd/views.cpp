@@ -315,6 +315,7 @@ Tensor Tensor::unfold(int axis, int64_t size, int64_t step, int64_t dilation, Ca
   sizes.push_back(size);
   steps.push_back(size > 1 ? strides()[a] * dilation : 1);
   if (sizes[a] > 1) steps[a] *= step;  // or it may be any number
+  raw::check_shape(sizes, "unfold", caller);
   return record(
       "unfold", raw::window(*this, sizes, steps, view().offset), {*this},
       [length, a, step, dilation](const Tensor& g) { return Gradients{overlap_add(g, a, length, step, dilation)}; },

@@ -104,10 +104,13 @@ Tensor from_host(const std::vector<double>& values, const Shape& shape, TensorOp
 }
 
 Tensor empty(const Shape& shape, TensorOptions options) {
+  int64_t bytes = size_of(options.dtype);
+  bool fits = true;
+  for (int64_t size : shape) fits &= !__builtin_mul_overflow(bytes, size, &bytes);
+  if (!fits || bytes < 0) check_shape(shape, "empty", {"", 0});
   auto* impl = new TensorImpl;
   Tensor out(impl);
-  const size_t bytes = static_cast<size_t>(shape.numel()) * size_of(options.dtype);
-  impl->buffer = fovea::backend(options.device).allocate(bytes);
+  impl->buffer = fovea::backend(options.device).allocate(static_cast<size_t>(bytes));
   impl->view = {impl->buffer.get(), 0, options.dtype, shape, contiguous_strides(shape)};
   return out;
 }

@@ -177,6 +177,11 @@ TEST(Convolution, ErrorsNameShapesAndCaller) {
   EXPECT_ERROR(conv_transpose1d(zeros({1, 3, 1}), zeros({3, 3, 3}), {}, {.padding = 2}),
                "conv_transpose1d: input [1, 3, 1] and weight [3, 3, 3] leave no output (convolution_test.cpp:");
   EXPECT_ERROR(conv1d(zeros({1, 3, 8}), zeros({4, 3, 3}, {f64, {}})), "conv1d: dtypes differ: f32 and f64");
+  const Tensor dot = zeros({1, 1, 1, 1}), image = zeros({1, 1, 3, 3}), kernel = zeros({1, 1, 2, 2});
+  EXPECT_ERROR(conv2d(dot, dot, {}, {.padding = INT32_MAX}),
+               "conv2d: [1, 1, 4294967295, 4294967295] has too many elements (convolution_test.cpp:");
+  EXPECT_ERROR(conv_transpose2d(image, kernel, {}, {.stride = INT32_MAX}),  // 0 to 64 bits
+               "conv_transpose2d: [1, 1, 4294967296, 4294967296] has too many elements (convolution_test.cpp:");
 }
 
 }  // namespace

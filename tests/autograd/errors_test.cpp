@@ -87,6 +87,10 @@ TEST(ShapeErrors, NameWhatIsTooLarge) {
                "expand: [4294967296, 4294967296] has too many elements (errors_test.cpp:");
   EXPECT_ERROR(ones({1}).expand({2 * large, 1}) + ones({1}).expand({1, large}),
                "add: [8589934592, 4294967296] has too many elements (errors_test.cpp:");
+  const Tensor line = ones({1}).expand({2 * large});
+  EXPECT_ERROR(line.unfold(0, large), "unfold: [4294967297, 4294967296] has too many elements (errors_test.cpp:");
+  EXPECT_ERROR(concat(std::vector<Tensor>(8, ones({1}).expand({int64_t{1} << 59}))),
+               "empty: [4611686018427387904] has too many elements (errors_test.cpp:");
   EXPECT_ERROR(ones({4}).reshape({(int64_t{1} << 62) + 1, 4}), "reshape: ");
   EXPECT_ERROR(zeros({0}).reshape({large, large}), "reshape: ");
   EXPECT_ERROR(repeat(a, {int64_t{1} << 62, 1}),

@@ -210,6 +210,26 @@ TEST(Pooling, ErrorsNameShapesAndCaller) {
   EXPECT_ERROR(adaptive_avg_pool2d(zeros({1, 0, 4}), 2),
                "adaptive_avg_pool2d: there is nothing in an input of [1, 0, 4] (pooling_test.cpp:");
   EXPECT_ERROR(max_pool2d(zeros({1, 1, 8, 8}, {i32, {}}), 2), "max_pool2d: needs a floating dtype, not i32");
+  const int64_t large = int64_t{1} << 40;
+  EXPECT_ERROR(max_pool1d(zeros({1, 1, 4}), large, {.padding = large / 2}),
+               "max_pool1d: a kernel or stride of 1099511627776 is too large (pooling_test.cpp:");
+  EXPECT_ERROR(avg_pool1d(zeros({1, 1, 4}), 2, {.stride = large}),
+               "avg_pool1d: a kernel or stride of 1099511627776 is");
+  EXPECT_ERROR(max_pool2d(zeros({1}).expand({1, 1, large, 1}), 2, {.padding = 1}),
+               "max_pool2d: input [1, 1, 1099511627776, 1] has more elements in a plane than i32 counts (");
+  EXPECT_ERROR(adaptive_avg_pool1d(zeros({1, 1, 4}), large),
+               "adaptive_avg_pool1d: 1099511627776 parts of 4 elements are too many (pooling_test.cpp:");
+}
+
+TEST(Pooling, ThereIsNoWindowOfNothing) {
+  for (const DType dtype : {f32, f64}) {
+    const Tensor none = zeros({1, 1, 0, 4}, {dtype, {}});
+    EXPECT_ERROR(max_pool2d(none, 2, {.padding = 1}), "max_pool2d: there is nothing in an input of [1, 1, 0, 4] (");
+    EXPECT_ERROR(avg_pool2d(none, 2, {.padding = 1}), "avg_pool2d: there is nothing in an input of [1, 1, 0, 4] (");
+    EXPECT_ERROR(avg_pool3d(none, 2, {.padding = 1}), "avg_pool3d: there is nothing in an input of [1, 1, 0, 4] (");
+    EXPECT_ERROR(adaptive_avg_pool2d(none, 1), "adaptive_avg_pool2d: there is nothing in an input of [1, 1, 0, 4] (");
+  }
+  EXPECT_EQ(max_pool2d(zeros({0, 3, 4, 4}), 2).shape(), (Shape{0, 3, 2, 2}));
 }
 
 TEST_P(OnEveryDevice, UpsampleRepeatsEveryElementOfAnyShape) {

@@ -122,6 +122,12 @@ TEST(Volumes, ErrorsNameShapesAndCaller) {
                "conv_transpose3d: output padding 2 must be less than stride or dilation (volumes_test.cpp:");
   EXPECT_ERROR(conv_transpose3d(zeros({1, 3, 1, 4, 4}), zeros({3, 2, 1, 1, 1}), {}, {.padding = {1, 0, 0}}),
                "conv_transpose3d: input [1, 3, 1, 4, 4] and weight [3, 2, 1, 1, 1] leave no output (volumes_test.cpp:");
+  EXPECT_ERROR(
+      conv_transpose3d(x, zeros({3, 2, 0, 2, 2})),
+      "conv_transpose3d: input [1, 3, 4, 4, 4] does not fit weight [3, 2, 0, 2, 2] in 1 group (volumes_test.cpp:");
+  EXPECT_ERROR(
+      conv_transpose3d(zeros({1, 3, 0, 4, 4}), zeros({3, 2, 3, 2, 2})),
+      "conv_transpose3d: input [1, 3, 0, 4, 4] does not fit weight [3, 2, 3, 2, 2] in 1 group (volumes_test.cpp:");
   EXPECT_ERROR(max_pool3d(zeros({2, 3, 4}), 2),
                "max_pool3d: input [2, 3, 4] is not [batch, channels, depth, height, width] (volumes_test.cpp:");
   EXPECT_ERROR(avg_pool3d(x, {5, 2, 2}), "avg_pool3d: a window of 5 is larger than the padded input [1, 3, 4, 4, 4] (");
