@@ -93,11 +93,28 @@ TEST_P(OnEveryDevice, CaptureMergesNothingThatIsApart) {
   const auto numbers = [&](int) { return randn({2, 2}, options()); };
   // One half of what was put together, which is not the half that was written last.
   expect_as_written([](const Tensor& x) { return concat({x * 2.0, x * 5.0}).slice(0, 0, 2) * 3.0; }, numbers);
+  // The same elements in another order.
+  expect_as_written([](const Tensor& x) { return (x + 1.0).mT() * 2.0; }, numbers);
   // Halves are rounded to between two operations.
   expect_as_written([](const Tensor& x) { return (x.to(f16) * 1.1) * 3.3; }, numbers);
   if (device() == Device::cpu()) {
     expect_as_written([](const Tensor& x) { return exp(x).to(f64) * (1.0 / 3); }, numbers);
   }
+}
+
+TEST_P(OnEveryDevice, CaptureTellsFunctionsApartThatLiveWithinTheStep) {
+  expect_as_written(
+      [](const Tensor& x) {
+        Tensor y = x;
+        for (int i = 1; i < 6; ++i) {  // each where the one before was
+          const Elementwise f{"f", [i](Expr v) { return v * (0.5 * i) + i; }};
+          y = sum(f(y).expand({2, 2, 2}), 0);  // nothing that merges
+        }
+        return y;
+      },
+      [&](int) {
+        return randn({2, 2}, options());
+      });
 }
 
 TEST_P(OnEveryDevice, CaptureReadsBeforeItWrites) {

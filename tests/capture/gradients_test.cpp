@@ -268,6 +268,49 @@ TEST_P(OnEveryDevice, CaptureLeavesAGradientAloneThatSomeoneKeptLater) {
   }
 }
 
+TEST_P(OnEveryDevice, CaptureShowsTheHostAGradientThatItHolds) {
+  Tensor w = ones({2}, options()).set_requires_grad();
+  std::vector<float> seen;
+  auto step = capture([&](const Tensor& x) {
+    w.zero_grad();
+    sum(w * x).backward();
+    each_run([&seen, g = w.grad()] { seen.push_back(g.to_vector<float>()[0]); });
+  });
+  for (int i = 0; i < 6; ++i) step(full({2}, i, options()));
+  EXPECT_EQ(seen, (std::vector<float>{0, 1, 2, 3, 4, 5}));
+}
+
+TEST_P(OnEveryDevice, CaptureTellsGradientsApartThatLayTogether) {
+  std::vector<std::vector<float>> ends;
+  for (const bool captured : {false, true}) {
+    Tensor a = ones({2}, options()).set_requires_grad(), b = ones({2}, options()).set_requires_grad();
+    const auto f = [&](const Tensor& x) { sum(a * x + b * x * 2.0).backward(); };
+    auto step = capture(f);
+    a.set_grad(zeros({2}, options()));
+    b.set_grad(a.grad());
+    for (int i = 0; i < 10; ++i) {
+      if (i == 6) a.set_grad(b.grad().clone());
+      captured ? step(ones({2}, options())) : f(ones({2}, options()));
+    }
+    ends.push_back(concat({a.grad(), b.grad()}).to_vector<float>());
+  }
+  EXPECT_EQ(ends[0], (std::vector<float>{22, 22, 26, 26}));
+  EXPECT_EQ(ends[1], ends[0]);
+}
+
+TEST_P(OnEveryDevice, CaptureMakesAGradientOfTheOneThatItMadeBefore) {
+  std::vector<std::vector<float>> ends;
+  for (const bool captured : {false, true}) {
+    Tensor w = ones({2000}, options()).set_requires_grad();
+    w.set_grad(arange(0, 2000, 1, options()));
+    const auto f = [&](const Tensor& x) { w.set_grad(w.grad().flip(0) * 0.5 + x); };
+    auto step = capture(f);
+    for (int i = 0; i < 6; ++i) captured ? step(full({2000}, i, options())) : f(full({2000}, i, options()));
+    ends.push_back(w.grad().to_vector<float>());
+  }
+  EXPECT_EQ(ends[1], ends[0]);
+}
+
 TEST_P(OnEveryDevice, CaptureFollowsMemoryThatGrowsForAnotherShape) {
   const Tensor w = randn({4, 4}).to(device());
   auto step = capture([&](const Tensor& x) {
