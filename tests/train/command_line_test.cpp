@@ -107,6 +107,7 @@ TEST_F(CommandLineTest, AUsersMistakeIsOneLineAndStatusTwo) {
     EXPECT_EQ(outcome.status, 2);
     EXPECT_THAT(outcome.error, AllOf(testing::StartsWith("program: "), HasSubstr(error), testing::EndsWith("\n")));
     EXPECT_EQ(std::count(outcome.error.begin(), outcome.error.end(), '\n'), 1) << outcome.error;
+    EXPECT_EQ(std::count(outcome.error.begin(), outcome.error.end(), '\0'), 0);
     EXPECT_FALSE(given.ran);
   };
   expect({}, "a command is missing: train, predict");
@@ -116,6 +117,7 @@ TEST_F(CommandLineTest, AUsersMistakeIsOneLineAndStatusTwo) {
   expect({"train", "--out", "x", "--epochs", "many"}, "--epochs: \"many\" is not a whole number");
   expect({"train", "--out", "x", "--epochs"}, "--epochs");
   expect({"train", "--out", "x", "surplus"}, "surplus");
+  expect({"train", "--out", "x", "[surplus]"}, "[surplus]");
 }
 
 TEST_F(CommandLineTest, ConfigSetsWhatFlagsDoNot) {
@@ -147,7 +149,8 @@ TEST_F(CommandLineTest, ReportsErrorsOfTheCommand) {
   EXPECT_EQ(outcome.status, 2);
   EXPECT_EQ(outcome.error, "program: Linear: 0 features\n");
 
-  for (const char* kept : {"texts: 3 are too long (at most 400)", "the file ends early (byte: 17)", "no (such)"}) {
+  for (const char* kept : {"texts: 3 are too long (at most 400)", "the file ends early (byte: 17)", "no (such)",
+                           "classes stand (3:2)", "what is here (of a.txt:3)", "no line (a.txt:)"}) {
     action = [kept]() -> int { throw ValueError(kept); };
     EXPECT_EQ(run({"train", "--out", "x"}).error, "program: " + std::string(kept) + "\n");
   }

@@ -14,6 +14,7 @@ namespace fovea::train {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
 
 TEST(Pieces, AreColouredRelativeToTheGreatest) {
   const std::array<Piece, 3> pieces{{{"a", 0.5}, {" "}, {"b", 0.25}}};
@@ -29,6 +30,14 @@ TEST(Pieces, AreExplainedInEveryForm) {
   EXPECT_EQ(explanation.text, "a[0.75] b[0.25]");
   EXPECT_THAT(explanation.coloured, HasSubstr("48;2;255;140;20ma"));
   EXPECT_EQ(explanation.json, R"({"tokens":[{"token":"a","weight":0.75},{"token":"b","weight":0.25}]})");
+}
+
+TEST(Pieces, AreNoMarkupAndAreNotMarkedBelowNothing) {
+  const std::array<Piece, 3> pieces{{{"<a>", 0.5}, {"<b>"}, {"c", -0.25}}};
+  EXPECT_EQ(pieces_html(pieces),
+            "<div class=\"pieces\"><mark style=\"--w:1.000\" title=\"0.500\">&lt;a&gt;</mark>&lt;b&gt;"
+            "<mark style=\"--w:0.000\" title=\"-0.250\">c</mark></div>");
+  EXPECT_EQ(pieces_text(pieces, false), "<a>[0.50]<b>c");
 }
 
 TEST(UnreadText, IsCutBetweenCharacters) {
@@ -68,6 +77,10 @@ TEST(PieceGroups, WithoutWeightStandUncoloured) {
   const std::array<Piece, 1> pieces{{{"a", 0.0}}};
   const std::array<PieceGroup, 1> groups{{{pieces, 0.0}}};
   EXPECT_EQ(explain_groups(groups).text, "0.00: a");
+  EXPECT_THAT(explain_groups(groups).json, HasSubstr(R"({"token":"a","weight":0.0})"));
+  EXPECT_THAT(explain_groups(groups).json, Not(HasSubstr("null"))) << "a share of nothing is 0";
+  const std::array<PieceGroup, 2> unlike{{{pieces, 0.5}, {pieces, -0.5}}};
+  EXPECT_THAT(explain_groups(unlike).html, HasSubstr("<div class=\"group\" style=\"--w:0.000\" title=\"-0.500\">"));
 }
 
 TEST(Base64, IsTheStandards) {

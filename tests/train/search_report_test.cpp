@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "fovea/train/report.h"
 #include "support/expect.h"
 
 namespace fovea::train {
@@ -101,6 +102,13 @@ TEST(SearchReportTest, SetsWordsAndSingleNumbersApart) {
   EXPECT_THAT(same, HasSubstr(dot(196, 111, "trial 1: lr 0.5, accuracy 0.2500", true)));
 }
 
+TEST(SearchReportTest, TakesNoWordForMarkup) {
+  const std::string page = page_of({trial_of(1, "<lstm>", 1), trial_of(2, "gru", 0)});
+  EXPECT_THAT(page, HasSubstr(tick(54 + 71, "&lt;lstm&gt;")));
+  EXPECT_THAT(page, HasSubstr("<td>&lt;lstm&gt;</td>"));
+  EXPECT_THAT(page, Not(HasSubstr("<lstm>")));
+}
+
 TEST(SearchReportTest, LooksAtEachTrialAsFarAsItCame) {
   const std::string page = page_of({trial_of(1, "1", 0.9), trial_of(2, "2", 0.8), trial_of(3, "3", 0.1),
                                     trial_of(1, "1", 0.5, 2), trial_of(2, "2", 0.75, 2)});
@@ -121,6 +129,7 @@ TEST(SearchReportTest, TheLeastLossIsBest) {
   const std::string page = page_of({trial_of(1, "1", 0.5), trial_of(2, "2", 0.25), trial_of(3, "3", 1)}, "loss");
   EXPECT_THAT(page, HasSubstr(dot(196, 188, "trial 2: lr 2, loss 0.2500", true)));
   EXPECT_THAT(page, HasSubstr(dot(338, 34, "trial 3: lr 3, loss 1.0000")));
+  EXPECT_THAT(page, HasSubstr(chart_svg("loss", {{"trial", {0.5, 0.25, 1}}, {"best so far", {0.5, 0.25, 0.25}}}, 0)));
 }
 
 TEST(SearchReportTest, TellsOfWhatFailed) {
