@@ -14,7 +14,7 @@ double parse_threshold(const std::string& text, const char* goals) {
 }
 
 constexpr const char* class_goals = "accuracy, macro_f1, cost";
-constexpr const char* label_goals = "accuracy, macro_f1, micro_f1";
+constexpr const char* label_goals = "accuracy, macro_f1, micro_f1, label_f1";
 
 }  // namespace
 
@@ -26,7 +26,7 @@ void DecisionOptions::declare(OptionTable& options) {
       "threshold", &threshold,
       "of two classes, the probability from which on it is the second; of several labels an example, the one "
       "from which on each holds: a number, or what it shall be best in on the held-out data: accuracy, macro_f1, "
-      "cost, of labels micro_f1",
+      "cost, of labels micro_f1; label_f1 gives each label one of its own, which is best in its F1",
       {.placeholder = "X", .default_text = "the more probable class; of labels 0.5", .configuration = false});
 }
 
@@ -39,14 +39,18 @@ std::optional<Goal> DecisionOptions::goal() const {
   return std::nullopt;
 }
 
+bool DecisionOptions::by_each_label() const { return threshold == "label_f1"; }
+
 void DecisionOptions::check_held_out(int64_t held_out) const {
-  if (goal() && held_out == 0) refuse("--threshold {} needs examples that are held out", threshold);
+  if ((goal() || by_each_label()) && held_out == 0)
+    refuse("--threshold {} needs examples that are held out", threshold);
 }
 
 CostMatrix DecisionOptions::load(const data::Labels& labels, bool multi_label) const {
   if (!threshold.empty()) {
-    const bool other_goal = goal() == (multi_label ? Goal::cost : Goal::micro_f1);
-    if (!goal() || other_goal) parse_threshold(threshold, multi_label ? label_goals : class_goals);
+    const bool known =
+        multi_label ? by_each_label() || (goal() && goal() != Goal::cost) : goal() && goal() != Goal::micro_f1;
+    if (!known) parse_threshold(threshold, multi_label ? label_goals : class_goals);
     if (!multi_label && labels.size() != 2) refuse("--threshold is for two classes; there are {}", labels.size());
     if (threshold == "cost" && costs.empty()) refuse("--threshold cost needs --costs");
   }
@@ -63,8 +67,9 @@ Decision DecisionOptions::decide(const CostMatrix& matrix, const Predictions& va
 
 Decision DecisionOptions::decide_by_label(const ScoredLabels& valid) const {
   if (threshold.empty()) return Decision::by_label();
-  if (!goal()) return Decision::by_label(parse_threshold(threshold, label_goals));
+  if (!goal() && !by_each_label()) return Decision::by_label(parse_threshold(threshold, label_goals));
   check_held_out(valid.size());
+  if (by_each_label()) return Decision::by_label(choose_label_thresholds(valid));
   return Decision::by_label(choose_label_threshold(valid, *goal()));
 }
 

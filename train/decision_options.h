@@ -7,6 +7,7 @@
 #include "fovea/train/decision.h"
 #include "fovea/train/inference.h"
 #include "fovea/train/options.h"
+#include "fovea/train/threshold_choice.h"
 
 namespace fovea::train {
 
@@ -29,6 +30,8 @@ struct DecisionOptions {
 
  private:
   std::optional<Goal> goal() const;
+  /// Whether each label is to have a threshold of its own.
+  bool by_each_label() const;
 };
 
 }  // namespace fovea::train

@@ -30,7 +30,7 @@ struct Predictions {
   std::span<const float> of(int64_t example) const {
     return std::span(probabilities).subspan(static_cast<size_t>(example * classes), static_cast<size_t>(classes));
   }
-  /// The class that the decision makes of it; by label the most probable one.
+  /// The class that the decision makes of it; by label the clearest one (see Decision::of).
   int32_t best(int64_t example) const { return decision.of(of(example)); }
   /// The classes that the decision makes of it: one, or by label any number.
   std::vector<int32_t> called(int64_t example) const { return decision.all_of(of(example)); }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <utility>
 #include <vector>
 
 #include "fovea/tensor/creation.h"
@@ -54,19 +55,45 @@ double binary_log_loss(const ScoredLabels& examples) {
   return examples.truths.empty() ? 0 : sum / static_cast<double>(examples.truths.size());
 }
 
-LabelCounts label_counts(const ScoredLabels& examples, double threshold, Caller caller) {
+namespace {
+
+double checked(double threshold, Caller caller) {
+  if (!(threshold >= 0 && threshold <= 1)) raise<ValueError>(caller, "LabelThresholds: a threshold of {}", threshold);
+  return threshold;
+}
+
+}  // namespace
+
+LabelThresholds::LabelThresholds(double common, Caller caller) : values_{checked(common, caller)} {}
+
+LabelThresholds LabelThresholds::of_each(std::vector<double> thresholds, Caller caller) {
+  for (const double each : thresholds) checked(each, caller);
+  LabelThresholds all;
+  all.common_ = false;
+  all.values_ = std::move(thresholds);
+  return all;
+}
+
+LabelCounts label_counts(const ScoredLabels& examples, const LabelThresholds& thresholds, Caller caller) {
   LabelCounts counts(examples.labels, caller);
+  if (const size_t count = thresholds.values().size();
+      !thresholds.is_common() && static_cast<int64_t>(count) != examples.labels) {
+    raise<ValueError>(caller, "label_counts: {} thresholds of {} labels", count, examples.labels);
+  }
   const std::vector<bool> truths(examples.truths.begin(), examples.truths.end());
   std::vector<bool> called;
-  for (const float p : examples.probabilities) called.push_back(p >= threshold);
+  for (size_t i = 0; i < examples.probabilities.size(); ++i) {
+    called.push_back(examples.probabilities[i] >= thresholds[i % static_cast<size_t>(examples.labels)]);
+  }
   const Shape shape{examples.size(), examples.labels};
   counts.add(from_vector(truths, shape), from_vector(called, shape), caller);
   return counts;
 }
 
-LabelEvaluation LabelEvaluation::of(const ScoredLabels& examples, double threshold, Caller caller) {
-  return {label_counts(examples, threshold, caller), binary_log_loss(examples),
-          label_ranking_average_precision(examples)};
+LabelEvaluation LabelEvaluation::of(const ScoredLabels& examples, LabelThresholds thresholds, Caller caller) {
+  LabelCounts counts = label_counts(examples, thresholds, caller);
+  return {std::move(counts), binary_log_loss(examples), label_ranking_average_precision(examples),
+          std::move(thresholds)};
 }
 
 }  // namespace fovea::train

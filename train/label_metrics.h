@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "fovea/train/metrics.h"
 
@@ -28,17 +29,39 @@ double label_ranking_average_precision(const ScoredLabels& examples);
 /// 1e-38, what it cannot tell from p = 1 as 1 - 2^-25. 0 of none.
 double binary_log_loss(const ScoredLabels& examples);
 
-/// The decisions of calling every label that is at least so probable. Throws ValueError where there is no label.
-LabelCounts label_counts(const ScoredLabels& examples, double threshold, Caller caller = {});
+/// From which probability on each label is called: the same for all of them, or one for each.
+class LabelThresholds {
+ public:
+  /// Throws ValueError unless 0 <= common <= 1.
+  LabelThresholds(double common = 0.5, Caller caller = {});  // NOLINT: a number is one
+  /// In the order of the labels. Throws ValueError unless each is from 0 to 1.
+  static LabelThresholds of_each(std::vector<double> thresholds, Caller caller = {});
+
+  double operator[](size_t label) const { return values_[is_common() ? 0 : label]; }
+  bool is_common() const { return common_; }
+  /// One, or one for each label.
+  const std::vector<double>& values() const { return values_; }
+
+  friend bool operator==(const LabelThresholds&, const LabelThresholds&) = default;
+
+ private:
+  bool common_ = true;
+  std::vector<double> values_;
+};
+
+/// The decisions of calling every label from its threshold on. Throws ValueError where there is no label, or thresholds of
+/// another number of them.
+LabelCounts label_counts(const ScoredLabels& examples, const LabelThresholds& thresholds, Caller caller = {});
 
 /// What an evaluation of examples with labels tells.
 struct LabelEvaluation {
   LabelCounts counts;
   double loss = 0;               // mean binary cross entropy over examples and labels, natural logarithm
   double ranking_precision = 0;  // label_ranking_average_precision
+  LabelThresholds thresholds = {};
 
-  /// Throws ValueError where there is no label.
-  static LabelEvaluation of(const ScoredLabels& examples, double threshold = 0.5, Caller caller = {});
+  /// Throws as label_counts does.
+  static LabelEvaluation of(const ScoredLabels& examples, LabelThresholds thresholds = {}, Caller caller = {});
 };
 
 }  // namespace fovea::train

@@ -66,6 +66,12 @@ Command model_command(const std::string& program, const MakeTask& make_task, std
               }};
 }
 
+/// The thresholds, where each label has one of its own.
+const LabelThresholds* own_thresholds(const AnyEvaluation& evaluation) {
+  const auto* of_labels = std::get_if<LabelEvaluation>(&evaluation);
+  return of_labels && !of_labels->thresholds.is_common() ? &of_labels->thresholds : nullptr;
+}
+
 void print_evaluation(const AnyEvaluation& evaluation, const ClassifierTask& task) {
   const Scores scores = scores_of(evaluation);
   fmt::print("{}  on {} {}\n", headline(evaluation, true), scores.examples, task.noun());
@@ -81,10 +87,12 @@ void print_evaluation(const AnyEvaluation& evaluation, const ClassifierTask& tas
   }
   const std::vector<ClassMetrics> metrics = by_class(evaluation);
   if (metrics.size() > most_printed_classes) return;
-  fmt::print("\nprecision  recall      F1  examples  class\n");
+  const LabelThresholds* thresholds = own_thresholds(evaluation);
+  fmt::print("\nprecision  recall      F1  examples{}  class\n", thresholds ? "  threshold" : "");
   for (size_t i = 0; i < metrics.size(); ++i) {
-    fmt::print("{:9.4f}  {:6.4f}  {:6.4f}  {:8}  {}\n", metrics[i].precision, metrics[i].recall, metrics[i].f1,
-               metrics[i].support, in_one_line(task.labels().names()[i]));
+    fmt::print("{:9.4f}  {:6.4f}  {:6.4f}  {:8}{}  {}\n", metrics[i].precision, metrics[i].recall, metrics[i].f1,
+               metrics[i].support, thresholds ? fmt::format("  {:9.4f}", (*thresholds)[i]) : "",
+               in_one_line(task.labels().names()[i]));
   }
 }
 
@@ -99,7 +107,7 @@ class Evaluating final : public ModelUse {
     const AnyEvaluation evaluation = evaluate_on(open.trained, data_);
     const ClassifierTask& task = *open.trained.task;
     if (!open.run.quiet) print_evaluation(evaluation, task);
-    if (open.run.json) fmt::print("{}\n", to_json(evaluation, open.trained.decision.costs()));
+    if (open.run.json) fmt::print("{}\n", to_json(evaluation, task.labels(), open.trained.decision.costs()));
   }
 
  private:

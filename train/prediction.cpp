@@ -33,10 +33,16 @@ void print_indented(std::string_view lines) {
   }
 }
 
-/// The classes that an example was called; the most probable one where it was called none.
+/// The classes that an example was called; where it was called none the one that it was nearest to.
 std::vector<int32_t> explained(const Predictions& predictions, int64_t example) {
   const std::vector<int32_t> called = predictions.called(example);
   return called.empty() ? std::vector{predictions.best(example)} : called;
+}
+
+/// Of a label that has a threshold of its own.
+std::string threshold_text(const Decision& decision, int32_t label) {
+  const LabelThresholds& thresholds = decision.label_thresholds();
+  return thresholds.is_common() ? "" : fmt::format(" (from {:.4f} on)", thresholds[static_cast<size_t>(label)]);
 }
 
 void print_prediction(TrainedModel& trained, const std::string& input, const Predictions& predictions, int64_t i,
@@ -58,7 +64,9 @@ void print_prediction(TrainedModel& trained, const std::string& input, const Pre
   if (!options.explain) return;
   for (const int32_t label : explained(predictions, i)) {
     const Explanation explanation = trained.task->explain(Part::test, i, label);
-    const std::string name = trained.task->multi_label() ? in_one_line(labels.name(label)) + ": " : "";
+    const std::string name = trained.task->multi_label()
+                                 ? in_one_line(labels.name(label)) + threshold_text(trained.decision, label) + ": "
+                                 : "";
     print_indented(name + (is_terminal(stdout) ? explanation.coloured : explanation.text));
   }
 }
@@ -122,7 +130,10 @@ std::string prediction_json(TrainedModel& trained, const Predictions& prediction
   for (int32_t c = 0; c < labels.size(); ++c) all[labels.name(c)] = probabilities[static_cast<size_t>(c)];
   if (explain && several) {
     Json& each = object["explanations"] = Json::object();
-    for (const int32_t label : explained(predictions, example)) each[labels.name(label)] = explanation(label);
+    for (const int32_t label : explained(predictions, example)) {
+      Json& of_label = each[labels.name(label)] = explanation(label);
+      of_label["threshold"] = predictions.decision.label_thresholds()[static_cast<size_t>(label)];
+    }
   } else if (explain) {
     object.update(explanation(predictions.best(example)));
   }

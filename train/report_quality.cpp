@@ -63,19 +63,21 @@ std::string class_table_html(const Report& report) {
   const bool two = metrics.size() == 2;
   const auto roc = report.evaluation ? report.evaluation->probabilities.roc : std::vector<std::vector<RocPoint>>();
   const bool areas = two ? roc.size() == 1 : roc.size() == metrics.size();
+  const bool thresholds = report.label_evaluation && !report.label_evaluation->thresholds.is_common();
   std::string out = fmt::format(
       "<h2>By class</h2>\n<div class=\"wide\"><table>\n"
-      "<tr><th>class</th><th>precision</th><th>recall</th><th>F1</th>{}<th>examples</th></tr>\n",
-      areas ? "<th>ROC AUC</th>" : "");
+      "<tr><th>class</th><th>precision</th><th>recall</th><th>F1</th>{}{}<th>examples</th></tr>\n",
+      areas ? "<th>ROC AUC</th>" : "", thresholds ? "<th>threshold</th>" : "");
   for (size_t i = 0; i < metrics.size(); ++i) {
     const ClassMetrics& each = metrics[i];
-    std::string area;
+    std::string last;  // what classes and labels have each
     if (areas) {
       const auto& curve = roc[two ? 0 : i];
-      area = curve.empty() ? "<td></td>" : fmt::format("<td>{:.3f}</td>", area_below(curve));
+      last = curve.empty() ? "<td></td>" : fmt::format("<td>{:.3f}</td>", area_below(curve));
     }
+    if (thresholds) last = fmt::format("<td>{:.3f}</td>", report.label_evaluation->thresholds[i]);
     out += fmt::format("<tr><td>{}</td><td>{:.3f}</td><td>{:.3f}</td><td>{:.3f}</td>{}<td>{}</td></tr>\n",
-                       escape_html(report.classes[i]), each.precision, each.recall, each.f1, area, each.support);
+                       escape_html(report.classes[i]), each.precision, each.recall, each.f1, last, each.support);
   }
   return out + "</table></div>\n";
 }

@@ -143,6 +143,9 @@ std::string PredictionService::describe_model() const {
   if (!media_types_.empty()) object["media_types"] = media_types_;
   object["device"] = device_;
   object["options"] = Json::parse(trained_.options);
+  if (const std::string decision = trained_.decision.to_json(); decision != Decision().to_json()) {
+    object["decision"] = Json::parse(decision);
+  }
   return object.dump();
 }
 

@@ -5,6 +5,9 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "fovea/data/file_error.h"
+#include "fovea/train/json_text.h"
+
 namespace fovea::train {
 namespace {
 
@@ -36,10 +39,10 @@ std::string json_of(const Evaluation& evaluation, const CostMatrix& costs) {
   return object.dump();
 }
 
-std::string json_of(const LabelEvaluation& evaluation) {
+std::string json_of(const LabelEvaluation& evaluation, const data::Labels& labels) {
   const LabelCounts& counts = evaluation.counts;
   const ClassMetrics micro = counts.micro();
-  return nlohmann::ordered_json{{"examples", counts.examples()},
+  nlohmann::ordered_json object{{"examples", counts.examples()},
                                 {"accuracy", counts.subset_accuracy()},
                                 {"macro_f1", counts.macro_f1()},
                                 {"loss", evaluation.loss},
@@ -49,8 +52,11 @@ std::string json_of(const LabelEvaluation& evaluation) {
                                 {"macro_precision", counts.macro_precision()},
                                 {"macro_recall", counts.macro_recall()},
                                 {"hamming_loss", counts.hamming_loss()},
-                                {"label_ranking_average_precision", evaluation.ranking_precision}}
-      .dump();
+                                {"label_ranking_average_precision", evaluation.ranking_precision}};
+  if (const LabelThresholds& thresholds = evaluation.thresholds; !thresholds.is_common()) {
+    for (size_t i = 0; i < thresholds.values().size(); ++i) object["thresholds"][labels.names()[i]] = thresholds[i];
+  }
+  return json_text(object);
 }
 
 }  // namespace
@@ -83,7 +89,7 @@ std::vector<int32_t> truths_of(const ClassifierTask& task, Part part) {
 AnyEvaluation evaluation_of(const ClassifierTask& task, Part part, const Predictions& predictions) {
   if (!task.multi_label()) return evaluation_of(predictions, truths_of(task, part));
   return LabelEvaluation::of({predictions.classes, predictions.probabilities, label_rows(task, part)},
-                             predictions.decision.label_threshold());
+                             predictions.decision.label_thresholds());
 }
 
 double loss_of(const ClassifierTask& task, Part part, const Predictions& predictions) {
@@ -120,9 +126,25 @@ std::vector<ClassMetrics> by_class(const AnyEvaluation& evaluation) {
   return std::get<Evaluation>(evaluation).confusion.per_class();
 }
 
-std::string to_json(const AnyEvaluation& evaluation, const CostMatrix& costs) {
-  if (const auto* of_labels = std::get_if<LabelEvaluation>(&evaluation)) return json_of(*of_labels);
+std::string to_json(const AnyEvaluation& evaluation, const data::Labels& labels, const CostMatrix& costs) {
+  if (const auto* of_labels = std::get_if<LabelEvaluation>(&evaluation)) return json_of(*of_labels, labels);
   return json_of(std::get<Evaluation>(evaluation), costs);
+}
+
+std::string shared_threshold_note(const LabelEvaluation& held_out, const data::Labels& labels) {
+  if (held_out.thresholds.is_common()) return {};
+  const std::vector<ClassMetrics> each = held_out.counts.per_label();
+  std::vector<std::string> sharing;
+  double threshold = 0;
+  for (size_t i = 0; i < each.size(); ++i) {
+    if (each[i].support >= least_holding) continue;
+    sharing.push_back(labels.names()[i]);
+    threshold = held_out.thresholds[i];
+  }
+  if (sharing.empty()) return {};
+  return fmt::format("{} from a probability of {:.4f} on: fewer than {} of the held-out examples have {}",
+                     data::list_in_quotes(sharing.data(), sharing.data() + sharing.size()), threshold, least_holding,
+                     sharing.size() == 1 ? "it" : "them");
 }
 
 std::string names_of(const data::Labels& labels, const std::vector<int32_t>& classes) {

@@ -45,8 +45,13 @@ Decision decide(const DecisionOptions& options, const CostMatrix& costs, const C
 std::string headline(const AnyEvaluation& evaluation, bool more);
 /// Precision, recall, F1 and number of examples by class.
 std::vector<ClassMetrics> by_class(const AnyEvaluation& evaluation);
-/// The metrics as a JSON object: examples, accuracy, macro_f1, loss, and then the others that are defined.
-std::string to_json(const AnyEvaluation& evaluation, const CostMatrix& costs = {});
+/// The metrics as a JSON object: examples, accuracy, macro_f1, loss, and then the others that are defined; where each of the
+/// `labels` has a threshold of its own, that one by name.
+std::string to_json(const AnyEvaluation& evaluation, const data::Labels& labels, const CostMatrix& costs = {});
+
+/// Which labels share a threshold since too few held-out examples have them, for people: `"a", "b" from a probability of 0.3
+/// on: fewer than 5 of the held-out examples have them`. "" where there is none, or all have the same.
+std::string shared_threshold_note(const LabelEvaluation& held_out, const data::Labels& labels);
 
 /// Names of classes for people, between commas; "(none)" of none.
 std::string names_of(const data::Labels& labels, const std::vector<int32_t>& classes);

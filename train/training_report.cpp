@@ -69,7 +69,7 @@ std::vector<int64_t> right_examples(const TrainingReport& from) {
 }
 
 /// How probabilities become classes, where it is not the most probable one; "" else.
-std::string decision_note(const TrainingReport& from) {
+std::string decision_note(const TrainingReport& from, const AnyEvaluation& evaluation) {
   const Decision& decision = from.predictions.decision;
   std::string note;
   if (decision.has_threshold()) {
@@ -78,10 +78,14 @@ std::string decision_note(const TrainingReport& from) {
   } else if (decision.costs().classes > 0) {
     note = "Called what is expected to cost least.";
   } else if (decision.is_by_label()) {
-    note = fmt::format("Each label is called from a probability of {:.4f} on.", decision.label_threshold());
+    const LabelThresholds& thresholds = decision.label_thresholds();
+    note = thresholds.is_common()
+               ? fmt::format("Each label is called from a probability of {:.4f} on.", thresholds.values()[0])
+               : "Each label is called from a probability of its own on, which stands by its class.";
+    const std::string shared = shared_threshold_note(std::get<LabelEvaluation>(evaluation), from.task.labels());
+    if (!shared.empty()) note += fmt::format(" {}.", shared);
   }
   if (from.costs.classes > 0) {
-    const AnyEvaluation evaluation = evaluation_of(from.task, from.part, from.predictions);
     note += fmt::format(" Mean cost {:.4f}.", from.costs.mean(std::get<Evaluation>(evaluation).confusion));
   }
   return note;
@@ -127,7 +131,7 @@ Report make_report(const TrainingReport& from) {
                 .evaluated_on = from.evaluated_on,
                 .colour_note = from.task.colour_note()};
   if (from.task.multi_label())
-    report.colour_note += " Of several labels it is the most probable one that is explained.";
+    report.colour_note += " Of several labels it is the one furthest above its threshold that is explained.";
   const AnyEvaluation evaluation = evaluation_of(from.task, from.part, from.predictions);
   if (const auto* of_labels = std::get_if<LabelEvaluation>(&evaluation)) {
     report.label_evaluation = *of_labels;
@@ -142,7 +146,7 @@ Report make_report(const TrainingReport& from) {
     const std::string text = OptionTable::text(option);
     if (option.rules.configuration && !text.empty()) report.facts.emplace_back(option.name, text);
   }
-  report.decision = decision_note(from);
+  report.decision = decision_note(from, evaluation);
   report.folds = fold_rows(from);
   report.deletion = test_deletion(from.task, from.part, from.predictions);
   for (const int64_t i : worst_mistakes(from)) report.mistakes.push_back(show(from, i));

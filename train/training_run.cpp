@@ -229,18 +229,33 @@ void TrainingRun::tell(const TrainingResult& result, const Tested& tested, const
   if (decision.has_threshold()) {
     progress_.line(fmt::format("\"{}\" from a probability of {:.4f} on", task_.labels().name(1), decision.threshold()));
   }
-  if (decision.is_by_label() && decision.label_threshold() != Decision::by_label().label_threshold()) {
-    progress_.line(fmt::format("labels from a probability of {:.4f} on", decision.label_threshold()));
-  }
+  if (decision.is_by_label()) tell_thresholds(std::get<LabelEvaluation>(tested.evaluation));
   progress_.line(fmt::format("model in {}, report in {}, {:.1f} s", settings_.out, report, result.seconds));
   const size_t peak = backend(settings_.device).memory().peak;
   if (plan_) progress_.line(fmt::format("tensors took {} at most", bytes_text(peak)));
   if (settings_.run.json) fmt::print("{}\n", summary(result, tested, peak));
 }
 
+void TrainingRun::tell_thresholds(const LabelEvaluation& evaluation) const {
+  const LabelThresholds& thresholds = evaluation.thresholds;
+  const std::vector<double>& values = thresholds.values();
+  if (thresholds.is_common()) {
+    if (thresholds != LabelThresholds()) {
+      progress_.line(fmt::format("labels from a probability of {:.4f} on", values[0]));
+    }
+    return;
+  }
+  const auto [least, most] = std::minmax_element(values.begin(), values.end());
+  const auto name = [&](auto each) { return task_.labels().names()[static_cast<size_t>(each - values.begin())]; };
+  progress_.line(fmt::format(
+      "labels from probabilities of their own on, \"{}\" from {:.4f} (the least), \"{}\" from {:.4f} (the most)",
+      name(least), *least, name(most), *most));
+  if (const std::string note = shared_threshold_note(evaluation, task_.labels()); !note.empty()) progress_.line(note);
+}
+
 std::string TrainingRun::summary(const TrainingResult& result, const Tested& tested, size_t peak) const {
   const CostMatrix& costs = settings_.costs;
-  Json object = Json::parse(to_json(tested.evaluation, costs));
+  Json object = Json::parse(to_json(tested.evaluation, task_.labels(), costs));
   object.update({{"epochs", trainer_->history().size()},
                  {"best_epoch", result.best_epoch},
                  {"steps", trainer_->steps()},

@@ -90,6 +90,7 @@ class TrainingRun {
   std::string write_report(const Tested& tested);
   TrainingResult result_of(Ending ending, const Tested& tested, double seconds) const;
   void tell(const TrainingResult& result, const Tested& tested, const std::string& report) const;
+  void tell_thresholds(const LabelEvaluation& evaluation) const;
   std::string summary(const TrainingResult& result, const Tested& tested, size_t peak) const;
 
   const RunSettings& settings_;

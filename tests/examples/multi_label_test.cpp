@@ -144,6 +144,68 @@ TEST_F(MultiLabel, CallsLabelsFromAThresholdOn) {
   EXPECT_GT(recall, half["micro_recall"]);
 }
 
+TEST_F(MultiLabel, CallsEachLabelFromAThresholdOfItsOwn) {
+  // Nothing but a single example has the rare one: it has to share what suits all.
+  file = folder.write("rare.csv", topics_csv(400) + "rare,a trip of rain\n");
+  const Words flags{"--epochs", "1", "--lr", "0.005"};
+  const Finished done = classify(train_into("each", flags + Words{"--threshold", "label_f1", "--json"}));
+  ASSERT_EQ(done.status, 0) << done.error;
+  EXPECT_THAT(done.out, HasSubstr("labels from probabilities of their own on, "));
+  EXPECT_THAT(done.out, HasSubstr("\"rare\" from a probability of "));
+  EXPECT_THAT(done.out, HasSubstr(" on: fewer than 5 of the held-out examples have it\n"));
+  ASSERT_EQ(classify(train_into("common", flags + Words{"--threshold", "micro_f1"})).status, 0);
+  const Json thresholds = config("each")["decision"]["label_thresholds"], names = config("each")["classes"];
+  ASSERT_EQ(thresholds.size(), 4u);
+  const Json chosen = last_line(done.out)["thresholds"];
+  for (size_t i = 0; i < 4; ++i) EXPECT_EQ(chosen[names[i].get<std::string>()], thresholds[i]);
+  EXPECT_EQ(chosen["rare"], config("common")["decision"]["label_threshold"]);
+  EXPECT_NE(chosen["sea"], chosen["sun"]);
+  const std::string report = read_back(folder / "each/report.html");
+  EXPECT_THAT(report, HasSubstr("<th>threshold</th>"));
+  EXPECT_THAT(report, HasSubstr("Each label is called from a probability of its own on, which stands by its class. "
+                                "&quot;rare&quot; from a probability of "));
+  EXPECT_THAT(read_back(folder / "common/report.html"), Not(HasSubstr("<th>threshold</th>")));
+
+  const Json each = evaluate("each", file), common = evaluate("common", file);
+  EXPECT_EQ(each["loss"], common["loss"]);
+  EXPECT_GT(each["macro_f1"], common["macro_f1"]);
+  EXPECT_EQ(each["thresholds"], chosen);
+  EXPECT_FALSE(common.contains("thresholds"));
+  EXPECT_THAT(classify({"evaluate", "--model", folder / "each", "--data", test_file}).out,
+              HasSubstr("precision  recall      F1  examples  threshold  class"));
+
+  const Words predict{"predict", "--model", folder / "each", "--explain", texts[0]};
+  const Json object = last_line(classify(predict + Words{"--json"}).out);
+  Json called = Json::array();
+  for (const auto& [label, probability] : object["probabilities"].items()) {
+    if (probability >= chosen[label]) called.push_back(label);
+  }
+  EXPECT_EQ(object["labels"], called);
+  for (const auto& [label, explanation] : object["explanations"].items()) {
+    EXPECT_EQ(explanation["threshold"], chosen[label]);
+    EXPECT_THAT(classify(predict).out,
+                HasSubstr(fmt::format("    {} (from {:.4f} on): ", label, chosen[label].get<double>())));
+  }
+
+  ASSERT_EQ(classify({"export", "--model", folder / "each", "--int8", folder / "small"}).status, 0);
+  EXPECT_EQ(config("small")["decision"], config("each")["decision"]);
+  ASSERT_EQ(classify({"export", "--model", folder / "each", "--onnx", folder / "each.onnx"}).status, 0);
+  EXPECT_THAT(read_back(folder / "each.onnx"), HasSubstr("{\"label_thresholds\":["));
+}
+
+TEST_F(MultiLabel, ThresholdsOfLabelsGoWithFoldsAndSearches) {
+  const Finished folds = classify(train_into("folds", {"--epochs", "1", "--folds", "2", "--threshold", "label_f1"}));
+  ASSERT_EQ(folds.status, 0) << folds.error;
+  EXPECT_THAT(folds.out, HasSubstr("2 folds:  accuracy "));
+  EXPECT_EQ(config("folds")["decision"]["label_thresholds"].size(), 3u);
+  Words words =
+      train_into("found", {"--epochs", "1", "--trials", "2", "--vary", "dropout=0,0.1", "--threshold", "label_f1"});
+  words[0] = "search";
+  const Finished search = classify(words);
+  ASSERT_EQ(search.status, 0) << search.error;
+  EXPECT_EQ(config("found/best")["decision"]["label_thresholds"].size(), 3u);
+}
+
 TEST_F(MultiLabel, WeighsTheExamplesThatHaveALabel) {
   ASSERT_EQ(classify(train_into("weighed", {"--epochs", "1", "--balance", "weights"})).status, 0);
   train({"--epochs", "1"});
@@ -220,7 +282,9 @@ TEST_F(MultiLabel, IsServed) {
   const Json explained = Json::parse(server.predict({{"input", texts[1]}, {"explain", true}}).body)["predictions"][0];
   EXPECT_EQ(explained["labels"], Json{"snow"});
   EXPECT_TRUE(explained["explanations"]["snow"].contains("tokens"));
-  EXPECT_EQ(Json::parse(ask(server.port, "GET", "/model").body)["options"]["multi-label"], true);
+  const Json description = Json::parse(ask(server.port, "GET", "/model").body);
+  EXPECT_EQ(description["options"]["multi-label"], true);
+  EXPECT_EQ(description["decision"], (Json{{"label_threshold", 0.5}}));
   server.signal(SIGTERM);
   EXPECT_EQ(server.finish().status, 0);
 }
@@ -267,8 +331,9 @@ TEST_F(MultiLabel, RefusesOptionsThatDoNotGoTogether) {
   with_labels({"--balance", "sampling"}, "--balance sampling does not go with --multi-label");
   with_labels({"--monitor", "roc_auc"}, "--monitor roc_auc does not go with --multi-label");
   with_labels({"--stream"}, "--multi-label needs the texts in memory: it does not go with --stream");
-  with_labels({"--threshold", "cost"},
-              "--threshold: \"cost\" is neither a number from 0 to 1 nor one of accuracy, macro_f1, micro_f1");
+  with_labels(
+      {"--threshold", "cost"},
+      "--threshold: \"cost\" is neither a number from 0 to 1 nor one of accuracy, macro_f1, micro_f1, label_f1");
   with_labels({"--threshold", "1.5"}, "--threshold: \"1.5\" is neither a number from 0 to 1 nor one of accuracy, ");
   with_labels({"--threshold", "micro_f1", "--hold-out", "0"}, "--threshold micro_f1 needs examples that are held out");
   with_labels({"--label-separator", ""}, "--label-separator: \"\" separates nothing");

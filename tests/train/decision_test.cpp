@@ -53,7 +53,23 @@ TEST(Decision, ByLabelTakesAllThatAreAtLeastAsProbable) {
   EXPECT_EQ(Decision::by_label(0.95).of(p), 2);
   EXPECT_FALSE(Decision().is_by_label());
   EXPECT_EQ(Decision().all_of(p), std::vector<int32_t>{2});
-  EXPECT_THROW(Decision::by_label(-0.1), ValueError);
+}
+
+TEST(Decision, ByLabelMayHaveAThresholdForEach) {
+  const std::array<float, 4> p{0.2f, 0.5f, 0.9f, 0.49f};
+  const Decision decision = Decision::by_label(LabelThresholds::of_each({0.1, 0.6, 0.85, 0.5}));
+  EXPECT_EQ(decision.all_of(p), (std::vector<int32_t>{0, 2}));
+  EXPECT_EQ(decision.of(p), 0);  // 0.1 above its own, where the most probable one is 0.05 above
+  const Decision none = Decision::by_label(LabelThresholds::of_each({0.9, 0.9, 0.95, 0.5}));
+  EXPECT_TRUE(none.all_of(p).empty());
+  EXPECT_EQ(none.of(p), 3);
+  EXPECT_FALSE(decision.label_thresholds().is_common());
+}
+
+TEST(Decision, ByLabelWithACommonThresholdIsClearestOfTheMostProbable) {
+  // Differences to the threshold that a number of 64 bits does not tell.
+  const std::array<float, 3> p{1e-30f, 1e-20f, 1e-25f};
+  EXPECT_EQ(Decision::by_label(0.5).of(p), 1);
 }
 
 TEST(Decision, SurvivesJson) {
@@ -64,9 +80,14 @@ TEST(Decision, SurvivesJson) {
   EXPECT_EQ(Decision::from_json(Decision::at_least_cost(costs).to_json(), 2).costs().costs, costs.costs);
   const Decision by_label = Decision::from_json(Decision::by_label(0.3).to_json(), 4);
   EXPECT_TRUE(by_label.is_by_label());
-  EXPECT_EQ(by_label.label_threshold(), 0.3);
+  EXPECT_EQ(by_label.label_thresholds(), 0.3);
   EXPECT_FALSE(by_label.has_threshold());
   EXPECT_THROW(Decision::from_json(R"({"label_threshold": 1.5})", 4), ValueError);
+  const LabelThresholds each = LabelThresholds::of_each({0.3, 0, 1});
+  EXPECT_EQ(Decision::from_json(Decision::by_label(each).to_json(), 3).label_thresholds(), each);
+  EXPECT_THROW(Decision::from_json(Decision::by_label(each).to_json(), 4), ValueError);
+  EXPECT_THROW(Decision::from_json(R"({"label_thresholds": [0.5, 1.5]})", 2), ValueError);
+  EXPECT_THROW(Decision::from_json(R"({"label_thresholds": 0.5})", 1), ValueError);
   EXPECT_THROW(Decision::from_json("[", 2), ValueError);
   EXPECT_THROW(Decision::from_json(R"({"threshold": 0.5})", 3), ValueError);
   EXPECT_THROW(Decision::from_json(R"({"costs": [[0, 1], [1, 0]]})", 3), ValueError);
@@ -95,66 +116,6 @@ TEST(CostMatrix, RefusesWhatIsNoCostMatrix) {
   EXPECT_EQ(error("truth,good,bad\ngood,0,1\n"), "c.csv: no row of the class \"bad\"");
 }
 
-TEST(ChooseThreshold, IsAsGoodAsTheBestOfAllThresholds) {
-  std::vector<float> probabilities;
-  std::vector<int32_t> truths;
-  for (uint64_t i = 0; i < 80; ++i) {
-    const auto draw = data::philox(5, i, 0);
-    const float p = static_cast<float>(draw[0] % 40) / 40;
-    probabilities.insert(probabilities.end(), {1 - p, p});
-    truths.push_back(static_cast<float>(draw[1] % 1000) / 1000 < p * p ? 1 : 0);
-  }
-  const CostMatrix costs{2, {0, 1, 4, 0}};
-  const auto value = [&](double threshold, Goal goal) {
-    ConfusionMatrix confusion(2);
-    for (size_t i = 0; i < truths.size(); ++i) confusion.add(truths[i], probabilities[2 * i + 1] >= threshold ? 1 : 0);
-    return goal == Goal::accuracy ? confusion.accuracy()
-           : goal == Goal::cost   ? -costs.mean(confusion)
-                                  : confusion.macro_f1();
-  };
-  for (const Goal goal : {Goal::accuracy, Goal::macro_f1, Goal::cost}) {
-    double best = -1e9;
-    for (int i = 0; i <= 1000; ++i) best = std::max(best, value(i / 1000.0, goal));
-    EXPECT_NEAR(value(choose_threshold({2, probabilities, truths}, goal, costs), goal), best, 1e-12);
-  }
-  EXPECT_THROW(choose_threshold({3, {}, {}}, Goal::accuracy), ValueError);
-}
-
-TEST(ChooseThreshold, IsAHalfWhereThatIsAsGoodAsAny) {
-  const std::array<float, 8> probabilities{0.9f, 0.1f, 0.6f, 0.4f, 0.4f, 0.6f, 0.1f, 0.9f};
-  const std::array<int32_t, 4> truths{0, 0, 1, 1};
-  EXPECT_DOUBLE_EQ(choose_threshold({2, probabilities, truths}, Goal::accuracy), 0.5);
-  // 0.2 has three of four right, too, and is met first.
-  const std::array<float, 8> mixed{0.9f, 0.1f, 0.7f, 0.3f, 0.6f, 0.4f, 0.1f, 0.9f};
-  const std::array<int32_t, 4> other{0, 1, 0, 1};
-  EXPECT_DOUBLE_EQ(choose_threshold({2, mixed, other}, Goal::accuracy), 0.5);
-}
-
-TEST(ChooseThreshold, OfLabelsIsAsGoodAsTheBestOfAllThresholds) {
-  std::vector<float> probabilities;
-  std::vector<uint8_t> truths;
-  for (uint64_t i = 0; i < 150; ++i) {
-    const auto draw = data::philox(7, i, 0);
-    const float p = static_cast<float>(draw[0] % 40) / 40;
-    probabilities.push_back(p);
-    truths.push_back(static_cast<float>(draw[1] % 1000) / 1000 < p * p ? 1 : 0);
-  }
-  const ScoredLabels examples{3, probabilities, truths};
-  const auto value = [&](double threshold, Goal goal) {
-    const LabelCounts counts = label_counts(examples, threshold);
-    return goal == Goal::accuracy   ? counts.subset_accuracy()
-           : goal == Goal::micro_f1 ? counts.micro_f1()
-                                    : counts.macro_f1();
-  };
-  for (const Goal goal : {Goal::accuracy, Goal::macro_f1, Goal::micro_f1}) {
-    double best = -1;
-    for (int i = 0; i <= 1000; ++i) best = std::max(best, value(i / 1000.0, goal));
-    EXPECT_GT(best, value(0.5, goal));
-    EXPECT_NEAR(value(choose_label_threshold(examples, goal), goal), best, 1e-12);
-  }
-  EXPECT_THROW(choose_label_threshold(examples, Goal::cost), ValueError);
-}
-
 TEST(DecisionOptions, RefusesWhatDoesNotFit) {
   const auto error = [](DecisionOptions options, const data::Labels& classes) {
     return error_of<UsageError>([&] { options.load(classes); });
@@ -174,17 +135,23 @@ TEST(DecisionOptions, RefusesWhatDoesNotFit) {
 TEST(DecisionOptions, OfLabelsHaveGoalsAndAUsualThreshold) {
   const data::Labels three = data::Labels::in_order({"a", "b", "c"});
   const auto load = [&](const char* threshold) { DecisionOptions{.threshold = threshold}.load(three, true); };
-  for (const char* threshold : {"", "0", "0.3", "accuracy", "macro_f1", "micro_f1"}) load(threshold);
+  for (const char* threshold : {"", "0", "0.3", "accuracy", "macro_f1", "micro_f1", "label_f1"}) load(threshold);
   EXPECT_EQ(error_of<UsageError>([&] { load("cost"); }),
-            "--threshold: \"cost\" is neither a number from 0 to 1 nor one of accuracy, macro_f1, micro_f1");
-  EXPECT_EQ(DecisionOptions{}.decide_by_label({}).label_threshold(), 0.5);
-  EXPECT_EQ(DecisionOptions{.threshold = "0.3"}.decide_by_label({}).label_threshold(), 0.3);
+            "--threshold: \"cost\" is neither a number from 0 to 1 nor one of accuracy, macro_f1, micro_f1, label_f1");
+  EXPECT_EQ(error_of<UsageError>([&] { DecisionOptions{.threshold = "label_f1"}.load(labels); }),
+            "--threshold: \"label_f1\" is neither a number from 0 to 1 nor one of accuracy, macro_f1, cost");
+  EXPECT_EQ(DecisionOptions{}.decide_by_label({}).label_thresholds(), 0.5);
+  EXPECT_EQ(DecisionOptions{.threshold = "0.3"}.decide_by_label({}).label_thresholds(), 0.3);
   const DecisionOptions best{.threshold = "micro_f1"};
   EXPECT_EQ(error_of<UsageError>([&] { best.decide_by_label({}); }),
             "--threshold micro_f1 needs examples that are held out");
+  const DecisionOptions each{.threshold = "label_f1"};
+  EXPECT_EQ(error_of<UsageError>([&] { each.decide_by_label({}); }),
+            "--threshold label_f1 needs examples that are held out");
   const std::array<float, 4> probabilities{0.4f, 0.1f, 0.3f, 0.2f};
   const std::array<uint8_t, 4> truths{1, 0, 1, 0};
-  EXPECT_NEAR(best.decide_by_label({2, probabilities, truths}).label_threshold(), 0.25, 1e-6);
+  EXPECT_NEAR(best.decide_by_label({2, probabilities, truths}).label_thresholds()[0], 0.25, 1e-6);
+  EXPECT_EQ(each.decide_by_label({2, probabilities, truths}).label_thresholds().values().size(), 2u);
 }
 
 }  // namespace

@@ -53,6 +53,20 @@ TEST(BinaryLogLoss, StaysFiniteWhereAFloatIsNoughtOrOne) {
   EXPECT_EQ(binary_log_loss({2, p, std::array<uint8_t, 2>{0, 1}}), 0);
 }
 
+TEST(LabelThresholds, AreOneOrOneForEachLabel) {
+  EXPECT_TRUE(LabelThresholds().is_common());
+  EXPECT_EQ(LabelThresholds()[7], 0.5);
+  const LabelThresholds each = LabelThresholds::of_each({0.25, 0.75});
+  EXPECT_FALSE(each.is_common());
+  EXPECT_EQ(each[1], 0.75);
+  EXPECT_NE(LabelThresholds::of_each({0.5}), LabelThresholds(0.5));
+  for (const double wrong : {-0.1, 1.5, static_cast<double>(NAN)}) {
+    EXPECT_THROW(LabelThresholds{wrong}, ValueError);
+    EXPECT_THROW(LabelThresholds::of_each({0.5, wrong}), ValueError);
+  }
+  EXPECT_THROW(label_counts(scored, each), ValueError);
+}
+
 TEST(LabelEvaluation, CallsWhatIsAtLeastAsProbableAsTheThreshold) {
   const LabelEvaluation evaluation = LabelEvaluation::of(scored);
   EXPECT_EQ(evaluation.counts.examples(), 4);
@@ -67,6 +81,9 @@ TEST(LabelEvaluation, CallsWhatIsAtLeastAsProbableAsTheThreshold) {
   EXPECT_DOUBLE_EQ(evaluation.counts.macro_f1(), (4.0 / 5 + 2.0 / 4 + 2.0 / 5) / 3);
   EXPECT_DOUBLE_EQ(evaluation.counts.subset_accuracy(), 1.0 / 4);
   EXPECT_DOUBLE_EQ(evaluation.counts.hamming_loss(), 6.0 / 12);
+  const LabelThresholds thresholds = LabelThresholds::of_each({0.76, 0.8, 0.4});
+  EXPECT_DOUBLE_EQ(label_counts(scored, thresholds).micro_f1(), 2 * 3.0 / (6 + 6));  // 0 0 1, 0 1 1, 0 0 1, 1 0 1
+  EXPECT_EQ(LabelEvaluation::of(scored, thresholds).thresholds, thresholds);
   EXPECT_EQ(evaluation.loss, binary_log_loss(scored));
   EXPECT_EQ(evaluation.ranking_precision, label_ranking_average_precision(scored));
 

@@ -45,12 +45,13 @@ TEST(TaskEvaluation, KeepsWhatIsTrueOfOneClass) {
   EXPECT_EQ(headline(evaluation, false), "accuracy 0.6667  macro F1 0.5556  loss 1.0730");
   EXPECT_EQ(headline(evaluation, true), "accuracy 0.6667  macro F1 0.5556  weighted F1 0.5556  loss 1.0730");
   EXPECT_EQ(by_class(evaluation).size(), 3u);
-  const Json json = Json::parse(to_json(evaluation));
+  const data::Labels& labels = one_each.labels();
+  const Json json = Json::parse(to_json(evaluation, labels));
   EXPECT_EQ(json["accuracy"], scores.accuracy);
   EXPECT_FALSE(json.contains("micro_f1"));
   EXPECT_FALSE(json.contains("mean_cost"));
   const CostMatrix costs{3, {0, 1, 1, 1, 0, 1, 6, 1, 0}};
-  EXPECT_EQ(Json::parse(to_json(evaluation, costs))["mean_cost"], 2);
+  EXPECT_EQ(Json::parse(to_json(evaluation, labels, costs))["mean_cost"], 2);
 }
 
 TEST(TaskEvaluation, TellsOfSeveralLabels) {
@@ -79,28 +80,54 @@ TEST(TaskEvaluation, TellsOfSeveralLabels) {
   ASSERT_EQ(each.size(), 3u);
   EXPECT_EQ(each[0].support, 2);
   EXPECT_DOUBLE_EQ(each[1].f1, 0);
-  const Json json = Json::parse(to_json(evaluation));
+  const Json json = Json::parse(to_json(evaluation, any_number.labels()));
   EXPECT_EQ(json["examples"], 4);
   EXPECT_EQ(json["accuracy"], 0.5);
   EXPECT_EQ(json["micro_f1"], 0.75);
   EXPECT_EQ(json["micro_recall"], 0.75);
   EXPECT_NEAR(json["hamming_loss"].get<double>(), 2.0 / 12, 1e-12);
   EXPECT_EQ(json["label_ranking_average_precision"], 1);
+  EXPECT_FALSE(json.contains("thresholds"));
 }
 
 TEST(TaskEvaluation, HearsTheThreshold) {
   Predictions predictions = of_any;
   predictions.decision = Decision::by_label(0.65);
   EXPECT_DOUBLE_EQ(scores_of(evaluation_of(any_number, Part::test, predictions)).accuracy, 0.75);
+  predictions.decision = Decision::by_label(LabelThresholds::of_each({0.5, 0.25, 0.5}));
+  const AnyEvaluation evaluation = evaluation_of(any_number, Part::test, predictions);
+  EXPECT_DOUBLE_EQ(by_class(evaluation)[1].f1, 2.0 / 3);  // b is found in the second and still called in the last
+  const Json json = Json::parse(to_json(evaluation, any_number.labels()));
+  EXPECT_EQ(json["thresholds"], (Json{{"a", 0.5}, {"b", 0.25}, {"c", 0.5}}));
+}
+
+TEST(TaskEvaluation, NamesLabelsThatShareAThreshold) {
+  const data::Labels labels = data::Labels::in_order(classes);
+  std::vector<float> probabilities;
+  std::vector<uint8_t> truths;
+  for (int i = 0; i < 5; ++i) {  // a holds in all of them, b in two, c in none
+    probabilities.insert(probabilities.end(), {0.9f, i < 2 ? 0.4f : 0.3f, 0.1f});
+    truths.insert(truths.end(), {1, i < 2, 0});
+  }
+  const ScoredLabels scored{3, probabilities, truths};
+  const auto note = [&](const LabelThresholds& thresholds) {
+    return shared_threshold_note(LabelEvaluation::of(scored, thresholds), labels);
+  };
+  EXPECT_EQ(note(choose_label_thresholds(scored)),
+            "\"b\", \"c\" from a probability of 0.3500 on: fewer than 5 of the held-out examples have them");
+  EXPECT_EQ(note(0.35), "");
+  truths[10] = truths[13] = truths[7] = 1;
+  EXPECT_EQ(note(choose_label_thresholds(scored)),
+            "\"c\" from a probability of 0.2000 on: fewer than 5 of the held-out examples have it");
 }
 
 TEST(TaskEvaluation, DecidesByTheKindOfLabels) {
   EXPECT_FALSE(decide({}, {}, one_each, {}).is_by_label());
-  EXPECT_EQ(decide({}, {}, any_number, {}).label_threshold(), 0.5);
-  EXPECT_EQ(decide({.threshold = "0.3"}, {}, any_number, {}).label_threshold(), 0.3);
+  EXPECT_EQ(decide({}, {}, any_number, {}).label_thresholds(), 0.5);
+  EXPECT_EQ(decide({.threshold = "0.3"}, {}, any_number, {}).label_thresholds(), 0.3);
   // From 0.6 on to below 0.7 three of the examples are right, all of whose labels it is.
   const Decision chosen = decide({.threshold = "accuracy"}, {}, any_number, of_any);
-  EXPECT_NEAR(chosen.label_threshold(), 0.65, 1e-6);
+  EXPECT_NEAR(chosen.label_thresholds()[0], 0.65, 1e-6);
   EXPECT_EQ(error_of<UsageError>([] { decide({.threshold = "micro_f1"}, {}, any_number, {}); }),
             "--threshold micro_f1 needs examples that are held out");
 }
@@ -171,7 +198,7 @@ TEST(MakeReport, ShowsWhatWasCalledOfSeveralLabels) {
   EXPECT_FALSE(report.evaluation.has_value());
   EXPECT_EQ(report.label_evaluation.value().counts.examples(), 4);
   EXPECT_EQ(report.decision, "Each label is called from a probability of 0.5000 on.");
-  EXPECT_THAT(report.colour_note, ::testing::HasSubstr("most probable"));
+  EXPECT_THAT(report.colour_note, ::testing::HasSubstr("furthest above its threshold"));
   ASSERT_EQ(report.mistakes.size(), 2u);  // the one that is furthest off first
   EXPECT_EQ(report.mistakes[0].truth, "a, b");
   EXPECT_EQ(report.mistakes[0].predicted, "a");
