@@ -147,6 +147,30 @@ double choose_label_threshold(const ScoredLabels& examples, Goal goal, Caller ca
       scores, [&] { return rising.value(goal); }, [&, &places = order](size_t i) { rising.raise(places[i]); });
 }
 
+namespace {
+
+constexpr size_t parts = 3;  // of the held-out examples
+
+/// The mean of the thresholds that are best for a label where each of the parts, which have their share of the examples that
+/// have it, is left out.
+double mean_threshold(std::span<const float> probabilities, std::span<const uint8_t> truths, Caller caller) {
+  double sum = 0;
+  for (size_t left_out = 0; left_out < parts; ++left_out) {
+    std::vector<float> kept;
+    std::vector<uint8_t> kept_truths;
+    std::array<size_t, 2> seen{};
+    for (size_t i = 0; i < truths.size(); ++i) {
+      if (seen[truths[i]]++ % parts == left_out) continue;
+      kept.push_back(probabilities[i]);
+      kept_truths.push_back(truths[i]);
+    }
+    sum += choose_label_threshold({1, kept, kept_truths}, Goal::micro_f1, caller);
+  }
+  return sum / parts;
+}
+
+}  // namespace
+
 LabelThresholds choose_label_thresholds(const ScoredLabels& examples, Caller caller) {
   const double common = choose_label_threshold(examples, Goal::micro_f1, caller);
   const auto labels = static_cast<size_t>(examples.labels), count = static_cast<size_t>(examples.size());
@@ -159,7 +183,7 @@ LabelThresholds choose_label_thresholds(const ScoredLabels& examples, Caller cal
       truths[i] = examples.truths[i * labels + label];
     }
     if (std::count(truths.begin(), truths.end(), 1) < least_holding) continue;
-    each[label] = choose_label_threshold({1, probabilities, truths}, Goal::micro_f1, caller);
+    each[label] = mean_threshold(probabilities, truths, caller);
   }
   return LabelThresholds::of_each(std::move(each), caller);
 }
