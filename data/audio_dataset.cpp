@@ -58,8 +58,9 @@ class Collector {
   std::map<int64_t, Resampler> resamplers_;  // by the rate that they convert
 };
 
-/// Adds the chosen recordings of a folder or an archive and returns their paths in there.
-std::vector<std::string> add_all(Collector& to, const ExampleSource& source) {
+/// Adds the chosen recordings of a folder or an archive and their labels, where a file tells them; returns their paths in
+/// there.
+std::vector<std::string> add_all(Collector& to, const ExampleSource& source, const LabelFile& labels = {}) {
   std::vector<std::string> names, contents, chosen;
   const bool archive = !is_folder(source.path);
   if (archive) {
@@ -78,10 +79,13 @@ std::vector<std::string> add_all(Collector& to, const ExampleSource& source) {
     names = files_below(source.path, recording_files.endings);
   }
   const std::vector<std::string> readable = readable_files(source, names, recording_files);
-  for (const size_t i : source.of(readable)) {
+  const std::vector<size_t> places = source.of(readable);
+  for (const size_t i : places) chosen.push_back(readable[i]);
+  AudioDataset& set = to.set();
+  if (!labels.path.empty()) set.labels = load_file_labels(labels, source, names, chosen, set.label_rows);
+  for (const size_t i : places) {
     const std::string path = fs::path(source.path) / readable[i];
     to.add(archive ? decode_audio_file(contents[i], path) : load_audio_file(path), path);
-    chosen.push_back(readable[i]);
   }
   return chosen;
 }
@@ -105,11 +109,13 @@ std::string_view AudioDataset::bytes(int64_t example) const {
   return {reinterpret_cast<const char*>(recording.data()), recording.size() * sizeof(float)};
 }
 
-AudioDataset load_audio(const std::string& source, AudioForm form) {
+AudioDataset load_audio(const std::string& source, AudioForm form, const LabelFile& labels) {
   const ExampleSource parsed = ExampleSource::parse(source);
+  refuse_lone_labels(labels, source);
   Collector collector(form);
-  const std::vector<std::string> paths = add_all(collector, parsed);
+  const std::vector<std::string> paths = add_all(collector, parsed, labels);
   AudioDataset& set = collector.set();
+  if (!labels.path.empty()) return std::move(set);
   if (form.label == LabelPlace::any) {
     const bool several = std::any_of(paths.begin(), paths.end(),
                                      [&](const std::string& path) { return folder_of(path) != folder_of(paths[0]); });

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "fovea/data/label_file.h"
 #include "fovea/data/wav.h"
 
 namespace fovea::data {
@@ -31,14 +32,16 @@ struct AudioDataset {
   std::vector<std::vector<float>> recordings;
   std::vector<std::string> labels;  // empty where they are not known
   std::vector<std::string> names;   // "yes/1.wav", "digits.tar.gz/7_jackson_12.wav"
+  LabelRows label_rows = {};
 
   int64_t size() const { return static_cast<int64_t>(names.size()); }
   std::string_view bytes(int64_t example) const;
 };
 
 /// Reads labelled recordings from `source` (see ExampleSource): a folder of recordings (see load_audio_file) or a tar
-/// archive of them, also gzip. Throws DataError.
-AudioDataset load_audio(const std::string& source, AudioForm form = {});
+/// archive of them, also gzip. Where `labels` names a file, that one tells their classes. Throws DataError, also where
+/// a recording may have several labels and no file tells them.
+AudioDataset load_audio(const std::string& source, AudioForm form = {}, const LabelFile& labels = {});
 
 /// Reads recordings without labels: each source is a file, a folder or an archive.
 AudioDataset load_unlabelled_audio(std::span<const std::string> sources, AudioForm form = {});

@@ -79,13 +79,42 @@ ImageArray load_image_array(const std::string& path) {
   return is_npy(path) ? load_npy_images(path) : load_idx_images(path);
 }
 
-std::vector<int32_t> load_labels_beside(const std::string& images, int64_t count) {
-  const std::string path = labels_beside(images);
+namespace {
+
+/// The numbers of the columns that hold a 1, as a list of each row.
+std::vector<std::string> lists_of(const std::string& path, const Tensor& matrix) {
+  const auto values = matrix.to(f64).to_vector<double>();
+  const int64_t classes = matrix.size(1);
+  std::vector<std::string> lists(static_cast<size_t>(matrix.size(0)));
+  for (size_t i = 0; i < values.size(); ++i) {
+    const int64_t row = static_cast<int64_t>(i) / classes, column = static_cast<int64_t>(i) % classes;
+    if (values[i] != 0 && values[i] != 1) {
+      fail(path, "label {} of picture {} is {}; it has to be 0 or 1", column, row, values[i]);
+    }
+    if (values[i] == 1) lists[static_cast<size_t>(row)] += std::to_string(column) + '\0';
+  }
+  return lists;
+}
+
+}  // namespace
+
+std::vector<std::string> load_array_labels(const std::string& images, int64_t count, const LabelFile& from) {
+  const std::string path = from.path.empty() ? labels_beside(images) : from.path;
   const Tensor labels = is_npy(path) ? load_npy(path) : load_idx(path).to_tensor();
-  if (labels.rank() != 1) fail(path, "labels stand along one axis; this file has {}", labels.rank());
-  if (labels.dtype() != i32) fail(path, "labels are whole numbers");
-  if (labels.numel() != count) fail(path, "{} labels for the {} images of {}", labels.numel(), count, images);
-  return labels.to_vector<int32_t>();
+  if (from.several_labels && labels.rank() != 2) {
+    fail(path, "several labels stand along two axes, a row of 0 and 1 for each picture; this file has {}",
+         labels.rank());
+  }
+  if (!from.several_labels && labels.rank() != 1) {
+    fail(path, "labels stand along one axis; this file has {}{}", labels.rank(),
+         labels.rank() == 2 ? ", which are read with --multi-label" : "");
+  }
+  if (!from.several_labels && labels.dtype() != i32) fail(path, "labels are whole numbers");
+  if (labels.size(0) != count) fail(path, "{} labels for the {} images of {}", labels.size(0), count, images);
+  if (from.several_labels) return lists_of(path, labels);
+  std::vector<std::string> names;
+  for (const int32_t label : labels.to_vector<int32_t>()) names.push_back(std::to_string(label));
+  return names;
 }
 
 }  // namespace fovea::data

@@ -21,7 +21,7 @@ ImageBatch make_image_batch(const ImageDataset& set, std::span<const int32_t> la
   if (options.mixup > 0 && !labels.empty()) {
     const std::vector<Mix> mixes = draw_mixes(examples, options.mixup, options.seed, caller);
     values = blend_rows(values, mixes);
-    batch.targets = blend_labels(labels, examples, mixes, options.classes, options.device);
+    batch.targets = blend_labels(labels, examples, mixes, options.classes, options.device, options.sets);
   }
   const auto count = static_cast<int64_t>(examples.size());
   batch.images = from_vector(values, {count, set.form.channels, set.form.height, set.form.width}, options.device);

@@ -21,9 +21,10 @@ struct ImageBatch {
 
 struct ImageBatchOptions {
   ImageAugmentOptions augment = {};
-  double mixup = 0;     // alpha of draw_mixes; 0: none
-  int64_t classes = 0;  // for mixup
-  uint64_t seed = 0;    // of what is random; that depends on it and the picture alone
+  double mixup = 0;                 // alpha of draw_mixes; 0: none
+  int64_t classes = 0;              // for mixup
+  const LabelSets* sets = nullptr;  // for mixup: what labels are numbers of, where a picture may have several
+  uint64_t seed = 0;                // of what is random; that depends on it and the picture alone
   Device device = {};
 };
 

@@ -53,21 +53,28 @@ void add_array(const ExampleSource& source, const ImageArray& array, Collector& 
   for (int64_t i = first; i < last; ++i) to.add(array.image(i), fmt::format("{}[{}]", source.path, i));
 }
 
-void add_labelled_array(const ExampleSource& source, Collector& to) {
+void add_labelled_array(const ExampleSource& source, const LabelFile& from, Collector& to) {
   const ImageArray images = load_image_array(source.path);
-  const std::vector<int32_t> labels = load_labels_beside(source.path, images.count);
+  const std::vector<std::string> labels = load_array_labels(source.path, images.count, from);
   add_array(source, images, to);
   const auto [first, last] = source.range(images.count);
-  for (int64_t i = first; i < last; ++i) to.set().labels.push_back(std::to_string(labels[static_cast<size_t>(i)]));
+  to.set().labels.assign(labels.begin() + first, labels.begin() + last);
 }
 
-void add_labelled_folder(const ExampleSource& source, Collector& to) {
-  const std::vector<std::string> files = pictures_below(source);
-  for (const size_t i : source.of(files)) {
-    const std::string path = fs::path(source.path) / files[i], label = first_folder(files[i]);
-    if (label.empty()) fail(path, "stands in no folder that would name its class");
+void add_labelled_folder(const ExampleSource& source, const LabelFile& from, Collector& to) {
+  const std::vector<std::string> all = files_below(source.path, picture_files.endings),
+                                 files = readable_files(source, all, picture_files);
+  std::vector<std::string> chosen;
+  for (const size_t i : source.of(files)) chosen.push_back(files[i]);
+  ImageDataset& set = to.set();
+  if (!from.path.empty()) set.labels = load_file_labels(from, source, all, chosen, set.label_rows);
+  for (const std::string& file : chosen) {
+    const std::string path = fs::path(source.path) / file;
+    if (from.path.empty()) {
+      set.labels.push_back(first_folder(file));
+      if (set.labels.back().empty()) fail(path, "stands in no folder that would name its class");
+    }
     to.add(load_image(path), path);
-    to.set().labels.push_back(label);
   }
 }
 
@@ -84,13 +91,14 @@ std::string_view ImageDataset::bytes(int64_t example) const {
   return {reinterpret_cast<const char*>(pixels.data()) + static_cast<size_t>(example) * size, size};
 }
 
-ImageDataset load_images(const std::string& source, ImageForm form) {
+ImageDataset load_images(const std::string& source, ImageForm form, const LabelFile& labels) {
   const ExampleSource parsed = ExampleSource::parse(source);
   Collector collector(form);
   if (is_folder(parsed.path)) {
-    add_labelled_folder(parsed, collector);
+    refuse_lone_labels(labels, source);
+    add_labelled_folder(parsed, labels, collector);
   } else {
-    add_labelled_array(parsed, collector);
+    add_labelled_array(parsed, labels, collector);
   }
   return std::move(collector.set());
 }

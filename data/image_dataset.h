@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "fovea/data/image.h"
+#include "fovea/data/label_file.h"
 
 namespace fovea::data {
 
@@ -25,16 +26,17 @@ struct ImageDataset {
   std::vector<uint8_t> pixels;      // [size, channels, height, width]
   std::vector<std::string> labels;  // empty where they are not known
   std::vector<std::string> names;   // what each is called: "cats/1.png", "digits.gz[17]"
+  LabelRows label_rows = {};
 
   int64_t size() const { return static_cast<int64_t>(names.size()); }
   Image image(int64_t example) const;
   std::string_view bytes(int64_t example) const;
 };
 
-/// Reads labelled pictures from `source` (see ExampleSource): a folder with one folder of PNG or JPEG files for each
-/// class, or an IDX or npy file with its labels beside it (see load_labels_beside); each file also gzip. Throws
-/// DataError.
-ImageDataset load_images(const std::string& source, ImageForm form = {});
+/// Reads labelled pictures from `source` (see ExampleSource): a folder with one folder of PNG or JPEG files for each class,
+/// or whose files `labels` tells of; or an IDX or npy file (see load_array_labels); each file also gzip. Throws DataError,
+/// also where a picture may have several labels and folders tell one.
+ImageDataset load_images(const std::string& source, ImageForm form = {}, const LabelFile& labels = {});
 
 /// Reads pictures without labels: each source is a PNG or JPEG file, a folder of them or an IDX or npy file.
 ImageDataset load_unlabelled_images(std::span<const std::string> sources, ImageForm form = {});

@@ -1,15 +1,16 @@
 #include "fovea/data/label_sets.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "fovea/data/file_error.h"
 #include "fovea/data/table.h"
-#include "fovea/data/text_dataset.h"
+#include "fovea/data/vocabulary.h"
 
 namespace fovea::data {
 
-std::vector<std::string> split_labels(const std::string& path, int64_t line, std::string_view cell,
-                                      std::string_view separator) {
+std::vector<std::string> split_labels(std::string_view cell, std::string_view separator, const LabelPlaces& places,
+                                      size_t example) {
   const bool list = cell.find('\0') != std::string_view::npos;
   if (list) {
     separator = std::string_view("\0", 1);
@@ -22,9 +23,9 @@ std::vector<std::string> split_labels(const std::string& path, int64_t line, std
     end = cell.find(separator, begin);
     std::string name(trimmed(cell.substr(begin, end == std::string_view::npos ? end : end - begin)));
     if (name.empty())
-      fail_at(path, line, "an empty label {}", list ? "in a list" : "among those of " + in_quotes(cell));
+      fail(places[example], "an empty label {}", list ? "in a list" : "among those of " + in_quotes(cell));
     if (std::find(names.begin(), names.end(), name) != names.end()) {
-      fail_at(path, line, "the label {} stands there twice", in_quotes(name));
+      fail(places[example], "the label {} stands there twice", in_quotes(name));
     }
     names.push_back(std::move(name));
   }
@@ -38,12 +39,13 @@ int32_t LabelSets::add(std::vector<int32_t> classes) {
   return found->second;
 }
 
-std::vector<int32_t> label_set_ids(const std::string& path, std::span<const std::vector<std::string>> names,
-                                   std::span<const int64_t> lines, const Labels& labels, LabelSets& sets) {
+std::vector<int32_t> label_set_ids(std::span<const std::vector<std::string>> names, const LabelPlaces& places,
+                                   const Labels& labels, LabelSets& sets) {
   std::vector<int32_t> ids;
   for (size_t i = 0; i < names.size(); ++i) {
-    const std::vector<int64_t> here(names[i].size(), lines[i]);
-    ids.push_back(sets.add(label_ids(path, names[i], here, labels)));
+    std::vector<int32_t> classes;
+    for (const std::string& name : names[i]) classes.push_back(label_id(name, places, i, labels));
+    ids.push_back(sets.add(std::move(classes)));
   }
   return ids;
 }

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "fovea/data/label_places.h"
 #include "fovea/data/text_encoder.h"
 #include "fovea/data/vocabulary.h"
 
@@ -14,10 +15,10 @@
 namespace fovea::data {
 
 /// The names that a label's cell holds, between separators and without blanks around them; none where it is blank. Where it
-/// is a list (see TableReader::allow_list) its items. Throws DataError with file and line where a name is empty or stands
-/// there twice.
-std::vector<std::string> split_labels(const std::string& path, int64_t line, std::string_view cell,
-                                      std::string_view separator);
+/// is a list (see TableReader::allow_list) its items. Throws DataError with the place of the `example`-th example where a
+/// name is empty or stands there twice.
+std::vector<std::string> split_labels(std::string_view cell, std::string_view separator, const LabelPlaces& places,
+                                      size_t example);
 
 /// The distinct sets of classes that examples have, numbered from 0 in the order in which they were added.
 class LabelSets {
@@ -33,10 +34,10 @@ class LabelSets {
   std::map<std::vector<int32_t>, int32_t> numbers_;
 };
 
-/// The number of the set of each example, whose classes have the `names` on `lines[i]` of the file. Throws DataError with
-/// the line of one that is not in `labels`.
-std::vector<int32_t> label_set_ids(const std::string& path, std::span<const std::vector<std::string>> names,
-                                   std::span<const int64_t> lines, const Labels& labels, LabelSets& sets);
+/// The number of the set of each example, whose classes have the `names`. Throws DataError with the place of one that is not
+/// in `labels`.
+std::vector<int32_t> label_set_ids(std::span<const std::vector<std::string>> names, const LabelPlaces& places,
+                                   const Labels& labels, LabelSets& sets);
 
 /// For dividing examples by their labels: of each example the rarest of its classes among all of them, the first of equals;
 /// one of its own, `classes`, where it has none.

@@ -49,16 +49,17 @@ std::vector<float> blend_rows(const std::vector<float>& rows, std::span<const Mi
 }
 
 Tensor blend_labels(std::span<const int32_t> labels, std::span<const int64_t> examples, std::span<const Mix> mixes,
-                    int64_t classes, Device device) {
+                    int64_t classes, Device device, const LabelSets* sets) {
   std::vector<float> shares(examples.size() * static_cast<size_t>(classes), 0.0f);
   for (size_t row = 0; row < examples.size(); ++row) {
     const auto [partner, share] = mixes[row];
-    const auto label_of = [&](size_t place) {
-      return static_cast<size_t>(labels[static_cast<size_t>(examples[place])]);
-    };
     float* to = shares.data() + row * static_cast<size_t>(classes);
-    to[label_of(row)] += share;
-    to[label_of(static_cast<size_t>(partner))] += 1 - share;
+    const auto add = [&](size_t place, float weight) {
+      const int32_t& label = labels[static_cast<size_t>(examples[place])];
+      for (const int32_t each : sets ? (*sets)[label] : std::span(&label, 1)) to[each] += weight;
+    };
+    add(row, share);
+    add(static_cast<size_t>(partner), 1 - share);
   }
   return from_vector(shares, {static_cast<int64_t>(examples.size()), classes}, device);
 }

@@ -4,6 +4,7 @@
 #include <span>
 #include <vector>
 
+#include "fovea/data/label_sets.h"
 #include "fovea/tensor/tensor.h"
 
 // Mixup (Zhang et al. 2018): examples of a batch are blended in pairs, inputs and labels alike.
@@ -22,8 +23,9 @@ std::vector<Mix> draw_mixes(std::span<const int64_t> examples, double alpha, uin
 /// Blends rows of equal size: each keeps its share and takes the rest from its partner as that was before.
 std::vector<float> blend_rows(const std::vector<float>& rows, std::span<const Mix> mixes);
 
-/// What the loss takes in place of labels: f32 [batch, classes], the share of each class.
+/// What the loss takes in place of labels: f32 [batch, classes], the share of each class; with `sets` the labels are numbers
+/// of these.
 Tensor blend_labels(std::span<const int32_t> labels, std::span<const int64_t> examples, std::span<const Mix> mixes,
-                    int64_t classes, Device device = {});
+                    int64_t classes, Device device = {}, const LabelSets* sets = nullptr);
 
 }  // namespace fovea::data

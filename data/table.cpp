@@ -7,6 +7,7 @@
 #include "fovea/data/csv.h"
 #include "fovea/data/file_error.h"
 #include "fovea/data/jsonl.h"
+#include "fovea/data/unicode.h"
 
 namespace fovea::data {
 
@@ -57,6 +58,16 @@ void TableReader::set_columns(std::vector<std::string> names) {
   columns_ = std::move(names);
   selected_.resize(columns_.size());
   std::iota(selected_.begin(), selected_.end(), size_t{0});
+}
+
+std::optional<size_t> find_column(const TableReader& table, std::string_view name, std::span<const size_t> taken) {
+  for (size_t i = 0; i < table.columns().size(); ++i) {
+    const std::string& column = table.columns()[i];
+    const bool same = std::equal(column.begin(), column.end(), name.begin(), name.end(),
+                                 [](char a, char b) { return ascii_lower(a) == b; });
+    if (same && std::find(taken.begin(), taken.end(), i) == taken.end()) return i;
+  }
+  return std::nullopt;
 }
 
 std::string delimiter_hint(const std::vector<std::string>& columns) {

@@ -82,6 +82,9 @@ class TableReader {
   std::optional<size_t> list_column_;
 };
 
+/// The first column of a name in lower case, in whatever case it stands there ("Label"), that is not among `taken`.
+std::optional<size_t> find_column(const TableReader& table, std::string_view name, std::span<const size_t> taken);
+
 /// "; ...": what may be wrong where columns are missing: a header of one name that holds other delimiters. Or "".
 std::string delimiter_hint(const std::vector<std::string>& columns);
 

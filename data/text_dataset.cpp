@@ -5,24 +5,12 @@
 
 #include "fovea/data/file_error.h"
 #include "fovea/data/text_window.h"
-#include "fovea/data/unicode.h"
 
 namespace fovea::data {
 namespace {
 
-/// The first column of that name, in any case, that is not among `taken`.
-std::optional<size_t> find_named(const TableReader& table, std::string_view name, const std::vector<size_t>& taken) {
-  for (size_t i = 0; i < table.columns().size(); ++i) {
-    const std::string& column = table.columns()[i];
-    const bool same = std::equal(column.begin(), column.end(), name.begin(), name.end(),
-                                 [](char a, char b) { return ascii_lower(a) == b; });
-    if (same && std::find(taken.begin(), taken.end(), i) == taken.end()) return i;
-  }
-  return std::nullopt;
-}
-
-size_t default_column(const TableReader& table, std::string_view name, const std::vector<size_t>& taken) {
-  if (const auto named = find_named(table, name, taken)) return table.column(table.columns()[*named]);
+size_t default_column(const TableReader& table, std::string_view name, std::span<const size_t> taken) {
+  if (const auto named = find_column(table, name, taken)) return table.column(table.columns()[*named]);
   for (size_t i = 0; i < table.columns().size(); ++i) {
     if (std::find(taken.begin(), taken.end(), i) == taken.end()) return i;
   }
@@ -43,10 +31,10 @@ TextReader::TextReader(const std::string& path, const TextColumns& columns, Tabl
   } else {
     // A column named "text" is not the label, even where it is the first one.
     std::vector<size_t> taken = text;
-    if (const auto named = find_named(*table_, "text", {})) taken.push_back(*named);
+    if (const auto named = find_column(*table_, "text", {})) taken.push_back(*named);
     label = default_column(*table_, "label", taken);
   }
-  if (text.empty()) text.push_back(default_column(*table_, "text", {label}));
+  if (text.empty()) text.push_back(default_column(*table_, "text", std::span(&label, 1)));
 
   if (std::find(text.begin(), text.end(), label) != text.end()) {
     fail(path, "column {} cannot be both text and label", in_quotes(table_->columns()[label]));
@@ -96,24 +84,8 @@ TextDataset load_text_dataset(const std::string& path, const TextColumns& column
   return dataset;
 }
 
-std::vector<int32_t> label_ids(const std::string& path, std::span<const std::string> names,
-                               std::span<const int64_t> lines, const Labels& labels) {
-  std::vector<int32_t> ids;
-  ids.reserve(names.size());
-  for (size_t i = 0; i < names.size(); ++i) {
-    const auto id = labels.find(names[i]);
-    if (!id) {
-      const std::string* known = labels.names().data();
-      fail_at(path, lines[i], "unknown label {}; the classes are {}", in_quotes(names[i]),
-              list_in_quotes(known, known + labels.names().size()));
-    }
-    ids.push_back(*id);
-  }
-  return ids;
-}
-
 std::vector<int32_t> label_ids(const TextDataset& dataset, const Labels& labels) {
-  return label_ids(dataset.path, dataset.labels, dataset.lines, labels);
+  return label_ids(dataset.labels, LabelPlaces(dataset.path, dataset.lines), labels);
 }
 
 }  // namespace fovea::data

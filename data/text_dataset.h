@@ -64,10 +64,6 @@ struct TextDataset {
 /// Reads a table into memory (see TextReader). Throws DataError also where it has no rows.
 TextDataset load_text_dataset(const std::string& path, const TextColumns& columns = {}, TableOptions options = {});
 
-/// The class id of every example: of the name on `lines[i]` of the file. Throws DataError with the line of one that is
-/// not in `labels`.
-std::vector<int32_t> label_ids(const std::string& path, std::span<const std::string> names,
-                               std::span<const int64_t> lines, const Labels& labels);
 /// The class id of every example. Throws DataError with the line of an example whose label is not in `labels`.
 std::vector<int32_t> label_ids(const TextDataset& dataset, const Labels& labels);
 

@@ -171,19 +171,17 @@ const std::string& Labels::name(int32_t id, Caller caller) const {
   return names_[static_cast<size_t>(id)];
 }
 
-std::vector<int32_t> label_ids(std::span<const std::string> example_labels, std::span<const std::string> example_names,
-                               const Labels& labels) {
+int32_t label_id(const std::string& name, const LabelPlaces& places, size_t example, const Labels& labels) {
+  if (const auto id = labels.find(name)) return *id;
+  const std::string* known = labels.names().data();
+  fail(places[example], "unknown label {}; the classes are {}", in_quotes(name),
+       list_in_quotes(known, known + labels.names().size()));
+}
+
+std::vector<int32_t> label_ids(std::span<const std::string> names, const LabelPlaces& places, const Labels& labels) {
   std::vector<int32_t> ids;
-  ids.reserve(example_labels.size());
-  for (size_t i = 0; i < example_labels.size(); ++i) {
-    const auto id = labels.find(example_labels[i]);
-    if (!id) {
-      const std::string* names = labels.names().data();
-      fail(example_names[i], "unknown label {}; the classes are {}", in_quotes(example_labels[i]),
-           list_in_quotes(names, names + labels.names().size()));
-    }
-    ids.push_back(*id);
-  }
+  ids.reserve(names.size());
+  for (size_t i = 0; i < names.size(); ++i) ids.push_back(label_id(names[i], places, i, labels));
   return ids;
 }
 

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "fovea/data/label_places.h"
 #include "fovea/data/string_index.h"
 #include "fovea/data/tokenizer.h"
 
@@ -84,8 +85,9 @@ class Labels {
   StringIndex index_;
 };
 
-/// The class ids of examples. Throws DataError that names an example whose label is not in `labels`.
-std::vector<int32_t> label_ids(std::span<const std::string> example_labels, std::span<const std::string> example_names,
-                               const Labels& labels);
+/// The class id of a label of the `example`-th example. Throws DataError with its place where it is not in `labels`.
+int32_t label_id(const std::string& name, const LabelPlaces& places, size_t example, const Labels& labels);
+/// The class ids of examples. Throws as label_id does.
+std::vector<int32_t> label_ids(std::span<const std::string> names, const LabelPlaces& places, const Labels& labels);
 
 }  // namespace fovea::data

@@ -28,6 +28,8 @@ class ClassifierTask {
 
   /// Options on how files are read; `train` and `evaluate` have them.
   virtual void declare_data(OptionTable& options) = 0;
+  /// Options beside those on the files that only `train` reads.
+  virtual void declare_training_data(OptionTable&) {}
   /// Options of the model and of what it is fed.
   virtual void declare_model(OptionTable& options) = 0;
   /// Changes the defaults of training where others suit this kind of examples.

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "fovea/autograd/normalize.h"
 #include "fovea/autograd/reductions.h"
 #include "fovea/data/random_stream.h"
 #include "fovea/tensor/creation.h"
@@ -17,6 +16,7 @@ constexpr double least_mixup = 0.01;  // below it pictures hardly blend
 }  // namespace
 
 void ImageTask::declare_model(OptionTable& options) {
+  DatasetTask::declare_model(options);
   options.group("Pictures");
   options.add("channels", &image_.form.channels, "1 for grey, 3 for colour",
               {.min = 0, .max = 3, .default_text = "as the first picture"});
@@ -35,12 +35,12 @@ void ImageTask::declare_model(OptionTable& options) {
   options.add("mixup", &image_.mixup, "blend pictures in pairs by Beta(X, X)", {.min = 0, .max = 1});
 }
 
-data::ImageDataset ImageTask::read(const std::string& source) const {
+data::ImageDataset ImageTask::read(const std::string& source, const data::LabelFile& labels) const {
   if (image_.form.channels == 2) refuse("--channels is 1 or 3");
   if (image_.mixup > 0 && image_.mixup < least_mixup) {
     refuse("--mixup: {} is less than {}; 0 is for none", image_.mixup, least_mixup);
   }
-  return data::load_images(source, image_.form);
+  return data::load_images(source, image_.form, labels);
 }
 
 nn::Module& ImageTask::build(Device device) {
@@ -62,6 +62,7 @@ std::unique_ptr<BatchStream> ImageTask::stream(Part part, const StreamOptions& o
           batching.augment = image_.augment;
           batching.mixup = image_.mixup;
           batching.classes = labels().size();
+          batching.sets = label_sets();
           batching.seed = data::epoch_seed(seed, epoch);
         }
         data::ImageBatch batch =
@@ -69,8 +70,10 @@ std::unique_ptr<BatchStream> ImageTask::stream(Part part, const StreamOptions& o
         batch.examples.assign(chosen.begin(), chosen.end());
         return batch;
       });
-  return std::make_unique<LoaderStream<data::ImageBatch>>(
-      std::move(loader), [this](const data::ImageBatch& batch) { return forward(*model_, batch.images).logits; });
+  return with_label_rows(
+      part, std::make_unique<LoaderStream<data::ImageBatch>>(std::move(loader), [this](const data::ImageBatch& batch) {
+        return forward(*model_, batch.images).logits;
+      }));
 }
 
 data::ImageBatch ImageTask::alone(Part part, int64_t example) const {
@@ -114,7 +117,8 @@ Predictions ImageTask::without_units(Part part, int64_t example, const std::vect
   }
   const auto count = static_cast<int64_t>(removed.size());
   const Tensor images = from_vector(variants, Shape{count, channels, height, width}, device_);
-  return {.classes = labels().size(), .probabilities = softmax(forward(*model_, images).logits, -1).to_vector<float>()};
+  const Tensor probabilities = probabilities_of(forward(*model_, images).logits, multi_label());
+  return {.classes = labels().size(), .probabilities = probabilities.to_vector<float>()};
 }
 
 onnx::Value ImageTask::emit(const nn::Module&, const onnx::Value&) const { refuse_without_emit(); }

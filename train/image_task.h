@@ -24,12 +24,11 @@ struct ImageOptions {
 /// A classifier of pictures: everything but the model, which the derived class makes.
 class ImageTask : public DatasetTask<data::ImageDataset> {
  public:
-  void declare_data(OptionTable&) override {}
   void declare_model(OptionTable& options) override;
   std::string source_help() const override {
-    return "a folder with one folder of PNG or JPEG files for each class, or an IDX or npy file beside that of its "
-           "labels, "
-           "also .gz; [0:8000] or [!*_9.png] behind it chooses some";
+    return "a folder with one folder of PNG or JPEG files for each class, or of files that --labels tells of, or an "
+           "IDX "
+           "or npy file beside that of its labels, also .gz; [0:8000] or [!*_9.png] behind it chooses some";
   }
   std::string noun() const override { return "pictures"; }
   std::vector<std::string> media_types() const override { return {"image/png", "image/jpeg"}; }
@@ -57,7 +56,7 @@ class ImageTask : public DatasetTask<data::ImageDataset> {
   ImageOptions& image() { return image_; }
 
  private:
-  data::ImageDataset read(const std::string& source) const override;
+  data::ImageDataset read(const std::string& source, const data::LabelFile& labels) const override;
   data::ImageDataset read_unlabelled(const std::vector<std::string>& sources) const override {
     return data::load_unlabelled_images(sources, image_.form);
   }

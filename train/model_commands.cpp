@@ -139,7 +139,7 @@ class Predicting final : public ModelUse {
 
 class Exporting final : public ModelUse {
  public:
-  void declare(OptionTable& options, ClassifierTask&) override {
+  void declare(OptionTable& options, ClassifierTask& task) override {
     options.add("onnx", &onnx_, "write the model as ONNX, opset 17", {.placeholder = "FILE", .configuration = false});
     options.add(
         "data", &data_,
@@ -148,6 +148,7 @@ class Exporting final : public ModelUse {
         {.placeholder = "FILE", .configuration = false});
     options.add("int8", &int8_, "write a folder as train's with weights in 8 bits, which evaluate and predict take",
                 {.placeholder = "DIR", .configuration = false});
+    task.declare_data(options);
   }
   void check() const override {
     if (onnx_.empty() && int8_.empty()) refuse("export needs --onnx FILE or --int8 DIR");

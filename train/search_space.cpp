@@ -117,8 +117,9 @@ std::optional<SearchRange> usual_range(const OptionTable::Option& option) {
   return range;
 }
 
-constexpr const char* never_varied[] = {"seed",      "epochs",     "hold-out",  "label",        "text",
-                                        "no-header", "skip-lines", "delimiter", "decimal-comma"};
+constexpr const char* never_varied[] = {"seed",          "epochs",      "hold-out",    "label",
+                                        "text",          "no-header",   "skip-lines",  "delimiter",
+                                        "decimal-comma", "file-column", "label-column"};
 
 }  // namespace
 

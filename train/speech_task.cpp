@@ -6,7 +6,6 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "fovea/autograd/normalize.h"
 #include "fovea/data/random_stream.h"
 #include "fovea/onnx/operations.h"
 #include "fovea/tensor/creation.h"
@@ -47,14 +46,15 @@ std::string bars(const std::vector<double>& weights) {
 }  // namespace
 
 void SpeechTask::declare_data(OptionTable& options) {
-  options.group("Data");
+  DatasetTask::declare_data(options);
   options.add("label", &speech_.label,
               "what names a recording's class: its folder, its file's name up to the first of _-., or the folder where "
-              "there are several",
+              "there are several; without --labels",
               {.choices = {"any", "folder", "name"}});
 }
 
 void SpeechTask::declare_model(OptionTable& options) {
+  DatasetTask::declare_model(options);
   data::MelOptions& mel = speech_.form.mel;
   data::AudioAugmentOptions& augment = speech_.augment;
   options.group("Sound");
@@ -78,6 +78,7 @@ void SpeechTask::declare_model(OptionTable& options) {
 }
 
 void SpeechTask::settle(const OptionTable&, TrainingOptions&) {
+  refuse_unused(!labelled_by_file(), "label", speech_.label, SpeechOptions().label, "--labels");
   refuse_unused(speech_.features == "mfcc", "coefficients", speech_.form.mel.coefficients,
                 SpeechOptions().form.mel.coefficients, "--features " + speech_.features);
 }
@@ -97,12 +98,15 @@ std::string SpeechTask::reading_note() const {
     const data::AudioDataset* set = at(part).set.get();
     if (set && sets.insert(set).second) converted += set->converted;
   }
-  if (converted == 0) return {};
-  return fmt::format("{} recording{} converted to {} samples a second", converted, converted == 1 ? "" : "s",
-                     speech_.form.mel.rate);
+  const std::string note = DatasetTask::reading_note();
+  if (converted == 0) return note;
+  return fmt::format("{}{}{} recording{} converted to {} samples a second", note, note.empty() ? "" : ", ", converted,
+                     converted == 1 ? "" : "s", speech_.form.mel.rate);
 }
 
-data::AudioDataset SpeechTask::read(const std::string& source) const { return data::load_audio(source, form()); }
+data::AudioDataset SpeechTask::read(const std::string& source, const data::LabelFile& labels) const {
+  return data::load_audio(source, form(), labels);
+}
 
 data::AudioDataset SpeechTask::read_unlabelled(const std::vector<std::string>& sources) const {
   return data::load_unlabelled_audio(sources, form());
@@ -160,8 +164,9 @@ std::unique_ptr<BatchStream> SpeechTask::stream(Part part, const StreamOptions& 
         batch.examples.assign(chosen.begin(), chosen.end());
         return batch;
       });
-  return std::make_unique<LoaderStream<data::SpeechBatch>>(
-      std::move(loader), [this](const data::SpeechBatch& batch) { return forward(*model_, batch).logits; });
+  return with_label_rows(
+      part, std::make_unique<LoaderStream<data::SpeechBatch>>(
+                std::move(loader), [this](const data::SpeechBatch& batch) { return forward(*model_, batch).logits; }));
 }
 
 data::SpeechBatch SpeechTask::alone(Part part, int64_t example) const {
@@ -209,7 +214,8 @@ Predictions SpeechTask::without_units(Part part, int64_t example, const std::vec
   batch.features = from_vector(variants, Shape{count, time, bins}, device_);
   batch.lengths = one.lengths.expand({count}).contiguous();
   batch.mask = one.mask.expand({count, time}).contiguous();
-  return {.classes = labels().size(), .probabilities = softmax(forward(*model_, batch).logits, -1).to_vector<float>()};
+  const Tensor probabilities = probabilities_of(forward(*model_, batch).logits, multi_label());
+  return {.classes = labels().size(), .probabilities = probabilities.to_vector<float>()};
 }
 
 onnx::Value SpeechTask::emit(const nn::Module&, const SpeechInputs&) const { refuse_without_emit(); }

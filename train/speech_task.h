@@ -73,7 +73,7 @@ class SpeechTask : public DatasetTask<data::AudioDataset> {
   SpeechOptions& speech() { return speech_; }
 
  private:
-  data::AudioDataset read(const std::string& source) const override;
+  data::AudioDataset read(const std::string& source, const data::LabelFile& labels) const override;
   data::AudioDataset read_unlabelled(const std::vector<std::string>& sources) const override;
   data::AudioDataset read_contents(std::span<const std::string> contents) const override;
   data::SpeechBatch alone(Part part, int64_t example) const;

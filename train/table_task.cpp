@@ -138,7 +138,7 @@ void TableTask::load_training(const TrainingFiles& files) {
   check_names(files.train, all.columns, all.label, table_.form.options());
   table_.columns.label = all.label;
   if (!table_.columns.text.empty()) table_.columns.text = all.text_columns;
-  const std::vector<int32_t> ids = labels_.learn(files.train, all.label, all.labels, all.lines);
+  const std::vector<int32_t> ids = labels_.learn(files.train, all.label, all.labels, {all.path, all.lines});
   columns_note_ = "label " + data::in_quotes(all.label);
   const std::string* texts = all.text_columns.data();
   if (with_text_) columns_note_ += ", text " + data::list_in_quotes(texts, texts + all.text_columns.size());
@@ -156,7 +156,7 @@ void TableTask::load_training(const TrainingFiles& files) {
     Examples& valid = at(Part::valid);
     valid.rows = read(files.valid, false);
     fingerprint_ = hash_of(valid.rows, fingerprint_);
-    valid.labels = labels_.ids(files.valid, valid.rows.labels, valid.rows.lines);
+    valid.labels = labels_.ids(valid.rows.labels, {files.valid, valid.rows.lines});
   }
   for (Examples& part : parts_) encode(part);
 }
@@ -195,7 +195,7 @@ void TableTask::encode(Examples& examples) const {
 void TableTask::load_test(const std::string& path) {
   Examples& test = at(Part::test);
   test = {.rows = read(path, false)};
-  test.labels = labels_.ids(path, test.rows.labels, test.rows.lines);
+  test.labels = labels_.ids(test.rows.labels, {path, test.rows.lines});
   encode(test);
 }
 

@@ -2,7 +2,6 @@
 
 #include <utility>
 
-#include "fovea/data/text_dataset.h"
 #include "fovea/train/classifier_task.h"
 
 namespace fovea::train {
@@ -29,32 +28,31 @@ void TaskLabels::check() const {
   if (!several_ && separator_ != usual_separator) refuse("--label-separator is of no use without --multi-label");
 }
 
-std::vector<std::vector<std::string>> TaskLabels::split(const std::string& path, std::span<const std::string> cells,
-                                                        std::span<const int64_t> lines) const {
+std::vector<std::vector<std::string>> TaskLabels::split(std::span<const std::string> cells,
+                                                        const data::LabelPlaces& places) const {
   std::vector<std::vector<std::string>> names;
-  for (size_t i = 0; i < cells.size(); ++i) names.push_back(data::split_labels(path, lines[i], cells[i], separator_));
+  for (size_t i = 0; i < cells.size(); ++i) names.push_back(data::split_labels(cells[i], separator_, places, i));
   return names;
 }
 
 std::vector<int32_t> TaskLabels::learn(const std::string& path, const std::string& column,
-                                       std::span<const std::string> cells, std::span<const int64_t> lines) {
+                                       std::span<const std::string> cells, const data::LabelPlaces& places) {
   check();
   std::vector<std::string> all;
   if (several_) {
-    for (std::vector<std::string>& names : split(path, cells, lines)) {
+    for (std::vector<std::string>& names : split(cells, places)) {
       all.insert(all.end(), std::move_iterator(names.begin()), std::move_iterator(names.end()));
     }
   }
   take(data::Labels::sorted(several_ ? std::span<const std::string>(all) : cells));
   check_classes(path, column, names_, static_cast<int64_t>(cells.size()));
-  return ids(path, cells, lines);
+  return ids(cells, places);
 }
 
-std::vector<int32_t> TaskLabels::ids(const std::string& path, std::span<const std::string> cells,
-                                     std::span<const int64_t> lines) {
+std::vector<int32_t> TaskLabels::ids(std::span<const std::string> cells, const data::LabelPlaces& places) {
   check();
-  if (several_) return data::label_set_ids(path, split(path, cells, lines), lines, names_, sets_);
-  return data::label_ids(path, cells, lines, names_);
+  if (several_) return data::label_set_ids(split(cells, places), places, names_, sets_);
+  return data::label_ids(cells, places, names_);
 }
 
 std::vector<Part> TaskLabels::divide(std::span<const int32_t> ids, const TrainingFiles& files) const {

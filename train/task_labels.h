@@ -11,10 +11,10 @@
 
 namespace fovea::train {
 
-/// The labels of a task whose examples are rows of a table: one class each or, with --multi-label, any number of them.
+/// The labels of a task's examples: one class each or, with --multi-label, any number of them.
 class TaskLabels {
  public:
-  /// --label-separator, behind the option of the label's column.
+  /// --label-separator, behind the option that tells where labels stand.
   void declare_data(OptionTable& options);
   /// --multi-label.
   void declare_model(OptionTable& options);
@@ -22,27 +22,27 @@ class TaskLabels {
   /// Throws UsageError where these do not go together.
   void check() const;
 
-  /// Whether a row may have any number of classes.
+  /// Whether an example may have any number of classes.
   bool several() const { return several_; }
   const data::Labels& names() const { return names_; }
   /// What ClassifierTask::label_sets tells.
   const data::LabelSets* sets() const { return several_ ? &sets_ : nullptr; }
 
-  /// Takes the classes that training examples have, of which row `i` says `cells[i]` on `lines[i]` of a file in the column
-  /// `column`; what ids() returns. Throws DataError, also where these are no classes, and UsageError.
+  /// Takes the classes that training examples have, a cell for each; what ids() returns. `path` is the file that tells them,
+  /// `column` where in it: see check_classes. Throws DataError, also where these are no classes, and UsageError.
   std::vector<int32_t> learn(const std::string& path, const std::string& column, std::span<const std::string> cells,
-                             std::span<const int64_t> lines);
+                             const data::LabelPlaces& places);
   /// What ClassifierTask::truth tells of examples with such cells. Throws DataError for a class that is not known, UsageError
   /// where the options do not go together.
-  std::vector<int32_t> ids(const std::string& path, std::span<const std::string> cells, std::span<const int64_t> lines);
+  std::vector<int32_t> ids(std::span<const std::string> cells, const data::LabelPlaces& places);
   /// divide() by the class of each example, of several the rarest.
   std::vector<Part> divide(std::span<const int32_t> ids, const TrainingFiles& files) const;
   /// Takes classes that are known.
   void take(data::Labels names);
 
  private:
-  std::vector<std::vector<std::string>> split(const std::string& path, std::span<const std::string> cells,
-                                              std::span<const int64_t> lines) const;
+  std::vector<std::vector<std::string>> split(std::span<const std::string> cells,
+                                              const data::LabelPlaces& places) const;
 
   bool several_ = false;
   std::string separator_ = ",";

@@ -113,7 +113,8 @@ void TextTask::load_training(const TrainingFiles& files) {
   parts_ = {};
   if (text_.stream) return load_streamed(files);
   data::TextDataset train = read(files.train);
-  const std::vector<int32_t> ids = labels_.learn(files.train, train.columns.back(), train.labels, train.lines);
+  const std::vector<int32_t> ids =
+      labels_.learn(files.train, train.columns.back(), train.labels, {train.path, train.lines});
   columns_note_ = note_of(train.columns);
   fingerprint_ = hash_of(train, 0);
 
@@ -136,7 +137,7 @@ void TextTask::load_training(const TrainingFiles& files) {
 void TextTask::load_valid(const std::string& path) {
   data::TextDataset valid = read(path);
   fingerprint_ = hash_of(valid, fingerprint_);
-  at(Part::valid).labels = labels_.ids(path, valid.labels, valid.lines);
+  at(Part::valid).labels = labels_.ids(valid.labels, {path, valid.lines});
   at(Part::valid).texts = std::move(valid.texts);
 }
 
@@ -237,7 +238,7 @@ data::EncodedTexts TextTask::encode(std::span<const std::string> texts) const {
 void TextTask::load_test(const std::string& path) {
   data::TextDataset dataset = read(path);
   Examples& test = at(Part::test);
-  test.labels = labels_.ids(path, dataset.labels, dataset.lines);
+  test.labels = labels_.ids(dataset.labels, {path, dataset.lines});
   test.texts = std::move(dataset.texts);
   test.encoded = encode(test.texts);
 }

@@ -39,6 +39,7 @@ void TrainingSession::declare(OptionTable& options) {
   options.add("config", &config_, "options as a JSON object, or an earlier model's config.json; flags win",
               {.placeholder = "FILE", .configuration = false});
   task_->declare_data(options);
+  task_->declare_training_data(options);
   task_->declare_model(options);
   training_.declare(options);
   options.add("rank-timeout", &rank_timeout_,

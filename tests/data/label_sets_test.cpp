@@ -15,7 +15,7 @@ using namespace std::string_literals;
 
 TEST(SplitLabels, ParsesCellsAndLists) {
   const auto split = [](std::string_view cell, std::string_view separator = ",") {
-    return split_labels("a.csv", 7, cell, separator);
+    return split_labels(cell, separator, {"a.csv", {}}, 0);
   };
   EXPECT_EQ(split("sport"), Strings{"sport"});
   EXPECT_EQ(split(" sport ,\tpolitics"), (Strings{"sport", "politics"}));
@@ -28,7 +28,10 @@ TEST(SplitLabels, ParsesCellsAndLists) {
 }
 
 TEST(SplitLabels, NamesTheLineOfWhatIsMalformed) {
-  const auto error = [](std::string_view cell) { return error_of([&] { split_labels("a.csv", 7, cell, ","); }); };
+  const std::vector<int64_t> lines{2, 7};
+  const auto error = [&](std::string_view cell) {
+    return error_of([&] { split_labels(cell, ",", {"a.csv", lines}, 1); });
+  };
   EXPECT_EQ(error("a,,b"), "a.csv:7: an empty label among those of \"a,,b\"");
   EXPECT_EQ(error("a,"), "a.csv:7: an empty label among those of \"a,\"");
   EXPECT_EQ(error(", a"), "a.csv:7: an empty label among those of \", a\"");
@@ -53,10 +56,12 @@ TEST(LabelSets, AreFoundByTheNamesOfTheirClasses) {
   const Labels labels = Labels::in_order({"a", "b", "c"});
   const std::vector<Strings> names{{"c", "a"}, {}, {"a", "c"}};
   const std::vector<int64_t> lines{2, 3, 5};
-  EXPECT_THAT(label_set_ids("a.csv", names, lines, labels, sets), ElementsAre(0, 1, 0));
+  EXPECT_THAT(label_set_ids(names, {"a.csv", lines}, labels, sets), ElementsAre(0, 1, 0));
   EXPECT_THAT(sets[0], ElementsAre(0, 2));
   const std::vector<Strings> unknown{{"a"}, {}, {"a", "d"}};
-  EXPECT_EQ(error_of([&] { label_set_ids("a.csv", unknown, lines, labels, sets); }),
+  EXPECT_EQ(error_of([&] {
+              label_set_ids(unknown, {"a.csv", lines}, labels, sets);
+            }),
             "a.csv:5: unknown label \"d\"; the classes are \"a\", \"b\", \"c\"");
 }
 

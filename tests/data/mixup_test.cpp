@@ -61,6 +61,10 @@ TEST(Mixup, BlendsRowsAsTheyWereBeforeAndLabelsAlike) {
   const std::vector<int32_t> labels{2, 0, 1};
   EXPECT_THAT(blend_labels(labels, counted(3), mixes, 3).to_vector<float>(),
               ElementsAre(0.25f, 0, 0.75f, 0.5f, 0, 0.5f, 0, 1, 0));
+  LabelSets sets;
+  const std::vector<int32_t> numbers{sets.add({0, 2}), sets.add({}), sets.add({2, 1})};
+  EXPECT_THAT(blend_labels(numbers, counted(3), mixes, 3, {}, &sets).to_vector<float>(),
+              ElementsAre(0.75f, 0, 0.75f, 0.5f, 0, 0.5f, 0, 1, 1));
 }
 
 }  // namespace

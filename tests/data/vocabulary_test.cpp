@@ -159,6 +159,7 @@ TEST(LabelIds, NameTheExampleWhoseLabelIsUnknown) {
   const Labels labels = Labels::in_order({"cat", "dog"});
   const std::vector<std::string> of{"dog", "cow"}, names{"1.png", "2.png"};
   EXPECT_THAT(label_ids(std::span(of).first(1), names, labels), ElementsAre(1));
+  EXPECT_EQ(label_id("cat", names, 1, labels), 0);
   EXPECT_EQ(error_of([&] { label_ids(of, names, labels); }),
             "2.png: unknown label \"cow\"; the classes are \"cat\", \"dog\"");
 }

@@ -11,11 +11,12 @@
 namespace fovea::test {
 
 /// Exports a model as ONNX with the first examples of `data` and runs it in onnxruntime; they must not be of one length
-/// unless `even`. False where there is no Python with that; the test says so by GTEST_SKIP() << no_runtime.
+/// unless `even`; `flags` tell how they are read. False where there is no Python with that; the test says so by
+/// GTEST_SKIP() << no_runtime.
 inline bool runs_elsewhere(const std::string& program, const std::string& model, const std::string& data,
-                           bool even = false) {
+                           bool even = false, const Words& flags = {}) {
   const std::string file = model + ".onnx";
-  const Finished exported = run(program, {"export", "--model", model, "--onnx", file, "--data", data});
+  const Finished exported = run(program, Words{"export", "--model", model, "--onnx", file, "--data", data} + flags);
   EXPECT_EQ(exported.status, 0) << exported.error;
   if (exported.status != 0) return true;
   const char* given = std::getenv("FOVEA_PYTHON");

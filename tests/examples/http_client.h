@@ -26,13 +26,13 @@ class Connection {
     address.sin_port = htons(static_cast<uint16_t>(port));
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     if (connect(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
-      close(socket_);
+      ::close(socket_);
       throw std::runtime_error("nobody listens at port " + std::to_string(port));
     }
   }
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
-  ~Connection() { close(socket_); }
+  ~Connection() { ::close(socket_); }
 
   void send(const std::string& text) const {
     for (size_t sent = 0; sent < text.size();) {

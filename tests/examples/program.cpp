@@ -43,7 +43,7 @@ Program::Program(const std::string& path, std::vector<std::string> arguments, co
   posix_spawn_file_actions_adddup2(&streams, fileno(error_.get()), STDERR_FILENO);
   const int failed = posix_spawn(&id_, path.c_str(), &streams, nullptr, words.data(), environ);
   posix_spawn_file_actions_destroy(&streams);
-  close(ends[1]);
+  ::close(ends[1]);
   if (failed != 0) throw std::runtime_error("cannot run " + path);
 }
 

@@ -16,7 +16,7 @@ inline int read_table(std::string_view bytes, const data::TableOptions& options,
     size_t bytes_read = 0;
     for (data::Row row; table->next(row);) {
       for (const std::string_view field : row.fields) bytes_read += field.size();
-      if (lists) data::split_labels(file.path(), row.line, row.fields[0], ",");
+      if (lists) data::split_labels(row.fields[0], ",", {file.path(), std::span(&row.line, 1)}, 0);
     }
     // Fields are views on the file's window, of which each byte is in one field at most; JSON's escapes are shorter when
     // undone.
