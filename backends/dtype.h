@@ -57,12 +57,33 @@ constexpr std::string_view name(DType dtype) {
 }
 inline std::ostream& operator<<(std::ostream& stream, DType dtype) { return stream << name(dtype); }
 
-/// IEEE 754 binary16, as bits; converts by rounding to nearest even.
+/// IEEE 754 binary16, as bits; converts by rounding to nearest even. Chosen between by masks, so that many become vectors.
 struct Half {
   uint16_t bits = 0;
   Half() = default;
-  explicit Half(float value);
-  explicit operator float() const;
+  // Rounding by adding in float: the magic numbers move the binary16 grid onto the float's own rounding position.
+  explicit Half(float value) {
+    const auto word = std::bit_cast<uint32_t>(value);
+    const uint32_t magnitude = word & 0x7fffffffu;
+    const uint32_t tiny = std::bit_cast<uint32_t>(std::bit_cast<float>(magnitude) + 0.5f) - 0x3f000000u;
+    const uint32_t usual = (magnitude - 0x38000000u + 0xfffu + ((magnitude >> 13) & 1u)) >> 13;
+    const uint32_t finite = chosen(magnitude < 0x38800000u, tiny, usual);
+    const uint32_t endless = 0x7c00u | chosen(magnitude > 0x7f800000u, 0x200u, 0u);
+    bits = static_cast<uint16_t>(((word >> 16) & 0x8000u) | chosen(magnitude < 0x477ff000u, finite, endless));
+  }
+  explicit operator float() const {
+    const uint32_t magnitude = bits & 0x7fffu, sign = (bits & 0x8000u) << 16;
+    // A tiny one's digits behind 2^-14, which is then taken away.
+    const auto tiny = std::bit_cast<uint32_t>(std::bit_cast<float>((magnitude << 13) + 0x38800000u) - 0x1p-14f);
+    const uint32_t usual = (magnitude << 13) + 0x38000000u + chosen(magnitude < 0x7c00u, 0u, 0x38000000u);
+    return std::bit_cast<float>(sign | chosen(magnitude < 0x400u, tiny, usual));
+  }
+
+ private:
+  static uint32_t chosen(bool first, uint32_t a, uint32_t b) {
+    const uint32_t mask = 0u - static_cast<uint32_t>(first);
+    return (a & mask) | (b & ~mask);
+  }
 };
 
 /// The upper half of a binary32, as bits; converts by rounding to nearest even, NaN stays NaN.
