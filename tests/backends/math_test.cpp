@@ -272,6 +272,19 @@ TEST(Math, ArraysOfEveryLength) {
   }
 }
 
+TEST(Math, ExponentialsBesideOnesThatVanish) {
+  // Lanes of one vector take different ways: those that are masked, those that vanish by themselves, subnormal results, NaN.
+  for (float other : {-infinity, -104.5f, -1e30f, -103.0f, -90.0f, 89.0f, infinity, NAN}) {
+    for (int64_t every : {1, 2, 7, 16, 100}) {
+      std::vector<double> values;
+      for (int64_t i = 0; i < 100; ++i) values.push_back(i % every == every - 1 ? other : 0.37 * double(i % 41) - 7);
+      const Array x = test::from({100}, values), y = test::make({100});
+      cpu::exp_shifted(x.data<float>(), 0.0f, y.data<float>(), 100);
+      for (int64_t i = 0; i < 100; ++i) ASSERT_LE(ulps(y.data<float>()[i], std::exp(x.get(i))), 1) << x.get(i);
+    }
+  }
+}
+
 TEST(Math, MaximumOfNothingAndOfNaN) {
   EXPECT_EQ(cpu::maximum(static_cast<const float*>(nullptr), 0), -infinity);
   Array x = test::noise({100}, 1);
