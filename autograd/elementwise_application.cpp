@@ -5,6 +5,7 @@
 #include "fovea/autograd/few.h"
 #include "fovea/autograd/graph.h"
 #include "fovea/backends/recording.h"
+#include "fovea/tensor/axis_order.h"
 #include "fovea/tensor/creation.h"
 
 namespace fovea {
@@ -136,6 +137,17 @@ View padded(const View& view, int rank) {
   return out;
 }
 
+/// In which order to walk through the axes: that of the inputs where they all lie in one, so that nothing is read across the
+/// grain. Results of the space's shape then lie as the inputs do.
+std::optional<AxisOrder> axis_order(const ElementwiseApplication& a, size_t results) {
+  if (a.dropped && a.output_shapes[0] == a.space) return {};  // axes of size 1 go from what is laid out densely
+  for (size_t i = 1; i < results && a.output_shapes; ++i) {
+    // What is folded and what is not would lie in different orders.
+    if ((a.output_shapes[i] == a.space) != (a.output_shapes[0] == a.space)) return {};
+  }
+  return AxisOrder::of_inputs(a.space, a.inputs);
+}
+
 void apply_named(const ElementwiseApplication& a, std::span<Tensor> results) {
   const ElementwiseFunction& f = a.kernel->function;
   const Tensor* first = nullptr;  // decides the dtype: a floating or integer input, else a bool one
@@ -162,7 +174,9 @@ void apply_named(const ElementwiseApplication& a, std::span<Tensor> results) {
   }
   check_numbers(f.name.c_str(), dtype, a.scalars, a.caller);
 
-  Few<View> folded_views(a.output_shapes ? results.size() : 0);
+  const std::optional<AxisOrder> order = axis_order(a, results.size());
+  const Shape space = order ? order->of(a.space) : a.space;
+  Few<View> output_views(a.output_shapes ? results.size() : 0);
   Few<const View*> outputs(results.size());
   bool folded = false;
   for (size_t i = 0; i < results.size(); ++i) {
@@ -170,17 +184,28 @@ void apply_named(const ElementwiseApplication& a, std::span<Tensor> results) {
     if (!f.predicate(i) && dtype == boolean) {
       raise<DTypeError>(a.caller, "{}: has no result for bool inputs; convert with .to(f32) or .to(i32)", f.name);
     }
-    results[i] = raw::empty(shape, {f.predicate(i) ? boolean : dtype, first->device()});
+    const bool whole = shape == a.space;
+    results[i] = raw::empty(whole ? space : shape, {f.predicate(i) ? boolean : dtype, first->device()});
     outputs[i] = &results[i].view();
-    if (shape.rank() != a.space.rank()) {
-      folded_views[i] = padded(results[i].view(), a.space.rank());
-      outputs[i] = &folded_views[i];
+    if (!whole && (order || shape.rank() != a.space.rank())) {
+      output_views[i] = padded(results[i].view(), a.space.rank());
+      if (order) output_views[i] = order->of(output_views[i]);
+      outputs[i] = &output_views[i];
     }
-    folded = folded || shape != a.space;
+    folded = folded || !whole;
   }
+  Few<View> input_views(order ? a.inputs.size() : 0);
   Few<const View*> inputs(a.inputs.size());
-  for (size_t i = 0; i < a.inputs.size(); ++i) inputs[i] = &a.inputs[i]->view();
-  first->backend().map({f.program, raw::compute_dtype(dtype), a.space, inputs.span(), outputs.span(), a.scalars});
+  for (size_t i = 0; i < a.inputs.size(); ++i) {
+    inputs[i] = &a.inputs[i]->view();
+    if (!order) continue;
+    input_views[i] = order->of(*inputs[i]);
+    inputs[i] = &input_views[i];
+  }
+  first->backend().map({f.program, raw::compute_dtype(dtype), space, inputs.span(), outputs.span(), a.scalars});
+  for (size_t i = 0; i < results.size() && order; ++i) {
+    if (outputs[i] == &results[i].view()) order->restore(results[i]);
+  }
 
   if (a.dropped) {
     View& view = results[0].impl()->view;

@@ -9,6 +9,7 @@
 #include "fovea/autograd/pointwise.h"
 #include "fovea/autograd/shape_ops.h"
 #include "fovea/backends/recording.h"
+#include "fovea/tensor/axis_order.h"
 #include "fovea/tensor/creation.h"
 
 namespace fovea {
@@ -68,7 +69,16 @@ Tensor extreme(const Tensor& x, const Axes& axes, Combine combine, const char* n
   const ErrorScope scope(caller);
   raw::check_alike(name, {&x}, caller);
   Tensor out = raw::empty(kept_shape(x, axes, name, caller), x.options());
-  raw::map(programs[combine == Combine::maximum ? 0 : 1], raw::compute_dtype(x.dtype()), x.shape(), {&x}, {&out});
+  const Tensor* const input = &x;
+  const auto order = AxisOrder::of_inputs(x.shape(), {&input, 1});
+  const View from = order ? order->of(x.view()) : x.view(), to = order ? order->of(out.view()) : out.view();
+  const View *const from_view = &from, *const to_view = &to;
+  x.backend().map({programs[combine == Combine::maximum ? 0 : 1],
+                   raw::compute_dtype(x.dtype()),
+                   from.shape,
+                   {&from_view, 1},
+                   {&to_view, 1},
+                   {}});
   const Tensor value = out;
   return record(
       name, std::move(out), {x},
@@ -197,7 +207,7 @@ Tensor var_of_few(const Tensor& x, const Axes& axes, double degrees) {
 
 /// var of what is no half, for the operation `name`.
 Tensor variance(const Tensor& x, const Axes& axes, double correction, bool keepdim, const char* name, Caller caller) {
-  static const Elementwise f{"var", [](Expr x, Expr m, Scalar scale) { return square(x - m) * scale; }};
+  static const Elementwise squares{"var", [](Expr x, Expr m) { return square(x - m); }};
   const ErrorScope scope(caller);
   const double count = reduced_count(x, axes, name, caller);
   if (count == 0) return sum(x, axes, keepdim, caller) + NAN;
@@ -205,7 +215,7 @@ Tensor variance(const Tensor& x, const Axes& axes, double correction, bool keepd
     return drop(var_of_few(x, axes, count - correction), x, axes, keepdim, name, caller);
   }
   const Tensor m = mean(x, axes, true, caller);
-  return f.sum(axes, keepdim, {{x, caller}, {m, caller}, {1 / (count - correction), caller}});
+  return div({squares.sum(axes, keepdim, {{x, caller}, {m, caller}}), caller}, {count - correction, caller});
 }
 
 }  // namespace

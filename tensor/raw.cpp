@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "fovea/backends/recording.h"
+#include "fovea/tensor/axis_order.h"
 #include "fovea/tensor/creation.h"
 
 namespace fovea::raw {
@@ -219,7 +220,10 @@ Tensor clone(const Tensor& x) {
 }
 
 Tensor convert(const Tensor& x, DType dtype) {
-  Tensor out = raw::empty(x.shape(), {dtype, x.device()});
+  const Tensor* const input = &x;
+  const auto order = AxisOrder::of_inputs(x.shape(), {&input, 1});
+  Tensor out = raw::empty(order ? order->of(x.shape()) : x.shape(), {dtype, x.device()});
+  if (order) order->restore(out);
   copy(x, out);
   return out;
 }
