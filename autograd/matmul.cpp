@@ -61,6 +61,10 @@ Tensor product(const Tensor& a, const Tensor& b, Caller caller) {
   if (k == 1 && !rounds) {
     const NoGrad off;
     out = a * b;  // a column times a row: one pass over the result
+  } else if (m == 1 && n == 1 && !rounds) {
+    static const Elementwise products{"matmul", [](Expr x, Expr y) { return x * y; }};
+    const NoGrad off;
+    out = products.sum(-1, true, {a, b.mT()});  // a row times a column: one pass over both
   } else {
     out = raw::empty(with_matrix(batch, m, n), a.options());
     const Tensor wide_a = a.rank() == 2 && batch.rank() == 0 ? a : raw::expand(a, with_matrix(batch, m, k));

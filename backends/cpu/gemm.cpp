@@ -5,6 +5,7 @@
 #include "fovea/backends/backend.h"
 #include "fovea/backends/cpu/blas.h"
 #include "fovea/backends/cpu/skinny.h"
+#include "fovea/backends/cpu/small_product.h"
 #include "fovea/backends/cpu/split_product.h"
 #include "fovea/backends/cpu/threads.h"
 #include "fovea/backends/cpu/tile_product.h"
@@ -24,6 +25,8 @@ void multiply(int64_t m, int64_t n, int64_t k, Matrix<T> a, Matrix<T> b, T* c, i
   if (m == 0 || n == 0) return;
   const bool few_rows = is_skinny(m, n, k), few_columns = is_skinny(n, m, k);
   if constexpr (sizeof(T) == 4) {
+    if (is_small_product(m, n, k) && k > 0 && has_tile_product())
+      return small_product(m, n, k, a, b, c, stride, accumulate, bias);
     if (splits_product(m, n, k)) return split_product(m, n, k, a, b, c, stride, accumulate, bias);
     if (k > 0 && !few_rows && !few_columns && has_tile_product())
       return tile_product(m, n, k, a, b, c, stride, accumulate, bias);
@@ -70,8 +73,9 @@ Blocks cut_product(int64_t m, int64_t n, int64_t k, DType dtype) {
   // OpenBLAS adds in an order that depends on the block's size, so its blocks must not depend on the threads.
   const bool by_threads = dtype == DType::f32 && has_tile_product();
   const int64_t threads = by_threads ? num_threads() : 1, most = by_threads ? (threads > 1 ? 2 * threads : 1) : 64;
+  const int64_t grain = by_threads && (is_skinny(m, n, k) || is_skinny(n, m, k)) ? light_product_grain : product_grain;
   Blocks best{m, n};
-  for (int64_t pieces = 2; pieces <= most && work >= static_cast<double>(pieces * product_grain); pieces *= 2) {
+  for (int64_t pieces = 2; pieces <= most && work >= static_cast<double>(pieces * grain); pieces *= 2) {
     // One for each thread, then ever more, as long as packing parts of the operands several times stays cheap.
     double least = whole * (pieces <= threads ? 1.5 : pieces <= 16 ? 1.12 : 1.04);
     Blocks found{0, 0};

@@ -41,7 +41,8 @@ struct Blocks {
   int64_t rows, columns;
 };
 Blocks cut_product(int64_t m, int64_t n, int64_t k, DType dtype);
-/// Multiply-adds that are worth a thread's attention: about 10 us.
-inline constexpr int64_t product_grain = int64_t{3} << 18;
+/// Multiply-adds that are worth a thread's attention: about 10 us. What reads memory more than it multiplies, and what need
+/// not be packed twice for it, is worth it sooner.
+inline constexpr int64_t product_grain = int64_t{3} << 18, light_product_grain = product_grain / 4;
 
 }  // namespace fovea::cpu

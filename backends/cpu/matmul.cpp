@@ -146,7 +146,7 @@ class Product {
     const Blocks block = cut_product(p_.m, p_.n, p_.k, call_.out.dtype);
     const int64_t down = divide_up(p_.m, block.rows), across = divide_up(p_.n, block.columns);
     const int64_t work = std::max<int64_t>(block.rows * block.columns * std::max<int64_t>(p_.k, 1), 1);
-    const int64_t grain = (bf16() ? bf16_speed : 1) * product_grain;
+    const int64_t grain = (bf16() ? bf16_speed : 1) * light_product_grain;
     parallel_for(p_.batch.numel() * down * across, std::max<int64_t>(grain / work, 1), [&](int64_t begin, int64_t end) {
       for (int64_t item = begin; item < end; ++item) {
         const int64_t column = item % across * block.columns, row = item / across % down * block.rows;

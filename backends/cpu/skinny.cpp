@@ -49,14 +49,25 @@ HWY_INLINE void dot_tile(int64_t depth, const float* x, int64_t x_row, const flo
   }
 }
 
+// As many rows at a time as registers hold sums of; the next ones find the columns in the first-level cache.
+template <int R, int C>
+HWY_INLINE void dot_tiles(int64_t depth, const float* x, int64_t x_row, const float* y, int64_t y_column, float* out,
+                          int64_t out_row, int64_t out_column, bool accumulate) {
+  constexpr int together = R < 4 ? R : 4;
+  dot_tile<together, C>(depth, x, x_row, y, y_column, out, out_row, out_column, accumulate);
+  if constexpr (R > together)
+    dot_tile<R - together, C>(depth, x + together * x_row, x_row, y, y_column, out + together * out_row, out_row,
+                              out_column, accumulate);
+}
+
 template <int R>
 void dot_form(int64_t columns, int64_t depth, const float* x, int64_t x_row, const float* y, int64_t y_column,
               float* out, int64_t out_row, int64_t out_column, bool accumulate) {
   int64_t c = 0;
   for (; c + 4 <= columns; c += 4)
-    dot_tile<R, 4>(depth, x, x_row, y + c * y_column, y_column, out + c * out_column, out_row, out_column, accumulate);
+    dot_tiles<R, 4>(depth, x, x_row, y + c * y_column, y_column, out + c * out_column, out_row, out_column, accumulate);
   for (; c < columns; ++c)
-    dot_tile<R, 1>(depth, x, x_row, y + c * y_column, y_column, out + c * out_column, out_row, out_column, accumulate);
+    dot_tiles<R, 1>(depth, x, x_row, y + c * y_column, y_column, out + c * out_column, out_row, out_column, accumulate);
 }
 
 // Adds P rows of y, dense along the columns, times P columns of x to the R rows of out.
@@ -68,12 +79,12 @@ HWY_INLINE void add_rows(int64_t columns, const float* x, int64_t x_row, const f
   int64_t j = 0;
   for (; j + lanes <= columns; j += lanes) {
     hn::Vec<decltype(d)> rows[P];
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int p = 0; p < P; ++p) rows[p] = hn::LoadU(d, y + p * y_row + j);
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int r = 0; r < R; ++r) {
       auto sum = hn::LoadU(d, out + r * out_row + j);
-#pragma GCC unroll 4
+#pragma GCC unroll 8
       for (int p = 0; p < P; ++p) sum = hn::MulAdd(hn::Set(d, x[r * x_row + p]), rows[p], sum);
       hn::StoreU(sum, d, out + r * out_row + j);
     }
@@ -93,6 +104,9 @@ void row_form(int64_t columns, int64_t depth, const float* x, int64_t x_row, con
   for (int64_t j = 0; j < columns; j += strip) {
     const int64_t here = std::min(strip, columns - j);
     int64_t k = 0;
+    // Of one row what comes and goes counts most.
+    for (; R == 1 && k + 8 <= depth; k += 8)
+      add_rows<R, 8>(here, x + k, x_row, y + k * y_row + j, y_row, out + j, out_row);
     for (; k + 4 <= depth; k += 4) add_rows<R, 4>(here, x + k, x_row, y + k * y_row + j, y_row, out + j, out_row);
     for (; k < depth; ++k) add_rows<R, 1>(here, x + k, x_row, y + k * y_row + j, y_row, out + j, out_row);
   }
@@ -108,8 +122,16 @@ void visit_rows(int64_t rows, F f) {
       return f(std::integral_constant<int, 2>{});
     case 3:
       return f(std::integral_constant<int, 3>{});
-    default:
+    case 4:
       return f(std::integral_constant<int, 4>{});
+    case 5:
+      return f(std::integral_constant<int, 5>{});
+    case 6:
+      return f(std::integral_constant<int, 6>{});
+    case 7:
+      return f(std::integral_constant<int, 7>{});
+    default:
+      return f(std::integral_constant<int, 8>{});
   }
 }
 

@@ -5,7 +5,7 @@
 namespace fovea::cpu {
 
 /// Products with a matrix of at most this many rows (or columns) are bound by reading the other operand once.
-inline constexpr int64_t skinny_rows = 4;
+inline constexpr int64_t skinny_rows = 8;
 
 /// out[r * out_row + j * out_column] = sum over k of x[r, k] * y[k, j] (+ out with `accumulate`) for x [rows, depth]
 /// and y [depth, columns], where rows <= skinny_rows and one axis of y is dense. One thread.

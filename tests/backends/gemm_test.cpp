@@ -17,14 +17,25 @@ enum class Start { nothing, accumulate, bias };
 
 template <class T>
 void expect_definition(DType dtype, double tolerance) {
-  // Few rows or columns beside an operand that is read once, and none of the depth at all, have ways of their own.
+  // Few rows or columns beside an operand that is read once, products that packing would outlast, and none of the depth at
+  // all, have ways of their own.
   for (const auto& [m, n, k] : {std::tuple{3, 40000, 2},
                                 {40000, 3, 2},
                                 {1, 70, 64},
                                 {70, 1, 64},
                                 {4, 1030, 65},
                                 {1030, 4, 65},
+                                {5, 1030, 65},
+                                {8, 700, 101},
+                                {1030, 7, 65},
                                 {20, 30, 9},
+                                {1, 1, 1},
+                                {3, 3, 3},
+                                {8, 1, 64},
+                                {9, 17, 33},
+                                {15, 16, 17},
+                                {16, 32, 16},
+                                {130, 31, 2},
                                 {6, 7, 0}}) {
     for (Layout la : {Layout::dense, Layout::transposed}) {
       for (Layout lb : {Layout::dense, Layout::transposed}) {
