@@ -32,16 +32,17 @@ void check(const char* name, const Tensor& x, std::initializer_list<const Tensor
 struct Layout {
   Shape shape, channels;
   Axes folded, summed;
+  bool rows;  // what mean and variance are taken of lies side by side
 
   /// [batch, channels, all other axes].
   static Layout batch(const Tensor& x) {
     const int64_t c = x.shape()[1];
-    return {{x.shape()[0], c, places(x)}, {c, 1}, {0, 2}, {0, 2}};
+    return {{x.shape()[0], c, places(x)}, {c, 1}, {0, 2}, {0, 2}, false};
   }
   /// [batch, groups, channels of a group, all other axes].
   static Layout groups(const Tensor& x, int64_t groups) {
     const int64_t c = x.shape()[1] / groups;
-    return {{x.shape()[0], groups, c, places(x)}, {groups, c, 1}, {2, 3}, {3}};
+    return {{x.shape()[0], groups, c, places(x)}, {groups, c, 1}, {2, 3}, {3}, true};
   }
   Tensor beside(const Tensor& p) const { return p.defined() ? p.reshape(channels) : p; }
 
@@ -112,16 +113,46 @@ struct Normalized {
   Tensor y, mean, variance;
 };
 
+/// `result` but for the variance, and rstd, of what is normalized in rows: each while a cache holds it.
+Tensor normalize_rows(const Tensor& x, const Tensor& weight, const Tensor& bias, double eps, const Layout& layout,
+                      Normalized& result) {
+  static const Elementwise scaled{"norm", [](Expr y, Expr weight, Expr bias) { return y * weight + bias; }};
+  const int64_t rows = layout.shape[0] * layout.shape[1];
+  const Tensor given = raw::contiguous(x).reshape({rows, x.numel() / rows});
+  const Tensor y = raw::empty(given.shape(), x.options());
+  const Tensor mean = raw::empty({rows}, x.options()), rstd = raw::empty({rows}, x.options());
+  x.backend().layer_norm({.x = given.view(),
+                          .weight = nullptr,
+                          .bias = nullptr,
+                          .y = y.view(),
+                          .mean = &mean.view(),
+                          .rstd = rstd.view(),
+                          .eps = eps});
+  const Shape kept{layout.shape[0], layout.shape[1], 1, 1};
+  result.mean = mean.reshape(kept);
+  const Tensor normal = y.reshape(layout.shape);
+  if (weight.defined() && bias.defined()) {
+    scaled.into({&normal}, {normal, layout.beside(weight), layout.beside(bias)});
+    result.y = normal.reshape(x.shape());
+  } else {
+    result.y = affine(normal, layout.beside(weight), layout.beside(bias)).reshape(x.shape());
+  }
+  return rstd.reshape(kept);
+}
+
 Normalized norm(const Tensor& x, const Tensor& weight, const Tensor& bias, double eps, const Layout& layout,
                 const char* name, Caller caller) {
-  static const Elementwise squares{"norm", [](Expr x, Expr mean, Scalar scale) { return square(x - mean) * scale; }};
+  static const Elementwise squares{"norm", [](Expr x, Expr mean) { return square(x - mean); }};
   Normalized result;
   Tensor rstd;
-  {
+  if (layout.rows) {
+    const NoGrad off;
+    rstd = normalize_rows(x, weight, bias, eps, layout, result);
+  } else {
     const NoGrad off;
     const Tensor given = x.reshape(layout.shape);
     result.mean = mean(given, layout.folded, true);
-    result.variance = squares.sum(layout.folded, true, {given, result.mean, share(given, result.mean)});
+    result.variance = squares.sum(layout.folded, true, {given, result.mean}) * share(given, result.mean);
     rstd = rsqrt(result.variance + eps);
     result.y = normalized(given, result.mean, rstd, layout.beside(weight), layout.beside(bias)).reshape(x.shape());
   }

@@ -32,12 +32,49 @@ Tensor softmax_rows(const Tensor& x, bool log, Caller caller) {
       caller);
 }
 
+/// Whether enough elements stand side by side behind an axis for passes over all of them.
+bool is_across(const Tensor& x, int axis) {
+  int64_t behind = 1;
+  for (int i = axis + 1; i < x.rank(); ++i) behind *= x.shape()[i];
+  return !is_half(x) && behind >= 256 && x.numel() > 0;
+}
+
+/// Along an axis that others stand behind: in passes over all of them side by side, which turn nothing around.
+Tensor softmax_across(const Tensor& x, int axis, bool in_logs, Caller caller) {
+  static const Elementwise exponential{"softmax", [](Expr x, Expr greatest) { return exp(x - greatest); }};
+  static const Elementwise share{"softmax", [](Expr e, Expr total) { return e / total; }};
+  static const Elementwise less{"log_softmax",
+                                [](Expr x, Expr greatest, Expr total) { return (x - greatest) - log(total); }};
+  static const Elementwise product{"softmax", [](Expr g, Expr y) { return g * y; }};
+  static const Elementwise backward{"softmax", [](Expr g, Expr y, Expr total) { return y * (g - total); }};
+  static const Elementwise log_backward{"log_softmax", [](Expr g, Expr y, Expr total) { return g - exp(y) * total; }};
+  Tensor y = [&] {
+    const NoGrad off;
+    const Tensor greatest = amax(x, axis, true);
+    if (in_logs) return less(x, greatest, exponential.sum(axis, true, {x, greatest}));
+    const Tensor e = exponential(x, greatest);
+    const Tensor total = sum(e, axis, true);
+    share.into({&e}, {e, total});
+    return e;
+  }();
+  const Tensor value = y;
+  return record(
+      in_logs ? "log_softmax" : "softmax", std::move(y), {x},
+      [x = Saved(x), y = Saved(value), axis, in_logs](const Tensor& g) {
+        const Tensor again = grad_enabled() ? softmax_across(*x, axis, in_logs, {}) : *y;
+        if (in_logs) return Gradients{log_backward(g, again, sum(g, axis, true))};
+        return Gradients{backward(g, again, product.sum(axis, true, {g, again}))};
+      },
+      caller);
+}
+
 Tensor softmax_along(const Tensor& x, int axis, bool log, const char* name, Caller caller) {
   const ErrorScope scope(caller);
   raw::check_floating(name, x, caller);
   const int a = normalize_axis(axis, x.rank(), name, caller);
   if (x.rank() == 0) return softmax_rows(x.reshape({1}), log, caller).reshape({});
   if (a == x.rank() - 1) return softmax_rows(x.contiguous(caller), log, caller);
+  if (is_across(x, a)) return softmax_across(x, a, log, caller);
   return softmax_rows(x.transpose(a, -1).contiguous(caller), log, caller).transpose(a, -1);
 }
 

@@ -5,6 +5,7 @@
 #include "fovea/backends/cpu/elements.h"
 #include "fovea/backends/cpu/index.h"
 #include "fovea/backends/cpu/kernels.h"
+#include "fovea/backends/cpu/row_kernels.h"
 #include "fovea/backends/cpu/scratch.h"
 #include "fovea/backends/cpu/threads.h"
 
@@ -69,11 +70,15 @@ void bag(const BagCall& call) {
       const Scratch<V> sums(width);
       for (int64_t b = begin; b < end; ++b) {
         V* total = result_row(out + b * width, sums.data());
-        std::fill_n(total, width, V(0));
-        for (int64_t j = bags.begin(b); j < bags.end(b); ++j) {
-          if (j + rows_ahead < index.size()) prefetch_row(table + index[j + rows_ahead] * width, width);
-          const T* row = table + index[j] * width;
-          for (int64_t c = 0; c < width; ++c) total[c] += static_cast<V>(row[c]);
+        const int64_t first = bags.begin(b);
+        if constexpr (std::is_same_v<T, float>) {
+          sum_rows({table, width, index.begin() + first, bags.size(b), rows_ahead, index.size() - first}, total);
+        } else {
+          std::fill_n(total, width, V(0));
+          for (int64_t j = first; j < bags.end(b); ++j) {
+            const T* row = table + index[j] * width;
+            for (int64_t c = 0; c < width; ++c) total[c] += static_cast<V>(row[c]);
+          }
         }
         if (call.mean && bags.size(b) > 1) {
           const V scale = 1 / static_cast<V>(bags.size(b));

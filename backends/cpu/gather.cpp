@@ -158,12 +158,14 @@ struct Places {
   int64_t n;
 };
 
-// Calls each(places) for all, lanes in parallel and a lane in order.
+// Calls each(places) for all, lanes in parallel and a lane in order. Lanes side by side are walked together, in whole lines
+// of the caches.
 template <class Each>
 void walk_lanes(const View& index, bool shared, int axis, const View& aligned, const View& indexed, Each each) {
   const Lanes lanes(index.shape, axis);
   const int64_t step = aligned.strides[axis];
-  parallel_for(lanes.count, rows_per_chunk(lanes.length, 8192), [&](int64_t begin, int64_t end) {
+  const int64_t least = lanes.inner == 1 ? 1 : 128;
+  parallel_for(lanes.count, std::max(least, rows_per_chunk(lanes.length, 8192)), [&](int64_t begin, int64_t end) {
     for (int64_t lane = begin; lane < end;) {
       const int64_t here = std::min(end - lane, lanes.run - lane % lanes.run);
       Places places{Lanes::offset(lane, index.shape, axis, aligned.strides),
@@ -175,7 +177,7 @@ void walk_lanes(const View& index, bool shared, int axis, const View& aligned, c
                     lanes.length};
       lane += here;
       const int64_t aligned_apart = aligned.strides[lanes.along], indexed_apart = indexed.strides[lanes.along];
-      if (lanes.inner == 1) {
+      if (lanes.inner == 1 && lanes.length >= here) {
         for (int64_t l = 0; l < here; ++l) {
           each(places);
           places.aligned += aligned_apart;
@@ -186,7 +188,7 @@ void walk_lanes(const View& index, bool shared, int axis, const View& aligned, c
       }
       places.aligned_step = aligned_apart;
       places.indexed_step = indexed_apart;
-      places.index_step = shared ? 0 : 1;
+      places.index_step = shared ? 0 : lanes.inner == 1 ? lanes.length : 1;
       places.n = here;
       for (int64_t i = 0; i < lanes.length; ++i) {
         each(places);

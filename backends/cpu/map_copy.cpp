@@ -1,6 +1,7 @@
 #include "fovea/backends/cpu/map_copy.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <cstring>
 
@@ -77,10 +78,25 @@ struct Axes {
 /// Elements of work worth a chunk of their own.
 constexpr int64_t chunk = 32768;
 
+/// Copies the first and the last Words of so few bytes that they are all.
+template <class Words>
+void copy_ends(const void* from, void* to, int64_t bytes) {
+  Words first, last;
+  const int64_t rest = bytes - static_cast<int64_t>(sizeof(Words));
+  std::memcpy(&first, from, sizeof(Words));
+  std::memcpy(&last, static_cast<const std::byte*>(from) + rest, sizeof(Words));
+  std::memcpy(to, &first, sizeof(Words));
+  std::memcpy(static_cast<std::byte*>(to) + rest, &last, sizeof(Words));
+}
+
 template <class T>
 void copy_row(const T* from, int64_t from_stride, T* to, int64_t to_stride, int64_t n) {
   if (to_stride == 1 && from_stride == 1) {
     const int64_t bytes = n * static_cast<int64_t>(sizeof(T));
+    // A call would take longer than so few bytes.
+    if (bytes >= 8 && bytes <= 16) return copy_ends<uint64_t>(from, to, bytes);
+    if (bytes > 16 && bytes <= 32) return copy_ends<std::array<uint64_t, 2>>(from, to, bytes);
+    if (bytes > 32 && bytes <= 64) return copy_ends<std::array<uint64_t, 4>>(from, to, bytes);
     const int64_t apart = reinterpret_cast<intptr_t>(to) - reinterpret_cast<intptr_t>(from);
     if (apart % 64 != 0 && bytes >= 1024 && std::abs(apart) >= bytes) return copy_shifted(from, to, bytes);
     std::memmove(to, from, static_cast<size_t>(bytes));

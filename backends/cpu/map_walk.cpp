@@ -1,5 +1,6 @@
 #include "fovea/backends/cpu/map_walk.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 
@@ -12,6 +13,8 @@ template <class T>
 void gather_run(const T* from, int64_t stride, int64_t n, T* to) {
   if (stride == 1) {
     std::memcpy(to, from, static_cast<size_t>(n) * sizeof(T));
+  } else if (stride == 0) {
+    std::fill_n(to, n, *from);
   } else {
     for (int64_t i = 0; i < n; ++i) to[i] = from[i * stride];
   }

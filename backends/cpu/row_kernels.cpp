@@ -53,6 +53,37 @@ void SoftmaxBackwardRow(const float* y, const float* dy, float* dx, int64_t n, b
   }
 }
 
+/// `count` vectors of all rows, kept in registers from the first row to the last.
+template <int count, class D>
+HWY_INLINE void SumColumns(D d, const RowsToSum& rows, int64_t column, float* out) {
+  constexpr auto width = static_cast<int64_t>(hn::MaxLanes(D()));
+  hn::Vec<D> sums[count];
+  for (int k = 0; k < count; ++k) sums[k] = hn::Zero(d);
+  for (int64_t j = 0; j < rows.count; ++j) {
+    const float* x = rows.table + int64_t{rows.index[j]} * rows.width + column;
+    const float* next =
+        rows.table + int64_t{rows.index[std::min(j + rows.ahead, rows.known - 1)]} * rows.width + column;
+    for (int k = 0; k < count; ++k) {
+      hwy::Prefetch(next + k * width);
+      sums[k] = hn::Add(sums[k], hn::LoadU(d, x + k * width));
+    }
+  }
+  for (int k = 0; k < count; ++k) hn::StoreU(sums[k], d, out + column + k * width);
+}
+
+void SumRows(const RowsToSum& rows, float* out) {
+  const hn::ScalableTag<float> d;
+  const auto width = static_cast<int64_t>(hn::Lanes(d));
+  int64_t c = 0;
+  for (; c + 4 * width <= rows.width; c += 4 * width) SumColumns<4>(d, rows, c, out);
+  for (; c + width <= rows.width; c += width) SumColumns<1>(d, rows, c, out);
+  if (c == rows.width) return;
+  auto sum = hn::Zero(d);
+  for (int64_t j = 0; j < rows.count; ++j)
+    sum = hn::Add(sum, LoadFirst(d, rows.table + int64_t{rows.index[j]} * rows.width + c, rows.width - c));
+  StoreFirst(d, sum, out + c, rows.width - c);
+}
+
 template <class T>
 HWY_INLINE Moments<T> NormOf(const Norm<T>& norm, const T* x, T* y, int64_t n) {
   const hn::ScalableTag<T> d;
@@ -138,6 +169,7 @@ namespace {
 
 FOVEA_VERSIONS(SoftmaxRow);
 FOVEA_VERSIONS(SoftmaxBackwardRow);
+FOVEA_VERSIONS(SumRows);
 FOVEA_VERSIONS(Norm32);
 FOVEA_VERSIONS(Norm64);
 FOVEA_VERSIONS(NormBackward32);
@@ -165,6 +197,8 @@ void softmax_backward_row(const double* y, const double* dy, double* dx, int64_t
   const double total = log ? sum(dy, n) : dot(y, dy, n);
   for (int64_t i = 0; i < n; ++i) dx[i] = log ? dy[i] - std::exp(y[i]) * total : y[i] * (dy[i] - total);
 }
+
+void sum_rows(const RowsToSum& rows, float* out) { FOVEA_DISPATCH(SumRows)(rows, out); }
 
 Moments<float> norm_row(const Norm<float>& norm, const float* x, float* y, int64_t n) {
   return FOVEA_DISPATCH(Norm32)(norm, x, y, n);

@@ -12,6 +12,17 @@ void softmax_row(const double* x, double* y, int64_t n, bool log);
 void softmax_backward_row(const float* y, const float* dy, float* dx, int64_t n, bool log);
 void softmax_backward_row(const double* y, const double* dy, double* dx, int64_t n, bool log);
 
+/// Rows of a dense table of `width` columns: those that index[0], ..., index[count - 1] name. A row is asked for `ahead`
+/// positions before its turn, as far as `known` positions go.
+struct RowsToSum {
+  const float* table;
+  int64_t width;
+  const int32_t* index;
+  int64_t count, ahead, known;
+};
+/// out [width] = their sum, in order.
+void sum_rows(const RowsToSum& rows, float* out);
+
 template <class V>
 struct Moments {
   V mean, rstd;

@@ -61,7 +61,7 @@ HWY_INLINE T DotOf(const T* x, const T* y, int64_t n) {
 }
 
 template <class T>
-HWY_INLINE T SquaresOf(const T* x, T shift, int64_t n) {
+HWY_INLINE T SquaresOfBlock(const T* x, T shift, int64_t n) {
   const hn::ScalableTag<T> d;
   const auto by = hn::Set(d, shift);
   const auto term = [&](int64_t i) HWY_ATTR {
@@ -83,14 +83,24 @@ HWY_INLINE T FoldOf(const T* x, int64_t n) {
   return result;
 }
 
-/// Long rows in blocks, whose sums f64 adds up.
+/// Long rows in blocks, whose sums f64 adds up: f(first, count) is that of a block.
+template <class T, class F>
+HWY_INLINE T InBlocks(int64_t n, F f) {
+  constexpr int64_t block = 4096;
+  if (n <= block) return f(0, n);
+  double total = 0;
+  for (int64_t i = 0; i < n; i += block) total += static_cast<double>(f(i, std::min(block, n - i)));
+  return static_cast<T>(total);
+}
+
 template <class T>
 HWY_INLINE T SumOf(const T* x, int64_t n) {
-  constexpr int64_t block = 4096;
-  double total = 0;
-  for (int64_t i = 0; i < n; i += block)
-    total += static_cast<double>(FoldOf<Combine::sum>(x + i, std::min(block, n - i)));
-  return static_cast<T>(total);
+  return InBlocks<T>(n, [&](int64_t i, int64_t count) HWY_ATTR { return FoldOf<Combine::sum>(x + i, count); });
+}
+
+template <class T>
+HWY_INLINE T SquaresOf(const T* x, T shift, int64_t n) {
+  return InBlocks<T>(n, [&](int64_t i, int64_t count) HWY_ATTR { return SquaresOfBlock(x + i, shift, count); });
 }
 
 }  // namespace fovea::cpu::HWY_NAMESPACE

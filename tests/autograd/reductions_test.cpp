@@ -73,6 +73,43 @@ TEST_P(OnEveryDevice, VarianceOfTooFewIsInfiniteOrNaN) {
   EXPECT_EQ(g.shape(), (Shape{2, 0}));
 }
 
+TEST_P(OnEveryDevice, SoftmaxAlongAnAxisWithOthersBehindIt) {
+  const auto shares = [](const std::vector<double>& v) {
+    const double greatest = *std::max_element(v.begin(), v.end());
+    std::vector<double> out;
+    double total = 0;
+    for (double value : v) total += std::exp(value - greatest);
+    for (double value : v) out.push_back(std::exp(value - greatest) / total);
+    return out;
+  };
+  // 256 and more behind the axis are walked across.
+  for (const Shape& shape : {Shape{3, 5, 255}, Shape{3, 5, 256}, Shape{1, 1, 300}, Shape{2, 21, 17, 19}}) {
+    const Tensor x = random(shape, options());
+    const Tensor want = naive_along(x, 1, shares).to(f32).to(device());
+    EXPECT_CLOSE(softmax(x, 1), want);
+    EXPECT_CLOSE(softmax(x.transpose(0, -1).contiguous().transpose(0, -1), 1), want);
+    EXPECT_CLOSE(exp(log_softmax(x, 1)), want);
+  }
+  const Tensor x = random({2, 3, 256}, options());
+  EXPECT_TRUE(all(isnan(softmax(where(x > 100.0, x, -inf), 1))).item<bool>());
+  EXPECT_EQ(softmax(zeros({2, 0, 300}, options()), 1).shape(), (Shape{2, 0, 300}));
+  if (device() != Device::cpu()) return;
+  const Tensor small = random({3, 256}, {f64});
+  const auto shared = [&](const Tensor& y) { return sum(softmax(y * small, 0) * small, 1); };
+  const auto logs_of = [&](const Tensor& y) { return sum(log_softmax(y * small, 0) * small, 1); };
+  EXPECT_GRADIENTS(shared, random({3, 1}, {f64}));
+  EXPECT_GRADIENTS(logs_of, random({3, 1}, {f64}));
+  Tensor across = small.clone().set_requires_grad(), along = small.mT().clone().set_requires_grad();
+  const Tensor g = random({3, 256}, {f64}, 2);
+  for (const bool logs : {false, true}) {
+    across.zero_grad();
+    along.zero_grad();
+    (logs ? log_softmax(across, 0) : softmax(across, 0)).backward(g);
+    (logs ? log_softmax(along, 1) : softmax(along, 1)).backward(g.mT());
+    EXPECT_CLOSE(across.grad(), along.grad().mT());
+  }
+}
+
 TEST_P(OnEveryDevice, StandardDeviationHasTheGradientZeroAtZero) {
   EXPECT_CLOSE(with_gradient([](const Tensor& x) { return stddev(x); }, full({4}, 2, options())).second,
                zeros({4}, options()));

@@ -28,7 +28,7 @@ BagProblem problem(int64_t bags, int64_t each, int64_t rows) {
 
 TEST(Bag, EqualsTheDefinition) {
   for (DType dtype : {f32, f64, f16}) {
-    for (int64_t width : {0, 1, 3, 65}) {
+    for (int64_t width : {0, 1, 3, 16, 65, 100}) {
       for (int64_t bags : {0, 1, 17, 130}) {
         for (bool mean : {false, true}) {
           const BagProblem p = problem(bags, 5, 40);
