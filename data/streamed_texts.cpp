@@ -5,7 +5,6 @@
 
 #include "fovea/data/file_error.h"
 #include "fovea/data/random_stream.h"
-#include "fovea/data/string_index.h"
 
 namespace fovea::data {
 namespace {
@@ -22,14 +21,24 @@ StreamedTexts::StreamedTexts(std::string path, StreamedTextsOptions options)
     : path_(std::move(path)), options_(std::move(options)) {
   TextReader reader(path_, options_.columns, options_.table);
   columns_ = reader.columns();
-  std::vector<std::string> names;
-  StringIndex seen;
+  const bool several = options_.columns.several_labels;
+  std::vector<std::vector<std::string>> names;  // by cell
+  std::vector<int64_t> lines;                   // where it stood first
   for (LabelledText each; reader.next(each); ++size_) {
-    if (seen.add(each.label) == static_cast<int32_t>(names.size())) names.emplace_back(each.label);
     fingerprint_ = mix_text(fingerprint_, each.text, each.label);
+    if (cells_.add(each.label) < static_cast<int32_t>(names.size())) continue;
+    lines.push_back(each.line);
+    if (several) {
+      names.push_back(split_labels(each.label, options_.label_separator, {path_, lines}, names.size()));
+    } else {
+      names.push_back({std::string(each.label)});
+    }
   }
   if (size_ == 0) fail(path_, "no rows below the header");
-  labels_ = Labels::sorted(names);
+  std::vector<std::string> all;
+  for (const std::vector<std::string>& each : names) all.insert(all.end(), each.begin(), each.end());
+  labels_ = Labels::sorted(all);
+  numbers_ = several ? label_set_ids(names, {path_, lines}, labels_, sets_) : label_ids(all, {path_, lines}, labels_);
   share_ = std::min(options_.hold_out, static_cast<double>(options_.most_held_out) / static_cast<double>(size_));
 }
 
@@ -42,9 +51,11 @@ bool StreamedTexts::Reader::next() {
   ++number_;
   if (found == (number_ == texts_.size_)) fail(texts_.path_, "the file has changed while it was being read");
   if (!found) return false;
-  const auto label = texts_.labels_.find(row_.label);
-  if (!label) fail_at(texts_.path_, row_.line, "the file has changed while it was being read");
-  label_ = *label;
+  const int32_t cell = texts_.cells_.find(row_.label);
+  if (cell == StringIndex::absent) {
+    fail_at(texts_.path_, row_.line, "the file has changed while it was being read");
+  }
+  label_ = texts_.numbers_[static_cast<size_t>(cell)];
   held_out_ =
       texts_.share_ > 0 && RandomStream(texts_.options_.seed, static_cast<uint64_t>(number_)).uniform() < texts_.share_;
   return true;

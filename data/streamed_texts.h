@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "fovea/data/label_sets.h"
+#include "fovea/data/string_index.h"
 #include "fovea/data/text_dataset.h"
 #include "fovea/data/text_encoder.h"
 
@@ -12,6 +14,7 @@ namespace fovea::data {
 
 struct StreamedTextsOptions {
   TextColumns columns = {};
+  std::string label_separator = ",";  // where texts may have several labels
   TableOptions table = {};
   double hold_out = 0.1;          // which share of the texts is held out for validation, ...
   int64_t most_held_out = 20000;  // ... but about so many at most, since they are held in memory
@@ -25,6 +28,8 @@ class StreamedTexts {
   StreamedTexts(std::string path, StreamedTextsOptions options);
 
   const Labels& labels() const { return labels_; }
+  /// The distinct sets of classes that texts have, where each may have several.
+  const LabelSets& label_sets() const { return sets_; }
   /// See TextReader::columns.
   const std::vector<std::string>& columns() const { return columns_; }
   /// How many texts there are, those held out too.
@@ -40,6 +45,7 @@ class StreamedTexts {
     /// The next text; false at the end.
     bool next();
     std::string_view text() const { return row_.text; }
+    /// The class; where there may be several, the number of their set.
     int32_t label() const { return label_; }
     bool held_out() const { return held_out_; }
 
@@ -56,6 +62,9 @@ class StreamedTexts {
   std::string path_;
   StreamedTextsOptions options_;
   Labels labels_;
+  LabelSets sets_;
+  StringIndex cells_;             // the distinct cells of labels, ...
+  std::vector<int32_t> numbers_;  // ... and what Reader::label tells of each
   std::vector<std::string> columns_;
   int64_t size_ = 0;
   uint64_t fingerprint_ = 0;

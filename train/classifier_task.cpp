@@ -20,14 +20,9 @@ class LabelRowStream final : public BatchStream {
   std::optional<Outcome> next() override {
     std::optional<Outcome> outcome = stream_->next();
     if (!outcome || !outcome->labels.defined()) return outcome;
-    const Shape shape{outcome->size(), task_.labels().size()};
-    std::vector<float> rows(static_cast<size_t>(shape.numel()));
-    float* row = rows.data();
-    for (const int64_t example : outcome->examples) {
-      for (const int32_t label : task_.truths(part_, example)) row[label] = 1;
-      row += shape[1];
-    }
-    outcome->labels = from_vector(rows, shape, outcome->logits.device());
+    std::vector<int32_t> sets;
+    for (const int64_t example : outcome->examples) sets.push_back(task_.truth(part_, example));
+    outcome->labels = task_.label_rows(sets, outcome->logits.device());
     return outcome;
   }
 
@@ -57,11 +52,21 @@ std::vector<int64_t> ClassifierTask::class_counts(Part part) const {
   return counts;
 }
 
-std::vector<int32_t> ClassifierTask::truths(Part part, int64_t example) const {
-  const int32_t found = truth(part, example);
-  if (!multi_label()) return {found};
-  const std::span<const int32_t> set = (*label_sets())[found];
+std::vector<int32_t> ClassifierTask::classes_of(int32_t truth) const {
+  if (!multi_label()) return {truth};
+  const std::span<const int32_t> set = (*label_sets())[truth];
   return {set.begin(), set.end()};
+}
+
+Tensor ClassifierTask::label_rows(std::span<const int32_t> sets, Device device) const {
+  const Shape shape{static_cast<int64_t>(sets.size()), labels().size()};
+  std::vector<float> rows(static_cast<size_t>(shape.numel()));
+  float* row = rows.data();
+  for (const int32_t set : sets) {
+    for (const int32_t label : (*label_sets())[set]) row[label] = 1;
+    row += shape[1];
+  }
+  return from_vector(rows, shape, device);
 }
 
 std::unique_ptr<BatchStream> ClassifierTask::with_label_rows(Part part, std::unique_ptr<BatchStream> stream) const {

@@ -65,8 +65,12 @@ class ClassifierTask {
   /// The distinct sets of classes that examples have, where each may have any number of them; null where each has one.
   virtual const data::LabelSets* label_sets() const { return nullptr; }
   bool multi_label() const { return label_sets() != nullptr; }
+  /// Labels as TrainerOptions::multi_label wants them, of examples with such sets.
+  Tensor label_rows(std::span<const int32_t> sets, Device device) const;
   /// The classes of an example in ascending order.
-  std::vector<int32_t> truths(Part part, int64_t example) const;
+  std::vector<int32_t> truths(Part part, int64_t example) const { return classes_of(truth(part, example)); }
+  /// The same of what truth() tells.
+  std::vector<int32_t> classes_of(int32_t truth) const;
   /// How many examples of each class there are.
   virtual std::vector<int64_t> class_counts(Part part) const;
   /// A hash of the training data.
@@ -106,7 +110,7 @@ class ClassifierTask {
   virtual void restore(const std::string& folder, data::Labels labels) = 0;
 
  protected:
-  /// A stream of `part` with labels as TrainerOptions::multi_label wants them where examples have label_sets(); else as it is.
+  /// A stream of `part` with label_rows() where examples have label_sets(); else as it is.
   std::unique_ptr<BatchStream> with_label_rows(Part part, std::unique_ptr<BatchStream> stream) const;
 };
 

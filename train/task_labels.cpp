@@ -59,9 +59,9 @@ std::vector<Part> TaskLabels::divide(std::span<const int32_t> ids, const Trainin
   return several_ ? train::divide(data::rarest_classes(ids, sets_, names_.size()), files) : train::divide(ids, files);
 }
 
-void TaskLabels::take(data::Labels names) {
+void TaskLabels::take(data::Labels names, data::LabelSets sets) {
   names_ = std::move(names);
-  sets_ = {};
+  sets_ = std::move(sets);
 }
 
 }  // namespace fovea::train

@@ -24,6 +24,7 @@ class TaskLabels {
 
   /// Whether an example may have any number of classes.
   bool several() const { return several_; }
+  const std::string& separator() const { return separator_; }
   const data::Labels& names() const { return names_; }
   /// What ClassifierTask::label_sets tells.
   const data::LabelSets* sets() const { return several_ ? &sets_ : nullptr; }
@@ -37,8 +38,8 @@ class TaskLabels {
   std::vector<int32_t> ids(std::span<const std::string> cells, const data::LabelPlaces& places);
   /// divide() by the class of each example, of several the rarest.
   std::vector<Part> divide(std::span<const int32_t> ids, const TrainingFiles& files) const;
-  /// Takes classes that are known.
-  void take(data::Labels names);
+  /// Takes classes that are known, and sets of them that are numbered already.
+  void take(data::Labels names, data::LabelSets sets = {});
 
  private:
   std::vector<std::vector<std::string>> split(std::span<const std::string> cells,

@@ -94,19 +94,20 @@ void TextTask::settle(const OptionTable& options, TrainingOptions& training) {
     }
   }
   labels_.check();
-  if (text_.stream && labels_.several()) {
-    refuse("--multi-label needs the texts in memory: it does not go with --stream");
-  }
   if (text_.stream && training.balance == "sampling") {
     refuse("--balance sampling needs the texts in memory: it does not go with --stream");
   }
   if (text_.tokens == "bpe" && !options.given("vocabulary")) text_.vocabulary = usual_bpe_vocabulary;
 }
 
-data::TextDataset TextTask::read(const std::string& path) const {
+data::TextColumns TextTask::columns() const {
   data::TextColumns columns = text_.columns;
   columns.several_labels = labels_.several();
-  return data::load_text_dataset(path, columns, text_.form.options());
+  return columns;
+}
+
+data::TextDataset TextTask::read(const std::string& path) const {
+  return data::load_text_dataset(path, columns(), text_.form.options());
 }
 
 void TextTask::load_training(const TrainingFiles& files) {
@@ -143,11 +144,12 @@ void TextTask::load_valid(const std::string& path) {
 
 void TextTask::load_streamed(const TrainingFiles& files) {
   if (layout() == TextLayout::sentences) refuse("--encoder hierarchical does not go with --stream");
-  streamed_.emplace(files.train, data::StreamedTextsOptions{.columns = text_.columns,
+  streamed_.emplace(files.train, data::StreamedTextsOptions{.columns = columns(),
+                                                            .label_separator = labels_.separator(),
                                                             .table = text_.form.options(),
                                                             .hold_out = files.valid.empty() ? files.hold_out : 0,
                                                             .seed = files.seed});
-  labels_.take(streamed_->labels());
+  labels_.take(streamed_->labels(), streamed_->label_sets());
   check_classes(files.train, streamed_->columns().back(), labels(), streamed_->size());
   columns_note_ = note_of(streamed_->columns());
   fingerprint_ = streamed_->fingerprint();
@@ -163,6 +165,7 @@ void TextTask::load_streamed(const TrainingFiles& files) {
   const auto tokenizer = learn_tokenizer(first);
   TokenSurvey survey(*tokenizer, text_.bigrams);
   streamed_classes_.assign(static_cast<size_t>(labels().size()), 0);
+  streamed_size_ = 0;
   Examples& valid = at(Part::valid);
   for (data::StreamedTexts::Reader reader(*streamed_); reader.next();) {
     if (reader.held_out()) {
@@ -170,7 +173,8 @@ void TextTask::load_streamed(const TrainingFiles& files) {
       valid.labels.push_back(reader.label());
     } else {
       survey.add(reader.text());
-      ++streamed_classes_[static_cast<size_t>(reader.label())];
+      ++streamed_size_;
+      for (const int32_t each : classes_of(reader.label())) ++streamed_classes_[static_cast<size_t>(each)];
     }
   }
   if (valid.texts.empty()) refuse("--stream needs texts to check the model with: --valid FILE, or more to --hold-out");
@@ -181,8 +185,7 @@ void TextTask::load_streamed(const TrainingFiles& files) {
 }
 
 int64_t TextTask::size(Part part) const {
-  if (part != Part::train || !streamed_) return at(part).encoded.ids.size();
-  return std::accumulate(streamed_classes_.begin(), streamed_classes_.end(), int64_t{0});
+  return part == Part::train && streamed_ ? streamed_size_ : at(part).encoded.ids.size();
 }
 
 std::vector<int64_t> TextTask::class_counts(Part part) const {
@@ -284,6 +287,11 @@ std::unique_ptr<BatchStream> TextTask::stream(Part part, const StreamOptions& op
         [this](const data::TextBlocks::Block& block, std::span<const int64_t> chosen) {
           TextBatch input = batch(block.ids, block.labels, chosen);
           Tensor logits = forward(*model_, input).logits;
+          if (multi_label()) {
+            std::vector<int32_t> sets;
+            for (const int64_t each : chosen) sets.push_back(block.labels[static_cast<size_t>(each)]);
+            input.labels = label_rows(sets, device_);
+          }
           return Outcome{std::move(logits), std::move(input.labels), {}, std::move(input.examples)};
         });
   }

@@ -126,6 +126,7 @@ class TextTask : public ClassifierTask {
 
   const Examples& at(Part part) const { return parts_[static_cast<size_t>(part)]; }
   Examples& at(Part part) { return parts_[static_cast<size_t>(part)]; }
+  data::TextColumns columns() const;
   data::TextDataset read(const std::string& path) const;
   void load_valid(const std::string& path);
   void load_streamed(const TrainingFiles& files);
@@ -163,7 +164,8 @@ class TextTask : public ClassifierTask {
   std::optional<data::SentenceSplitter> splitter_;
   std::array<Examples, 3> parts_;
   std::optional<data::StreamedTexts> streamed_;  // holds the texts to learn from, then
-  std::vector<int64_t> streamed_classes_;        // how many of each class
+  int64_t streamed_size_ = 0;                    // how many of these
+  std::vector<int64_t> streamed_classes_;        // and of each class
   uint64_t fingerprint_ = 0;
   std::string columns_note_;
   std::unique_ptr<nn::Module> model_;

@@ -57,6 +57,23 @@ TEST_F(StreamedTextsTest, KnowsItsClassesAndReadsTextsInOrder) {
   EXPECT_FALSE(reader.next());
 }
 
+TEST_F(StreamedTextsTest, TellsTheSetOfSeveralLabels) {
+  const std::string path = folder.write("s.csv", "label,text\nb;a,x\n,y\nb,x\na; b,z\n");
+  StreamedTextsOptions options{.label_separator = ";", .hold_out = 0};
+  options.columns.several_labels = true;
+  const StreamedTexts texts(path, options);
+  EXPECT_EQ(texts.labels().names(), (std::vector<std::string>{"a", "b"}));
+  std::vector<std::vector<int32_t>> classes;
+  for (StreamedTexts::Reader reader(texts); reader.next();) {
+    const std::span<const int32_t> set = texts.label_sets()[reader.label()];
+    classes.emplace_back(set.begin(), set.end());
+  }
+  EXPECT_EQ(classes, (std::vector<std::vector<int32_t>>{{0, 1}, {}, {1}, {0, 1}}));
+  EXPECT_EQ(texts.label_sets().size(), 3);
+  EXPECT_EQ(error_of([&] { StreamedTexts(folder.write("bad.csv", "label,text\na,x\na;a,y\n"), options); }),
+            "bad.csv:3: the label \"a\" stands there twice");
+}
+
 TEST_F(StreamedTextsTest, HoldsOutTheSameShareEachTimeAndNeverMoreThanItMay) {
   const StreamedTexts texts = open(2000, {.hold_out = 0.2, .seed = 5}),
                       few = open(2000, {.hold_out = 0.2, .most_held_out = 50});

@@ -330,7 +330,6 @@ TEST_F(MultiLabel, RefusesOptionsThatDoNotGoTogether) {
   with_labels({"--label-smoothing", "0.1"}, "--label-smoothing is of no use to --multi-label");
   with_labels({"--balance", "sampling"}, "--balance sampling does not go with --multi-label");
   with_labels({"--monitor", "roc_auc"}, "--monitor roc_auc does not go with --multi-label");
-  with_labels({"--stream"}, "--multi-label needs the texts in memory: it does not go with --stream");
   with_labels(
       {"--threshold", "cost"},
       "--threshold: \"cost\" is neither a number from 0 to 1 nor one of accuracy, macro_f1, micro_f1, label_f1");

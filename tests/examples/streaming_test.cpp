@@ -2,7 +2,7 @@
 #include <csignal>
 #include <fstream>
 
-#include "text_classifier.h"
+#include "multi_label.h"
 
 namespace fovea::test {
 namespace {
@@ -76,6 +76,38 @@ TEST_F(Streaming, ALongerFileTakesNoMoreMemory) {
   };
   const size_t short_one = peak(2), long_one = peak(60);  // 0.9 and 26 MB
   EXPECT_LT(long_one, short_one + (size_t{2} << 20)) << (long_one - short_one) / 1024 << " KiB more";
+}
+
+TEST_F(Streaming, TextsMayHaveSeveralLabels) {
+  const Words several{"--multi-label", "--lr", "0.02", "--epochs", "12"};
+  const std::string test = folder.write("test.csv", topics_csv(100, 2, ";"));
+  const auto evaluate = [&](const std::string& out) {
+    return last_line(
+        classify({"evaluate", "--model", folder / out, "--data", test, "--label-separator", ";", "--json"}).out);
+  };
+  file = folder.write("topics.csv", topics_csv(600, 1, ";"));
+  const Words flags = several + Words{"--label-separator", ";", "--balance", "weights", "--threshold", "label_f1"};
+  const Finished done = classify(train_into("model", flags));
+  ASSERT_EQ(done.status, 0) << done.error;
+  EXPECT_THAT(done.out, HasSubstr("labels from probabilities of their own on, "));
+  EXPECT_GT(evaluate("model")["micro_f1"], 0.95);
+
+  // From lists it learns the same; held-out texts may stand in a file, also some with sets of labels that are new.
+  const std::string valid = folder.write("valid.jsonl", topics_jsonl(100, 3));
+  file =
+      folder.write("some.jsonl", topics_jsonl(600) + "{\"label\": [\"fog\", \"sea\"], \"text\": \"mist and wave\"}\n");
+  const Words with_valid = several + Words{"--valid", valid};
+  ASSERT_EQ(classify(train_into("lists", with_valid)).status, 0);
+  EXPECT_GT(evaluate("lists")["micro_f1"], 0.9);
+  ASSERT_EQ(classify(train_into("cut", with_valid + Words{"--max-minutes", "1e-6"})).status, 0);
+  ASSERT_EQ(classify(train_into("cut", with_valid + Words{"--resume"})).status, 0);
+  EXPECT_TRUE(weights("cut") == weights("lists"));
+
+  file = folder.write("wrong.csv", "label,text\n\"sea,sun\",wave\n\"sea,,sun\",wave\n");
+  const Finished wrong = classify(train_into("never", several));
+  EXPECT_EQ(wrong.status, 2);
+  EXPECT_THAT(wrong.error, HasSubstr("wrong.csv:3: an empty label among those of \"sea,,sun\""));
+  EXPECT_FALSE(std::filesystem::exists(folder / "never"));
 }
 
 TEST_F(Streaming, RefusesWhatNeedsTheTextsInMemory) {
