@@ -72,6 +72,21 @@ const std::string predict = "predict --model {}/all --explain --device cpu --thr
 const std::string exports =
     "export --model {}/all --onnx {}/all.onnx --data {}/data --int8 {}/int8 --device cpu --threads 1 --quiet --json";
 
+const std::string export_labels =
+    "export --model {}/labels --onnx {}/labels.onnx --data {}/data --label-separator ; --quiet";
+const std::string export_bare = "export --model {}/bare --onnx {}/bare.onnx --no-header --delimiter , --quiet";
+
+/// `others`, and flags on a table of labels, which pictures and recordings have alike.
+std::vector<Elsewhere> told_by_table(std::vector<Elsewhere> others) {
+  const Words flags{"--labels",     "--file-column", "--label-column",   "--no-header",
+                    "--skip-lines", "--delimiter",   "--label-separator"};
+  const std::string file = "multi_label_media_test.cpp";
+  others.push_back({"train", file, flags + Words{"--valid-labels", "--multi-label"}});
+  others.push_back({"evaluate", file, flags});
+  others.push_back({"export", file, flags});
+  return others;
+}
+
 Uses uses_of(const std::string& trainer) {
   const Elsewhere serve{"serve",
                         "serving_test.cpp",
@@ -96,7 +111,8 @@ Uses uses_of(const std::string& trainer) {
                       "--swap 0.1 --noise 0.1 --embedding 8 --hidden 4 --epochs 1",
                       search + " --embedding 8 --hidden 8", evaluate + " --text text --label label",
                       "evaluate --model {}/bare --data {}/data --no-header --skip-lines 0 --delimiter ,",
-                      several_labels + " --encoder bag", evaluate_labels, predict + "lovely", exports},
+                      several_labels + " --encoder bag", evaluate_labels, predict + "lovely", exports, export_labels,
+                      export_bare + " --skip-lines 0 --data {}/data --label 0 --text 1"},
             .elsewhere = {serve, server, demo("text_classifier_test.cpp")}};
   }
   if (trainer == "image") {
@@ -106,7 +122,7 @@ Uses uses_of(const std::string& trainer) {
                           "--mixup 0.2 --hidden 8",
                       folds + " --hidden 8 --stages 2 --attention none", search + " --hidden 8 --stages 2", evaluate,
                       predict + "{}/data[0:2]", exports},
-            .elsewhere = {serve, server, demo("media_classifiers_test.cpp")}};
+            .elsewhere = told_by_table({serve, server, demo("media_classifiers_test.cpp")})};
   }
   if (trainer == "speech") {
     return {.lines = {of_classifiers +
@@ -115,8 +131,8 @@ Uses uses_of(const std::string& trainer) {
                           "--time-masks 1 --time-width 0.3 --mels 12 --coefficients 6 --hidden 8 --layers 1",
                       folds + " --hidden 8 --layers 1 --kernel 3 --mels 12 --window 0.03 --hop 0.015",
                       search + " --hidden 8 --layers 1 --mels 12", evaluate + " --label folder",
-                      predict + "{}/data[0:2]", exports},
-            .elsewhere = {serve, server, demo("media_classifiers_test.cpp")}};
+                      predict + "{}/data[0:2]", exports + " --label folder"},
+            .elsewhere = told_by_table({serve, server, demo("media_classifiers_test.cpp")})};
   }
   if (trainer == "tabular") {
     return {
@@ -129,7 +145,8 @@ Uses uses_of(const std::string& trainer) {
                   "--dim 8 --heads 2 --epochs 1",
                   search + " --dim 8 --heads 2", evaluate + " --label class",
                   "evaluate --model {}/bare --data {}/bare.csv --no-header --skip-lines 1 --delimiter ,",
-                  several_labels + " --dim 8 --heads 2", evaluate_labels, predict + "0.5,0.5,red", exports},
+                  several_labels + " --dim 8 --heads 2", evaluate_labels, predict + "0.5,0.5,red",
+                  exports + " --label class", export_labels, export_bare + " --skip-lines 1 --data {}/bare.csv"},
         .elsewhere = {serve, server, demo("tabular_classifier_test.cpp")}};
   }
   if (trainer == "multimodal") {
@@ -145,7 +162,8 @@ Uses uses_of(const std::string& trainer) {
                       search + " --text note --dim 8 --heads 2", evaluate + " --text note --label class",
                       "evaluate --model {}/bare --data {}/bare.csv --no-header --skip-lines 1 --delimiter ,",
                       several_labels + " --text note --dim 8 --heads 2", evaluate_labels,
-                      predict + R"({"x":0.5,"note":"red"})", exports},
+                      predict + R"({"x":0.5,"note":"red"})", exports + " --text note --label class", export_labels,
+                      export_bare + " --skip-lines 1 --data {}/bare.csv"},
             .elsewhere = {serve, server, demo("multimodal_classifier_test.cpp")}};
   }
   const std::string model =

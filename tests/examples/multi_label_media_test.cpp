@@ -155,15 +155,15 @@ TEST_P(MultiLabelMedia, TablesOfEveryFormAreReadAlike) {
   labels = folder.write("train.jsonl", lines);
   learn("jsonl", {"--epochs", "2", "--file-column", "name", "--label-column", "tags"});
   EXPECT_TRUE(weights("jsonl") == weights("csv"));
-  labels = folder.write("bare.csv", data::testing::gzip(medium.table(120, " ").substr(12)));
+  labels = folder.write("bare.csv", data::testing::gzip("labels;of;all\n" + medium.table(120, " ").substr(12)));
   std::filesystem::rename(labels, folder / "bare.csv.gz");
   labels = folder / "bare.csv.gz";
-  learn("bare", {"--epochs", "2", "--no-header", "--label-separator", " "});
+  learn("bare", {"--epochs", "2", "--no-header", "--skip-lines", "1", "--delimiter", ",", "--label-separator", " "});
   EXPECT_TRUE(weights("bare") == weights("csv"));
   // How a file is written is told by evaluate, else by the model.
   const Json expected = evaluate("csv");
   EXPECT_EQ(evaluate("jsonl", {"--file-column", "file", "--label-column", "labels"}), expected);
-  test_labels = folder.write("bare_test.csv", medium.table(20, " ").substr(12));
+  test_labels = folder.write("bare_test.csv", "labels\n" + medium.table(20, " ").substr(12));
   EXPECT_EQ(evaluate("bare"), expected);
 }
 
