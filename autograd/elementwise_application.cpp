@@ -174,9 +174,10 @@ void apply_named(const ElementwiseApplication& a, std::span<Tensor> results) {
   }
   check_numbers(f.name.c_str(), dtype, a.scalars, a.caller);
 
-  const std::optional<AxisOrder> order = axis_order(a, results.size());
+  std::optional<AxisOrder> order;
+  if (a.space.rank() > 1) order = axis_order(a, results.size());
   const Shape space = order ? order->of(a.space) : a.space;
-  Few<View> output_views(a.output_shapes ? results.size() : 0);
+  Few<View> views(order ? results.size() + a.inputs.size() : a.output_shapes ? results.size() : 0);
   Few<const View*> outputs(results.size());
   bool folded = false;
   for (size_t i = 0; i < results.size(); ++i) {
@@ -188,19 +189,19 @@ void apply_named(const ElementwiseApplication& a, std::span<Tensor> results) {
     results[i] = raw::empty(whole ? space : shape, {f.predicate(i) ? boolean : dtype, first->device()});
     outputs[i] = &results[i].view();
     if (!whole && (order || shape.rank() != a.space.rank())) {
-      output_views[i] = padded(results[i].view(), a.space.rank());
-      if (order) output_views[i] = order->of(output_views[i]);
-      outputs[i] = &output_views[i];
+      views[i] = padded(results[i].view(), a.space.rank());
+      if (order) views[i] = order->of(views[i]);
+      outputs[i] = &views[i];
     }
     folded = folded || !whole;
   }
-  Few<View> input_views(order ? a.inputs.size() : 0);
   Few<const View*> inputs(a.inputs.size());
   for (size_t i = 0; i < a.inputs.size(); ++i) {
     inputs[i] = &a.inputs[i]->view();
     if (!order) continue;
-    input_views[i] = order->of(*inputs[i]);
-    inputs[i] = &input_views[i];
+    View& turned = views[results.size() + i];
+    turned = order->of(*inputs[i]);
+    inputs[i] = &turned;
   }
   first->backend().map({f.program, raw::compute_dtype(dtype), space, inputs.span(), outputs.span(), a.scalars});
   for (size_t i = 0; i < results.size() && order; ++i) {
