@@ -176,7 +176,9 @@ void apply_named(const ElementwiseApplication& a, std::span<Tensor> results) {
 
   std::optional<AxisOrder> order;
   if (a.space.rank() > 1) order = axis_order(a, results.size());
-  const Shape space = order ? order->of(a.space) : a.space;
+  Shape turned_space;
+  if (order) turned_space = order->of(a.space);
+  const Shape& space = order ? turned_space : a.space;
   Few<View> views(order ? results.size() + a.inputs.size() : a.output_shapes ? results.size() : 0);
   Few<const View*> outputs(results.size());
   bool folded = false;

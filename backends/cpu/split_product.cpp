@@ -14,8 +14,8 @@
 // Henry, Tang and Heinecke, "Leveraging the bfloat16 artificial intelligence datatype for higher-precision computations" (2019).
 //
 // A strip of 16 lines (rows of the left operand, columns of the right) holds, for each 32 steps of the depth, a tile of the
-// greatest parts, one of the middle ones and one of the least; then a word that is not zero where a number is infinite, NaN or close
-// to it. Word q of a line in a tile holds the numbers of the steps q and q + 16.
+// greatest parts, one of the middle ones and one of the least; then a word that is not zero where a number is infinite, NaN or
+// 2^63 and more. Word q of a line in a tile holds the numbers of the steps q and q + 16.
 namespace fovea::cpu {
 
 #ifdef FOVEA_HAS_BF16
@@ -41,14 +41,15 @@ FOVEA_BF16 inline __m512i rounded(__m512 x) {
 FOVEA_BF16 inline __m512 as_floats(__m512i x) { return _mm512_castsi512_ps(x); }
 FOVEA_BF16 inline __mmask16 which_are_infinite_or_nan(__m512 x) { return _mm512_fpclass_ps_mask(x, 0x99); }
 
-/// x as three bf16; sets `marked` where one of x is infinite, NaN or would be rounded to infinity.
+/// x as three bf16; sets `marked` where one of x is infinite, NaN or so great that parts of a product may overflow to either side.
 FOVEA_BF16 inline Split split(__m512 x, uint32_t& marked) {
-  const __m512 bound = as_floats(_mm512_set1_epi32(0x7f7f8000));
-  const __mmask16 beyond = _mm512_cmp_ps_mask(_mm512_abs_ps(x), bound, _CMP_NLT_UQ);
+  const __m512 great = _mm512_set1_ps(0x1p63f), size = _mm512_abs_ps(x);
   __m512i greatest = rounded(x);
   __mmask16 has_rest = every_lane;
-  if (__builtin_expect(beyond, 0)) {
+  if (__builtin_expect(_mm512_cmp_ps_mask(size, great, _CMP_NLT_UQ), 0)) {
     marked = 1;
+    const __m512 bound = as_floats(_mm512_set1_epi32(0x7f7f8000));  // from here on rounded to infinity
+    const __mmask16 beyond = _mm512_cmp_ps_mask(size, bound, _CMP_NLT_UQ);
     const __mmask16 nan = _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q);
     greatest = _mm512_mask_mov_epi32(greatest, beyond, upper_half(_mm512_castps_si512(x)));
     greatest = _mm512_mask_or_epi32(greatest, nan, greatest, _mm512_set1_epi32(0x400000));

@@ -136,6 +136,35 @@ TEST_F(SplitProduct, InfinitiesAndNotNumbersGoWhereFloatsTakeThem) {
   }
 }
 
+// A multiply-add rounds once, so what overflows first decides; products of parts would overflow to both sides.
+TEST_F(SplitProduct, OverflowsToInfinityAsFloatsDo) {
+  const int64_t m = 50, n = 48, k = 70;
+  for (const double scale : {0x1p61, 1e25, 1e30, 1e36}) {
+    for (const bool both : {true, false}) {
+      SCOPED_TRACE(fmt::format("{} {}", scale, both));
+      const Array a = noise({m, k}, 1), b = noise({k, n}, 2);
+      for (int64_t i = 0; i < a.numel(); ++i) a.set(i, a.get(i) * scale);
+      for (int64_t i = 0; i < b.numel() && both; ++i) b.set(i, b.get(i) * scale);
+      const Array got = product(a, b, make({m, n}, f32), false, nullptr);
+      for (int64_t i = 0; i < m * n; ++i) {
+        float want = 0;
+        double terms = 0;
+        for (int64_t p = 0; p < k; ++p) {
+          const double x = a.get(i / n * k + p), y = b.get(p * n + i % n);
+          want = std::fma(static_cast<float>(x), static_cast<float>(y), want);
+          terms += std::abs(x * y);
+        }
+        const auto made = static_cast<float>(got.get(i));
+        if (std::isinf(want)) {
+          ASSERT_EQ(made, want) << i;
+        } else {
+          ASSERT_NEAR(made, want, terms * 0x1p-20) << i;
+        }
+      }
+    }
+  }
+}
+
 TEST_F(SplitProduct, OneInfinityAloneStaysInItsLine) {
   const int64_t m = 64, n = 64, k = 40;
   for (const int64_t line : {0, 15, 16, 31, 32, 63}) {
