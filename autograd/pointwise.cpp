@@ -100,7 +100,11 @@ Tensor operator>=(Operand a, Operand b) { return ge(a, b); }
 
 Tensor pow(Operand a, Operand b) {
   static const Elementwise f{"pow", [](Expr a, Expr b) { return pow(a, b); }};
-  return f(a, b);
+  static const Elementwise squared{"pow", [](Expr a) { return square(a); }};
+  static const Elementwise cubed{"pow", [](Expr a) { return square(a) * a; }};
+  const bool usual = !b.tensor && (b.number == 2 || b.number == 3);
+  if (!usual || !a.tensor || is_whole(a, "pow")) return f(a, b);
+  return b.number == 2 ? squared(a) : cubed(a);
 }
 
 Tensor atan2(Operand y, Operand x) {
