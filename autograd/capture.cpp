@@ -92,6 +92,7 @@ struct CapturedStep::Plan {
   std::unique_ptr<StepPlan> steps;  // once two recordings agreed
   std::vector<StepPlan::Argument> arguments;
   std::vector<BufferRef> result_buffers;
+  std::vector<BufferRef> given_gradients;  // of a run, which may read them after the leaf has another
 
   /// Whether what the step depends on without being given it is as it was.
   bool holds() {
@@ -258,10 +259,12 @@ void CapturedStep::replay(Plan& plan, std::span<const Tensor> arguments, std::sp
     const Tensor& x = arguments[i];
     plan.arguments[i] = {x.buffer().get(), x.view().offset - plan.offsets[i]};
   }
+  plan.given_gradients.clear();
   plan.gradients->begin_run(
       arguments, [&](const Buffer* before, const BufferRef& fresh) { plan.steps->replace(before, fresh); },
-      [&](size_t place, Buffer* gradient) {
-        plan.arguments[place] = {gradient, 0};
+      [&](size_t place, const BufferRef& gradient) {
+        plan.arguments[place] = {gradient.get(), 0};
+        plan.given_gradients.push_back(gradient);
       });
   for (size_t i = 0; i < results.size(); ++i) {
     const InputForm& form = plan.results[i];
@@ -273,6 +276,7 @@ void CapturedStep::replay(Plan& plan, std::span<const Tensor> arguments, std::sp
   plan.steps->run(*arena_, plan.arguments, arguments.size(), plan.result_buffers);
   generator.offset = plan.random->offset + plan.steps->numbers();
   std::fill(plan.result_buffers.begin(), plan.result_buffers.end(), BufferRef());
+  plan.given_gradients.clear();
   ++replays_;
 }
 

@@ -132,12 +132,13 @@ bool GradientLog::fits(std::span<const Tensor> arguments) const {
 
 void GradientLog::begin_run(std::span<const Tensor> arguments,
                             const std::function<void(const Buffer*, const BufferRef&)>& replace,
-                            const std::function<void(size_t, Buffer*)>& give) {
+                            const std::function<void(size_t, const BufferRef&)>& give) {
   for (Leaf& leaf : leaves_) {
     if (leaf.argument != no_argument) leaf.state = leaf_state(*arguments[leaf.argument].impl());
     if (leaf.place < 0) continue;
-    leaf.before.buffer = leaf.state->grad.buffer().get();
-    give(static_cast<size_t>(leaf.place), leaf.before.buffer);
+    const BufferRef& memory = leaf.state->grad.buffer();
+    leaf.before.buffer = memory.get();
+    give(static_cast<size_t>(leaf.place), memory);
   }
   const auto is_given = [&](const Buffer* memory) {
     return given_ > 0 && std::any_of(leaves_.begin(), leaves_.end(), [memory](const Leaf& leaf) {

@@ -43,7 +43,7 @@ class GradientLog {
   /// Readies it for one more run. A gradient that someone else holds by now stays as it is: `replace` gives the step
   /// other memory for the next. `give` is told the place and the memory of each gradient that the step adds to.
   void begin_run(std::span<const Tensor> arguments, const std::function<void(const Buffer*, const BufferRef&)>& replace,
-                 const std::function<void(size_t, Buffer*)>& give);
+                 const std::function<void(size_t, const BufferRef&)>& give);
 
   /// To be called before a leaf's gradient is looked at or added to, and where it becomes another tensor.
   static void read(const std::shared_ptr<LeafState>& leaf);

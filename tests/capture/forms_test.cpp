@@ -104,17 +104,20 @@ TEST_P(OnEveryDevice, CaptureForgetsWhenAskedTo) {
 TEST_P(OnEveryDevice, CaptureTellsAGradientThatItFindsByAnotherHandle) {
   Tensor w = ones({2}, options()).set_requires_grad();
   w.set_grad(zeros({2}, options()));
-  for (const auto& [view, before] : {std::pair{false, false}, {true, false}, {false, true}}) {
-    const Tensor held = view ? w.grad().slice(0, 0, 2) : w.grad();
+  struct Reading {
+    bool by_view, before;
+  };
+  for (const Reading reading : {Reading{false, false}, {true, false}, {false, true}}) {
+    const Tensor held = reading.by_view ? w.grad().slice(0, 0, 2) : w.grad();
     auto step = capture([&](const Tensor& x) {
       Tensor found;
-      if (before) found = held * 1.0 + x;
+      if (reading.before) found = held * 1.0 + x;
       sum(w * x).backward();
-      return before ? found : held * 1.0;
+      return reading.before ? found : held * 1.0;
     });
     const Tensor x = ones({2}, options());
     for (int i = 1; i <= 4; ++i) EXPECT_CLOSE(step(x), w.grad(), 0, 0);
-    const Tensor kept = before ? held + 1.0 : held.clone();
+    const Tensor kept = reading.before ? held + 1.0 : held.clone();
     for (int i = 1; i <= 4; ++i) {
       w.set_grad(full({2}, 100.0 * i, options()));
       EXPECT_CLOSE(step(x), kept, 0, 0) << i;

@@ -311,6 +311,27 @@ TEST_P(OnEveryDevice, CaptureMakesAGradientOfTheOneThatItMadeBefore) {
   EXPECT_EQ(ends[1], ends[0]);
 }
 
+TEST_P(OnEveryDevice, CaptureReadsAGradientAfterTheLeafHasAnother) {
+  std::vector<std::vector<float>> ends;
+  for (const bool captured : {false, true}) {
+    Tensor w = ones({2000}, options()).set_requires_grad();
+    w.set_grad(arange(0, 2000, 1, options()));
+    const auto f = [&](const Tensor& x) {
+      const Tensor before = w.grad();
+      w.set_grad(x * 3.0);
+      return cumsum(before, 0) + w.grad();
+    };
+    auto step = capture(f);
+    std::vector<float>& all = ends.emplace_back();
+    for (int i = 0; i < 6; ++i) {
+      const Tensor x = full({2000}, i, options());
+      const std::vector<float> got = (captured ? step(x) : f(x)).to_vector<float>();
+      all.insert(all.end(), got.begin(), got.end());
+    }
+  }
+  EXPECT_EQ(ends[1], ends[0]);
+}
+
 TEST_P(OnEveryDevice, CaptureFollowsMemoryThatGrowsForAnotherShape) {
   const Tensor w = randn({4, 4}).to(device());
   auto step = capture([&](const Tensor& x) {
