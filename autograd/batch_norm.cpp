@@ -145,16 +145,17 @@ Normalized norm(const Tensor& x, const Tensor& weight, const Tensor& bias, doubl
   static const Elementwise squares{"norm", [](Expr x, Expr mean) { return square(x - mean); }};
   Normalized result;
   Tensor rstd;
-  if (layout.rows) {
+  {
     const NoGrad off;
-    rstd = normalize_rows(x, weight, bias, eps, layout, result);
-  } else {
-    const NoGrad off;
-    const Tensor given = x.reshape(layout.shape);
-    result.mean = mean(given, layout.folded, true);
-    result.variance = squares.sum(layout.folded, true, {given, result.mean}) * share(given, result.mean);
-    rstd = rsqrt(result.variance + eps);
-    result.y = normalized(given, result.mean, rstd, layout.beside(weight), layout.beside(bias)).reshape(x.shape());
+    if (layout.rows) {
+      rstd = normalize_rows(x, weight, bias, eps, layout, result);
+    } else {
+      const Tensor given = x.reshape(layout.shape);
+      result.mean = mean(given, layout.folded, true);
+      result.variance = squares.sum(layout.folded, true, {given, result.mean}) * share(given, result.mean);
+      rstd = rsqrt(result.variance + eps);
+      result.y = normalized(given, result.mean, rstd, layout.beside(weight), layout.beside(bias)).reshape(x.shape());
+    }
   }
   result.y = record(
       name, std::move(result.y), {x, weight, bias},

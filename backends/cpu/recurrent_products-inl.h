@@ -61,10 +61,8 @@ class StepRows {
       stride_ = stride;
     } else if constexpr (is_tile_word<Word>) {
       pack_strip(from, stride, 1, rows, depth_, false, copy_.data());
-      words_ = copy_.data();
     } else {
       for (int64_t row = 0; row < rows; ++row) round_row(from + row * stride, depth_, copy_.data() + row * stride_);
-      words_ = copy_.data();
     }
   }
   template <int R, int V, class D>
@@ -76,7 +74,7 @@ class StepRows {
  private:
   int64_t depth_, stride_, rows_ = 0;
   Scratch<Word> copy_;
-  const Word* words_ = nullptr;
+  const Word* words_ = copy_.data();
 };
 
 }  // namespace fovea::cpu::HWY_NAMESPACE

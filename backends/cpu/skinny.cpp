@@ -112,27 +112,13 @@ void row_form(int64_t columns, int64_t depth, const float* x, int64_t x_row, con
   }
 }
 
-// Calls f(integral_constant<R>) for 1 to skinny_rows rows.
-template <class F>
+// Calls f(integral_constant<R>) for R to skinny_rows rows.
+template <int R = 1, class F>
 void visit_rows(int64_t rows, F f) {
-  switch (rows) {
-    case 1:
-      return f(std::integral_constant<int, 1>{});
-    case 2:
-      return f(std::integral_constant<int, 2>{});
-    case 3:
-      return f(std::integral_constant<int, 3>{});
-    case 4:
-      return f(std::integral_constant<int, 4>{});
-    case 5:
-      return f(std::integral_constant<int, 5>{});
-    case 6:
-      return f(std::integral_constant<int, 6>{});
-    case 7:
-      return f(std::integral_constant<int, 7>{});
-    default:
-      return f(std::integral_constant<int, 8>{});
+  if constexpr (R < skinny_rows) {
+    if (rows > R) return visit_rows<R + 1>(rows, f);
   }
+  f(std::integral_constant<int, R>{});
 }
 
 void dots_f32(int64_t rows, int64_t columns, int64_t depth, const float* x, int64_t x_row, const float* y,
