@@ -10,6 +10,7 @@
 #include "fovea/backends/cpu/map_reduce.h"
 #include "fovea/backends/cpu/map_rows.h"
 #include "fovea/backends/cpu/map_tiles.h"
+#include "fovea/backends/cpu/map_truths.h"
 #include "fovea/backends/cpu/threads.h"
 
 namespace fovea::cpu {
@@ -142,6 +143,7 @@ void map(const MapCall& call) {
     if (call.space.numel()) copy_elements(*call.inputs[0], *call.outputs[0]);
     return;
   }
+  if (map_truths(call)) return;
   switch (call.compute) {
     case DType::f64:
       return run<double>(call);

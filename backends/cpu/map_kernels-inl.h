@@ -412,7 +412,9 @@ void RunFoldRows(const void* x, int64_t stride, int64_t rows, int64_t n, void* i
 
 template <class To, class From>
 void ConvertAll(const void* from, void* to, int64_t n) {
-  const From* in = static_cast<const From*>(from);
+  // Of bytes the compiler makes vectors, of bools it does not.
+  using Read = std::conditional_t<std::is_same_v<From, bool>, uint8_t, From>;
+  const Read* in = static_cast<const Read*>(from);
   To* out = static_cast<To*>(to);
   for (int64_t i = 0; i < n; ++i) out[i] = convert<To>(in[i]);
 }
