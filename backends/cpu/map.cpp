@@ -12,12 +12,16 @@
 #include "fovea/backends/cpu/map_tiles.h"
 #include "fovea/backends/cpu/map_truths.h"
 #include "fovea/backends/cpu/threads.h"
+#include "fovea/backends/round_up.h"
 
 namespace fovea::cpu {
 namespace {
 
-/// Elements worth a chunk of parallel work.
-int64_t grain(int cost) { return std::clamp<int64_t>(131072 / cost / 1024 * 1024, 4096, 65536); }
+/// Elements of n to a chunk of parallel work: as many as are worth one at the most, the chunks alike.
+int64_t grain(int cost, int64_t n) {
+  const int64_t most = std::clamp<int64_t>(131072 / cost / 1024 * 1024, 4096, 65536);
+  return n <= most ? most : round_up(divide_up(n, divide_up(n, most)), 1024);
+}
 
 /// About as many bytes as a call touches.
 template <class T>
@@ -77,7 +81,7 @@ bool map_plain(const MapCall& call, const Code<T>& code, int64_t n) {
   }
 
   const int slots = code.first_output - code.first_slot;
-  if (slots == 0 && n <= grain(code.cost)) {
+  if (slots == 0 && n <= grain(code.cost, n)) {
     run_steps(code, operands, n, [](size_t) { return true; });
     return true;
   }
@@ -90,7 +94,7 @@ bool map_plain(const MapCall& call, const Code<T>& code, int64_t n) {
     run.forward(begin);
     run.run(end - begin);
   };
-  parallel_for(n, grain(code.cost), compute, turns_back(touched<T>(call)));
+  parallel_for(n, grain(code.cost, n), compute, turns_back(touched<T>(call)));
   return true;
 }
 
@@ -109,7 +113,7 @@ void map_tiles(const MapCall& call, const Code<T>& code, bool backward) {
   const bool reorder = !call.outputs.empty() && sort_axes(*call.outputs[0], order);
   const Tiles<T> tiles(call, code, reorder ? order : nullptr);
   const auto compute = [&](int64_t begin, int64_t end) { tiles.run(begin, end); };
-  parallel_for(call.space.numel(), grain(code.cost), compute, backward);
+  parallel_for(call.space.numel(), grain(code.cost, call.space.numel()), compute, backward);
 }
 
 template <class T>
@@ -122,7 +126,7 @@ void run(const MapCall& call) {
   const Code<T>& code = CompiledMap::of(call.program).template code<T>();
   if (map_plain(call, code, n)) return;
   const bool backward = turns_back(touched<T>(call));
-  if (!map_rows(call, code, grain(code.cost), backward)) map_tiles(call, code, backward);
+  if (!map_rows(call, code, grain(code.cost, n), backward)) map_tiles(call, code, backward);
 }
 
 /// A program that only copies, between views of one dtype.

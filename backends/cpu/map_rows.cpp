@@ -8,9 +8,9 @@
 namespace fovea::cpu {
 namespace {
 
-constexpr int most_views = 8;
+constexpr int most_views = 9;  // prod's eight parts and what they make
 /// Rows at least this long are worth a call a step; where there are several steps, one row is a tile of its own.
-constexpr int64_t least_row = 16, least_tiled_row = 256;
+constexpr int64_t least_row = 16, least_tiled_row = 128;
 
 /// The views of a call over common axes, the innermost first: neighbouring axes are one where all views allow it.
 template <class T>
