@@ -10,6 +10,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "fovea/backends/cpu/half_lanes-inl.h"
 #include "fovea/backends/cpu/map_convert.h"
 #include "fovea/backends/cpu/map_kernels.h"
 #include "fovea/backends/cpu/math-inl.h"
@@ -416,7 +417,12 @@ void ConvertAll(const void* from, void* to, int64_t n) {
   using Read = std::conditional_t<std::is_same_v<From, bool>, uint8_t, From>;
   const Read* in = static_cast<const Read*>(from);
   To* out = static_cast<To*>(to);
-  for (int64_t i = 0; i < n; ++i) out[i] = convert<To>(in[i]);
+  int64_t i = 0;
+  if constexpr ((std::is_same_v<From, Half> && std::is_same_v<To, float>) ||
+                (std::is_same_v<From, float> && std::is_same_v<To, Half>)) {
+    i = ConvertVectors(in, out, n);
+  }
+  for (; i < n; ++i) out[i] = convert<To>(in[i]);
 }
 
 template <class T, class Function>
