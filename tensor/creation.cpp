@@ -85,12 +85,12 @@ Tensor from_host(const std::vector<double>& values, const Shape& shape, TensorOp
   return raw::from_host(values, shape, options);
 }
 
-/// to[i] = value(i) for i in [begin, end).
-template <class T, class F>
+/// to[i] = value(i) for i in [begin, end), which Index holds.
+template <class Index, class T, class F>
 void fill_range(T* to, int64_t begin, int64_t end, F value) {
   constexpr int step = 256;  // known to the compiler, which makes vectors of such loops
-  const auto converted = [&value](double i) -> T {
-    const double x = value(i);
+  const auto converted = [&value](Index i) -> T {
+    const auto x = value(i);
     if constexpr (sizeof(T) == 2) {
       return T(static_cast<float>(x));
     } else if constexpr (sizeof(T) == 1) {
@@ -102,16 +102,16 @@ void fill_range(T* to, int64_t begin, int64_t end, F value) {
   T piece[step];
   int64_t first = begin;
   for (; end - first >= step; first += step) {
-    const auto base = static_cast<double>(first);
-    for (int j = 0; j < step; ++j) piece[j] = converted(base + j);
+    const auto base = static_cast<Index>(first);
+    for (int j = 0; j < step; ++j) piece[j] = converted(base + static_cast<Index>(j));
     std::copy_n(piece, step, to + first);
   }
   // One by one, since a value behind the last need not fit T.
-  for (; first < end; ++first) to[first] = converted(static_cast<double>(first));
+  for (; first < end; ++first) to[first] = converted(static_cast<Index>(first));
 }
 
 /// [count] of any dtype, made on the host: value(i) for i below `half`, else rest(i). With `checked` they are known to fit.
-template <class F, class G>
+template <class Index, class F, class G>
 Tensor sequence(int64_t count, int64_t half, bool checked, TensorOptions options, const char* name, Caller caller,
                 F value, G rest) {
   const ErrorScope scope(caller);
@@ -119,7 +119,7 @@ Tensor sequence(int64_t count, int64_t half, bool checked, TensorOptions options
   check_recorded_device(name, backend(options.device, caller), caller);
   if (options.dtype == i32 && !checked) {
     for (int64_t i = 0; i < count; ++i)
-      check_value(i < half ? value(static_cast<double>(i)) : rest(static_cast<double>(i)), i32, name, caller);
+      check_value(i < half ? value(static_cast<Index>(i)) : rest(static_cast<Index>(i)), i32, name, caller);
   }
   const auto of_type = [&]<class T>(T) {
     Tensor out = raw::empty({count}, options);
@@ -127,8 +127,8 @@ Tensor sequence(int64_t count, int64_t half, bool checked, TensorOptions options
     std::byte* host = is_recording() ? nullptr : out.buffer()->host();
     std::vector<T> staged(host ? 0 : static_cast<size_t>(count));
     T* to = host ? reinterpret_cast<T*>(host) : staged.data();
-    fill_range(to, 0, half, value);
-    fill_range(to, half, count, rest);
+    fill_range<Index>(to, 0, half, value);
+    fill_range<Index>(to, half, count, rest);
     if (!staged.empty()) out.backend().write(*out.buffer(), 0, staged.data(), staged.size() * sizeof(T));
     return out;
   };
@@ -186,9 +186,15 @@ Tensor arange(double start, double end, double step, TensorOptions options, Call
   const Shape shape{static_cast<int64_t>(std::max(count, 0.0))};
   raw::check_shape(shape, "arange", caller);
   const auto value = [=](double i) { return start + i * step; };
-  // Between whole numbers in whole steps all are whole.
-  const bool whole = is_i32(start) && is_i32(step) && is_i32(value(static_cast<double>(shape[0])));
-  return sequence(shape[0], shape[0], whole, options, "arange", caller, value, value);
+  // Between whole numbers in whole steps all are whole, and i32 adds them up in half the time; modulo 2^32, since a product
+  // alone may not fit.
+  if (is_i32(start) && is_i32(step) && is_i32(value(static_cast<double>(shape[0])))) {
+    const auto first = static_cast<uint32_t>(static_cast<int32_t>(start));
+    const auto by = static_cast<uint32_t>(static_cast<int32_t>(step));
+    const auto whole = [=](uint32_t i) { return static_cast<int32_t>(first + i * by); };
+    return sequence<uint32_t>(shape[0], shape[0], true, options, "arange", caller, whole, whole);
+  }
+  return sequence<double>(shape[0], shape[0], false, options, "arange", caller, value, value);
 }
 
 Tensor linspace(double start, double end, int64_t count, TensorOptions options, Caller caller) {
@@ -197,7 +203,7 @@ Tensor linspace(double start, double end, int64_t count, TensorOptions options, 
   const auto last = static_cast<double>(count - 1);
   const double step = count > 1 ? (end - start) / last : 0;
   // From the nearer end, so that both ends are exact.
-  return sequence(
+  return sequence<double>(
       count, (count + 1) / 2, false, options, "linspace", caller, [=](double i) { return start + step * i; },
       [=](double i) { return end - step * (last - i); });
 }
@@ -277,13 +283,23 @@ void draw(std::span<double> row, std::span<const double> uniforms, bool replacem
           Caller caller) {
   double left = 0;
   int64_t positive = 0;
-  for (const double p : row) {
+  std::vector<double> sums(row.size());  // of each one and those in front of it
+  for (size_t i = 0; i < row.size(); ++i) {
+    const double p = row[i];
     if (!(p >= 0 && std::isfinite(p))) raise<ValueError>(caller, "multinomial: {} is no probability", p);
-    left += p;
+    sums[i] = left += p;
     positive += p > 0;
   }
   if (positive < (replacement ? 1 : std::ssize(uniforms)) && !uniforms.empty()) {
     raise<ValueError>(caller, "multinomial: {} samples of {} positive probabilities", uniforms.size(), positive);
+  }
+  if (replacement) {
+    // The first whose sum goes beyond the share that was drawn; none that is 0 does.
+    const auto last = std::lower_bound(sums.begin(), sums.end(), left);
+    for (const double uniform : uniforms) {
+      drawn.push_back(static_cast<int32_t>(std::upper_bound(sums.begin(), last, uniform * left) - sums.begin()));
+    }
+    return;
   }
   for (const double uniform : uniforms) {
     double rest = uniform * left;
@@ -294,7 +310,6 @@ void draw(std::span<double> row, std::span<const double> uniforms, bool replacem
       if ((rest -= row[i]) < 0) break;
     }
     drawn.push_back(static_cast<int32_t>(taken));
-    if (replacement) continue;
     row[taken] = 0;
     left = std::accumulate(row.begin(), row.end(), 0.0);
   }

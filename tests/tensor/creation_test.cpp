@@ -1,5 +1,7 @@
 #include "fovea/tensor/creation.h"
 
+#include <numeric>
+
 #include "fovea/autograd/capture.h"
 #include "fovea/autograd/matmul.h"
 #include "fovea/autograd/pointwise.h"
@@ -75,6 +77,12 @@ TEST_P(OnEveryDevice, CountsOverPiecesOfAllSizes) {
       const Tensor counted = arange(-3, -3 + 2 * static_cast<double>(count), 2, options(dtype));
       EXPECT_CLOSE(counted, from_vector(steps).to(dtype).to_vector<double>(), 0, 0);
     }
+    // Steps that i32 does not hold all the way to the end of a piece, by way of the greatest number.
+    const double far = 2147483647, step = -4294967.0;
+    std::vector<double> wide;
+    for (double value = far; value > -far && std::ssize(wide) < count; value += step) wide.push_back(value);
+    const double end = far + step * static_cast<double>(wide.size());
+    EXPECT_CLOSE(arange(far, end, step, options(i32)), wide, 0, 0);
     EXPECT_CLOSE(linspace(-3, 4, count, options()), from_vector(parts).to(f32).to_vector<double>(), 0, 0);
     EXPECT_CLOSE(linspace(-3, 4, count, {.dtype = f64}), parts, 0, 0);
   }
@@ -343,6 +351,20 @@ TEST_P(OnEveryDevice, DrawsPositionsByTheirProbability) {
   const double expected[2][4] = {{0, 0.75, 0.25, 0}, {0, 0.5, 0, 0.5}};
   for (size_t r = 0; r < 2; ++r) {
     for (size_t c = 0; c < 4; ++c) EXPECT_NEAR(share[r][c], expected[r][c], expected[r][c] > 0 ? 0.03 : 0) << r << c;
+  }
+  // Each place by the sums in front of it, many of them 0.
+  std::vector<float> many(997);
+  for (size_t i = 0; i < many.size(); ++i) many[i] = i % 3 == 1 ? 0 : static_cast<float>(i % 7);
+  Generator same = generator;
+  const std::vector<double> uniforms = rand({501}, {.dtype = f64}, same).to_vector<double>();
+  const std::vector<int32_t> found =
+      multinomial(from_vector(many, device()), 501, true, generator).to_vector<int32_t>();
+  const double whole = std::accumulate(many.begin(), many.end(), 0.0);
+  for (size_t k = 0; k < found.size(); ++k) {
+    size_t at = 0;
+    for (double sum = many[0]; sum <= uniforms[k] * whole; sum += many[++at]) {
+    }
+    ASSERT_EQ(found[k], static_cast<int32_t>(at)) << k;
   }
   // Without replacement: each positive one once, the likely ones first.
   double first = 0;
