@@ -17,10 +17,10 @@
 namespace fovea::cpu {
 namespace {
 
-/// Elements of n to a chunk of parallel work: as many as are worth one at the most, the chunks alike.
+/// Elements of n to a chunk of parallel work: at the most as many as are worth one, in an even number of chunks that are alike.
 int64_t grain(int cost, int64_t n) {
-  const int64_t most = std::clamp<int64_t>(131072 / cost / 1024 * 1024, 4096, 65536);
-  return n <= most ? most : round_up(divide_up(n, divide_up(n, most)), 1024);
+  const int64_t most = std::clamp<int64_t>(98304 / cost / 1024 * 1024, 4096, 49152);
+  return n <= most ? most : round_up(divide_up(n, round_up(divide_up(n, most), 2)), 1024);
 }
 
 /// About as many bytes as a call touches.
