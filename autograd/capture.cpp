@@ -273,7 +273,12 @@ void CapturedStep::replay(Plan& plan, std::span<const Tensor> arguments, std::sp
   }
   Generator& generator = default_generator();
   *plan.random = {generator.seed, generator.offset, &generator.offset};
-  plan.steps->run(*arena_, plan.arguments, arguments.size(), plan.result_buffers);
+  try {
+    plan.steps->run(*arena_, plan.arguments, arguments.size(), plan.result_buffers);
+  } catch (...) {
+    plan.gradients->abandon_run();
+    throw;
+  }
   generator.offset = plan.random->offset + plan.steps->numbers();
   std::fill(plan.result_buffers.begin(), plan.result_buffers.end(), BufferRef());
   plan.given_gradients.clear();

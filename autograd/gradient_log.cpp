@@ -61,6 +61,7 @@ std::function<void()> GradientLog::changes() {
   if (changes.empty()) return {};
   return [this, changes = std::move(changes)] {
     for (size_t change : changes) leaves_[made_[change].leaf].state->grad = made_[change].gradient;
+    delivered_ = changes.back() + 1;
   };
 }
 
@@ -133,6 +134,7 @@ bool GradientLog::fits(std::span<const Tensor> arguments) const {
 void GradientLog::begin_run(std::span<const Tensor> arguments,
                             const std::function<void(const Buffer*, const BufferRef&)>& replace,
                             const std::function<void(size_t, const BufferRef&)>& give) {
+  delivered_ = 0;
   for (Leaf& leaf : leaves_) {
     if (leaf.argument != no_argument) leaf.state = leaf_state(*arguments[leaf.argument].impl());
     if (leaf.place < 0) continue;
@@ -155,6 +157,15 @@ void GradientLog::begin_run(std::span<const Tensor> arguments,
     replace(made.gradient.buffer().get(), fresh.buffer());
     made.gradient = fresh;
     made.references = fresh.buffer()->references();
+  }
+}
+
+void GradientLog::abandon_run() {
+  std::vector<bool> has_new(leaves_.size());
+  for (size_t i = 0; i < made_.size(); ++i) {
+    const Leaf& leaf = leaves_[made_[i].leaf];
+    if (i < delivered_) has_new[made_[i].leaf] = true;
+    if (!leaf.read_first && !has_new[made_[i].leaf]) leaf.state->grad = {};
   }
 }
 

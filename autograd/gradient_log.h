@@ -45,6 +45,10 @@ class GradientLog {
   void begin_run(std::span<const Tensor> arguments, const std::function<void(const Buffer*, const BufferRef&)>& replace,
                  const std::function<void(size_t, const BufferRef&)>& give);
 
+  /// To be called where a run has ended by an error. Leaves whose gradients it would have replaced and had not yet have none
+  /// from then on: what they had may be overwritten, and a step that begins with zero_grad() leaves none either.
+  void abandon_run();
+
   /// To be called before a leaf's gradient is looked at or added to, and where it becomes another tensor.
   static void read(const std::shared_ptr<LeafState>& leaf);
   static void changed(const std::shared_ptr<LeafState>& leaf);
@@ -77,6 +81,7 @@ class GradientLog {
   std::vector<Leaf> leaves_;
   std::vector<Made> made_;
   size_t given_ = 0;
+  size_t delivered_ = 0;  // of made_, in the run that goes on
 };
 
 }  // namespace fovea::autograd
