@@ -10,11 +10,13 @@ Tensor mean(const Tensor& x, const Axes& axes = {}, bool keepdim = false, Caller
 /// The greatest; equal ones share the gradient equally. Of nothing: -inf.
 Tensor amax(const Tensor& x, const Axes& axes = {}, bool keepdim = false, Caller caller = {});
 Tensor amin(const Tensor& x, const Axes& axes = {}, bool keepdim = false, Caller caller = {});
-/// log(sum(exp(x))), without overflow.
+/// log(sum(exp(x))), without overflow. Where all x are -inf, it is -inf with a gradient of 0 (PyTorch's is NaN): nothing that
+/// is masked there can make it greater, as in ctc_loss, and NaN would spoil every weight behind it.
 Tensor logsumexp(const Tensor& x, const Axes& axes = {}, bool keepdim = false, Caller caller = {});
-/// sqrt(sum(x^2)), the L2 norm; gradient 0 where it is 0.
+/// sqrt(sum(x^2)), the L2 norm. Where it is 0, its gradient is 0, and that gradient's own is 0, too: it has none there (PyTorch
+/// says NaN), and a penalty on gradients goes on past one that vanishes.
 Tensor norm(const Tensor& x, const Axes& axes = {}, bool keepdim = false, Caller caller = {});
-/// sum((x - mean)^2) / (n - correction), or over 0 where that is negative.
+/// sum((x - mean)^2) / (n - correction), or over 0 where that is negative: NaN of one element with a correction of 1.
 Tensor var(const Tensor& x, const Axes& axes = {}, double correction = 1, bool keepdim = false, Caller caller = {});
 /// sqrt(var), the standard deviation (PyTorch's std); gradient 0 where it is 0.
 Tensor stddev(const Tensor& x, const Axes& axes = {}, double correction = 1, bool keepdim = false, Caller caller = {});

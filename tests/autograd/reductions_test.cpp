@@ -47,6 +47,23 @@ std::pair<Tensor, Tensor> with_gradient(const std::function<Tensor(const Tensor&
   return {y.detach(), x.grad()};
 }
 
+TEST_P(OnEveryDevice, ReductionsOfWhatVanishesMakeNoNaN) {
+  const auto second = [&](const std::function<Tensor(const Tensor&)>& f, const Tensor& given) {
+    Tensor x = given.clone().set_requires_grad();
+    const Tensor g = autograd::grad({sum(f(x))}, {x}, {}, {.create_graph = true})[0];
+    return std::pair(g.detach(), autograd::grad({sum(g)}, {x})[0]);
+  };
+  const Tensor none = zeros({2, 3}, options());
+  const auto [norm_first, norm_second] = second([](const Tensor& x) { return norm(x, 1); }, none);
+  EXPECT_CLOSE(norm_first, none, 0, 0);
+  EXPECT_CLOSE(norm_second, none, 0, 0);
+  const Tensor masked = tensor({-inf, -inf, -inf, 1, -inf, 1}, options()).reshape({2, 3});
+  EXPECT_CLOSE(logsumexp(masked, 1), {-inf, 1 + std::log(2.0)});
+  const auto [log_first, log_second] = second([](const Tensor& x) { return logsumexp(x, 1); }, masked);
+  EXPECT_CLOSE(log_first, {0, 0, 0, 0.5, 0, 0.5}, 1e-5, 1e-6);
+  EXPECT_CLOSE(log_second, none, 1e-5, 1e-6);
+}
+
 // What PyTorch 2.15 gives.
 TEST_P(OnEveryDevice, VarianceOfTooFewIsInfiniteOrNaN) {
   const Tensor x = tensor({1, 2, 4, 3, 3, 3}, options()).reshape({2, 3});
