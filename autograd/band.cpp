@@ -6,6 +6,13 @@
 
 namespace fovea::autograd {
 
+Band::Band(int64_t in, int64_t rows, int64_t weights, const char* name) : in_(in) {
+  with_host_memory(name, [&] {
+    places_.reserve(static_cast<size_t>(3 * rows));
+    weights_.reserve(static_cast<size_t>(weights));
+  });
+}
+
 void Band::add(int64_t first, std::initializer_list<double> weights) {
   for (const size_t number : {static_cast<size_t>(first), weights.size(), weights_.size()}) {
     places_.push_back(static_cast<int32_t>(number));
@@ -19,8 +26,8 @@ void Band::add(int64_t first, int64_t count, double weight) {
   weights_.insert(weights_.end(), static_cast<size_t>(count), weight);
 }
 
-Band Band::transposed() const {
-  Band columns(rows());
+Band Band::transposed(const char* name) const {
+  Band columns(rows(), in_, static_cast<int64_t>(weights_.size()), name);
   columns.places_.resize(static_cast<size_t>(3 * in_), 0);
   columns.weights_.resize(weights_.size());
   const auto each = [&](auto use) {
@@ -64,7 +71,7 @@ Tensor Band::times(const Tensor& x, int axis, const char* name, Caller caller) c
   }
   return record(
       name, std::move(out), {x},
-      [band = *this, axis, name](const Tensor& g) { return Gradients{band.transposed().times(g, axis, name)}; },
+      [band = *this, axis, name](const Tensor& g) { return Gradients{band.transposed(name).times(g, axis, name)}; },
       caller);
 }
 

@@ -12,7 +12,9 @@ namespace fovea::autograd {
 /// the columns are bands, too.
 class Band {
  public:
-  explicit Band(int64_t in) : in_(in) {}
+  /// `rows` and `weights`: how many will be added at most, the latter no more than an i32 counts. Throws OutOfMemoryError of
+  /// the operation `name`.
+  Band(int64_t in, int64_t rows, int64_t weights, const char* name);
   /// The next row.
   void add(int64_t first, std::initializer_list<double> weights);
   /// The next row: `count` equal weights.
@@ -20,7 +22,7 @@ class Band {
 
   int64_t in() const { return in_; }
   int64_t rows() const { return static_cast<int64_t>(places_.size()) / 3; }
-  Band transposed() const;
+  Band transposed(const char* name) const;
   /// The matrix times x's `axis`, as the operation `name`: x of f32 or f64, in() elements along it. Differentiable to any
   /// order. What a band leaves out is not read: infinities there do no harm.
   Tensor times(const Tensor& x, int axis, const char* name, Caller caller = {}) const;

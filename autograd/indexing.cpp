@@ -357,6 +357,7 @@ Tensor one_hot(const Tensor& index, int64_t classes, DType dtype, Caller caller)
   const DType stored = dtype == boolean ? i32 : dtype;
   Shape shape = index.shape();
   shape.push_back(classes);
+  raw::check_shape(shape, "one_hot", caller);
   Tensor out = zeros(shape, {stored, index.device()}, caller);
   const Tensor at = index.unsqueeze(-1);
   const Tensor one = raw::expand(scalar(1, out.options()), at.shape());

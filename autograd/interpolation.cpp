@@ -14,7 +14,7 @@ namespace {
 Tensor stretch(const Tensor& x, int axis, int64_t size, InterpolateOptions options, Caller caller) {
   const int64_t given = x.shape()[axis];
   const auto in = static_cast<double>(given), out = static_cast<double>(size);
-  autograd::Band band(given);
+  autograd::Band band(given, size, options.mode == Interpolation::linear ? 2 * size : size, "interpolate");
   for (int64_t i = 0; i < size; ++i) {
     if (options.mode != Interpolation::linear) {
       band.add(options.mode == Interpolation::nearest ? i * given / size : (2 * i + 1) * given / (2 * size), {1});
@@ -53,11 +53,12 @@ Tensor interpolate(const Tensor& given, const Shape& size, InterpolateOptions op
   }
   Tensor x = widened(given);
   const int first = x.rank() - space;
+  const int64_t most = options.mode == Interpolation::linear ? INT32_MAX / 2 : INT32_MAX;  // each is made of one or two
   Shape made = x.shape();
   for (int axis = 0; axis < space; ++axis) {
     made[first + axis] = size[axis];
-    if (size[axis] < 1 || size[axis] > INT32_MAX) {
-      raise<ValueError>(caller, "interpolate: a space of {}; its sizes must lie between 1 and {}", size, INT32_MAX);
+    if (size[axis] < 1 || size[axis] > most) {
+      raise<ValueError>(caller, "interpolate: a space of {}; its sizes must lie between 1 and {}", size, most);
     }
     if (const int64_t own = x.shape()[first + axis]; own < 1 || own > INT32_MAX) {
       raise<ShapeError>(caller, "interpolate: a space of {} elements in input {}", own, given.shape());

@@ -160,7 +160,7 @@ Tensor part_means(const char* name, const Tensor& x, int axis, int64_t count, Ca
   const int64_t size = x.shape()[axis];
   if (count > INT32_MAX - size)
     raise<ShapeError>(caller, "{}: {} parts of {} elements are too many", name, count, size);
-  autograd::Band band(size);
+  autograd::Band band(size, count, count + size, name);
   for (int64_t i = 0; i < count; ++i) {
     const int64_t begin = i * size / count, end = ((i + 1) * size + count - 1) / count;
     band.add(begin, end - begin, 1 / static_cast<double>(end - begin));
@@ -271,6 +271,7 @@ Tensor upsample_nearest(const Tensor& x, Extent factor, Caller caller) {
     split.push_back(1);
     wide.push_back(axis == rank - 2 ? factor.height : factor.width);
   }
+  raw::check_shape(wide, "upsample_nearest", caller);
   Tensor out = [&] {
     const NoGrad off;
     const Tensor repeated = x.reshape(split, caller).expand(wide, caller);  // refuses what is too large

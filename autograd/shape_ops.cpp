@@ -95,6 +95,7 @@ Tensor repeat(const Tensor& x, const Shape& repeats, Caller caller) {
     out.push_back(size);
     if (repeats[axis] != 1 && own[axis] != 1) ++pairs;
   }
+  raw::check_shape(out, "repeat", caller);
   Tensor y = x.reshape(own, caller);
   if (own.rank() + pairs <= max_rank) {
     // [r0, s0, r1, s1, ...] by expansion, then pairs joined: one copy.
@@ -328,6 +329,7 @@ Tensor overlap_add(const Tensor& given, int axis, int64_t length, int64_t step, 
     Shape shape = x.shape();
     shape[a] = length;
     shape.erase(last);
+    raw::check_shape(shape, "overlap_add", caller);
     Tensor sums = zeros(shape, x.options());
     // The elements of one place of all windows, or those of one window, have places of their own.
     const bool by_window = windows < size;

@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <new>
 #include <stdexcept>
 #include <string>
 
@@ -114,6 +115,18 @@ template <class E, class... Args>
 template <class E, class... Args>
 [[noreturn]] void raise_here(fmt::format_string<Args...> format, Args&&... args) {
   throw E(detail::error_text_here(fmt::format(format, std::forward<Args>(args)...)));
+}
+
+/// f(), which makes lists on the host whose length the user chose. Where there is no memory for them, OutOfMemoryError of the
+/// operation `name` in place of the standard library's errors.
+template <class F>
+auto with_host_memory(const char* name, F f) {
+  try {
+    return f();
+  } catch (const std::bad_alloc&) {
+  } catch (const std::length_error&) {
+  }
+  raise_here<OutOfMemoryError>("{}: the host has no memory for so many elements", name);
 }
 
 }  // namespace fovea

@@ -42,6 +42,7 @@ Tensor sequence_mask(const Tensor& lengths, int64_t time, Caller caller) {
     raise<DTypeError>(caller, "sequence_mask: lengths are {}, not i32", lengths.dtype());
   }
   if (time < 0) raise<ValueError>(caller, "sequence_mask: a time of {}", time);
+  raw::check_shape({time}, "sequence_mask", caller);
   return arange(static_cast<double>(time), lengths.options(), caller) < lengths.unsqueeze(-1, caller);
 }
 

@@ -65,7 +65,8 @@ Tensor sinusoidal_positions(int64_t time, int64_t dim, int64_t offset, double ba
   const double step = std::pow(base, -2 / static_cast<double>(dim));
   std::vector<double> frequency, values;
   for (int64_t i = 0; i < dim; ++i) frequency.push_back(std::pow(step, static_cast<double>(i / 2)));
-  values.reserve(static_cast<size_t>(time * dim));
+  const ErrorScope scope(caller);
+  with_host_memory("sinusoidal_positions", [&] { values.reserve(static_cast<size_t>(time * dim)); });
   for (int64_t t = 0; t < time; ++t) {
     const double position = static_cast<double>(offset) + static_cast<double>(t);
     for (int64_t i = 0; i < dim; ++i) {

@@ -125,7 +125,7 @@ Tensor sequence(int64_t count, int64_t half, bool checked, TensorOptions options
     Tensor out = raw::empty({count}, options);
     // What a captured step is made of is noted as it is handed over.
     std::byte* host = is_recording() ? nullptr : out.buffer()->host();
-    std::vector<T> staged(host ? 0 : static_cast<size_t>(count));
+    auto staged = with_host_memory(name, [&] { return std::vector<T>(host ? 0 : static_cast<size_t>(count)); });
     T* to = host ? reinterpret_cast<T*>(host) : staged.data();
     fill_range<Index>(to, 0, half, value);
     fill_range<Index>(to, half, count, rest);
@@ -333,7 +333,7 @@ Tensor multinomial(const Tensor& probabilities, int64_t samples, bool replacemen
   const std::vector<double> uniforms =
       random(shape, {f64}, RandomCall::Kind::uniform, generator, "multinomial", caller).to_vector<double>();
   std::vector<int32_t> drawn;
-  drawn.reserve(rows * each);
+  with_host_memory("multinomial", [&] { drawn.reserve(rows * each); });
   for (size_t r = 0; r < rows; ++r) {
     draw(std::span(left).subspan(r * n, n), std::span(uniforms).subspan(r * each, each), replacement, drawn, caller);
   }

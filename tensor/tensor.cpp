@@ -90,21 +90,24 @@ template <HostElement T>
 std::vector<T> Tensor::to_vector(Caller caller) const {
   raw::check_defined("to_vector", *this, caller);
   refuse_while_recording("to_vector", caller);
-  switch (dtype()) {
-    case DType::f32:
-      return converted_values<T, float>(*this);
-    case DType::f64:
-      return converted_values<T, double>(*this);
-    case DType::f16:
-      return converted_values<T, Half>(*this);
-    case DType::bf16:
-      return converted_values<T, BFloat16>(*this);
-    case DType::i32:
-      return converted_values<T, int32_t>(*this);
-    case DType::boolean:
-      return converted_values<T, uint8_t>(*this);
-  }
-  return {};
+  const ErrorScope scope(caller);
+  return with_host_memory("to_vector", [&]() -> std::vector<T> {
+    switch (dtype()) {
+      case DType::f32:
+        return converted_values<T, float>(*this);
+      case DType::f64:
+        return converted_values<T, double>(*this);
+      case DType::f16:
+        return converted_values<T, Half>(*this);
+      case DType::bf16:
+        return converted_values<T, BFloat16>(*this);
+      case DType::i32:
+        return converted_values<T, int32_t>(*this);
+      case DType::boolean:
+        return converted_values<T, uint8_t>(*this);
+    }
+    return {};
+  });
 }
 
 template <HostElement T>

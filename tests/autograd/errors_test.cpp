@@ -4,10 +4,12 @@
 #include <functional>
 
 #include "fovea/autograd/indexing.h"
+#include "fovea/autograd/interpolation.h"
 #include "fovea/autograd/losses.h"
 #include "fovea/autograd/matmul.h"
 #include "fovea/autograd/normalize.h"
 #include "fovea/autograd/pointwise.h"
+#include "fovea/autograd/pooling.h"
 #include "fovea/autograd/reductions.h"
 #include "fovea/autograd/shape_ops.h"
 #include "fovea/backends/memory_limit.h"
@@ -170,6 +172,31 @@ TEST(Elementwise, NamesItselfAndTheUsersLineOnceWhereMemoryEnds) {
   Tensor w = ones({1000, 500}).set_requires_grad();
   const Tensor y = sum(exp(w) * 2.0);
   EXPECT_THAT(message([&] { y.backward(); }), testing::HasSubstr("errors_test.cpp"));
+}
+
+TEST(TooManyElements, AreOfTheOperationThatWasCalled) {
+  constexpr int64_t huge = int64_t{1} << 61;
+  EXPECT_ERROR(one_hot(zeros({2}, {i32}), huge),
+               "one_hot: [2, 2305843009213693952] has too many elements (errors_test");
+  EXPECT_ERROR(overlap_add(a, 0, huge), "overlap_add: [2305843009213693952] has too many elements (errors_test.cpp:");
+  EXPECT_ERROR(upsample_nearest(zeros({1, 1, 2, 2}), {huge, 1}),
+               "upsample_nearest: [1, 1, 2, 2305843009213693952, 2, 1] has too many elements (errors_test.cpp:");
+  EXPECT_ERROR(interpolate(zeros({1, 1, 2}), {huge}), "interpolate: a space of [2305843009213693952]; its sizes must");
+  EXPECT_ERROR(repeat(a, {huge, 1}), "repeat: [4611686018427387904, 3] has too many elements (errors_test.cpp:");
+  EXPECT_ERROR(arange(4e18), "arange: [4000000000000000000] has too many elements (errors_test.cpp:");
+  EXPECT_ERROR(eye(huge), "eye: [2305843009213693952, 2305843009213693952] has too many elements (errors_test.cpp:");
+}
+
+TEST(HostMemory, IsTheLibrarysErrorWhereItEnds) {
+  const auto lists = [](Caller caller = {}) {
+    const ErrorScope scope(caller);
+    std::vector<double> values;
+    with_host_memory("stretch", [&] { values.reserve(SIZE_MAX); });
+  };
+  EXPECT_ERROR(lists(), "stretch: the host has no memory for so many elements (errors_test.cpp:");
+  EXPECT_THROW(with_host_memory("f", [] { throw std::bad_alloc(); }), OutOfMemoryError);
+  EXPECT_THROW(with_host_memory("f", []() -> int { throw ValueError("other"); }), ValueError);
+  EXPECT_EQ(with_host_memory("f", [] { return 3; }), 3);
 }
 
 }  // namespace

@@ -100,7 +100,7 @@ TEST(Interpolate, NamesMisfits) {
   EXPECT_ERROR(interpolate(ones({2, 3, 4}), Shape{}),
                "interpolate: input [2, 3, 4] is not [batch, channels, space...]");
   EXPECT_ERROR(interpolate(ones({2, 3, 4}), {0}),
-               "interpolate: a space of [0]; its sizes must lie between 1 and 2147483647 (interpolation_test.cpp:");
+               "interpolate: a space of [0]; its sizes must lie between 1 and 1073741823 (interpolation_test.cpp:");
   EXPECT_ERROR(interpolate(ones({2, 3, 0}), {4}),
                "interpolate: a space of 0 elements in input [2, 3, 0] (interpolation_test.cpp:");
   EXPECT_ERROR(interpolate(ones({2, 3, 4}, {.dtype = i32}), {5}), "interpolate: ");
@@ -110,8 +110,14 @@ TEST(Interpolate, NamesMisfits) {
   EXPECT_ERROR(interpolate(ones({2, 3, 4}), {int64_t{1} << 31}),
                "interpolate: a space of [2147483648]; its sizes must");
   EXPECT_ERROR(
-      interpolate(zeros({1, 3, 4, 4, 4}), {INT32_MAX, INT32_MAX, INT32_MAX}),
-      "interpolate: [1, 3, 2147483647, 2147483647, 2147483647] has too many elements (interpolation_test.cpp:");
+      interpolate(ones({2, 3, 4}), {INT32_MAX}),
+      "interpolate: a space of [2147483647]; its sizes must lie between 1 and 1073741823 (interpolation_test.cpp:");
+  EXPECT_ERROR(
+      interpolate(ones({2, 3, 4}), {int64_t{1} << 31}, {.mode = Interpolation::nearest}),
+      "interpolate: a space of [2147483648]; its sizes must lie between 1 and 2147483647 (interpolation_test.cpp:");
+  EXPECT_ERROR(
+      interpolate(zeros({1, 3, 4, 4, 4}), {1000000000, 1000000000, 1000000000}),
+      "interpolate: [1, 3, 1000000000, 1000000000, 1000000000] has too many elements (interpolation_test.cpp:");
 }
 
 }  // namespace

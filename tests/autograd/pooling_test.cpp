@@ -205,7 +205,7 @@ TEST(Pooling, ErrorsNameShapesAndCaller) {
   EXPECT_ERROR(avg_pool2d(zeros({1, 1, 8, 8}), 2, {.padding = INT64_MAX}), "avg_pool2d: kernel and stride must be");
   EXPECT_ERROR(avg_pool2d(zeros({1, 1, 8, 8}), 2, {.padding = {0, 2}}), "avg_pool2d: kernel and stride must be");
   EXPECT_ERROR(upsample_nearest(zeros({1, 2, 2}), {int64_t{1} << 62, 1}),
-               "expand: [1, 2, 4611686018427387904, 2, 1] has too many elements (pooling_test.cpp:");
+               "upsample_nearest: [1, 2, 4611686018427387904, 2, 1] has too many elements (pooling_test.cpp:");
   EXPECT_ERROR(adaptive_avg_pool2d(zeros({1, 4, 4}, {i32, {}}), 2), "adaptive_avg_pool2d: needs a floating dtype");
   EXPECT_ERROR(adaptive_avg_pool2d(zeros({1, 0, 4}), 2),
                "adaptive_avg_pool2d: there is nothing in an input of [1, 0, 4] (pooling_test.cpp:");
