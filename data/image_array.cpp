@@ -100,6 +100,7 @@ std::vector<std::string> lists_of(const std::string& path, const Tensor& matrix)
 
 std::vector<std::string> load_array_labels(const std::string& images, int64_t count, const LabelFile& from) {
   const std::string path = from.path.empty() ? labels_beside(images) : from.path;
+  if (!from.label_columns.empty()) fail(path, "an array has no columns with names; --label-columns is for tables");
   const Tensor labels = is_npy(path) ? load_npy(path) : load_idx(path).to_tensor();
   if (from.several_labels && labels.rank() != 2) {
     fail(path, "several labels stand along two axes, a row of 0 and 1 for each picture; this file has {}",

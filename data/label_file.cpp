@@ -1,11 +1,13 @@
 #include "fovea/data/label_file.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <optional>
 #include <string_view>
 #include <unordered_map>
 
 #include "fovea/data/file_error.h"
+#include "fovea/data/label_columns.h"
 
 namespace fovea::data {
 namespace {
@@ -17,15 +19,13 @@ constexpr std::string_view label_names[] = {"label", "labels"};
 
 /// The column that was asked for, else the first that has one of the `usual` names, else the first that is not `taken`.
 size_t column_of(const TableReader& table, const std::string& asked, std::span<const std::string_view> usual,
-                 std::optional<size_t> taken) {
+                 std::span<const size_t> taken) {
   if (!asked.empty()) return table.column(asked);
-  std::vector<size_t> others;
-  if (taken) others.push_back(*taken);
   for (const std::string_view name : usual) {
-    if (const auto named = find_column(table, name, others)) return table.column(table.columns()[*named]);
+    if (const auto named = find_column(table, name, taken)) return table.column(table.columns()[*named]);
   }
   for (size_t i = 0; i < table.columns().size(); ++i) {
-    if (i != taken) return i;
+    if (std::find(taken.begin(), taken.end(), i) == taken.end()) return i;
   }
   const std::string* names = table.columns().data();
   fail(table.path(), "no column is left for the {}; it has only {}{}", usual.front(),
@@ -33,18 +33,24 @@ size_t column_of(const TableReader& table, const std::string& asked, std::span<c
 }
 
 /// The columns of files and labels. What tells that a column is the one's keeps it from being the other's by its place.
-std::pair<size_t, size_t> columns_of(const TableReader& table, const LabelFile& from) {
+std::pair<size_t, LabelColumns> columns_of(const TableReader& table, const LabelFile& from) {
+  const auto checked = [&](size_t file, LabelColumns labels) {
+    if (!labels.contains(file)) return std::pair(file, std::move(labels));
+    fail(table.path(), "column {} cannot be both file and label", in_quotes(table.columns()[file]));
+  };
+  if (!from.label_columns.empty()) {
+    LabelColumns labels(table, from.label_columns);
+    const size_t file = column_of(table, from.file, file_names, labels.columns());
+    return checked(file, std::move(labels));
+  }
   std::optional<size_t> label;
   if (!from.label.empty()) label = table.column(from.label);
   for (const std::string_view name : label_names) {
     if (!label) label = find_column(table, name, {});
   }
-  const size_t file = column_of(table, from.file, file_names, label);
-  const size_t chosen = column_of(table, from.label, label_names, file);
-  if (file == chosen) {
-    fail(table.path(), "column {} cannot be both file and label", in_quotes(table.columns()[file]));
-  }
-  return {file, chosen};
+  const std::span<const size_t> taken = label ? std::span<const size_t>(&*label, 1) : std::span<const size_t>();
+  const size_t file = column_of(table, from.file, file_names, taken);
+  return checked(file, {table, column_of(table, from.label, label_names, std::span(&file, 1))});
 }
 
 std::string normal(const fs::path& path) { return path.lexically_normal().string(); }
@@ -102,10 +108,12 @@ std::vector<std::string> load_file_labels(const LabelFile& from, const ExampleSo
                                           const std::vector<std::string>& names, const std::vector<std::string>& chosen,
                                           LabelRows& rows) {
   const auto table = open_table(from.path, from.table);
-  const auto [file, label] = columns_of(*table, from);
-  rows = {.path = from.path, .columns = {table->columns()[file], table->columns()[label]}};
-  table->select({file, label});
-  if (from.several_labels) table->allow_list(label);
+  auto [file, cells] = columns_of(*table, from);
+  rows = {.path = from.path, .columns = {table->columns()[file], cells.name()}};
+  std::vector<size_t> wanted{file};
+  wanted.insert(wanted.end(), cells.columns().begin(), cells.columns().end());
+  table->select(wanted);
+  if (from.several_labels && from.label_columns.empty()) table->allow_list(cells.columns()[0]);
   const Files files(source, from.path, names);
   std::vector<Told> told(names.size());
   for (Row row; table->next(row);) {
@@ -117,7 +125,7 @@ std::vector<std::string> load_file_labels(const LabelFile& from, const ExampleSo
     if (here.line > 0) {
       fail_at(from.path, row.line, "a second row of {}; the first is in line {}", in_quotes(name), here.line);
     }
-    here = {std::string(trimmed(row.fields[1])), row.line};
+    here = {std::string(cells.cell(row.fields.subspan(1), row.line)), row.line};
   }
 
   std::unordered_map<std::string_view, const Told*> by_name;

@@ -21,6 +21,7 @@ struct LabelFile {
       {};  // column of the labels; empty: the one of that name (label, labels), else the first other one
   TableOptions table = {};
   bool several_labels = false;  // as that of TextColumns; an array then has a row of 0 and 1 for each picture
+  std::vector<std::string> label_columns = {};  // as that of TextColumns; an array has none
 };
 
 /// Throws DataError where a source's files may have several labels and no file tells them: a folder or a name tells one.

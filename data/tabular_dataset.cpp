@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "fovea/data/file_error.h"
+#include "fovea/data/label_columns.h"
 #include "fovea/data/text_window.h"
 
 namespace fovea::data {
@@ -42,22 +43,26 @@ std::string cell_of(const nlohmann::json& value, const std::string& row) {
 
 TabularDataset load_tabular_dataset(const std::string& path, const TabularColumns& columns, TableOptions options) {
   const auto table = open_table(path, options);
-  const size_t label = columns.label.empty() ? table->columns().size() - 1 : table->column(columns.label);
+  const bool each = !columns.label_columns.empty();
+  const auto label = [&] { return columns.label.empty() ? table->columns().size() - 1 : table->column(columns.label); };
+  LabelColumns labels = each ? LabelColumns(*table, columns.label_columns) : LabelColumns(*table, label());
   const std::vector<size_t> text = positions(*table, columns.text), dropped = positions(*table, columns.drop);
   std::vector<size_t> features = positions(*table, columns.features);
   if (columns.features.empty()) {
     for (size_t i = 0; i < table->columns().size(); ++i) {
-      if (i != label && !contains(text, i) && !contains(dropped, i)) features.push_back(i);
+      if (!labels.contains(i) && !contains(text, i) && !contains(dropped, i)) features.push_back(i);
     }
   }
-  if (contains(text, label)) fail(path, "{} is both a text and the label", in_quotes(table->columns()[label]));
+  for (const size_t i : text) {
+    if (labels.contains(i)) fail(path, "{} is both a text and the label", in_quotes(table->columns()[i]));
+  }
   if (features.empty()) {
     const std::string* names = table->columns().data();
     fail(path, "no column is left to learn from; it has only {}{}",
          list_in_quotes(names, names + table->columns().size()), delimiter_hint(table->columns()));
   }
 
-  TabularDataset dataset{.path = path, .label = table->columns()[label]};
+  TabularDataset dataset{.path = path, .label = labels.name()};
   for (const size_t i : features) dataset.columns.push_back(table->columns()[i]);
   for (const size_t i : text) dataset.text_columns.push_back(table->columns()[i]);
   for (size_t i = 0; i < table->columns().size(); ++i) {
@@ -65,16 +70,16 @@ TabularDataset load_tabular_dataset(const std::string& path, const TabularColumn
   }
   std::vector<size_t> wanted = features;
   wanted.insert(wanted.end(), text.begin(), text.end());
-  wanted.push_back(label);
+  wanted.insert(wanted.end(), labels.columns().begin(), labels.columns().end());
   table->select(wanted);
-  if (columns.several_labels) table->allow_list(label);
+  if (columns.several_labels && !each) table->allow_list(labels.columns()[0]);
   for (Row row; table->next(row);) {
     for (size_t i = 0; i < features.size(); ++i) dataset.cells.emplace_back(trimmed(row.fields[i]));
     if (!text.empty()) {
       dataset.texts.push_back(joined<std::string_view>(row.fields.subspan(features.size(), text.size())));
       use_line_feeds(dataset.texts.back());
     }
-    const std::string_view name = trimmed(row.fields.back());
+    const std::string_view name = labels.cell(row.fields.last(labels.columns().size()), row.line);
     if (name.empty() && !columns.several_labels) fail_at(path, row.line, "the label is empty");
     dataset.labels.emplace_back(name);
     dataset.lines.push_back(row.line);

@@ -12,17 +12,18 @@ namespace fovea::data {
 
 /// Which columns of a table to read, each by name or by position from 0.
 struct TabularColumns {
-  std::string label = {};                  // empty: the last one
-  std::vector<std::string> text = {};      // joined by a space; empty: no text
-  std::vector<std::string> drop = {};      // left out
-  std::vector<std::string> features = {};  // exactly these, in this order; empty: all others
-  bool several_labels = false;             // as that of TextColumns
+  std::string label = {};                       // empty: the last one
+  std::vector<std::string> text = {};           // joined by a space; empty: no text
+  std::vector<std::string> drop = {};           // left out
+  std::vector<std::string> features = {};       // exactly these, in this order; empty: all others
+  bool several_labels = false;                  // as that of TextColumns
+  std::vector<std::string> label_columns = {};  // likewise
 };
 
 /// Rows of a table: cells of feature columns, a text where one is wanted, the names of classes.
 struct TabularDataset {
   std::string path = {};
-  std::string label = {};                      // the name of the label's column
+  std::string label = {};                      // the name of the label's column; see LabelColumns::name()
   std::vector<std::string> columns = {};       // the names of the feature columns
   std::vector<std::string> text_columns = {};  // and of those that are joined to a text
   std::vector<std::string> order = {};         // both as they stand in the table

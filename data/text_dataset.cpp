@@ -19,37 +19,39 @@ size_t default_column(const TableReader& table, std::string_view name, std::span
        list_in_quotes(names, names + table.columns().size()), delimiter_hint(table.columns()));
 }
 
+LabelColumns label_columns(const TableReader& table, const TextColumns& columns) {
+  if (!columns.label_columns.empty()) return {table, columns.label_columns};
+  if (!columns.label.empty()) return {table, table.column(columns.label)};
+  std::vector<size_t> taken;
+  for (const std::string& column : columns.text) taken.push_back(table.column(column));
+  // A column named "text" is not the label, even where it is the first one.
+  if (const auto named = find_column(table, "text", {})) taken.push_back(*named);
+  return {table, default_column(table, "label", taken)};
+}
+
 }  // namespace
 
 TextReader::TextReader(const std::string& path, const TextColumns& columns, TableOptions options)
-    : table_(open_table(path, options)), may_lack_labels_(columns.several_labels) {
-  std::vector<size_t> text;
-  for (const std::string& column : columns.text) text.push_back(table_->column(column));
-  size_t label;
-  if (!columns.label.empty()) {
-    label = table_->column(columns.label);
-  } else {
-    // A column named "text" is not the label, even where it is the first one.
-    std::vector<size_t> taken = text;
-    if (const auto named = find_column(*table_, "text", {})) taken.push_back(*named);
-    label = default_column(*table_, "label", taken);
+    : table_(open_table(path, options)),
+      labels_(label_columns(*table_, columns)),
+      may_lack_labels_(columns.several_labels) {
+  std::vector<size_t> wanted;
+  for (const std::string& column : columns.text) wanted.push_back(table_->column(column));
+  if (wanted.empty()) wanted.push_back(default_column(*table_, "text", labels_.columns()));
+  for (const size_t text : wanted) {
+    columns_.push_back(table_->columns()[text]);
+    if (labels_.contains(text)) fail(path, "column {} cannot be both text and label", in_quotes(columns_.back()));
   }
-  if (text.empty()) text.push_back(default_column(*table_, "text", std::span(&label, 1)));
-
-  if (std::find(text.begin(), text.end(), label) != text.end()) {
-    fail(path, "column {} cannot be both text and label", in_quotes(table_->columns()[label]));
-  }
-  std::vector<size_t> wanted = text;
-  wanted.push_back(label);
-  for (const size_t i : wanted) columns_.push_back(table_->columns()[i]);
+  columns_.push_back(labels_.name());
+  wanted.insert(wanted.end(), labels_.columns().begin(), labels_.columns().end());
   table_->select(wanted);
-  if (columns.several_labels) table_->allow_list(label);
+  if (columns.several_labels && columns.label_columns.empty()) table_->allow_list(labels_.columns()[0]);
 }
 
 bool TextReader::next(LabelledText& out) {
   Row row;
   if (!table_->next(row)) return false;
-  const size_t texts = row.fields.size() - 1;
+  const size_t texts = row.fields.size() - labels_.columns().size();
   out.text = row.fields[0];
   if (texts > 1) {
     joined_ = row.fields[0];
@@ -64,7 +66,7 @@ bool TextReader::next(LabelledText& out) {
     use_line_feeds(joined_);
     out.text = joined_;
   }
-  out.label = trimmed(row.fields[texts]);
+  out.label = labels_.cell(row.fields.subspan(texts), row.line);
   out.line = row.line;
   if (out.label.empty() && !may_lack_labels_) fail_at(table_->path(), row.line, "the label is empty");
   return true;

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "fovea/data/label_columns.h"
 #include "fovea/data/table.h"
 #include "fovea/data/vocabulary.h"
 
@@ -21,6 +22,8 @@ struct TextColumns {
   /// The label's cells may name any number of classes, or none: they may be empty and, in JSONL, lists (see
   /// TableReader::allow_list); see label_sets.h.
   bool several_labels = false;
+  /// Instead of `label` with several_labels: a column for each label (see LabelColumns). Empty: none.
+  std::vector<std::string> label_columns = {};
 };
 
 /// One example; valid until the next one is read.
@@ -40,11 +43,12 @@ class TextReader {
   /// False at the end.
   bool next(LabelledText& out);
 
-  /// The names of the columns that it reads: those of the text, then the label's.
+  /// The names of the columns that it reads: those of the text, then the label's, of several as LabelColumns::name().
   const std::vector<std::string>& columns() const { return columns_; }
 
  private:
   std::unique_ptr<TableReader> table_;
+  LabelColumns labels_;
   bool may_lack_labels_;
   std::vector<std::string> columns_;
   std::string joined_;

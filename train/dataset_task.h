@@ -31,9 +31,9 @@ class DatasetTask : public ClassifierTask {
   void declare_model(OptionTable& options) override { labels_.declare_model(options); }
 
   void load_training(const TrainingFiles& files) override {
-    label_file_.check(!files.valid.empty());
+    label_file_.check(labels_, !files.valid.empty());
     labels_.check();
-    auto train = std::make_shared<const Dataset>(read(files.train, label_file_.file(labels_.several())));
+    auto train = std::make_shared<const Dataset>(read(files.train, label_file_.file(labels_)));
     const std::string& told_by = train->label_rows.path;
     const std::vector<int32_t> ids =
         labels_.learn(told_by.empty() ? files.train : told_by, "", train->labels, data::label_places(*train));
@@ -43,13 +43,11 @@ class DatasetTask : public ClassifierTask {
     const std::vector<Part> parts = labels_.divide(ids, files);
     for (size_t row = 0; row < parts.size(); ++row) at(parts[row]).rows.push_back(static_cast<int64_t>(row));
     if (!files.valid.empty()) {
-      at(Part::valid) = labelled(read(files.valid, label_file_.file(labels_.several(), true)));
+      at(Part::valid) = labelled(read(files.valid, label_file_.file(labels_, true)));
       fingerprint_ = hash_of(*at(Part::valid).set, fingerprint_);
     }
   }
-  void load_test(const std::string& path) override {
-    at(Part::test) = labelled(read(path, label_file_.file(labels_.several())));
-  }
+  void load_test(const std::string& path) override { at(Part::test) = labelled(read(path, label_file_.file(labels_))); }
   std::vector<std::string> set_inputs(const std::vector<std::string>& inputs) override {
     return predict_all(std::make_shared<const Dataset>(read_unlabelled(inputs)));
   }

@@ -172,13 +172,17 @@ void HyperSearch::remove_earlier(int64_t earlier) const {
   fs::remove_all(best_folder());
 }
 
-std::vector<SearchRecord> HyperSearch::read_records(const std::string& identity) const {
+std::vector<SearchRecord> HyperSearch::read_records(const std::string& identity, const OptionTable& options) const {
   const std::string path = record_path();
   std::vector<SearchRecord> records;
   std::ifstream file(path);
   std::string line;
   if (!std::getline(file, line)) return records;
-  if (line != identity) {
+  Json earlier = Json::parse(line, nullptr, false);
+  if (earlier.is_object() && earlier.contains("options") && earlier["options"].is_object()) {
+    earlier["options"] = Json::parse(make_trial(options, {})->options.complete(earlier["options"].dump()));
+  }
+  if (earlier.dump() != identity) {
     refuse("--resume: {} is of a search with other options, other data or another space", path);
   }
   while (std::getline(file, line)) records.push_back(search_record_from_json(line));
@@ -347,7 +351,7 @@ int HyperSearch::run(OptionTable& options) {
   const std::string identity = settle(options, space);
   prepare_folder(out_);
   if (value_of<bool>(options, "resume")) {
-    records_ = read_records(identity);
+    records_ = read_records(identity, options);
   } else {
     remove_earlier(earlier);
   }

@@ -42,7 +42,7 @@ class HyperSearch {
   void check_folder(int64_t earlier) const;
   /// Removes what a search of so many trials left.
   void remove_earlier(int64_t earlier) const;
-  std::vector<SearchRecord> read_records(const std::string& identity) const;
+  std::vector<SearchRecord> read_records(const std::string& identity, const OptionTable& options) const;
   void write_records(const std::string& identity) const;
   /// The results of a round, best first.
   std::vector<SearchRecord> of_round(int64_t round) const;

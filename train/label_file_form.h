@@ -5,6 +5,7 @@
 #include "fovea/data/label_file.h"
 #include "fovea/train/options.h"
 #include "fovea/train/table_form.h"
+#include "fovea/train/task_labels.h"
 
 namespace fovea::train {
 
@@ -18,12 +19,12 @@ class LabelFileForm {
 
   /// Throws UsageError where options for training do not go together; `validates`: examples to validate with have files of
   /// their own.
-  void check(bool validates) const;
+  void check(const TaskLabels& labels, bool validates) const;
   bool given() const { return !labels_.empty(); }
 
   /// The file of examples to learn from or to test on, or of those to validate with. Throws UsageError where the
   /// delimiter is none.
-  data::LabelFile file(bool several_labels, bool validates = false) const;
+  data::LabelFile file(const TaskLabels& labels, bool validates = false) const;
 
  private:
   std::string labels_, valid_labels_, file_column_, label_column_;

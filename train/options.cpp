@@ -150,7 +150,8 @@ Value from_member(const Option& option, const Json& member, const std::string& w
 
 void OptionTable::add(std::string name, Target target, std::string help, OptionRules rules, Caller caller) {
   if (find(name)) raise<ValueError>(caller, "option {} is declared twice", name);
-  options_.push_back({std::move(name), group_, target, std::move(help), std::move(rules)});
+  std::string usual = std::visit([](auto* value) { return Json(*value).dump(); }, target);
+  options_.push_back({std::move(name), group_, target, std::move(help), std::move(rules), std::move(usual)});
 }
 
 const Option* OptionTable::find(std::string_view name) const {
@@ -211,6 +212,17 @@ std::string OptionTable::to_json() const {
   return object.dump(2);
 }
 
+std::string OptionTable::complete(std::string_view object) const {
+  const Json earlier = Json::parse(object);
+  Json all = Json::object();
+  for (const Option& option : options_) {
+    if (!option.rules.configuration) continue;
+    all[option.name] = earlier.contains(option.name) ? earlier[option.name] : Json::parse(option.usual);
+  }
+  for (const auto& [name, value] : earlier.items()) all[name] = value;
+  return all.dump();
+}
+
 void OptionTable::from_json(std::string_view text, const std::string& source) {
   const Json whole = data::parse_json<Json>(source, text);
   if (!whole.is_object()) refuse("{}: not a JSON object", source);
@@ -219,7 +231,9 @@ void OptionTable::from_json(std::string_view text, const std::string& source) {
   for (const auto& [name, member] : object.items()) {
     const Option* found = find(name);
     if (!found || found->rules.positional) refuse("{}: unknown option \"{}\"", source, name);
-    if (found->given) continue;
+    const auto was_given = [&](const std::string& other) { return find(other) && find(other)->given; };
+    const std::vector<std::string>& unless = found->rules.unless;
+    if (found->given || std::any_of(unless.begin(), unless.end(), was_given)) continue;
     changes.emplace_back(&at(name), from_member(*found, member, fmt::format("{}: {}", source, name)));
   }
   for (auto& [option, value] : changes) {

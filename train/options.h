@@ -42,6 +42,8 @@ struct OptionRules {
   bool repeated = false;    // of strings: one for each time that it is given, commas and all
   /// Whether it belongs to the configuration of a model; what only steers the run (threads, say) does not.
   bool configuration = true;
+  /// Options that tell the same in another way: where one of them was given, no configuration sets this one.
+  std::vector<std::string> unless = {};
 };
 
 /// A program's options, each declared once: name, the variable that holds its value (and default), help, rules. From
@@ -59,6 +61,7 @@ class OptionTable {
     Target target;
     std::string help;
     OptionRules rules;
+    std::string usual = {};  // the variable's value when it was declared, as JSON
     bool given = false;
   };
 
@@ -87,6 +90,9 @@ class OptionTable {
   /// was given already keeps its value. `source` names the text in errors. Throws DataError where it is not JSON,
   /// UsageError for an unknown name or a value that does not fit. Nothing is set then.
   void from_json(std::string_view text, const std::string& source);
+
+  /// What to_json wrote, in an earlier version too, as it would now: with the usual values of options that it does not name.
+  std::string complete(std::string_view object) const;
 
   /// Throws UsageError where a word is no value for the option; `what` names it in the message.
   static void check(const Option& option, const std::string& word, const std::string& what);

@@ -23,8 +23,27 @@ std::string RunIdentity::describe() const {
                         {"data", fmt::format("{:016x}", fingerprint)}});
 }
 
-std::string RunIdentity::name() const {
-  return fmt::format("{:016x}", data::hash_bytes(fmt::format("{} {:016x}", options.to_json(), fingerprint)));
+namespace {
+
+std::string name_of(const std::string& options, uint64_t fingerprint) {
+  return fmt::format("{:016x}", data::hash_bytes(fmt::format("{} {:016x}", options, fingerprint)));
+}
+
+}  // namespace
+
+std::string RunIdentity::name() const { return name_of(options.to_json(), fingerprint); }
+
+std::string RunIdentity::name_among(const std::string& known) const {
+  const Json now = Json::parse(options.to_json());
+  Json told = Json::parse(known);
+  for (const auto& [name, value] : now.items()) {
+    if (told.contains(name)) {
+      told[name] = value;
+    } else if (value != Json::parse(options.find(name)->usual)) {
+      return {};
+    }
+  }
+  return name_of(told.dump(2), fingerprint);
 }
 
 void adopt_run(OptionTable& options, const Checkpoint& checkpoint, const std::string& folder) {
@@ -40,10 +59,11 @@ void adopt_run(OptionTable& options, const Checkpoint& checkpoint, const std::st
   }
 }
 
-void check_same_run(const Checkpoint& checkpoint, const std::string& run, const std::string& folder) {
-  const Json before = Json::parse(checkpoint.run), now = Json::parse(run);
+void check_same_run(const Checkpoint& checkpoint, const RunIdentity& run, const std::string& folder) {
+  const Json before = Json::parse(checkpoint.run), now = Json::parse(run.describe());
+  const Json earlier_options = Json::parse(run.options.complete(before["options"].dump()));
   for (const auto& [name, value] : now["options"].items()) {
-    const Json& earlier = before["options"].contains(name) ? before["options"][name] : Json();
+    const Json& earlier = earlier_options[name];
     if (earlier != value) {
       refuse("--{} is {}, but {} for the run to go on with in {}", name, value.dump(), earlier.dump(), folder);
     }
@@ -64,7 +84,7 @@ void adopt_run(OptionTable& options, const ModelConfig& finished, const std::str
 }
 
 void check_same_run(const ModelConfig& finished, const RunIdentity& run, const std::string& folder) {
-  if (finished.run == run.name()) return;
+  if (finished.run == run.name_among(finished.options)) return;
   refuse("--resume: the run in {} is complete and had other options or data; without --resume a new one replaces it",
          folder);
 }

@@ -24,21 +24,24 @@ struct RunIdentity {
   std::string describe() const;
   /// The same for the same options and data, wherever they lie.
   std::string name() const;
+  /// What name() would have been where only the options of such an object were known; "" where another one has not its usual
+  /// value.
+  std::string name_among(const std::string& options) const;
 };
 
 /// Gives options that the user left out, --train and --valid among them, the values of the run that a checkpoint in
 /// `folder` holds. Throws DataError, UsageError.
 void adopt_run(OptionTable& options, const Checkpoint& checkpoint, const std::string& folder);
-/// Throws UsageError where the checkpoint in `folder` is of a run with other options or data than `run`, which
-/// RunIdentity::describe gave.
-void check_same_run(const Checkpoint& checkpoint, const std::string& run, const std::string& folder);
+/// Throws UsageError where the checkpoint in `folder` is of a run with other options or data than `run`. An option that an
+/// earlier version did not know had its usual value then.
+void check_same_run(const Checkpoint& checkpoint, const RunIdentity& run, const std::string& folder);
 
 /// The whole model that a run left in `folder`, where it left nothing to go on with. Throws DataError where it is of
 /// another program.
 std::optional<ModelConfig> finished_run(const std::string& folder, const std::string& program);
 /// The same as adopt_run of a finished one.
 void adopt_run(OptionTable& options, const ModelConfig& finished, const std::string& folder);
-/// Throws UsageError where the finished run in `folder` had other options or data than `run`.
+/// Throws UsageError where the finished run in `folder` had other options or data than `run`; of an earlier version as above.
 void check_same_run(const ModelConfig& finished, const RunIdentity& run, const std::string& folder);
 
 /// Makes a folder to write into and removes what killed runs left unfinished in it. Throws UsageError, DataError.

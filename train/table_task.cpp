@@ -89,7 +89,7 @@ Tensor booleans(const std::vector<uint8_t>& values, const Shape& shape, Device d
 void TableTask::declare_data(OptionTable& options) {
   options.group("Data");
   options.add("label", &table_.columns.label, "column of the class, by name or position from 0",
-              {.placeholder = "COLUMN", .default_text = "the last"});
+              {.placeholder = "COLUMN", .default_text = "the last", .unless = {"label-columns"}});
   if (with_text_) {
     options.add("text", &table_.columns.text, "column of the text; several are joined",
                 {.placeholder = "COLUMN[,COLUMN]", .default_text = "text"});
@@ -123,6 +123,7 @@ std::vector<std::string> TableTask::text_columns() const {
 }
 
 data::TabularDataset TableTask::read(const std::string& path, bool training) const {
+  labels_.check();
   data::TabularColumns columns = table_.columns;
   if (!training) {
     columns.drop.clear();
@@ -130,13 +131,14 @@ data::TabularDataset TableTask::read(const std::string& path, bool training) con
   }
   if (with_text_) columns.text = text_columns();
   columns.several_labels = labels_.several();
+  columns.label_columns = labels_.columns(columns.label, "label");
   return data::load_tabular_dataset(path, columns, table_.form.options());
 }
 
 void TableTask::load_training(const TrainingFiles& files) {
   const data::TabularDataset all = read(files.train, true);
   check_names(files.train, all.columns, all.label, table_.form.options());
-  table_.columns.label = all.label;
+  if (labels_.columns(table_.columns.label, "label").empty()) table_.columns.label = all.label;
   if (!table_.columns.text.empty()) table_.columns.text = all.text_columns;
   const std::vector<int32_t> ids = labels_.learn(files.train, all.label, all.labels, {all.path, all.lines});
   columns_note_ = "label " + data::in_quotes(all.label);

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "fovea/data/file_error.h"
 #include "fovea/train/classifier_task.h"
 
 namespace fovea::train {
@@ -13,7 +14,12 @@ constexpr std::string_view usual_separator = ",";
 
 void TaskLabels::declare_data(OptionTable& options) {
   options.add("label-separator", &separator_, "what stands between the labels of an example with --multi-label",
-              {.placeholder = "TEXT"});
+              {.placeholder = "TEXT", .unless = {"label-columns"}});
+  options.add("label-columns", &columns_,
+              "with --multi-label a column for each label, whose cells are 1 where an example has it, else 0 or empty",
+              {.placeholder = "COLUMN[,COLUMN]",
+               .default_text = "one column that names them",
+               .unless = {"label", "label-column", "label-separator"}});
 }
 
 void TaskLabels::declare_model(OptionTable& options) {
@@ -26,6 +32,14 @@ void TaskLabels::declare_model(OptionTable& options) {
 void TaskLabels::check() const {
   if (separator_.empty()) refuse("--label-separator: \"\" separates nothing");
   if (!several_ && separator_ != usual_separator) refuse("--label-separator is of no use without --multi-label");
+  if (columns_.empty()) return;
+  if (!several_) refuse("--label-columns is of no use without --multi-label");
+  if (separator_ != usual_separator) refuse("--label-separator is of no use with --label-columns");
+}
+
+const std::vector<std::string>& TaskLabels::columns(const std::string& label, std::string_view option) const {
+  if (!columns_.empty() && !label.empty()) refuse("--{} does not go with --label-columns", option);
+  return columns_;
 }
 
 std::vector<std::vector<std::string>> TaskLabels::split(std::span<const std::string> cells,
@@ -45,7 +59,7 @@ std::vector<int32_t> TaskLabels::learn(const std::string& path, const std::strin
     }
   }
   take(data::Labels::sorted(several_ ? std::span<const std::string>(all) : cells));
-  check_classes(path, column, names_, static_cast<int64_t>(cells.size()));
+  check_learned(path, column, static_cast<int64_t>(cells.size()));
   return ids(cells, places);
 }
 
@@ -53,6 +67,16 @@ std::vector<int32_t> TaskLabels::ids(std::span<const std::string> cells, const d
   check();
   if (several_) return data::label_set_ids(split(cells, places), places, names_, sets_);
   return data::label_ids(cells, places, names_);
+}
+
+void TaskLabels::check_learned(const std::string& path, const std::string& column, int64_t examples) const {
+  check_classes(path, column, names_, examples);
+  const auto missing = static_cast<int64_t>(columns_.size()) - names_.size();
+  if (missing <= 0) return;
+  std::vector<std::string> names;
+  for (int32_t i = 0; i < names_.size(); ++i) names.push_back(names_.name(i));
+  data::fail(path, "{} of {} columns of labels hold no 1 (--label-columns); those that do are {}", missing,
+             columns_.size(), data::list_in_quotes(names.data(), names.data() + names.size()));
 }
 
 std::vector<Part> TaskLabels::divide(std::span<const int32_t> ids, const TrainingFiles& files) const {

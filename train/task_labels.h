@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "fovea/data/label_sets.h"
@@ -14,7 +15,7 @@ namespace fovea::train {
 /// The labels of a task's examples: one class each or, with --multi-label, any number of them.
 class TaskLabels {
  public:
-  /// --label-separator, behind the option that tells where labels stand.
+  /// --label-separator and --label-columns, behind the option that tells where labels stand.
   void declare_data(OptionTable& options);
   /// --multi-label.
   void declare_model(OptionTable& options);
@@ -25,6 +26,8 @@ class TaskLabels {
   /// Whether an example may have any number of classes.
   bool several() const { return several_; }
   const std::string& separator() const { return separator_; }
+  /// --label-columns. Throws UsageError where `label`, the value of the option `option`, tells of a column, too.
+  const std::vector<std::string>& columns(const std::string& label, std::string_view option) const;
   const data::Labels& names() const { return names_; }
   /// What ClassifierTask::label_sets tells.
   const data::LabelSets* sets() const { return several_ ? &sets_ : nullptr; }
@@ -38,6 +41,9 @@ class TaskLabels {
   std::vector<int32_t> ids(std::span<const std::string> cells, const data::LabelPlaces& places);
   /// divide() by the class of each example, of several the rarest.
   std::vector<Part> divide(std::span<const int32_t> ids, const TrainingFiles& files) const;
+  /// Throws DataError, as check_classes does, where the classes that training examples have are none, also where a column of
+  /// --label-columns says that none has its label.
+  void check_learned(const std::string& path, const std::string& column, int64_t examples) const;
   /// Takes classes that are known, and sets of them that are numbered already.
   void take(data::Labels names, data::LabelSets sets = {});
 
@@ -47,6 +53,7 @@ class TaskLabels {
 
   bool several_ = false;
   std::string separator_ = ",";
+  std::vector<std::string> columns_;
   data::Labels names_;
   data::LabelSets sets_;
 };

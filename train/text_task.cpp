@@ -48,7 +48,9 @@ void TextTask::declare_data(OptionTable& options) {
   options.add("text", &text_.columns.text, "column of the text, by name or position from 0; several are joined",
               {.placeholder = "COLUMN[,COLUMN]", .default_text = "text, else the first that is not the label"});
   options.add("label", &text_.columns.label, "column of the class",
-              {.placeholder = "COLUMN", .default_text = "label, else the first that is not the text"});
+              {.placeholder = "COLUMN",
+               .default_text = "label, else the first that is not the text",
+               .unless = {"label-columns"}});
   labels_.declare_data(options);
   text_.form.declare(options);
 }
@@ -103,6 +105,7 @@ void TextTask::settle(const OptionTable& options, TrainingOptions& training) {
 data::TextColumns TextTask::columns() const {
   data::TextColumns columns = text_.columns;
   columns.several_labels = labels_.several();
+  columns.label_columns = labels_.columns(columns.label, "label");
   return columns;
 }
 
@@ -150,7 +153,7 @@ void TextTask::load_streamed(const TrainingFiles& files) {
                                                             .hold_out = files.valid.empty() ? files.hold_out : 0,
                                                             .seed = files.seed});
   labels_.take(streamed_->labels(), streamed_->label_sets());
-  check_classes(files.train, streamed_->columns().back(), labels(), streamed_->size());
+  labels_.check_learned(files.train, streamed_->columns().back(), streamed_->size());
   columns_note_ = note_of(streamed_->columns());
   fingerprint_ = streamed_->fingerprint();
   if (!files.valid.empty()) load_valid(files.valid);

@@ -79,7 +79,7 @@ int TrainingSession::run(OptionTable& options) {
                        .costs = decision_.load(task_->labels(), task_->multi_label()),
                        .identity = {options, files_.train, files_.valid, task_->fingerprint()}};
   decision_.check_held_out(task_->size(Part::valid));
-  if (checkpoint) check_same_run(*checkpoint, settings.identity.describe(), out_);
+  if (checkpoint) check_same_run(*checkpoint, settings.identity, out_);
   const nn::Module& model = task_->build(device);  // what no model can be made of is refused before anything is written
   if (memory > 0) check_memory(model, memory);
   set_memory_limit(device.kind, memory);

@@ -168,7 +168,7 @@ int Training::run(train::OptionTable& options) {
   const Device device = run_.apply();
   const Corpus corpus = read();
   const train::RunIdentity identity{options, train_, valid_, corpus.fingerprint};
-  if (earlier.checkpoint) train::check_same_run(*earlier.checkpoint, identity.describe(), out_);
+  if (earlier.checkpoint) train::check_same_run(*earlier.checkpoint, identity, out_);
   if (earlier.finished) {
     train::check_same_run(*earlier.finished, identity, out_);
     train::tell_complete(run_, out_);

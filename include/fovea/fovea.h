@@ -30,6 +30,7 @@
 #include "fovea/data/files.h"
 #include "fovea/data/idx.h"
 #include "fovea/data/image_batch.h"
+#include "fovea/data/label_columns.h"
 #include "fovea/data/label_file.h"
 #include "fovea/data/label_sets.h"
 #include "fovea/data/loader.h"

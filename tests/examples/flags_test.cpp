@@ -78,12 +78,20 @@ const std::string export_bare = "export --model {}/bare --onnx {}/bare.onnx --no
 
 /// `others`, and flags on a table of labels, which pictures and recordings have alike.
 std::vector<Elsewhere> told_by_table(std::vector<Elsewhere> others) {
-  const Words flags{"--labels",     "--file-column", "--label-column",   "--no-header",
-                    "--skip-lines", "--delimiter",   "--label-separator"};
+  const Words flags{"--labels",     "--file-column", "--label-column",    "--no-header",
+                    "--skip-lines", "--delimiter",   "--label-separator", "--label-columns"};
   const std::string file = "multi_label_media_test.cpp";
   others.push_back({"train", file, flags + Words{"--valid-labels", "--multi-label"}});
   others.push_back({"evaluate", file, flags});
   others.push_back({"export", file, flags});
+  return others;
+}
+
+/// `others`, and the flag on labels that have a column each.
+std::vector<Elsewhere> told_by_columns(std::vector<Elsewhere> others) {
+  for (const char* command : {"train", "evaluate", "export"}) {
+    others.push_back({command, "multi_label_columns_test.cpp", {"--label-columns"}});
+  }
   return others;
 }
 
@@ -113,7 +121,7 @@ Uses uses_of(const std::string& trainer) {
                       "evaluate --model {}/bare --data {}/data --no-header --skip-lines 0 --delimiter ,",
                       several_labels + " --encoder bag", evaluate_labels, predict + "lovely", exports, export_labels,
                       export_bare + " --skip-lines 0 --data {}/data --label 0 --text 1"},
-            .elsewhere = {serve, server, demo("text_classifier_test.cpp")}};
+            .elsewhere = told_by_columns({serve, server, demo("text_classifier_test.cpp")})};
   }
   if (trainer == "image") {
     return {.lines = {of_classifiers +
@@ -147,7 +155,7 @@ Uses uses_of(const std::string& trainer) {
                   "evaluate --model {}/bare --data {}/bare.csv --no-header --skip-lines 1 --delimiter ,",
                   several_labels + " --dim 8 --heads 2", evaluate_labels, predict + "0.5,0.5,red",
                   exports + " --label class", export_labels, export_bare + " --skip-lines 1 --data {}/bare.csv"},
-        .elsewhere = {serve, server, demo("tabular_classifier_test.cpp")}};
+        .elsewhere = told_by_columns({serve, server, demo("tabular_classifier_test.cpp")})};
   }
   if (trainer == "multimodal") {
     return {.lines = {of_classifiers +
@@ -164,7 +172,7 @@ Uses uses_of(const std::string& trainer) {
                       several_labels + " --text note --dim 8 --heads 2", evaluate_labels,
                       predict + R"({"x":0.5,"note":"red"})", exports + " --text note --label class", export_labels,
                       export_bare + " --skip-lines 1 --data {}/bare.csv"},
-            .elsewhere = {serve, server, demo("multimodal_classifier_test.cpp")}};
+            .elsewhere = told_by_columns({serve, server, demo("multimodal_classifier_test.cpp")})};
   }
   const std::string model =
       " --context 16 --dim 16 --layers 1 --heads 2 --feedforward 16 --positions learned --untied "

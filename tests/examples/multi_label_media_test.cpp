@@ -5,7 +5,10 @@
 #include "data/tar_writer.h"
 #include "exports.h"
 #include "fovea/data/npy.h"
+#include "fovea/data/string_index.h"
 #include "fovea/tensor/creation.h"
+#include "fovea/train/checkpoint.h"
+#include "fovea/train/model_folder.h"
 #include "json.h"
 #include "media_classifiers.h"
 #include "refusal.h"
@@ -167,6 +170,45 @@ TEST_P(MultiLabelMedia, TablesOfEveryFormAreReadAlike) {
   EXPECT_EQ(evaluate("bare"), expected);
 }
 
+TEST_P(MultiLabelMedia, LabelsMayHaveAColumnEach) {
+  learn("named", {"--epochs", "2"});
+  const auto apart = [&](int count) {
+    std::string csv = fmt::format("{},name,{}\n", medium.kind.labels[0], medium.kind.labels[1]);
+    for (int i = 0; i < count; ++i) csv += fmt::format("{},{},{}\n", i % 2, medium.name(i), (i >> 1) % 2 ? "1" : "");
+    return csv;
+  };
+  const std::string names = labels, columns = medium.kind.labels[0] + "," + medium.kind.labels[1];
+  labels = folder.write("apart.csv", apart(120));
+  const Words flags{"--label-columns", columns};
+  learn("apart", flags + Words{"--epochs", "2", "--patience", "0"});
+  EXPECT_TRUE(weights("apart") == weights("named"));
+  const Json expected = evaluate("named");
+  EXPECT_EQ(evaluate("apart", {"--label-column", "labels"}), expected);
+  test_labels = folder.write("apart_test.csv", apart(20));
+  EXPECT_EQ(evaluate("apart"), expected);
+  EXPECT_EQ(evaluate("named", flags), expected);
+  const Words onnx{"export", "--model", folder / "named", "--onnx", folder / "named.onnx", "--data", test};
+  const Finished exported = call(onnx + Words{"--labels", test_labels, "--label-columns", columns});
+  EXPECT_EQ(exported.status, 0) << exported.error;
+
+  ASSERT_EQ(call(train_into("cut", flags + Words{"--epochs", "2", "--patience", "0", "--max-minutes", "1e-6"})).status,
+            0);
+  ASSERT_EQ(call(train_into("cut", {"--resume"})).status, 0);
+  EXPECT_TRUE(weights("cut") == weights("named"));
+
+  std::string wrong = apart(120);
+  wrong.insert(wrong.find('\n', wrong.find('\n') + 1), "x");
+  labels = folder.write("wrong.csv", wrong);
+  expect_refused(medium.kind.program, train_into("out", flags),
+                 labels + ":2: \"x\" in column \"" + medium.kind.labels[1] + "\"; whether a row has that label",
+                 folder / "");
+  const Words by_folder{"train", "--train", train, "--multi-label", "--out", folder / "out"};
+  expect_refused(medium.kind.program, by_folder + flags,
+                 medium.kind.program.substr(medium.kind.program.rfind('/') + 1) +
+                     ": --label-columns is of no use to labels without --labels",
+                 folder / "");
+}
+
 TEST_P(MultiLabelMedia, OneTableMayTellOfSeveralFolders) {
   labels = folder.write("all.csv", medium.table(120, ",", "train/") + medium.table(20, ",", "./test/").substr(12));
   const std::string valid = test;
@@ -310,6 +352,60 @@ TEST_P(MultiLabelMedia, OneLabelEachMayStandInATable) {
   const std::string empty = folder.write("empty.csv", csv);
   expect_refused(medium.kind.program, {"train", "--train", by_folder, "--labels", empty, "--out", folder / "out"},
                  empty + ":3: the label is empty", folder / "");
+}
+
+using Ordered = nlohmann::ordered_json;
+
+/// Without the options that came with tables of labels: what was written before these knew none.
+void make_older(Ordered& options) {
+  for (const char* name : {"file-column", "label-column", "no-header", "skip-lines", "delimiter", "label-separator",
+                           "label-columns", "multi-label"}) {
+    EXPECT_EQ(options.erase(name), 1U) << name;
+  }
+}
+
+TEST_P(MultiLabelMedia, FoldersOfVersionsWithoutTablesOfLabelsAreGoneOnWith) {
+  const std::string by_folder = medium.kind.write(folder, "folders", 40, 3);
+  const auto train_into = [&](const std::string& out, const Words& flags) {
+    return Words{"train", "--train", by_folder, "--out", folder / out} + medium.kind.small + flags;
+  };
+  const Words flags{"--epochs", "2", "--patience", "0"};
+  ASSERT_EQ(call(train_into("whole", flags)).status, 0);
+  ASSERT_EQ(call(train_into("cut", flags + Words{"--max-minutes", "1e-6"})).status, 0);
+  const std::string file = train::checkpoint_path(folder / "cut");
+  train::Checkpoint checkpoint = train::load_checkpoint(file);
+  Ordered run = Ordered::parse(checkpoint.run);
+  make_older(run["options"]);
+  checkpoint.run = run.dump();
+  train::save_checkpoint(file, checkpoint);
+  // It had the usual values of what it does not name: with another one it is another run.
+  if (medium.kind.ending == ".png") {
+    std::string table = "label,picture\n";
+    for (int i = 0; i < 40; ++i) {
+      const std::string label = medium.kind.labels[i % 2];
+      table += fmt::format("{0},{0}/example_{1}.png\n", label, i);
+    }
+    const Words others{"--resume", "--labels", folder.write("table.csv", table), "--file-column", "picture"};
+    expect_refused(medium.kind.program, train_into("cut", others),
+                   "image_classifier: --file-column is \"picture\", but \"\" for the run", folder / "");
+  }
+  const Finished resumed = call(train_into("cut", {"--resume"}));
+  ASSERT_EQ(resumed.status, 0) << resumed.error;
+  EXPECT_TRUE(weights("cut") == weights("whole"));
+
+  // A complete one, whose name came of the options that there were.
+  const std::string path = train::config_path(folder / "whole");
+  Ordered config = Ordered::parse(read_back(path));
+  make_older(config["options"]);
+  const std::string named = config["options"].dump(2) + ' ' + run["data"].get<std::string>();
+  config["run"] = fmt::format("{:016x}", data::hash_bytes(named));
+  folder.write("whole/config.json", config.dump(2));
+  const Finished complete = call(train_into("whole", {"--resume"}));
+  EXPECT_EQ(complete.status, 0) << complete.error;
+  EXPECT_THAT(complete.out, HasSubstr("complete"));
+  expect_refused(medium.kind.program, train_into("whole", {"--resume", "--epochs", "3"}),
+                 medium.kind.program.substr(medium.kind.program.rfind('/') + 1) + ": --resume: the run in ",
+                 folder / "");
 }
 
 INSTANTIATE_TEST_SUITE_P(Media, MultiLabelMedia, testing::Values(pictures_of_halves, recordings_of_tones),

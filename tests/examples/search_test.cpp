@@ -114,6 +114,13 @@ TEST_F(Search, GoesOnWithTheSameSearchAlone) {
   EXPECT_EQ(again.status, 0) << again.error;
   EXPECT_THAT(again.out, HasSubstr("going on behind trial 2\n"));
   EXPECT_THAT(again.out, Not(HasSubstr("\ntrial 1/2"))) << "nothing is left to do";
+  // As a version wrote it that did not know every option.
+  const std::string path = folder / "out/search.jsonl", lines = read_back(path);
+  const size_t end = lines.find('\n');
+  auto first = nlohmann::ordered_json::parse(lines.substr(0, end));
+  ASSERT_EQ(first["options"].erase("label-columns"), 1U);
+  folder.write("out/search.jsonl", first.dump() + lines.substr(end));
+  EXPECT_EQ(classify(search_into("out", few + Words{"--resume"})).status, 0);
   const std::string longer = folder.write("longer.csv", reviews(201));
   for (const Words& other : std::vector<Words>{{"--label-smoothing", "0.1"},
                                                {"--seed", "2"},

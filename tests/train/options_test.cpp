@@ -99,6 +99,29 @@ TEST_F(OptionTableTest, FlagsWinOverJson) {
   EXPECT_TRUE(table.given("lr"));
 }
 
+TEST_F(OptionTableTest, ConfigurationsSayNothingThatWasSaidInAnotherWay) {
+  std::string label, columns;
+  table.add("label", &label, "one", {.unless = {"columns", "elsewhere"}});
+  table.add("columns", &columns, "several", {.unless = {"label"}});
+  table.assign("columns", {"a"});
+  table.from_json(R"({"label": "x", "columns": "y", "epochs": 3})", "here");
+  EXPECT_EQ(label, "");
+  EXPECT_EQ(columns, "a");
+  EXPECT_EQ(settings.epochs, 3);
+  EXPECT_FALSE(table.given("label"));
+}
+
+TEST_F(OptionTableTest, KnowsWhatEachValueUsuallyIs) {
+  settings.text = {"title"};
+  table.add("more", &settings.text, "columns again");
+  table.assign("epochs", {"3"});
+  EXPECT_EQ(table.find("epochs")->usual, "20");
+  EXPECT_EQ(table.find("gate")->usual, "false");
+  EXPECT_EQ(table.find("encoder")->usual, "\"gru\"");
+  EXPECT_EQ(table.find("text")->usual, "[]");
+  EXPECT_EQ(table.find("more")->usual, "[\"title\"]");
+}
+
 TEST_F(OptionTableTest, ReadsTheOptionsOfAModelsConfiguration) {
   table.from_json(R"({"trainer": "text_classifier", "options": {"epochs": 9}})", "config.json");
   EXPECT_EQ(settings.epochs, 9);

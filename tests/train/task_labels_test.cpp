@@ -75,6 +75,27 @@ TEST(TaskLabels, RefuseASeparatorThatSeparatesNothing) {
   with_flags(false).check();
 }
 
+TEST(TaskLabels, OfColumnsAreOnesThatOccur) {
+  TaskLabels labels;
+  OptionTable options;
+  labels.declare_data(options);
+  labels.declare_model(options);
+  options.assign("label-columns", {"sea,sun,fog"});
+  EXPECT_EQ(error_of<UsageError>([&] { labels.check(); }), "--label-columns is of no use without --multi-label");
+  options.assign("multi-label", {"true"});
+  labels.check();
+  EXPECT_THAT(labels.columns("", "label"), ElementsAre("sea", "sun", "fog"));
+  EXPECT_EQ(error_of<UsageError>([&] { labels.columns("mood", "label"); }), "--label does not go with --label-columns");
+  const auto learn = [&](const Strings& cells) { labels.learn("a.csv", "sea,sun,fog", cells, {"a.csv", lines}); };
+  learn({"sea,sun", "fog", ""});
+  EXPECT_EQ(error_of([&] {
+              learn({"sea,sun", "sun", ""});
+            }),
+            "a.csv: 1 of 3 columns of labels hold no 1 (--label-columns); those that do are \"sea\", \"sun\"");
+  options.assign("label-separator", {";"});
+  EXPECT_EQ(error_of<UsageError>([&] { labels.check(); }), "--label-separator is of no use with --label-columns");
+}
+
 TEST(TaskLabels, HoldOutAShareOfEachClass) {
   TaskLabels labels = with_flags(true);
   Strings cells;
