@@ -15,6 +15,7 @@ class GLU : public Module {
   explicit GLU(int axis = -1) : axis_(axis) {}
   Tensor forward(const Tensor& x, Caller caller = {}) const;
   std::string description() const override;
+  int axis() const { return axis_; }
 
  private:
   int axis_;

@@ -118,6 +118,9 @@ class GroupNorm : public Module {
   GroupNorm(int64_t groups, int64_t channels, GroupNormOptions options = {}, Caller caller = {});
   Tensor forward(const Tensor& x, Caller caller = {}) const;
   std::string description() const override;
+  int64_t groups() const { return groups_; }
+  int64_t channels() const { return channels_; }
+  const GroupNormOptions& options() const { return options_; }
 
   Tensor weight;
   Tensor bias;

@@ -11,6 +11,8 @@ template <class Kernel, class Options>
 class WindowPool : public Module {
  public:
   std::string description() const override;
+  const Kernel& kernel() const { return kernel_; }
+  const Options& options() const { return options_; }
 
  protected:
   WindowPool(Kernel kernel, Options options) : kernel_(kernel), options_(options) {}
@@ -75,6 +77,7 @@ class AdaptiveAvgPool1d : public Module {
   explicit AdaptiveAvgPool1d(int64_t output) : output_(output) {}
   Tensor forward(const Tensor& x, Caller caller = {}) const;
   std::string description() const override;
+  int64_t output() const { return output_; }
 
  private:
   int64_t output_;
@@ -88,6 +91,7 @@ class AdaptiveAvgPool2d : public Module {
   explicit AdaptiveAvgPool2d(Extent output) : output_(output) {}
   Tensor forward(const Tensor& x, Caller caller = {}) const;
   std::string description() const override;
+  Extent output() const { return output_; }
 
  private:
   Extent output_;
@@ -100,6 +104,7 @@ class AdaptiveAvgPool3d : public Module {
   explicit AdaptiveAvgPool3d(Extent3d output) : output_(output) {}
   Tensor forward(const Tensor& x, Caller caller = {}) const;
   std::string description() const override;
+  Extent3d output() const { return output_; }
 
  private:
   Extent3d output_;
@@ -145,6 +150,8 @@ class Flatten : public Module {
   explicit Flatten(int first = 1, int last = -1) : first_(first), last_(last) {}
   Tensor forward(const Tensor& x, Caller caller = {}) const;
   std::string description() const override;
+  int first() const { return first_; }
+  int last() const { return last_; }
 
  private:
   int first_, last_;

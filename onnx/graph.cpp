@@ -1,5 +1,6 @@
 #include "fovea/onnx/graph.h"
 
+#include "fovea/data/files.h"
 #include "fovea/data/protobuf.h"
 
 namespace fovea::onnx {
@@ -245,6 +246,10 @@ std::string Graph::to_bytes(const ModelText& text, Caller caller) const {
     graph += initializers_ + inputs_ + outputs_;
   });
   return out;
+}
+
+void Graph::save(const std::string& path, const ModelText& text, Caller caller) const {
+  data::write_atomically(path, to_bytes(text, caller));
 }
 
 std::string tensor_to_bytes(const std::string& name, const Tensor& tensor, bool wide) {

@@ -115,6 +115,8 @@ class Graph {
 
   /// The bytes of the file. Throws ValueError where there is no output, or more than protocol buffers can hold (2 GiB).
   std::string to_bytes(const ModelText& text, Caller caller = {}) const;
+  /// Writes them to a file, which is there as a whole or as it was. Throws DataError where it cannot be written.
+  void save(const std::string& path, const ModelText& text = {}, Caller caller = {}) const;
 
  private:
   std::string unique(std::string name);

@@ -167,6 +167,20 @@ Value emit(const nn::InstanceNorm& layer, const Value& x, Caller caller) {
                     {{"epsilon", static_cast<float>(layer.options().eps)}});
 }
 
+Value emit(const nn::GroupNorm& layer, const Value& x, Caller caller) {
+  Graph& graph = x.graph(caller);
+  const Graph::Scope scope(graph, layer, caller);
+  const Shape each{layer.groups()};
+  const Value normal = graph.node(
+      "InstanceNormalization",
+      {reshape(x, {0, layer.groups(), -1}), graph.constant(ones(each), "ones"), graph.constant(zeros(each), "zeros")},
+      {{"epsilon", static_cast<float>(layer.options().eps)}});
+  Value y = reshape(normal, {0, layer.channels(), -1});
+  if (layer.weight.defined()) y = y * graph.constant(layer.weight.unsqueeze(-1), "weight");
+  if (layer.bias.defined()) y = y + graph.constant(layer.bias.unsqueeze(-1), "bias");
+  return graph.node("Reshape", {y, graph.node("Shape", {x})});
+}
+
 Value emit(const nn::LayerNorm& layer, const Value& x, Caller caller) {
   Graph& graph = x.graph(caller);
   const Graph::Scope scope(graph, layer, caller);
@@ -180,6 +194,13 @@ Value emit(const nn::RMSNorm& layer, const Value& x, Caller caller) {
   const Graph::Scope scope(graph, layer, caller);
   const Value y = x / sqrt(mean(x * x, {-1}, true) + layer.options().eps);
   return layer.weight.defined() ? y * graph.constant(layer.weight, "weight") : y;
+}
+
+Value emit(const nn::GLU& layer, const Value& x, Caller caller) {
+  Graph& graph = x.graph(caller);
+  const Graph::Scope scope(graph, layer, caller);
+  const std::vector<Value> halves = graph.nodes("Split", {x}, 2, {{"axis", int64_t{layer.axis()}}});
+  return halves[0] * sigmoid(halves[1]);
 }
 
 Value emit(const nn::SwiGLU& layer, const Value& x, Caller caller) {

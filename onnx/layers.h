@@ -5,8 +5,10 @@
 #include "fovea/nn/attention_pool.h"
 #include "fovea/nn/batch_norm.h"
 #include "fovea/nn/causal_lm.h"
+#include "fovea/nn/containers.h"
 #include "fovea/nn/conv.h"
 #include "fovea/nn/conv_attention.h"
+#include "fovea/nn/dropout.h"
 #include "fovea/nn/embedding.h"
 #include "fovea/nn/hierarchical_attention.h"
 #include "fovea/nn/linear.h"
@@ -42,11 +44,29 @@ Value emit(const nn::ConvTranspose3d& layer, const Value& x, Caller caller = {})
 /// x with its batch axis.
 Value emit(const nn::Upsample& layer, const Value& x, Caller caller = {});
 Value emit(const nn::PixelShuffle& layer, const Value& x, Caller caller = {});
+/// x with its batch axis, as of all pools.
+Value emit(const nn::MaxPool1d& layer, const Value& x, Caller caller = {});
+Value emit(const nn::MaxPool2d& layer, const Value& x, Caller caller = {});
+Value emit(const nn::MaxPool3d& layer, const Value& x, Caller caller = {});
+Value emit(const nn::AvgPool1d& layer, const Value& x, Caller caller = {});
+Value emit(const nn::AvgPool2d& layer, const Value& x, Caller caller = {});
+Value emit(const nn::AvgPool3d& layer, const Value& x, Caller caller = {});
+/// Of one part along each axis: how others are cut hangs on sizes that a graph leaves open.
+Value emit(const nn::AdaptiveAvgPool1d& layer, const Value& x, Caller caller = {});
+Value emit(const nn::AdaptiveAvgPool2d& layer, const Value& x, Caller caller = {});
+Value emit(const nn::AdaptiveAvgPool3d& layer, const Value& x, Caller caller = {});
+/// Of all axes behind the batch's.
+Value emit(const nn::Flatten& layer, const Value& x, Caller caller = {});
+/// x itself.
+Value emit(const nn::DropoutLayer& layer, const Value& x, Caller caller = {});
+Value emit(const nn::Identity& layer, const Value& x, Caller caller = {});
 Value emit(const nn::BatchNorm& layer, const Value& x, Caller caller = {});
 /// x with its batch axis.
 Value emit(const nn::InstanceNorm& layer, const Value& x, Caller caller = {});
+Value emit(const nn::GroupNorm& layer, const Value& x, Caller caller = {});
 Value emit(const nn::LayerNorm& layer, const Value& x, Caller caller = {});
 Value emit(const nn::RMSNorm& layer, const Value& x, Caller caller = {});
+Value emit(const nn::GLU& layer, const Value& x, Caller caller = {});
 Value emit(const nn::SwiGLU& layer, const Value& x, Caller caller = {});
 
 /// output [batch, time, directions * hidden], past a sequence's end 0; h [directions, batch, hidden] of the last layer.

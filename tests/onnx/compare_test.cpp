@@ -158,6 +158,52 @@ TEST(OnnxCompare, ConvolutionsWithEveryOption) {
   }
 }
 
+TEST(OnnxCompare, PoolsAndWhatElseHasNoWeights) {
+  Cases cases;
+  manual_seed(12);
+  const NoGrad off;
+  const Tensor line = randn({2, 4, 15}), image = randn({2, 4, 9, 12}), volume = randn({2, 4, 5, 6, 7});
+  const auto add = [&](const std::string& name, const auto& layer, const Tensor& x) {
+    Graph graph(name);
+    const Tensor y = layer.forward(x);
+    const auto sizes = [](const Tensor& of) {
+      std::vector<onnx::Size> all{"batch"};
+      for (int i = 1; i < of.rank(); ++i) all.emplace_back(of.size(i));
+      return all;
+    };
+    graph.output("y", emit(layer, graph.input("x", Element::f32, sizes(x))), Element::f32, sizes(y));
+    cases.add(name, graph, {{"x", x}}, y);
+  };
+  add("max_pool1d", nn::MaxPool1d(3), line);
+  add("max_pool1d_strided", nn::MaxPool1d(4, {.stride = 2, .padding = 1}), line);
+  add("max_pool2d", nn::MaxPool2d(2), image);
+  add("max_pool2d_strided", nn::MaxPool2d({3, 4}, {.stride = {1, 3}, .padding = {1, 2}}), image);
+  add("max_pool3d", nn::MaxPool3d({2, 3, 2}, {.stride = {1, 2, 2}, .padding = {1, 1, 0}}), volume);
+  add("avg_pool1d", nn::AvgPool1d(4, {.stride = 3, .padding = 2}), line);
+  add("avg_pool2d", nn::AvgPool2d({3, 2}, {.padding = {1, 0}}), image);
+  add("avg_pool3d", nn::AvgPool3d(2, {.stride = 1, .padding = 1}), volume);
+  add("adaptive_avg_pool1d", nn::AdaptiveAvgPool1d(1), line);
+  add("adaptive_avg_pool2d", nn::AdaptiveAvgPool2d(1), image);
+  add("adaptive_avg_pool3d", nn::AdaptiveAvgPool3d(1), volume);
+  add("flatten", nn::Flatten(), image);
+  add("glu", nn::GLU(), image);
+  add("glu_of_channels", nn::GLU(1), image);
+  nn::GroupNorm norm(2, 4, {.eps = 0.1});
+  for (Tensor* each : {&norm.weight, &norm.bias}) nn::init::normal_(*each);
+  add("group_norm", norm, image);
+  add("group_norm_of_lines", norm, line);
+  nn::Dropout2d dropout(0.5);
+  dropout.eval();
+  Graph graph("dropout");
+  const Value x = graph.input("x", Element::f32, {"batch", 4, 9, 12});
+  EXPECT_EQ(emit(nn::Identity(), emit(dropout, x)).name(), x.name());
+
+  EXPECT_ERROR(emit(nn::AdaptiveAvgPool2d({1, 2}), x),
+               "onnx: an adaptive pool of [1, 2] parts; one along each axis can be written down (compare_test.cpp:");
+  EXPECT_ERROR(emit(nn::Flatten(2), x), "onnx: a Flatten of axes 2 to -1; that of 1 to -1 can be written down");
+  EXPECT_ERROR(emit(nn::Dropout(), Value()), "onnx: ");
+}
+
 TEST(OnnxCompare, BagsOfWhichOneIsEmpty) {
   Cases cases;
   manual_seed(9);
