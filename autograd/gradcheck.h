@@ -34,3 +34,11 @@ GradcheckResult gradgradcheck(const Function& function, const std::vector<Tensor
                               GradcheckOptions options = {}, Caller caller = {});
 
 }  // namespace fovea::autograd
+
+/// "passed", or where analysis and measurement differ most.
+template <>
+struct fmt::formatter<fovea::autograd::GradcheckResult> : fovea::TextFormatter {
+  auto format(const fovea::autograd::GradcheckResult& result, fmt::format_context& context) const {
+    return write(result.passed ? "passed" : result.message, context);
+  }
+};

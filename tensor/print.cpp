@@ -2,6 +2,7 @@
 #include <iterator>
 #include <ostream>
 
+#include "fovea/backends/recording.h"
 #include "fovea/tensor/raw.h"
 
 namespace fovea {
@@ -27,6 +28,7 @@ class Printer {
  public:
   explicit Printer(const Tensor& tensor)
       : shape_(tensor.shape()), dtype_(tensor.dtype()), elide_(tensor.numel() > elision_threshold) {
+    refuse_while_recording("print", {"", 0});  // there is no line of the user's to tell
     if (elide_) {
       read_shown(tensor, 0);
     } else {

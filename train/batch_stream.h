@@ -1,5 +1,6 @@
 #pragma once
 
+#include <concepts>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -61,10 +62,20 @@ class BatchStream {
   virtual std::optional<Outcome> next() = 0;
 };
 
+/// What a stream needs of a loader's batches: what they hold for the model is theirs.
+template <class Batch>
+concept BatchOfExamples = requires(Batch batch) {
+  { batch.labels } -> std::convertible_to<Tensor>;
+  { batch.examples } -> std::convertible_to<std::vector<int64_t>>;
+};
+
 /// A loader's batches through a forward function, which gives the logits. The batch has `labels` and `examples`, and may have
 /// `targets`.
 template <class Batch>
 class LoaderStream final : public BatchStream {
+  static_assert(BatchOfExamples<Batch>,
+                "a stream's batch has `Tensor labels` and `std::vector<int64_t> examples`, which ones they are");
+
  public:
   using Loader = data::DataLoader<Batch>;
   using Forward = std::function<Tensor(const Batch&)>;

@@ -97,14 +97,14 @@ Trainer::Trainer(nn::Module& model, nn::Optimizer& optimizer, TrainerOptions opt
   }
   for (size_t group = 0; group < optimizer.groups(); ++group) rates_.push_back(optimizer.lr(group));
   if (!options_.loss && options_.multi_label) {
-    options_.loss = [weight = options_.class_weights](const Tensor& logits, const Tensor& labels) {
-      return binary_cross_entropy_with_logits(logits, labels, BceWithLogitsOptions{.pos_weight = weight});
+    options_.loss = [weight = options_.class_weights, caller](const Tensor& logits, const Tensor& labels) {
+      return binary_cross_entropy_with_logits(logits, labels, BceWithLogitsOptions{.pos_weight = weight}, caller);
     };
   } else if (!options_.loss) {
     if (options_.class_weights.defined()) weights_ = options_.class_weights.to_vector<double>();
-    options_.loss = [weight = options_.class_weights, smoothing = options_.label_smoothing](const Tensor& logits,
-                                                                                            const Tensor& labels) {
-      return cross_entropy(logits, labels, {.weight = weight, .label_smoothing = smoothing});
+    options_.loss = [weight = options_.class_weights, smoothing = options_.label_smoothing, caller](
+                        const Tensor& logits, const Tensor& labels) {
+      return cross_entropy(logits, labels, {.weight = weight, .label_smoothing = smoothing}, caller);
     };
   }
 }

@@ -229,6 +229,9 @@ TEST(Gradcheck, FindsAWrongDerivative) {
   const autograd::GradcheckResult result = autograd::gradcheck(wrong, inputs);
   EXPECT_FALSE(result);
   EXPECT_TRUE(result.message.starts_with("input 0 element ")) << result.message;
+  EXPECT_EQ(fmt::format("{}", result), result.message);
+  const auto right = [](const std::vector<Tensor>& x) { return std::vector{square(x[0])}; };
+  EXPECT_EQ(fmt::format("{}", autograd::gradcheck(right, inputs)), "passed");
 }
 
 TEST(Gradcheck, FindsAWrongSecondDerivative) {

@@ -148,6 +148,8 @@ TEST(Capture, NamesTheLineThatReadsAValue) {
     return x;
   });
   EXPECT_ERROR(step(), "item: a captured step cannot give values to the host; read them behind it (capture_test.cpp:");
+  auto shown = capture([&] { return sum(x) * static_cast<double>(to_string(x).size()); });
+  EXPECT_ERROR(shown(), "print: a captured step cannot give values to the host; read them behind it");
   EXPECT_FALSE(is_recording());
 }
 

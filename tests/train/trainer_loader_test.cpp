@@ -23,6 +23,32 @@ data::DataLoader<Batch> loader_of(const Tensor& x, const Tensor& labels) {
           }};
 }
 
+TEST(TrainerOverLoaders, TakesBatchesThatTellTheirLabelsAndExamples) {
+  struct Unlabelled {
+    Tensor x;
+    std::vector<int64_t> examples;
+  };
+  struct Unnumbered {
+    Tensor x, labels;
+  };
+  EXPECT_TRUE(BatchOfExamples<Batch>);
+  EXPECT_FALSE(BatchOfExamples<Unlabelled>);
+  EXPECT_FALSE(BatchOfExamples<Unnumbered>);
+}
+
+TEST(TrainerOverLoaders, NamesItsCallerWhereLabelsOrWeightsDoNotFit) {
+  const Tensor x = randn({32, 3}), labels = randint(0, 3, {32, 1});
+  nn::Linear model(3, 3);
+  nn::Adam optimizer(model, {.lr = 0.1});
+  const auto forward = [&](const Batch& batch) { return model.forward(batch.x); };
+  auto misshapen = loader_of(x, labels), right = loader_of(x, labels.select(1, 0));
+  auto first = stream(misshapen, forward), second = stream(right, forward);
+  EXPECT_ERROR(Trainer(model, optimizer).fit(first),
+               "cross_entropy: targets [16, 1] do not fit logits [16, 3] (trainer_loader_test.cpp:");
+  EXPECT_ERROR(Trainer(model, optimizer, {.class_weights = ones({2})}).fit(second),
+               "cross_entropy: class weights [2] for logits [16, 3] (trainer_loader_test.cpp:");
+}
+
 TEST(TrainerOverLoaders, LearnsSeveralLabelsAnExample) {
   manual_seed(4);
   const Tensor x = randn({128, 3}), labels = (x > 0).to(f32);  // a label a column
