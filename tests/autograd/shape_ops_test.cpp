@@ -16,6 +16,40 @@ TEST_P(OnEveryDevice, RepeatGivesMemoryOfItsOwn) {
   }
 }
 
+TEST_P(OnEveryDevice, RepeatInterleaveRepeatsEachElement) {
+  const Tensor x = arange(0, 6, 1, options()).reshape({2, 3});
+  EXPECT_CLOSE(repeat_interleave(x, 2, 1), tensor({0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5}, options()).reshape({2, 6}), 0,
+               0);
+  EXPECT_CLOSE(repeat_interleave(x, 2, -2), concat({x.slice(0, 0, 1), x.slice(0, 0, 1), x.slice(0, 1), x.slice(0, 1)}),
+               0, 0);
+  EXPECT_EQ(repeat_interleave(x, 0, 0).shape(), (Shape{0, 3}));
+  Tensor once = repeat_interleave(x, 1, 0);
+  once.fill_(7);
+  EXPECT_EQ(x.select(0, 0).to_vector<float>(), (std::vector<float>{0, 1, 2})) << "a copy";
+}
+
+TEST(RepeatInterleave, NamesWhatDoesNotFit) {
+  EXPECT_ERROR(repeat_interleave(ones({2}), -1, 0), "repeat_interleave: -1 is negative (shape_ops_test.cpp:");
+  EXPECT_ERROR(repeat_interleave(scalar(1), 2, 0), "repeat_interleave: a scalar has no axis 0 (shape_ops_test.cpp:");
+  EXPECT_ERROR(repeat_interleave(ones({2}), 2, 1), "repeat_interleave: axis 1 is not among the 1 of the tensor");
+  EXPECT_ERROR(repeat_interleave(ones({2}), int64_t{1} << 62, 0),
+               "repeat_interleave: 4611686018427387904 of axis 0 of [2]");
+  EXPECT_ERROR(repeat_interleave(ones({2}), int64_t{1} << 60, 0),
+               "repeat_interleave: [2305843009213693952] has too many");
+}
+
+TEST_P(OnEveryDevice, FlipTurnsAxesAround) {
+  const Tensor x = arange(0, 6, 1, options()).reshape({2, 3});
+  EXPECT_CLOSE(flip(x), tensor({5, 4, 3, 2, 1, 0}, options()).reshape({2, 3}), 0, 0);
+  EXPECT_CLOSE(flip(x, {-1}), tensor({2, 1, 0, 5, 4, 3}, options()).reshape({2, 3}), 0, 0);
+  EXPECT_CLOSE(flip(flip(x, {0, 1})), x, 0, 0);
+  EXPECT_EQ(flip(zeros({0, 3}, options())).shape(), (Shape{0, 3}));
+  const Tensor one = scalar(2, options());
+  flip(one).fill_(3);
+  EXPECT_EQ(one.item(), 2) << "a copy";
+  EXPECT_ERROR(flip(x, {2}), "flip: axis 2 is not among the 2 of the tensor (shape_ops_test.cpp:");
+}
+
 TEST_P(OnEveryDevice, RollMovesElementsAround) {
   const Tensor x = arange(0, 12, 1, options()).reshape({3, 4});
   EXPECT_CLOSE(roll(x, {1}, 0), {8, 9, 10, 11, 0, 1, 2, 3, 4, 5, 6, 7});
