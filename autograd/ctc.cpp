@@ -127,7 +127,7 @@ Tensor ctc_loss(const Tensor& log_probabilities, const Tensor& targets, const Te
   const int64_t time = x.shape()[0];
   const States states = make_states(labels, options.blank, x.options());
   const int64_t count = states.label.shape()[1];
-  const Tensor emissions = gather(x, 2, states.label.expand({time, labels.batch, count}));
+  const std::vector<Tensor> emissions = gather(x, 2, states.label.expand({time, labels.batch, count})).unbind();
   const Tensor ends_at = input_lengths.to(x.device()).to(x.dtype()).unsqueeze(1);
   // Before the first step every path stands on the first blank, from where blank and first label can be reached.
   const Tensor start = full({labels.batch, count}, never, x.options());
@@ -137,7 +137,7 @@ Tensor ctc_loss(const Tensor& log_probabilities, const Tensor& targets, const Te
   for (int64_t t = 0; t < longest; ++t) {
     const Tensor behind = pad(alpha, {2, 0}, never);
     alpha = step.all({alpha, behind.slice(1, 1, count + 1), behind.slice(1, 0, count), states.skips,
-                      emissions.select(0, t), gt(ends_at, static_cast<double>(t))})[0];
+                      emissions[static_cast<size_t>(t)], gt(ends_at, static_cast<double>(t))})[0];
   }
   const Tensor log_likelihood = logsumexp(ending(alpha, states.ends), 1);
   const Tensor losses = cost(log_likelihood, options.zero_infinity ? 0.0 : std::numeric_limits<double>::infinity());

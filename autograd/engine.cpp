@@ -44,6 +44,14 @@ class NeedBits {
   std::vector<uint64_t> more_;
 };
 
+/// Whether a leaf's gradient grows in place, as an optimizer that holds it expects.
+bool changes_in_place(const Tensor& sum) { return sum.defined() && !sum.requires_grad() && sum.is_contiguous(); }
+
+/// Whether a sum may be changed in place, since nobody else sees it.
+bool is_ours(const Tensor& sum) {
+  return sum.defined() && sum.impl()->references.value() == 1 && sum.buffer().unique() && sum.is_contiguous();
+}
+
 }  // namespace
 
 bool have_one_form(const Tensor& a, const Tensor& b) {
@@ -183,7 +191,7 @@ void Engine::add(Tensor& sum, const Tensor& gradient) const {
     sum = gradient;
   } else if (options_.create_graph) {
     sum = sum + gradient;
-  } else if (sum.impl()->references.value() == 1 && sum.buffer().unique() && sum.is_contiguous()) {
+  } else if (is_ours(sum)) {
     raw::accumulate(sum, gradient);
   } else {
     sum = sum + gradient;
@@ -226,8 +234,8 @@ void Engine::settle(const Tensor& leaf, Tensor gradient) {
   Tensor& sum = leaf_state(impl)->grad;
   GradientLog::read(impl.leaf);
   if (sum.defined()) {
-    if (!options_.create_graph && !sum.requires_grad() && sum.is_contiguous()) {
-      raw::accumulate(sum, gradient);  // .grad is the user's to see: it changes in place, as an optimizer expects
+    if (!options_.create_graph && changes_in_place(sum)) {
+      raw::accumulate(sum, gradient);
       ++sum.buffer()->version;
     } else {
       GradientLog::changed(impl.leaf);
@@ -237,8 +245,7 @@ void Engine::settle(const Tensor& leaf, Tensor gradient) {
   }
   GradientLog::changed(impl.leaf);
   // A gradient that something else still holds (a saved value, another leaf's) must not become this leaf's own.
-  const bool ours = gradient.impl()->references.value() == 1 && gradient.buffer().unique() && gradient.is_contiguous();
-  sum = ours ? std::move(gradient) : options_.create_graph ? gradient.clone() : raw::clone(gradient);
+  sum = is_ours(gradient) ? std::move(gradient) : options_.create_graph ? gradient.clone() : raw::clone(gradient);
 }
 
 void Engine::run_hooks(const std::vector<Hook>& hooks, uint32_t output, Tensor& gradient, const char* of) const {
@@ -280,6 +287,32 @@ void Engine::call_backward(Node& node, std::span<const Tensor> gradients, Needs 
   }
   if (!anomaly_enabled()) return;
   for (const Tensor& result : results) check_for_nan(result, node.name(), node.where(), "gradient");
+}
+
+bool Engine::accumulate(Node& node, const Tensor& gradient) const {
+  if (!node.accumulates() || node.edges().size() != 1 || options_.create_graph || anomaly_enabled()) return false;
+  const Edge& edge = node.edges()[0];
+  const auto add_to = [&](const Tensor& sum) {
+    const Running now(node);
+    const RecordedPlace place(node.where());
+    node.accumulate(gradient, sum);
+    return true;
+  };
+  if (edge.node) {
+    Node& next = *edge.node.get();
+    if (is_end(edge.node)) return false;
+    if (next.outputs_ == 1) return is_ours(next.gradient_) && add_to(next.gradient_);
+    return edge.index < next.gradients_.size() && is_ours(next.gradients_[edge.index]) &&
+           add_to(next.gradients_[edge.index]);
+  }
+  TensorImpl& leaf = *edge.leaf.impl();
+  if (capturing_ || hooked_.contains(&leaf)) return false;
+  const std::lock_guard lock(lock_of(leaf));
+  const Tensor& sum = leaf_state(leaf)->grad;
+  GradientLog::read(leaf.leaf);
+  if (!changes_in_place(sum) || sum.buffer().get() == gradient.buffer().get()) return false;
+  ++sum.buffer()->version;
+  return add_to(sum);
 }
 
 void Engine::send_on(Node& node, Needs needs, std::span<Tensor> results) {
@@ -326,7 +359,9 @@ void Engine::execute(Node& node) {
     std::vector<Tensor> several = std::move(node.gradients_);
     if (node.outputs_ > 1) several.resize(node.outputs_);
     const std::span<Tensor> gradients = node.outputs_ == 1 ? std::span<Tensor>(single) : several;
-    if (receive(node, gradients) && wanted) call_backward(node, gradients, needs, results);
+    if (receive(node, gradients) && wanted && !accumulate(node, gradients[0])) {
+      call_backward(node, gradients, needs, results);
+    }
   }
   send_on(node, needs, results);
   if (!options_.retain_graph && !options_.create_graph) {

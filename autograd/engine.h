@@ -43,6 +43,8 @@ class Engine {
   /// Runs the hooks on a node's gradients and keeps what is captured of them. Returns whether there is any.
   bool receive(Node& node, std::span<Tensor> gradients);
   void call_backward(Node& node, std::span<const Tensor> gradients, Needs needs, std::span<Tensor> results) const;
+  /// Adds the gradient of the node's input to a sum that has begun, where the node can. Returns whether it did.
+  bool accumulate(Node& node, const Tensor& gradient) const;
   void send_on(Node& node, Needs needs, std::span<Tensor> results);
 
   /// A captured node that the pass does not enter: its state may belong to an outer pass.

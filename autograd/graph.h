@@ -141,6 +141,10 @@ class Node : public Pooled<Node> {
   /// Fills results[i] for every i that `needs`; gradients of outputs that nothing used are undefined, not all of them
   /// are.
   virtual void backward(std::span<const Tensor> gradients, Needs needs, std::span<Tensor> results) = 0;
+  /// Whether `accumulate` may take the place of `backward`.
+  virtual bool accumulates() const { return false; }
+  /// Adds the gradient of the only input to `sum`, whose elements lie in a row and none in `gradient`'s memory.
+  virtual void accumulate(const Tensor& /*gradient*/, const Tensor& /*sum*/) {}
   /// Forgets what was saved; backward is not called again.
   virtual void forget() noexcept = 0;
 
@@ -166,8 +170,9 @@ class Node : public Pooled<Node> {
   Node* next_dead_ = nullptr;
 };
 
-/// A node whose backward is a lambda: `Gradients f(g)` or `Gradients f(g, needs)`, with a span in place of g where the
-/// operation has several outputs.
+/// A node whose backward is a function: `Gradients f(g)` or `Gradients f(g, needs)`, with a span in place of g where the
+/// operation has several outputs. One that has a method `accumulate(g, sum)`, too, adds the gradient of its only input to
+/// what others gave: where it is mostly zeros.
 template <class F>
 class FunctionNode final : public Node {
  public:
@@ -192,12 +197,19 @@ class FunctionNode final : public Node {
     }
   }
 
+  bool accumulates() const override { return adds; }
+  void accumulate(const Tensor& gradient, const Tensor& sum) override {
+    if constexpr (adds) function_->accumulate(gradient, sum);
+  }
+
   void forget() noexcept override {
     function_.reset();
     edges_.clear();
   }
 
  private:
+  static constexpr bool adds = requires(F & f, const Tensor& x) { f.accumulate(x, x); };
+
   void check_count(size_t made, size_t expected) const {
     if (made != expected) {
       raise<AutogradError>(where(), "{}: its backward made {} gradients for {} inputs", name(), made, expected);

@@ -26,6 +26,21 @@ void check_adds(const Tensor& x, const char* name, Caller caller) {
 
 Tensor scatter_rows(const Tensor& g, const Tensor& index, const Shape& shape, int64_t skip);
 
+/// out [n, ...] += source at index, but for the position `skip`.
+void add_rows(const Tensor& source, const Tensor& index, const Tensor& out, int64_t skip) {
+  out.backend().scatter_add({raw::contiguous(source).view(), index.view(), out.view(), 0, true, skip});
+}
+
+/// The gradient of a table that was read at index.
+struct GatherRowsBackward {
+  Saved index;
+  Shape shape;
+  int64_t skip;
+
+  Gradients operator()(const Tensor& g) const { return {scatter_rows(g, *index, shape, skip)}; }
+  void accumulate(const Tensor& g, const Tensor& sum) const { add_rows(g, *index, sum, skip); }
+};
+
 /// table [n, ...] read at index -> [index..., ...].
 Tensor gather_rows(const Tensor& table, const Tensor& index, int64_t skip, const char* name, Caller caller) {
   Shape shape = index.shape();
@@ -34,19 +49,13 @@ Tensor gather_rows(const Tensor& table, const Tensor& index, int64_t skip, const
   const Tensor positions = raw::contiguous(index);
   Tensor out = raw::empty(shape, table.options());
   table.backend().gather({source.view(), positions.view(), out.view(), 0, true, name});
-  return record(
-      name, std::move(out), {table},
-      [index = Saved(positions), shape = table.shape(), skip](const Tensor& g) {
-        return Gradients{scatter_rows(g, *index, shape, skip)};
-      },
-      caller);
+  return record(name, std::move(out), {table}, GatherRowsBackward{positions, table.shape(), skip}, caller);
 }
 
 /// Zeros of `shape` with the rows of g added at index: the adjoint of gather_rows.
 Tensor scatter_rows(const Tensor& g, const Tensor& index, const Shape& shape, int64_t skip) {
-  const Tensor source = raw::contiguous(g);
   Tensor out = zeros(shape, g.options());
-  g.backend().scatter_add({source.view(), index.view(), out.view(), 0, true, skip});
+  add_rows(g, index, out, skip);
   return record("scatter_rows", std::move(out), {g}, [index = Saved(index), skip](const Tensor& gg) {
     Tensor read = gather_rows(gg, *index, skip, "gather_rows", {});
     if (skip < 0) return Gradients{read};

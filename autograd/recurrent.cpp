@@ -57,10 +57,11 @@ std::vector<Tensor> composed(const Tensor& projected, const Tensor& weight_hh, c
   const bool lstm = options.kind == RecurrentKind::lstm;
   State state{options.h0.defined() ? options.h0 : zeros({batch, hidden}, projected.options()), {}};
   if (lstm) state.c = options.c0.defined() ? options.c0 : zeros({batch, hidden}, projected.options());
+  const std::vector<Tensor> inputs = projected.unbind(1);
   std::vector<Tensor> outputs(static_cast<size_t>(time));
   for (int64_t i = 0; i < time; ++i) {
     const int64_t t = options.reverse ? time - 1 - i : i;
-    State after = step(options.kind, projected.select(1, t), linear(state.h, weight_hh, bias_hh), state);
+    State after = step(options.kind, inputs[static_cast<size_t>(t)], linear(state.h, weight_hh, bias_hh), state);
     Tensor& output = outputs[static_cast<size_t>(t)];
     if (options.lengths.defined()) {
       const Tensor running = gt(options.lengths, static_cast<double>(t)).unsqueeze(1);

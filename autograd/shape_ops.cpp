@@ -327,10 +327,7 @@ Tensor slice_scatter(const Tensor& x, const Shape& shape, int axis, int64_t star
                       shape, start, step);
   }
   Tensor out = zeros(shape, x.options());
-  Strides steps = out.strides();
-  const int64_t offset = count > 0 ? start * steps[axis] : 0;
-  if (count > 1) steps[axis] *= step;
-  raw::copy(x, raw::window(out, x.shape(), steps, offset));
+  raw::copy(x, raw::slice(out, axis, start, step, count));
   const int64_t end = count > 0 ? start + (count - 1) * step + 1 : start;
   return record(
       "slice_scatter", std::move(out), {x},

@@ -36,6 +36,18 @@ std::vector<Tensor> record_pieces(const char* name, const Tensor& x, std::vector
       caller);
 }
 
+/// Zeros of `shape` but for what the slice read.
+struct SliceBackward {
+  Shape shape;
+  int axis;
+  int64_t start, step;
+
+  Gradients operator()(const Tensor& g) const { return {slice_scatter(g, shape, axis, start, step)}; }
+  void accumulate(const Tensor& g, const Tensor& sum) const {
+    raw::accumulate(raw::slice(sum, axis, start, step, g.shape()[axis]), g);
+  }
+};
+
 Tensor record_reshape(const char* name, const Tensor& x, Tensor out, Caller caller) {
   return record(
       name, std::move(out), {x}, [shape = x.shape()](const Tensor& g) { return Gradients{g.reshape(shape)}; }, caller);
@@ -129,15 +141,9 @@ Tensor Tensor::slice(int axis, int64_t start, int64_t end, int64_t step, Caller 
   const auto bound = [size](int64_t i) { return std::clamp<int64_t>(i < 0 ? i + size : i, 0, size); };
   const int64_t first = bound(start);
   const int64_t last = std::max(first, bound(end));
-  Shape sizes = shape();
-  Strides steps = strides();
-  sizes[a] = last > first ? (last - first - 1) / step + 1 : 0;
-  if (sizes[a] > 1) steps[a] *= step;  // or it may be any number
-  const int64_t offset = view().offset + (sizes[a] > 0 ? first * strides()[a] : 0);
-  return record(
-      "slice", raw::window(*this, sizes, steps, offset), {*this},
-      [shape = shape(), a, first, step](const Tensor& g) { return Gradients{slice_scatter(g, shape, a, first, step)}; },
-      caller);
+  const int64_t count = last > first ? (last - first - 1) / step + 1 : 0;
+  return record("slice", raw::slice(*this, a, first, step, count), {*this}, SliceBackward{shape(), a, first, step},
+                caller);
 }
 
 Tensor Tensor::select(int axis, int64_t index, Caller caller) const {

@@ -124,6 +124,15 @@ Tensor window(const Tensor& base, const Shape& shape, const Strides& strides, in
   return out;
 }
 
+Tensor slice(const Tensor& x, int axis, int64_t start, int64_t step, int64_t count) {
+  Shape sizes = x.shape();
+  Strides steps = x.strides();
+  const int64_t offset = x.view().offset + (count > 0 ? start * steps[axis] : 0);
+  sizes[axis] = count;
+  if (count > 1) steps[axis] *= step;  // or it may be any number
+  return window(x, sizes, steps, offset);
+}
+
 Tensor try_reshape(const Tensor& x, const Shape& shape) {
   const View& view = x.view();
   if (view.is_contiguous()) return window(x, shape, contiguous_strides(shape), view.offset);

@@ -32,6 +32,9 @@ Tensor empty(const Shape& shape, TensorOptions options);
 /// Another window on the same buffer, outside the graph.
 Tensor window(const Tensor& base, const Shape& shape, const Strides& strides, int64_t offset);
 
+/// `count` places along an axis from `start` on, `step` apart, which x has.
+Tensor slice(const Tensor& x, int axis, int64_t start, int64_t step, int64_t count);
+
 /// The window with `shape` in row-major order of x's elements, or undefined where strides do not allow one.
 Tensor try_reshape(const Tensor& x, const Shape& shape);
 

@@ -32,6 +32,23 @@ TEST_P(OnEveryDevice, AddsToTheGradientsOfLeaves) {
   EXPECT_CLOSE(x.grad(), {1, 1, 1});
 }
 
+TEST_P(OnEveryDevice, AddsUpTheGradientsOfSlices) {
+  const auto parts = [](const Tensor& x) {
+    return sum(square(x.slice(0, 1, 3))) + 2.0 * sum(square(x.select(1, 2))) + 3.0 * sum(square(x.slice(1, 0, 5, 2))) +
+           sum(square(x.slice(0, 2, 2))) + sum(square(x.transpose(0, 1).select(0, -1)));
+  };
+  const Tensor values = test::random({4, 5}, options());
+  const auto copy = [&] { return raw::clone(values).set_requires_grad(); };
+  const Tensor x = copy(), y = copy(), z = copy();
+  parts(x).backward();
+  parts(y.transpose(0, 1).contiguous().transpose(0, 1)).backward();
+  const Tensor want = autograd::grad({parts(z)}, {z}, {}, {.create_graph = true})[0].detach();
+  EXPECT_CLOSE(x.grad(), want.to_vector<double>());
+  EXPECT_CLOSE(y.grad(), want.to_vector<double>());
+  parts(x).backward();
+  EXPECT_CLOSE(x.grad(), (want * 2.0).to_vector<double>());
+}
+
 TEST(Backward, ChangesAnAccumulatedGradientInPlace) {
   const Tensor x = leaf({1, 2});
   sum(x * x).backward();

@@ -60,6 +60,19 @@ TEST(Graph, IsFreedAsThePassGoes) {
   EXPECT_EQ(cpu.memory().live, before);
 }
 
+TEST(Graph, AddsUpGradientsOfStepsInTimeThatGrowsWithTheSteps) {
+  // A gradient as large as x for each step would move 512 GiB.
+  const auto start = std::chrono::steady_clock::now();
+  constexpr int64_t steps = 4096, n = 4096;
+  const Tensor x = ones({steps, n}).set_requires_grad(), y = x * 1.0;
+  Tensor loss = zeros({n});
+  for (int64_t t = 0; t < steps; ++t) loss = loss + y.select(0, t) * x.select(0, t);
+  sum(loss).backward();
+  EXPECT_CLOSE(mean(x.grad()), {2});
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  EXPECT_LT(seconds.count(), 20);
+}
+
 TEST(Graph, DiesWithItsLastHandle) {
   Backend& cpu = backend(Device::cpu());
   const size_t before = cpu.memory().live;

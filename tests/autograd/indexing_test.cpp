@@ -238,6 +238,18 @@ TEST_P(OnEveryDevice, TheSecondDerivativeOfAnEmbeddingPassesPaddingOver) {
   EXPECT_CLOSE(autograd::grad({sum(first * 3.0)}, {g})[0].reshape({6}), {3, 3, 0, 0, 3, 3});
 }
 
+TEST_P(OnEveryDevice, AnEmbeddingThatIsReadTwiceAddsUpItsRows) {
+  const Tensor weight = ones({4, 3}, options()).set_requires_grad(), table = weight * 1.0;
+  const auto read = [&](const Tensor& rows, std::initializer_list<int32_t> index, int64_t padding) {
+    return sum(embedding(from_vector(std::vector<int32_t>(index), device()), rows, {.padding_index = padding}));
+  };
+  for (const Tensor& rows : {weight, table}) {
+    Tensor(weight).zero_grad();
+    (read(rows, {1, 2, 2}, 0) + 2.0 * read(rows, {3, 2, 1, 2}, 3) + 3.0 * read(rows, {0, 3, 0}, 0)).backward();
+    EXPECT_CLOSE(weight.grad().select(1, 1), {0, 3, 6, 3});
+  }
+}
+
 TEST_P(OnEveryDevice, ScatterReduceSharesTheGradientOfTies) {
   Tensor x = tensor({5, 7}, options()).set_requires_grad();
   Tensor source = tensor({5, 1, 5, 2}, options()).set_requires_grad();

@@ -4,6 +4,7 @@
 #include "fovea/autograd/gradcheck.h"
 #include "fovea/autograd/pointwise.h"
 #include "fovea/autograd/reductions.h"
+#include "fovea/autograd/shape_ops.h"
 #include "fovea/tensor/creation.h"
 #include "support/device.h"
 #include "support/expect.h"
@@ -93,6 +94,72 @@ TEST(Record, MayGiveNoGradientAtAll) {
   EXPECT_FALSE(x.grad().defined());
   sum(several(x * 2.0, y)[2] + x * 1.0).backward();
   EXPECT_CLOSE(x.grad(), {3});
+}
+
+/// The first element of x; counts which way its gradient went.
+struct FirstBackward {
+  Shape shape;
+  int *made, *added;
+
+  Gradients operator()(const Tensor& g) const {
+    ++*made;
+    return {slice_scatter(g, shape, 0, 0, 1)};
+  }
+  void accumulate(const Tensor& g, const Tensor& sum) const {
+    ++*added;
+    raw::accumulate(raw::slice(sum, 0, 0, 1, 1), g);
+  }
+};
+
+TEST(Record, AddsAGradientToASumThatHasBegun) {
+  int made = 0, added = 0;
+  const auto first = [&](const Tensor& x) {
+    return record("first", raw::clone(raw::slice(x, 0, 0, 1, 1)), {x}, FirstBackward{x.shape(), &made, &added});
+  };
+  const auto expect = [&](int want_made, int want_added, const char* where) {
+    EXPECT_EQ(std::exchange(made, 0), want_made) << where;
+    EXPECT_EQ(std::exchange(added, 0), want_added) << where;
+  };
+  const Tensor x = tensor({1, 2, 3}).set_requires_grad();
+  const auto three = [&](const Tensor& of) { return first(of) + 2.0 * first(of) + 3.0 * first(of); };
+  three(x).backward();
+  EXPECT_CLOSE(x.grad(), {6, 0, 0});
+  expect(1, 2, "a leaf");
+  three(x).backward();
+  EXPECT_CLOSE(x.grad(), {12, 0, 0});
+  expect(0, 3, "a leaf that has a gradient");
+  Tensor(x).zero_grad();
+  three(x * 2.0).backward();
+  EXPECT_CLOSE(x.grad(), {12, 0, 0});
+  expect(1, 2, "a result");
+  const Tensor held = x.grad();
+  three(x).backward();
+  EXPECT_CLOSE(held, {18, 0, 0});
+  expect(0, 3, "a gradient that someone holds grows in place");
+  autograd::backward({first(x)}, {held.slice(0, 0, 1)});
+  EXPECT_CLOSE(x.grad(), {36, 0, 0});
+  expect(1, 0, "what is added lies in the sum");
+  Tensor(x).zero_grad();
+  EXPECT_CLOSE(autograd::grad({three(x)}, {x})[0], {6, 0, 0});
+  expect(3, 0, "captured gradients");
+  EXPECT_CLOSE(autograd::grad({three(x * 1.0)}, {x}, {}, {.create_graph = true})[0], {6, 0, 0});
+  expect(3, 0, "a pass that is recorded");
+  x.register_hook([](const Tensor& g) { return g * 10.0; });
+  three(x).backward();
+  EXPECT_CLOSE(x.grad(), {60, 0, 0});
+  expect(3, 0, "a leaf whose hooks wait for the whole sum");
+}
+
+TEST(Record, AddsToNoSumThatSomeoneElseSees) {
+  // Both sides of the addition are given one gradient, to which the part is added on one side alone.
+  int made = 0, added = 0;
+  const Tensor x = tensor({1, 2, 3}).set_requires_grad(), y = tensor({4, 5, 6}).set_requires_grad();
+  const Tensor a = x * 1.0, b = y * 1.0, seed = ones({3});
+  const Tensor part = record("first", raw::clone(raw::slice(a, 0, 0, 1, 1)), {a}, FirstBackward{{3}, &made, &added});
+  autograd::backward({part, a + b}, {full({1}, 5), seed});
+  EXPECT_CLOSE(x.grad(), {6, 1, 1});
+  EXPECT_CLOSE(y.grad(), {1, 1, 1});
+  EXPECT_CLOSE(seed, {1, 1, 1});
 }
 
 TEST(Record, SaysWhenTheBackwardIsWrong) {
