@@ -4,7 +4,6 @@
 
 #include "fovea/autograd/graph.h"
 #include "fovea/autograd/half.h"
-#include "fovea/autograd/indexing.h"
 #include "fovea/autograd/pointwise.h"
 #include "fovea/autograd/reductions.h"
 #include "fovea/tensor/creation.h"
@@ -158,19 +157,6 @@ Tensor repeat_interleave(const Tensor& x, int64_t repeats, int axis, Caller call
   }
   raw::check_shape(shape, "repeat_interleave", caller);
   return repeat(x.unsqueeze(a + 1, caller), times, caller).reshape(shape, caller);
-}
-
-Tensor flip(const Tensor& x, const Axes& axes, Caller caller) {
-  const ErrorScope scope(caller);
-  raw::check_defined("flip", x, caller);
-  const auto chosen = chosen_axes(axes, x.rank(), "flip", caller);
-  Tensor out = x;
-  for (int axis = 0; axis < x.rank(); ++axis) {
-    const int64_t size = x.shape()[axis];
-    if (!chosen[static_cast<size_t>(axis)] || size < 2) continue;
-    out = index_select(out, axis, arange(static_cast<double>(size - 1), -1, -1, {i32, x.device()}, caller), caller);
-  }
-  return out.impl() == x.impl() ? x.clone(caller) : out;
 }
 
 Tensor roll(const Tensor& x, const Shape& shifts, const Axes& axes, Caller caller) {

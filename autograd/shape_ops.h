@@ -19,8 +19,6 @@ Tensor stack(const std::vector<Tensor>& tensors, int axis = 0, Caller caller = {
 Tensor repeat(const Tensor& x, const Shape& repeats, Caller caller = {});
 /// Each element of an axis `repeats` times in a row: [a, b] -> [a, a, b, b].
 Tensor repeat_interleave(const Tensor& x, int64_t repeats, int axis, Caller caller = {});
-/// Axes from their end to their start.
-Tensor flip(const Tensor& x, const Axes& axes = {}, Caller caller = {});
 /// Elements moved by `shifts` along `axes`, one for each; what leaves an axis at its end comes in at its start. Without
 /// axes x is moved as the vector of its elements.
 Tensor roll(const Tensor& x, const Shape& shifts, const Axes& axes = {}, Caller caller = {});

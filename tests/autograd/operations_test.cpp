@@ -152,8 +152,6 @@ Table basic_operations() {
       {"repeat_interleave",
        list({one({any_number({2, 3})}, [](auto& x) { return square(repeat_interleave(x[0], 3, 0)); }),
              one({any_number({2, 3})}, [](auto& x) { return square(repeat_interleave(x[0], 2, -1)); })})},
-      {"flip", list({one({any_number({2, 3})}, [](auto& x) { return square(flip(x[0]) * x[0]); }),
-                     one({any_number({2, 3, 2})}, [](auto& x) { return square(flip(x[0], {1}) * x[0]); })})},
       {"roll", list({one({any_number({2, 5})}, [](auto& x) { return square(roll(x[0], {2, -1}, {1, 0})); }),
                      one({any_number({2, 3})}, [](auto& x) { return square(roll(x[0], {-4})); }),
                      one({any_number({2, 0})}, [](auto& x) { return square(roll(x[0], {1}, 1)); })})},

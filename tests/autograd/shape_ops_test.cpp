@@ -38,18 +38,6 @@ TEST(RepeatInterleave, NamesWhatDoesNotFit) {
                "repeat_interleave: [2305843009213693952] has too many");
 }
 
-TEST_P(OnEveryDevice, FlipTurnsAxesAround) {
-  const Tensor x = arange(0, 6, 1, options()).reshape({2, 3});
-  EXPECT_CLOSE(flip(x), tensor({5, 4, 3, 2, 1, 0}, options()).reshape({2, 3}), 0, 0);
-  EXPECT_CLOSE(flip(x, {-1}), tensor({2, 1, 0, 5, 4, 3}, options()).reshape({2, 3}), 0, 0);
-  EXPECT_CLOSE(flip(flip(x, {0, 1})), x, 0, 0);
-  EXPECT_EQ(flip(zeros({0, 3}, options())).shape(), (Shape{0, 3}));
-  const Tensor one = scalar(2, options());
-  flip(one).fill_(3);
-  EXPECT_EQ(one.item(), 2) << "a copy";
-  EXPECT_ERROR(flip(x, {2}), "flip: axis 2 is not among the 2 of the tensor (shape_ops_test.cpp:");
-}
-
 TEST_P(OnEveryDevice, RollMovesElementsAround) {
   const Tensor x = arange(0, 12, 1, options()).reshape({3, 4});
   EXPECT_CLOSE(roll(x, {1}, 0), {8, 9, 10, 11, 0, 1, 2, 3, 4, 5, 6, 7});
