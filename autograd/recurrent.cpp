@@ -12,56 +12,19 @@
 namespace fovea {
 namespace {
 
-struct State {
-  Tensor h;
-  Tensor c;
-};
-
-/// One time step: x and hidden parts of the gates [batch, gates * hidden] and the state before, to the state after.
-State step(RecurrentKind kind, const Tensor& x, const Tensor& hidden, const State& before) {
-  static const Elementwise tanh_cell{"rnn_cell", [](Expr x, Expr h) { return tanh(x + h); }};
-  static const Elementwise relu_cell{"rnn_cell", [](Expr x, Expr h) { return relu(x + h); }};
-  static const Elementwise gru_cell{"gru_cell", [](Expr xr, Expr xz, Expr xn, Expr hr, Expr hz, Expr hn, Expr h) {
-                                      const Expr n = tanh(xn + sigmoid(xr + hr) * hn);
-                                      return n + sigmoid(xz + hz) * (h - n);
-                                    }};
-  static const Elementwise lstm_cell{
-      "lstm_cell", [](Expr xi, Expr xf, Expr xg, Expr xo, Expr hi, Expr hf, Expr hg, Expr ho, Expr c) {
-        const Expr after = sigmoid(xf + hf) * c + sigmoid(xi + hi) * tanh(xg + hg);
-        return std::vector<Expr>{sigmoid(xo + ho) * tanh(after), after};
-      }};
-  const int64_t n = before.h.shape()[1];
-  const auto part = [n](const Tensor& all, int64_t gate) { return all.slice(1, gate * n, (gate + 1) * n); };
-  switch (kind) {
-    case RecurrentKind::rnn_tanh:
-      return {tanh_cell(x, hidden), {}};
-    case RecurrentKind::rnn_relu:
-      return {relu_cell(x, hidden), {}};
-    case RecurrentKind::gru:
-      return {gru_cell.all(
-                  {part(x, 0), part(x, 1), part(x, 2), part(hidden, 0), part(hidden, 1), part(hidden, 2), before.h})[0],
-              {}};
-    case RecurrentKind::lstm: {
-      std::vector<Tensor> after = lstm_cell.all({part(x, 0), part(x, 1), part(x, 2), part(x, 3), part(hidden, 0),
-                                                 part(hidden, 1), part(hidden, 2), part(hidden, 3), before.c});
-      return {after[0], after[1]};
-    }
-  }
-  return {};
-}
-
 /// The layer in ordinary operations: what the fused kernels compute, for higher derivatives.
 std::vector<Tensor> composed(const Tensor& projected, const Tensor& weight_hh, const Tensor& bias_hh,
                              const RecurrentOptions& options) {
   const int64_t batch = projected.shape()[0], time = projected.shape()[1], hidden = weight_hh.shape()[1];
   const bool lstm = options.kind == RecurrentKind::lstm;
-  State state{options.h0.defined() ? options.h0 : zeros({batch, hidden}, projected.options()), {}};
+  RecurrentState state{options.h0.defined() ? options.h0 : zeros({batch, hidden}, projected.options()), {}};
   if (lstm) state.c = options.c0.defined() ? options.c0 : zeros({batch, hidden}, projected.options());
   const std::vector<Tensor> inputs = projected.unbind(1);
   std::vector<Tensor> outputs(static_cast<size_t>(time));
   for (int64_t i = 0; i < time; ++i) {
     const int64_t t = options.reverse ? time - 1 - i : i;
-    State after = step(options.kind, inputs[static_cast<size_t>(t)], linear(state.h, weight_hh, bias_hh), state);
+    RecurrentState after =
+        recurrent_step(options.kind, inputs[static_cast<size_t>(t)], linear(state.h, weight_hh, bias_hh), state);
     Tensor& output = outputs[static_cast<size_t>(t)];
     if (options.lengths.defined()) {
       const Tensor running = gt(options.lengths, static_cast<double>(t)).unsqueeze(1);
@@ -111,6 +74,22 @@ void check(const Tensor& projected, const Tensor& weight_hh, const Tensor& bias_
     }
   }
   raw::check_alike("recurrent", {&projected, &weight_hh, &bias_hh, &options.h0, &options.c0}, caller);
+}
+
+/// Throws ShapeError, ValueError, DTypeError, DeviceError.
+void check_step(RecurrentKind kind, const Tensor& projected, const Tensor& hidden, const RecurrentState& before,
+                Caller caller) {
+  for (const Tensor* x : {&projected, &hidden, &before.h}) raw::check_defined("recurrent_step", *x, caller);
+  raw::check_alike("recurrent_step", {&projected, &hidden, &before.h, &before.c}, caller);
+  if (before.c.defined() != (kind == RecurrentKind::lstm))
+    raise<ValueError>(caller, "recurrent_step: an LSTM has a cell state, other kinds have none");
+  const Shape& state = before.h.shape();
+  const Shape wide = state.rank() == 2 ? Shape{state[0], gates(kind) * state[1]} : Shape{};
+  if (state.rank() != 2 || projected.shape() != wide || hidden.shape() != wide ||
+      (before.c.defined() && before.c.shape() != state)) {
+    raise<ShapeError>(caller, "recurrent_step: gates {} and {} do not fit the state {}{}", projected.shape(),
+                      hidden.shape(), state, before.c.defined() ? fmt::format(" and {}", before.c.shape()) : "");
+  }
 }
 
 /// The tensors of one direction's calls, alive for as long as they are.
@@ -242,6 +221,30 @@ void check(const std::vector<RecurrentDirection>& directions, Caller caller) {
 }
 
 }  // namespace
+
+RecurrentState recurrent_step(RecurrentKind kind, const Tensor& projected, const Tensor& hidden,
+                              const RecurrentState& before, Caller caller) {
+  static const Elementwise tanh_cell{"rnn_cell", [](Expr x, Expr h) { return tanh(x + h); }};
+  static const Elementwise relu_cell{"rnn_cell", [](Expr x, Expr h) { return relu(x + h); }};
+  static const Elementwise gru_cell{"gru_cell", [](Expr xr, Expr xz, Expr xn, Expr hr, Expr hz, Expr hn, Expr h) {
+                                      const Expr n = tanh(xn + sigmoid(xr + hr) * hn);
+                                      return n + sigmoid(xz + hz) * (h - n);
+                                    }};
+  static const Elementwise lstm_cell{
+      "lstm_cell", [](Expr xi, Expr xf, Expr xg, Expr xo, Expr hi, Expr hf, Expr hg, Expr ho, Expr c) {
+        const Expr after = sigmoid(xf + hf) * c + sigmoid(xi + hi) * tanh(xg + hg);
+        return std::vector<Expr>{sigmoid(xo + ho) * tanh(after), after};
+      }};
+  const ErrorScope scope(caller);
+  check_step(kind, projected, hidden, before, caller);
+  if (kind == RecurrentKind::rnn_tanh) return {tanh_cell(projected, hidden), {}};
+  if (kind == RecurrentKind::rnn_relu) return {relu_cell(projected, hidden), {}};
+  const int64_t n = before.h.shape()[1];
+  const std::vector<Tensor> x = projected.split(n, 1), h = hidden.split(n, 1);
+  if (kind == RecurrentKind::gru) return {gru_cell.all({x[0], x[1], x[2], h[0], h[1], h[2], before.h})[0], {}};
+  std::vector<Tensor> after = lstm_cell.all({x[0], x[1], x[2], x[3], h[0], h[1], h[2], h[3], before.c});
+  return {std::move(after[0]), std::move(after[1])};
+}
 
 RecurrentResult recurrent(const Tensor& projected, const Tensor& weight_hh, const Tensor& bias_hh,
                           const RecurrentOptions& options, Caller caller) {

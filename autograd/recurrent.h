@@ -26,6 +26,16 @@ struct RecurrentResult {
 RecurrentResult recurrent(const Tensor& projected, const Tensor& weight_hh, const Tensor& bias_hh,
                           const RecurrentOptions& options, Caller caller = {});
 
+/// What a recurrent layer carries from one step to the next.
+struct RecurrentState {
+  Tensor h = {};
+  Tensor c = {};  // LSTM only
+};
+/// One step of a layer by itself, in ordinary operations: `projected` and `hidden` [batch, gates * hidden] are the input's and
+/// the state's parts of the gates, biases included, and the states [batch, hidden].
+RecurrentState recurrent_step(RecurrentKind kind, const Tensor& projected, const Tensor& hidden,
+                              const RecurrentState& before, Caller caller = {});
+
 struct RecurrentDirection {
   Tensor projected, weight_hh, bias_hh;
   RecurrentOptions options;

@@ -24,11 +24,8 @@ struct RNNOptions {
   bool relu = false;  // in place of tanh
 };
 
-/// The states that a recurrent layer starts from, [layers * directions, batch, hidden] each; undefined: zeros.
-struct RecurrentState {
-  Tensor h = {};
-  Tensor c = {};  // LSTM only
-};
+/// Layers start from states [layers * directions, batch, hidden], cells from [batch, hidden]; undefined: zeros.
+using fovea::RecurrentState;
 
 struct RecurrentOutput {
   Tensor output;  // [batch, time, directions * hidden] of the last layer, 0 past a sequence's end

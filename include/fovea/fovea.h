@@ -84,6 +84,7 @@
 #include "fovea/nn/pooling.h"
 #include "fovea/nn/positions.h"
 #include "fovea/nn/recurrent.h"
+#include "fovea/nn/recurrent_cell.h"
 #include "fovea/nn/sampling.h"
 #include "fovea/nn/schedule.h"
 #include "fovea/nn/sequence_attention.h"

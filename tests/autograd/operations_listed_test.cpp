@@ -58,7 +58,7 @@ std::set<std::string> declared(const std::filesystem::path& path, const std::str
 TEST(Operations, AllHaveARow) {
   // Functions whose result is made of tensors, in every header of the two layers that declare such.
   const std::string result =
-      "^(?:Tensor|std::vector<Tensor>|Sorted|Attended|[A-Z][A-Za-z]*Result) (operator\\S+|\\w+)\\(";
+      "^(?:Tensor|std::vector<Tensor>|Sorted|Attended|[A-Z][A-Za-z]*(?:Result|State)) (operator\\S+|\\w+)\\(";
   const std::filesystem::path source = FOVEA_SOURCE_DIR;
   std::set<std::string> all;
   for (const char* layer : {"autograd", "nn"}) {

@@ -121,6 +121,22 @@ Checks recurrence() {
   return checks;
 }
 
+Checks recurrent_steps() {
+  Checks checks;
+  for (const RecurrentKind kind :
+       {RecurrentKind::rnn_tanh, RecurrentKind::rnn_relu, RecurrentKind::gru, RecurrentKind::lstm}) {
+    const int64_t hidden = 3, width = gates(kind) * hidden;
+    const bool lstm = kind == RecurrentKind::lstm;
+    Inputs inputs{any_number({2, width}), any_number({2, width}), any_number({2, hidden})};
+    if (lstm) inputs.push_back(any_number({2, hidden}));
+    checks.push_back({inputs, [=](const Inputs& x) {
+                        const RecurrentState after = recurrent_step(kind, x[0], x[1], {x[2], lstm ? x[3] : Tensor()});
+                        return lstm ? Outputs{after.h, after.c} : Outputs{after.h};
+                      }});
+  }
+  return checks;
+}
+
 }  // namespace
 
 Table structured_operations() {
@@ -128,6 +144,7 @@ Table structured_operations() {
       {"cross_entropy", classification(cross_entropy)},
       {"nll_loss", classification(nll_loss)},
       {"recurrent", recurrence()},
+      {"recurrent_step", recurrent_steps()},
       {"conv1d", convolutions_1d()},
       {"conv2d", convolutions_2d()},
       {"conv3d", convolutions_3d()},

@@ -1,6 +1,7 @@
 #include <fovea/fovea.h>
 
 #include <cmath>
+#include <functional>
 
 #include "support/layer_table.h"
 
@@ -34,54 +35,85 @@ double gate(const Numbers& w, const Numbers& b, int64_t row, const Vector& x) {
   return sum;
 }
 
-/// The gates of one cell by the names of their parameters.
+/// The gates of one cell by the names of their parameters; those of a layer end in "_l0".
 struct Cell {
   const Numbers &w_ih, &w_hh, &b_ih, &b_hh;
 
   Cell(const Known& p, const std::string& suffix)
-      : w_ih(p["weight_ih_l0" + suffix]),
-        w_hh(p["weight_hh_l0" + suffix]),
-        b_ih(p["bias_ih_l0" + suffix]),
-        b_hh(p["bias_hh_l0" + suffix]) {}
+      : w_ih(p["weight_ih" + suffix]),
+        w_hh(p["weight_hh" + suffix]),
+        b_ih(p["bias_ih" + suffix]),
+        b_hh(p["bias_hh" + suffix]) {}
   double from_input(int64_t row, const Vector& x) const { return gate(w_ih, b_ih, row, x); }
   double from_state(int64_t row, const Vector& h) const { return gate(w_hh, b_hh, row, h); }
 };
 
+/// A step of an Elman network from h.
+void rnn_step(const Cell& cell, const Vector& in, Vector& h) {
+  const Vector old = h;
+  for (size_t i = 0; i < h.size(); ++i) {
+    const auto row = static_cast<int64_t>(i);
+    h[i] = std::tanh(cell.from_input(row, in) + cell.from_state(row, old));
+  }
+}
+
 Numbers naive_rnn(const Known& p, const Numbers& x) {
-  const Cell cell(p, "");
-  return run(x, {}, 2, false, [&](const Vector& in, Vector& h, Vector&) {
-    const Vector old = h;
-    for (int64_t i = 0; i < 2; ++i)
-      h[static_cast<size_t>(i)] = std::tanh(cell.from_input(i, in) + cell.from_state(i, old));
-  });
+  const Cell cell(p, "_l0");
+  return run(x, {}, 2, false, [&](const Vector& in, Vector& h, Vector&) { rnn_step(cell, in, h); });
+}
+
+void lstm_step(const Cell& cell, const Vector& in, Vector& h, Vector& c) {
+  const Vector old = h;
+  const auto hidden = static_cast<int64_t>(h.size());
+  for (int64_t i = 0; i < hidden; ++i) {
+    const auto pre = [&](int64_t gate) {
+      return cell.from_input(gate * hidden + i, in) + cell.from_state(gate * hidden + i, old);
+    };
+    double& cell_state = c[static_cast<size_t>(i)];
+    cell_state = naive_sigmoid(pre(1)) * cell_state + naive_sigmoid(pre(0)) * std::tanh(pre(2));
+    h[static_cast<size_t>(i)] = naive_sigmoid(pre(3)) * std::tanh(cell_state);
+  }
 }
 
 Numbers naive_lstm(const Known& p, const Numbers& x) {
-  const Cell cell(p, "");
-  return run(x, {}, 2, false, [&](const Vector& in, Vector& h, Vector& c) {
-    const Vector old = h;
-    for (int64_t i = 0; i < 2; ++i) {
-      const auto pre = [&](int64_t gate) {
-        return cell.from_input(2 * gate + i, in) + cell.from_state(2 * gate + i, old);
-      };
-      double& cell_state = c[static_cast<size_t>(i)];
-      cell_state = naive_sigmoid(pre(1)) * cell_state + naive_sigmoid(pre(0)) * std::tanh(pre(2));
-      h[static_cast<size_t>(i)] = naive_sigmoid(pre(3)) * std::tanh(cell_state);
-    }
-  });
+  const Cell cell(p, "_l0");
+  return run(x, {}, 2, false, [&](const Vector& in, Vector& h, Vector& c) { lstm_step(cell, in, h, c); });
+}
+
+void gru_step(const Cell& cell, const Vector& in, Vector& h) {
+  const Vector old = h;
+  const auto hidden = static_cast<int64_t>(h.size());
+  for (int64_t i = 0; i < hidden; ++i) {
+    const double r = naive_sigmoid(cell.from_input(i, in) + cell.from_state(i, old));
+    const double z = naive_sigmoid(cell.from_input(hidden + i, in) + cell.from_state(hidden + i, old));
+    const double n = std::tanh(cell.from_input(2 * hidden + i, in) + r * cell.from_state(2 * hidden + i, old));
+    h[static_cast<size_t>(i)] = (1 - z) * n + z * old[static_cast<size_t>(i)];
+  }
 }
 
 Numbers naive_gru(const Known& p, const Numbers& x, const std::vector<int64_t>& lengths, int64_t hidden, bool reverse) {
-  const Cell cell(p, reverse ? "_reverse" : "");
-  return run(x, lengths, hidden, reverse, [&](const Vector& in, Vector& h, Vector&) {
-    const Vector old = h;
-    for (int64_t i = 0; i < hidden; ++i) {
-      const double r = naive_sigmoid(cell.from_input(i, in) + cell.from_state(i, old));
-      const double z = naive_sigmoid(cell.from_input(hidden + i, in) + cell.from_state(hidden + i, old));
-      const double n = std::tanh(cell.from_input(2 * hidden + i, in) + r * cell.from_state(2 * hidden + i, old));
-      h[static_cast<size_t>(i)] = (1 - z) * n + z * old[static_cast<size_t>(i)];
+  const Cell cell(p, reverse ? "_l0_reverse" : "_l0");
+  return run(x, lengths, hidden, reverse, [&](const Vector& in, Vector& h, Vector&) { gru_step(cell, in, h); });
+}
+
+/// One step of a cell from states [batch, hidden] each: the states after.
+std::vector<Numbers> naive_cell(const std::vector<Numbers>& given,
+                                const std::function<void(const Vector& in, Vector& h, Vector& c)>& step) {
+  std::vector<Numbers> after(given.begin() + 1, given.end());
+  const auto row_of = [](const Numbers& x, int64_t b) {
+    Vector row;
+    for (int64_t i = 0; i < x.size(1); ++i) row.push_back(x(b, i));
+    return row;
+  };
+  for (int64_t b = 0; b < given[0].size(0); ++b) {
+    Vector h = row_of(after[0], b), c = after.size() > 1 ? row_of(after[1], b) : Vector();
+    step(row_of(given[0], b), h, c);
+    for (int64_t i = 0; i < after[0].size(1); ++i) {
+      after[0](b, i) = h[static_cast<size_t>(i)];
+      if (after.size() > 1) after[1](b, i) = c[static_cast<size_t>(i)];
     }
-  });
+  }
+  return after;
 }
 
 Numbers naive_both_ways(const Known& p, const Numbers& x, const std::vector<int64_t>& lengths, int64_t hidden) {
@@ -131,6 +163,27 @@ std::vector<LayerRow> recurrent_rows() {
       row<nn::LSTM>("LSTM", built<nn::LSTM>(3, 2), {x}, run_layer, of_one(naive_lstm)),
       row<nn::GRU>("GRU", built<nn::GRU>(3, 2, nn::GRUOptions{.bidirectional = true}), {x}, run_layer,
                    of_one([](const Known& p, const Numbers& x) { return naive_both_ways(p, x, {}, 2); })),
+      row<nn::RNNCell>(
+          "RNNCell", built<nn::RNNCell>(3, 2), {random({4, 3}), random({4, 2})},
+          [](const nn::RNNCell& m, const Inputs& x) { return m.forward(x[0], x[1]); },
+          [](const Known& p, const std::vector<Numbers>& x) {
+            return naive_cell(x, [&](const Vector& in, Vector& h, Vector&) { rnn_step({p, ""}, in, h); });
+          }),
+      row<nn::GRUCell>(
+          "GRUCell", built<nn::GRUCell>(3, 2), {random({4, 3}), random({4, 2})},
+          [](const nn::GRUCell& m, const Inputs& x) { return m.forward(x[0], x[1]); },
+          [](const Known& p, const std::vector<Numbers>& x) {
+            return naive_cell(x, [&](const Vector& in, Vector& h, Vector&) { gru_step({p, ""}, in, h); });
+          }),
+      row<nn::LSTMCell>(
+          "LSTMCell", built<nn::LSTMCell>(3, 2), {random({4, 3}), random({4, 2}), random({4, 2})},
+          [](const nn::LSTMCell& m, const Inputs& x) {
+            const nn::RecurrentState after = m.forward(x[0], {x[1], x[2]});
+            return Outputs{after.h, after.c};
+          },
+          [](const Known& p, const std::vector<Numbers>& x) {
+            return naive_cell(x, [&](const Vector& in, Vector& h, Vector& c) { lstm_step({p, ""}, in, h, c); });
+          }),
       row<nn::HierarchicalAttention>(
           "HierarchicalAttention", built<nn::HierarchicalAttention>(2, nn::HierarchicalOptions{.hidden = 2}),
           {random({2, 2, 3, 2}), lengths},
