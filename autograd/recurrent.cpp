@@ -92,6 +92,17 @@ void check_step(RecurrentKind kind, const Tensor& projected, const Tensor& hidde
   }
 }
 
+/// Whether ordinary operations do the same with less work: a fused kernel packs weights first, which for large ones one step does
+/// not pay for.
+bool is_one_large_step(const std::vector<RecurrentDirection>& directions) {
+  constexpr int64_t large = 32768;
+  const Tensor& projected = directions[0].projected;
+  const bool has_lengths = std::any_of(directions.begin(), directions.end(),
+                                       [](const RecurrentDirection& d) { return d.options.lengths.defined(); });
+  const bool is_exact = projected.dtype() == f64 || (projected.dtype() == f32 && Autocast::product_dtype() == f32);
+  return projected.shape()[1] == 1 && directions[0].weight_hh.numel() > large && !has_lengths && is_exact;
+}
+
 /// The tensors of one direction's calls, alive for as long as they are.
 struct RecurrentPass {
   RecurrentOptions options;  // with dense tensors
@@ -263,6 +274,8 @@ std::vector<RecurrentResult> recurrent(const std::vector<RecurrentDirection>& di
     }
     return outputs;
   };
+
+  if (is_one_large_step(directions)) return results_of(compose(directions), directions.size());
 
   const bool recorded =
       grad_enabled() && std::any_of(inputs.begin(), inputs.end(), [](const Tensor& x) { return x.requires_grad(); });

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "layer_checks.h"
+#include "support/device.h"
 
 namespace fovea {
 namespace {
@@ -13,6 +14,7 @@ using nn::GRU;
 using nn::LSTM;
 using nn::RecurrentLayer;
 using nn::RNN;
+using test::OnEveryDevice;
 using ::testing::ElementsAre;
 
 enum class Kind { rnn_tanh, rnn_relu, gru, lstm };
@@ -249,6 +251,37 @@ TEST(Recurrent, DropsOutBetweenLayersInTrainingOnly) {
   EXPECT_EQ(layer.forward(x).output.to_vector<float>(), layer.forward(x).output.to_vector<float>());
   GRU one(3, 4, {.dropout = 0.5});  // no layer above: nothing to drop
   EXPECT_EQ(one.forward(x).output.to_vector<float>(), one.forward(x).output.to_vector<float>());
+}
+
+// Of large weights: a single step is another way than those of a sequence with lengths.
+TEST_P(OnEveryDevice, RecurrentLayersTakeOneStepAsAnyOther) {
+  const auto expect_same = [&](RecurrentLayer&& layer) {
+    layer.to(device());
+    const Shape states{2, 3, layer.hidden()};
+    const nn::RecurrentState from{test::random(states, options()),
+                                  layer.kind() == RecurrentKind::lstm ? test::random(states, options()) : Tensor()};
+    const Tensor x = test::random({3, 1, 5}, options()), weight = test::random({3, 1, 2 * layer.hidden()}, options());
+    const auto run = [&](const Tensor& lengths) {
+      const nn::RecurrentOutput made = layer.forward(x, lengths, from);
+      (sum(made.output * weight) + 2.0 * sum(made.h)).backward();
+      std::vector<Tensor> all{made.output.detach(), made.h.detach()};
+      if (made.c.defined()) all.push_back(made.c.detach());
+      for (Tensor& parameter : layer.parameters()) {
+        all.push_back(parameter.grad());
+        parameter.zero_grad();
+      }
+      return all;
+    };
+    const std::vector<Tensor> one = run({}), other = run(full({3}, 1, {i32, device()}));
+    ASSERT_EQ(one.size(), other.size());
+    for (size_t i = 0; i < one.size(); ++i) EXPECT_CLOSE(one[i], other[i]) << layer.description() << ", " << i;
+    Tensor(one[1]).zero_();
+    EXPECT_CLOSE(one[0], other[0]) << "states have memory of their own";
+  };
+  expect_same(RNN(5, 200, {.bidirectional = true}));
+  expect_same(RNN(5, 200, {.bidirectional = true, .bias = false, .relu = true}));
+  expect_same(GRU(5, 120, {.bidirectional = true}));
+  expect_same(LSTM(5, 100, {.bidirectional = true}));
 }
 
 TEST(Recurrent, TakesEmptyBatchesAndSequences) {
