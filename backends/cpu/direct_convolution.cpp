@@ -19,23 +19,12 @@ constexpr int64_t cached = int64_t{1} << 16;  // floats of a picture at a time
 // With `bf16` operands are rounded to bf16, two of which make a word: two channels where results are sums over channels, two
 // positions where they are sums over positions.
 template <bool bf16>
-class DirectConvolution {
+class DirectConvolution : PictureConvolution {
   using Word = std::conditional_t<bf16, Bf16Pair, float>;
   using Element = std::conditional_t<bf16, BFloat16, float>;
 
  public:
-  explicit DirectConvolution(const ConvolutionCall& call)
-      : steps_(call.steps),
-        groups_(call.groups),
-        in_(call.weight.shape[1]),
-        out_(call.weight.shape[0] / call.groups),
-        kernel_{call.weight.shape[2], call.weight.shape[3]},
-        is_flat_(kernel_[0] == 1 && steps_.stride[0] == 1 && steps_.padding[0] == 0 &&
-                 call.x.shape[2] == call.y.shape[2]),
-        x_(pictures(call.x)),
-        y_(pictures(call.y)),
-        weight_(call.weight.data<float>()),
-        bias_(call.bias ? call.bias->data<float>() : nullptr) {}
+  explicit DirectConvolution(const ConvolutionCall& call) : PictureConvolution(call) {}
 
   void output() const {
     const PictureLayout layout(kernel_, steps_, x_.width, y_.width);
@@ -51,11 +40,7 @@ class DirectConvolution {
 
   // The same of y, with the kernel turned around.
   void input() const {
-    WindowSteps turned_steps = steps_;
-    for (int axis = 0; axis < 2; ++axis) {
-      turned_steps.padding[axis] = (kernel_[axis] - 1) * steps_.dilation[axis] - steps_.padding[axis];
-    }
-    const PictureLayout layout(kernel_, turned_steps, y_.width, x_.width);
+    const PictureLayout layout(kernel_, turned_steps(), y_.width, x_.width);
     const int64_t taps = layout.taps(), stride = weight_row(planes(out_) * taps);
     const Scratch<Word> turned = packed_weight(in_, out_, taps, stride, [&](int64_t item, int64_t o, int64_t tap) {
       return weight_[((item / in_ * out_ + o) * in_ + item % in_) * taps + taps - 1 - tap];
@@ -135,12 +120,6 @@ class DirectConvolution {
     return packed;
   }
 
-  Pictures pictures(const View& view) const {
-    const int64_t images = view.shape[0], height = view.shape[2];
-    return {view.data<float>(), view.shape[1],         height,
-            view.shape[3],      is_flat_ ? 1 : images, is_flat_ ? images * height : height};
-  }
-
   // Of rows that take so many floats each: what a cache holds, and enough blocks for several threads as long as each has
   // positions for several tiles.
   int64_t rows_of_block(int64_t row, int64_t pitch, int64_t height) const {
@@ -184,32 +163,6 @@ class DirectConvolution {
       }
     });
   }
-
-  // weight [out, depth] from sums [segments, depth, width] of each group.
-  void add_and_turn(float* sums, int64_t segments, int64_t depth, int64_t width) const {
-    constexpr int64_t chunk = 64;
-    const int64_t size = groups_ * depth * width, chunks = divide_up(depth, chunk);
-    parallel_for(groups_ * chunks, items_per_chunk(segments * chunk * width * 4), [&](int64_t begin, int64_t end) {
-      for (int64_t item = begin; item < end; ++item) {
-        const int64_t group = item / chunks, first = item % chunks * chunk, last = std::min(depth, first + chunk);
-        float* sum = sums + (group * depth + first) * width;
-        for (int64_t segment = 1; segment < segments; ++segment) {
-          for (int64_t i = 0; i < (last - first) * width; ++i) sum[i] += sum[segment * size + i];
-        }
-        for (int64_t o = 0; o < out_; ++o) {
-          float* to = weight_ + (group * out_ + o) * depth;
-          for (int64_t k = first; k < last; ++k) to[k] = sum[(k - first) * width + o];
-        }
-      }
-    });
-  }
-
-  WindowSteps steps_;
-  int64_t groups_, in_, out_, kernel_[2];
-  bool is_flat_;
-  Pictures x_, y_;
-  float* weight_;
-  const float* bias_;
 };
 
 }  // namespace

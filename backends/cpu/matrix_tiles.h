@@ -57,6 +57,19 @@ FOVEA_BF16 inline void add_product() {
   asm volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(sum), "i"(rows), "i"(columns));
 }
 
+/// For loops of so many steps that a store waits for two thirds of a microsecond, during which none is stored: then it takes a quarter
+/// of a microsecond more. Stores a tile of columns where nobody reads it, at the loop's first step and now and then.
+template <int parts>
+class WakefulStores {
+ public:
+  FOVEA_BF16 void after_step(int64_t i) {
+    if (i % (parts == 1 ? 16 : 4) == 0) store<6>(unread_, 64);
+  }
+
+ private:
+  alignas(64) uint32_t unread_[tile_words];
+};
+
 /// f(integral_constant<int, i>) for i from 0 to n - 1.
 template <int n, class F>
 FOVEA_BF16 inline void unroll(F f) {
@@ -87,6 +100,22 @@ FOVEA_BF16 inline void store_sums(float* c, int64_t stride) {
 template <int R, int V>
 FOVEA_BF16 inline void add_products() {
   unroll<R * V>([](auto i) FOVEA_BF16 { add_product<i, 4 + i / V, 6 + i % V>(); });
+}
+
+/// The same of a step's parts, the greatest of which is part 0: rows(part) and columns(part) load their tiles. The least products first,
+/// each pair of parts one load away from the last; those that reach below the least part are left out.
+template <int parts, int R, int V, class Rows, class Columns>
+FOVEA_BF16 inline void add_step(Rows rows, Columns columns) {
+  if constexpr (parts == 1) {
+    rows(0), columns(0), add_products<R, V>();
+  } else {
+    rows(2), columns(0), add_products<R, V>();
+    rows(1), add_products<R, V>();
+    columns(1), add_products<R, V>();
+    rows(0), add_products<R, V>();
+    columns(2), add_products<R, V>();
+    columns(0), add_products<R, V>();
+  }
 }
 
 /// One strip of rows by V of columns, `strip` words apart: c [16, 16 V], rows `stride` apart. A step of a strip is a tile of each part, the

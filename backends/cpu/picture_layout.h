@@ -4,9 +4,11 @@
 #include <numeric>
 #include <type_traits>
 
+#include "fovea/backends/cpu/convolution_products.h"
 #include "fovea/backends/cpu/direct_convolution_kernels.h"
 #include "fovea/backends/cpu/scratch.h"
 #include "fovea/backends/cpu/spaced_rows.h"
+#include "fovea/backends/cpu/threads.h"
 #include "fovea/backends/kernel_calls.h"
 #include "fovea/backends/round_up.h"
 
@@ -161,6 +163,63 @@ class LaidOut {
   const PictureLayout& layout_;
   int64_t plane_;
   Scratch<Word> room_;
+};
+
+/// What a convolution reads and writes as pictures; in_ and out_ are channels of a group.
+struct PictureConvolution {
+  explicit PictureConvolution(const ConvolutionCall& call)
+      : steps_(call.steps),
+        groups_(call.groups),
+        in_(call.weight.shape[1]),
+        out_(call.weight.shape[0] / call.groups),
+        kernel_{call.weight.shape[2], call.weight.shape[3]},
+        is_flat_(kernel_[0] == 1 && steps_.stride[0] == 1 && steps_.padding[0] == 0 &&
+                 call.x.shape[2] == call.y.shape[2]),
+        x_(pictures(call.x)),
+        y_(pictures(call.y)),
+        weight_(call.weight.data<float>()),
+        bias_(call.bias ? call.bias->data<float>() : nullptr) {}
+
+  /// By which the gradient of x is a convolution of y with the kernel turned around.
+  WindowSteps turned_steps() const {
+    WindowSteps turned = steps_;
+    for (int axis = 0; axis < 2; ++axis)
+      turned.padding[axis] = (kernel_[axis] - 1) * steps_.dilation[axis] - steps_.padding[axis];
+    return turned;
+  }
+
+  /// weight from sums [segments][groups][rows][width], of whose rows the first belong to the channels' taps.
+  void add_and_turn(float* sums, int64_t segments, int64_t rows, int64_t width) const {
+    constexpr int64_t chunk = 64;
+    const int64_t depth = in_ * kernel_[0] * kernel_[1], chunks = divide_up(depth, chunk);
+    parallel_for(groups_ * chunks, items_per_chunk(segments * chunk * width * 4), [&](int64_t begin, int64_t end) {
+      for (int64_t item = begin; item < end; ++item) {
+        const int64_t group = item / chunks, first = item % chunks * chunk, last = std::min(depth, first + chunk);
+        float* sum = sums + (group * rows + first) * width;
+        for (int64_t segment = 1; segment < segments; ++segment) {
+          for (int64_t i = 0; i < (last - first) * width; ++i) sum[i] += sum[segment * groups_ * rows * width + i];
+        }
+        for (int64_t o = 0; o < out_; ++o) {
+          float* to = weight_ + (group * out_ + o) * depth;
+          for (int64_t k = first; k < last; ++k) to[k] = sum[(k - first) * width + o];
+        }
+      }
+    });
+  }
+
+  WindowSteps steps_;
+  int64_t groups_, in_, out_, kernel_[2];
+  bool is_flat_;
+  Pictures x_, y_;
+  float* weight_;
+  const float* bias_;
+
+ private:
+  Pictures pictures(const View& view) const {
+    const int64_t images = view.shape[0], height = view.shape[2];
+    return {view.data<float>(), view.shape[1],         height,
+            view.shape[3],      is_flat_ ? 1 : images, is_flat_ ? images * height : height};
+  }
 };
 
 }  // namespace fovea::cpu

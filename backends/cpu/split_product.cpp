@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "fovea/backends/cpu/bf16_parts.h"
 #include "fovea/backends/cpu/bf16_product.h"
 #include "fovea/backends/cpu/map_copy.h"
 #include "fovea/backends/cpu/matrix_tiles.h"
@@ -21,54 +22,12 @@ namespace fovea::cpu {
 #ifdef FOVEA_HAS_BF16
 namespace {
 
+using matrix_tiles::as_floats, matrix_tiles::every_lane, matrix_tiles::upper_half;
 using matrix_tiles::deep, matrix_tiles::first_lanes, matrix_tiles::side, matrix_tiles::tile_words;
 
 constexpr int parts = 3;
-constexpr __mmask16 every_lane = 0xffff;  // without it GCC 12 warns of what these intrinsics do not read
 constexpr int64_t step_words = parts * tile_words, mark_words = side;
 constexpr int64_t group_rows = 96;  // packed together, since they may lie side by side
-
-/// Three bf16 as the upper halves of f32.
-struct Split {
-  __m512i part[parts];
-};
-
-FOVEA_BF16 inline __m512i upper_half(__m512i x) { return _mm512_and_si512(x, _mm512_set1_epi32(-0x10000)); }
-/// To the nearest bf16, halves away from zero.
-FOVEA_BF16 inline __m512i rounded(__m512 x) {
-  return upper_half(_mm512_add_epi32(_mm512_castps_si512(x), _mm512_set1_epi32(0x8000)));
-}
-FOVEA_BF16 inline __m512 as_floats(__m512i x) { return _mm512_castsi512_ps(x); }
-FOVEA_BF16 inline __mmask16 which_are_infinite_or_nan(__m512 x) { return _mm512_fpclass_ps_mask(x, 0x99); }
-
-/// x as three bf16; sets `marked` where one of x is infinite, NaN or so great that parts of a product may overflow to either side.
-FOVEA_BF16 inline Split split(__m512 x, uint32_t& marked) {
-  const __m512 great = _mm512_set1_ps(0x1p63f), size = _mm512_abs_ps(x);
-  __m512i greatest = rounded(x);
-  __mmask16 has_rest = every_lane;
-  if (__builtin_expect(_mm512_cmp_ps_mask(size, great, _CMP_NLT_UQ), 0)) {
-    marked = 1;
-    const __m512 bound = as_floats(_mm512_set1_epi32(0x7f7f8000));  // from here on rounded to infinity
-    const __mmask16 beyond = _mm512_cmp_ps_mask(size, bound, _CMP_NLT_UQ);
-    const __mmask16 nan = _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q);
-    greatest = _mm512_mask_mov_epi32(greatest, beyond, upper_half(_mm512_castps_si512(x)));
-    greatest = _mm512_mask_or_epi32(greatest, nan, greatest, _mm512_set1_epi32(0x400000));
-    has_rest = static_cast<__mmask16>(~which_are_infinite_or_nan(x));
-  }
-  const __m512 rest = _mm512_maskz_sub_ps(has_rest, x, as_floats(greatest));
-  const __m512i middle = rounded(rest);
-  return {greatest, middle, _mm512_castps_si512(_mm512_sub_ps(rest, as_floats(middle)))};
-}
-
-/// Stores a line of each part's tile: the numbers of `first` in the lower halves, those of `second` in the upper ones.
-FOVEA_BF16 inline void store_line(const Split& first, const Split& second, uint32_t* to) {
-  for (int part = 0; part < parts; ++part) {
-    const __m512i low = _mm512_maskz_srli_epi32(every_lane, first.part[part], 16);
-    // Subnormal least parts may have more bits than a bf16.
-    const __m512i word = _mm512_or_si512(low, upper_half(second.part[part]));
-    _mm512_store_si512(to + part * tile_words, word);
-  }
-}
 
 /// Lines of an operand, at least one of whose strides is 1.
 struct Lines {
@@ -89,8 +48,9 @@ FOVEA_BF16 void pack_lines(const Lines& of, const float* next, uint32_t* to, uin
     const bool here = i < of.count;
     hwy::Prefetch(next + i * of.line);
     hwy::Prefetch(next + i * of.line + side);
-    const Split first = split(_mm512_maskz_loadu_ps(here ? low : 0, x), marked);
-    store_line(first, split(_mm512_maskz_loadu_ps(here ? high : 0, x + side), marked), to + i * side);
+    const __m512 first = _mm512_maskz_loadu_ps(here ? low : 0, x);
+    matrix_tiles::store_words<parts>(first, _mm512_maskz_loadu_ps(here ? high : 0, x + side), to + i * side, tile_words,
+                                     marked);
   }
 }
 
@@ -102,8 +62,9 @@ FOVEA_BF16 void pack_pairs(const Lines& of, const float* next, uint32_t* to, uin
     const int64_t later = side * of.step;
     hwy::Prefetch(next + k * of.step);
     hwy::Prefetch(next + k * of.step + later);
-    const Split first = split(_mm512_maskz_loadu_ps(k < of.depth ? here : 0, x), marked);
-    store_line(first, split(_mm512_maskz_loadu_ps(k + side < of.depth ? here : 0, x + later), marked), to + k * side);
+    const __m512 first = _mm512_maskz_loadu_ps(k < of.depth ? here : 0, x);
+    const __m512 second = _mm512_maskz_loadu_ps(k + side < of.depth ? here : 0, x + later);
+    matrix_tiles::store_words<parts>(first, second, to + k * side, tile_words, marked);
   }
 }
 
@@ -141,37 +102,23 @@ struct Strips {
   int64_t strip, steps;
 };
 
-template <int R>
-FOVEA_BF16 inline void load_rows(const uint32_t* rows, int64_t strip) {
-  matrix_tiles::load<4>(rows, 64);
-  if constexpr (R > 1) matrix_tiles::load<5>(rows + strip, 64);
-}
-template <int V>
-FOVEA_BF16 inline void load_panels(const uint32_t* panels, int64_t strip) {
-  matrix_tiles::load<6>(panels, 64);
-  if constexpr (V > 1) matrix_tiles::load<7>(panels + strip, 64);
-}
-
 /// R by V tiles of c, rows `stride` apart.
 template <int R, int V>
 FOVEA_BF16 void multiply_tiles(const Strips& of, Addend addend, float* c, int64_t stride) {
   matrix_tiles::begin_sums<R, V>(addend);
+  matrix_tiles::WakefulStores<parts> stores;
   const uint32_t *rows = of.rows, *panels = of.panels;
   for (int64_t i = 0; i < of.steps; ++i, rows += step_words, panels += step_words) {
-    // The least products first, each pair of parts one load away from the last.
-    load_rows<R>(rows + 2 * tile_words, of.strip);
-    load_panels<V>(panels, of.strip);
-    matrix_tiles::add_products<R, V>();
-    load_rows<R>(rows + tile_words, of.strip);
-    matrix_tiles::add_products<R, V>();
-    load_panels<V>(panels + tile_words, of.strip);
-    matrix_tiles::add_products<R, V>();
-    load_rows<R>(rows, of.strip);
-    matrix_tiles::add_products<R, V>();
-    load_panels<V>(panels + 2 * tile_words, of.strip);
-    matrix_tiles::add_products<R, V>();
-    load_panels<V>(panels, of.strip);
-    matrix_tiles::add_products<R, V>();
+    matrix_tiles::add_step<parts, R, V>(
+        [&](int part) FOVEA_BF16 {
+          matrix_tiles::load<4>(rows + part * tile_words, 64);
+          if constexpr (R > 1) matrix_tiles::load<5>(rows + part * tile_words + of.strip, 64);
+        },
+        [&](int part) FOVEA_BF16 {
+          matrix_tiles::load<6>(panels + part * tile_words, 64);
+          if constexpr (V > 1) matrix_tiles::load<7>(panels + part * tile_words + of.strip, 64);
+        });
+    stores.after_step(i);
   }
   matrix_tiles::store_sums<R, V>(c, stride);
 }
@@ -191,7 +138,8 @@ FOVEA_BF16 void repair(int64_t m, int64_t n, const Strips& of, Addend addend, fl
   for (int64_t i = 0; i < m; ++i) {
     for (int64_t j = 0; j < n; j += side) {
       float* to = c + i * matrix_tiles::edge_row + j;
-      const auto wrong = static_cast<__mmask16>(which_are_infinite_or_nan(_mm512_loadu_ps(to)) & first_lanes(n - j));
+      const auto wrong =
+          static_cast<__mmask16>(matrix_tiles::which_are_infinite_or_nan(_mm512_loadu_ps(to)) & first_lanes(n - j));
       if (!wrong) continue;
       const uint32_t* row = of.rows + i / side * of.strip + i % side * side;
       const uint32_t* panel = of.panels + j / side * of.strip;
