@@ -8,6 +8,7 @@
 #include "fovea/backends/cpu/scratch.h"
 #include "fovea/backends/cpu/short_row.h"
 #include "fovea/backends/cpu/threads.h"
+#include "fovea/backends/cpu/tile_convolution.h"
 #include "fovea/backends/round_up.h"
 
 namespace fovea::cpu {
@@ -220,6 +221,7 @@ class Convolution : ConvolutionArrays<T> {
 }  // namespace
 
 void convolution(const ConvolutionCall& call) {
+  if (takes_tile_convolution(call) && tile_convolution(call)) return;
   if (takes_direct_convolution(call)) return direct_convolution(call);
   if (call.x.dtype != DType::f32 && call.x.dtype != DType::f64) {
     raise<DTypeError>({}, "convolution: runs in f32 or f64, not {}", call.x.dtype);

@@ -48,7 +48,7 @@ class PackingRoom {
 };
 
 /// What a thread packs at the same time.
-enum class PackedPart { edge, panels, rows, bf16_edge, bf16_panels, split_edge, split_panels, split_rows };
+enum class PackedPart { edge, panels, rows, bf16_edge, bf16_panels, split_edge, split_panels, split_rows, pictures };
 
 /// Room for `count` floats that stays with the calling thread until it asks for the same again.
 template <PackedPart part>

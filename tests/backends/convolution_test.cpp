@@ -3,6 +3,9 @@
 #include <cmath>
 
 #include "backends/bf16_unit.h"
+#include "fovea/backends/cpu/bf16_product.h"
+#include "fovea/backends/cpu/direct_convolution.h"
+#include "fovea/backends/cpu/tile_convolution.h"
 #include "support/device.h"
 #include "support/expect.h"
 #include "support/layouts.h"
@@ -83,11 +86,14 @@ struct ConvolutionArrays {
   Tensor& result(Product product) { return product == Product::y ? y : product == Product::x ? x : weight; }
 };
 
-/// What the call would compute in place of one of the arrays, term by term.
+/// What the call would compute in place of one of the arrays, term by term; with `sizes` of the numbers without their signs.
 std::vector<double> naive(const ConvolutionCase& c, const ConvolutionArrays& arrays, Product product,
-                          const Tensor& bias) {
-  const auto x = arrays.x.to_vector<double>(), weight = arrays.weight.to_vector<double>(),
-             y = arrays.y.to_vector<double>(), b = bias.to_vector<double>();
+                          const Tensor& bias, bool sizes = false) {
+  auto x = arrays.x.to_vector<double>(), weight = arrays.weight.to_vector<double>(), y = arrays.y.to_vector<double>(),
+       b = bias.to_vector<double>();
+  for (std::vector<double>* part : {&x, &weight, &y, &b}) {
+    for (double& value : *part) value = sizes ? std::abs(value) : value;
+  }
   std::vector<double> dx(x.size()), dweight(weight.size()), out(y.size());
   const Shape& shape = arrays.y.shape();
   for (int64_t n = 0; n < c.batch; ++n) {
@@ -164,10 +170,118 @@ TEST_F(ConvolutionBf16, RoundsItsOperands) {
   }
 }
 
+/// Convolutions by matrix tiles, where this processor has them.
+class TileConvolution : public testing::Test {
+ protected:
+  void SetUp() override {
+    const ConvolutionCase c{1, 1, 32, 16, 16, 32, {3, 3}};
+    const ConvolutionArrays arrays(c, f32);
+    if (!cpu::takes_tile_convolution(
+            {Product::y, arrays.x.view(), arrays.weight.view(), arrays.y.view(), nullptr, {}, 1}))
+      GTEST_SKIP() << "this processor has no matrix tiles for bf16 (AMX)";
+  }
+
+  /// Steps of one; sizes around those of tiles, and several blocks of channels, rows and pictures.
+  static std::vector<ConvolutionCase> cases_of_tiles() {
+    std::vector<ConvolutionCase> all = cases();
+    for (const ConvolutionCase& c : {ConvolutionCase{3, 1, 33, 5, 5, 17, {3, 3}, {.padding = {1, 1}}},
+                                     {2, 1, 32, 14, 14, 40, {3, 3}, {.padding = {1, 1}}},
+                                     {2, 2, 17, 7, 9, 49, {3, 2}, {.padding = {1, 0}}},
+                                     {1, 1, 150, 4, 5, 140, {2, 2}, {.padding = {1, 1}}},
+                                     {5, 1, 64, 1, 20, 40, {1, 3}, {.padding = {0, 1}}},
+                                     {1, 1, 31, 36, 40, 33, {2, 2}, {.padding = {1, 1}}},
+                                     {2, 1, 16, 12, 1, 48, {5, 1}, {.padding = {6, 0}, .dilation = {2, 1}}},
+                                     {40, 1, 20, 2, 2, 20, {2, 2}, {.padding = {1, 1}}}})
+      all.push_back(c);
+    return all;
+  }
+  static bool run(ConvolutionArrays& arrays, const ConvolutionCase& c, Product product, const Tensor* bias,
+                  bool bf16_operands) {
+    return cpu::tile_convolution({product, arrays.x.view(), arrays.weight.view(), arrays.y.view(),
+                                  bias ? &bias->view() : nullptr, c.steps, c.groups, bf16_operands});
+  }
+};
+
+TEST_F(TileConvolution, EqualsItsDefinition) {
+  for (const ConvolutionCase& c : cases_of_tiles()) {
+    if (c.height * c.width > 10000) continue;
+    const Tensor bias = random({c.out * c.groups}, {}, 4);
+    for (const bool bf16_operands : {false, true}) {
+      for (Product product : {Product::y, Product::x, Product::weight}) {
+        ConvolutionArrays arrays(c, f32), exact(c, f32);
+        for (Tensor* part : {&exact.x, &exact.weight, &exact.y})
+          if (bf16_operands) *part = part->to(bf16).to(f32);
+        const std::vector<double> want = naive(c, exact, product, bias), terms = naive(c, exact, product, bias, true);
+        ASSERT_TRUE(run(arrays, c, product, product == Product::y ? &bias : nullptr, bf16_operands));
+        const std::vector<double> got = arrays.result(product).to_vector<double>();
+        ASSERT_EQ(got.size(), want.size());
+        for (size_t i = 0; i < got.size(); ++i) {
+          ASSERT_NEAR(got[i], want[i], terms[i] * 0x1p-21)
+              << "at " << i << ": x " << to_string(arrays.x.shape()) << " weight " << to_string(arrays.weight.shape())
+              << " product " << static_cast<int>(product) << " bf16 " << bf16_operands;
+        }
+      }
+    }
+  }
+}
+
+TEST_F(TileConvolution, ThreadsDoNotChangeIt) {
+  const int threads = num_threads();
+  for (const ConvolutionCase& c : cases_of_tiles()) {
+    for (Product product : {Product::y, Product::x, Product::weight}) {
+      ConvolutionArrays one(c, f32), several(c, f32);
+      set_num_threads(1);
+      ASSERT_TRUE(run(one, c, product, nullptr, false));
+      set_num_threads(3);
+      ASSERT_TRUE(run(several, c, product, nullptr, false));
+      set_num_threads(threads);
+      EXPECT_EQ(one.result(product).to_vector<float>(), several.result(product).to_vector<float>());
+    }
+  }
+}
+
+// An infinity, a NaN or a number whose products overflow go where the way by f32's own instructions takes them, whatever operand they
+// stand in.
+TEST_F(TileConvolution, LeavesWhatIsNotFiniteToTheOtherWay) {
+  const ConvolutionCase c{6, 1, 32, 7, 7, 32, {3, 3}, {.padding = {1, 1}}};
+  for (const float value : {INFINITY, -INFINITY, NAN, 3e38f}) {
+    for (int operand = 0; operand < 3; ++operand) {
+      for (Product product : {Product::y, Product::x, Product::weight}) {
+        ConvolutionArrays arrays(c, f32), other(c, f32);
+        for (ConvolutionArrays* of : {&arrays, &other}) {
+          Tensor& into = operand == 0 ? of->x : operand == 1 ? of->weight : of->y;
+          into.select(0, 1).select(0, 5).select(0, 2).select(0, 1).fill_(value);
+        }
+        const bool reads_it = &arrays.result(product) != (operand == 0   ? &arrays.x
+                                                          : operand == 1 ? &arrays.weight
+                                                                         : &arrays.y);
+        EXPECT_EQ(run(arrays, c, product, nullptr, false), !reads_it);
+        arrays.x.backend().convolution(
+            {product, arrays.x.view(), arrays.weight.view(), arrays.y.view(), nullptr, c.steps, c.groups});
+        const ConvolutionCall call{product, other.x.view(), other.weight.view(), other.y.view(), nullptr,
+                                   c.steps, c.groups};
+        ASSERT_TRUE(cpu::takes_direct_convolution(call));
+        cpu::direct_convolution(call);
+        const std::vector<double> got = arrays.result(product).to_vector<double>(),
+                                  want = other.result(product).to_vector<double>();
+        for (size_t i = 0; i < got.size(); ++i) {
+          ASSERT_EQ(std::isnan(got[i]), std::isnan(want[i])) << i;
+          if (!std::isfinite(want[i])) {
+            ASSERT_TRUE(std::isnan(want[i]) || got[i] == want[i]) << i;
+          }
+        }
+      }
+    }
+  }
+}
+
 // A row of odd length, whose last position has no partner among those that are summed two by two.
 TEST(Convolution, InfinitiesReachTheirTapsAlone) {
-  for (const bool bf16_operands : {false, random({1}).backend().has_bf16_operands()}) {
-    Tensor x = random({1, 3, 6, 21}, {}, 1), dy = random({1, 8, 6, 19}, {}, 2), weight = random({8, 3, 1, 3}, {}, 3);
+  const bool has_bf16 = random({1}).backend().has_bf16_operands();
+  for (const auto& [bf16_operands, in, out] :
+       {std::tuple{false, 3, 8}, {has_bf16, 3, 8}, {false, 32, 32}, {has_bf16, 32, 32}}) {
+    Tensor x = random({1, in, 6, 21}, {}, 1), dy = random({1, out, 6, 19}, {}, 2),
+           weight = random({out, in, 1, 3}, {}, 3);
     x.select(3, 20).fill_(INFINITY);  // read by the last tap alone
     dy.fill_(1);
     x.backend().convolution({Product::weight, x.view(), weight.view(), dy.view(), nullptr, {}, 1, bf16_operands});
