@@ -194,9 +194,12 @@ struct MetRows {
 // inside the image; result j reads column at + j * stride.
 template <class Body>
 void each_column(const WindowSteps& steps, const int64_t (&kernel)[2], const Shape& image, int64_t results, Body body) {
-  const int64_t width = image[3], stride = steps.stride[1];
-  for (int64_t q = 0; q < kernel[1]; ++q) {
-    const int64_t left = q - steps.padding[1];
+  const int64_t width = image[3], stride = steps.stride[1], padding = steps.padding[1];
+  // No others meet the image, of which a window may have many.
+  const int64_t begin = std::max<int64_t>(padding - (results - 1) * stride, 0),
+                end = std::min(kernel[1], padding + width);
+  for (int64_t q = begin; q < end; ++q) {
+    const int64_t left = q - padding;
     const int64_t first = left < 0 ? (-left + stride - 1) / stride : 0;
     const int64_t last = left < width ? std::min(results, (width - left - 1) / stride + 1) : 0;
     if (first < last) body(first, last, left);
@@ -259,11 +262,13 @@ void mean_of_row(const PoolCall& call, const T* __restrict x, int64_t row, T* __
   for (int64_t j = 0; j < results; ++j) out[j] *= share;
 }
 
-/// Max pooling of f32 whose windows move by four columns at the most. Padding is filled with -infinity, so that every window is whole.
+/// Max pooling of f32 whose windows move by four columns at the most. Padding, no wider than the image, is filled with -infinity, so that
+/// every window is whole.
 class VectorPool {
  public:
   static bool takes(const PoolCall& call) {
-    return call.index && call.x.dtype == DType::f32 && call.steps.stride[1] <= 4;
+    return call.index && call.x.dtype == DType::f32 && call.steps.stride[1] <= 4 &&
+           call.steps.padding[1] <= call.x.shape[3];
   }
 
   explicit VectorPool(const PoolCall& call)

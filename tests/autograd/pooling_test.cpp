@@ -75,6 +75,23 @@ TEST_P(OnEveryDevice, PoolsFollowTheirDefinition) {
   }
 }
 
+TEST_P(OnEveryDevice, WindowsMayBeMuchLargerThanTheImage) {
+  constexpr int64_t side = int64_t{1} << 28;
+  const Pool2dOptions by_one{.stride = 1, .padding = side / 2};
+  const Tensor x = test::random({2, 3, 4}, options()).set_requires_grad();
+  const double greatest = amax(x.detach()).item(), all = sum(x.detach()).item();
+  const Tensor most = max_pool2d(x, side, by_one), means = avg_pool2d(x, side, by_one) * std::pow(2.0, 56);
+  EXPECT_EQ(most.shape(), (Shape{2, 4, 5}));
+  EXPECT_CLOSE(most.detach().select(0, 0), full({4, 5}, amax(x.detach().select(0, 0)).item(), options()), 0, 0);
+  EXPECT_CLOSE(sum(means.detach()) / 20.0, {all});
+  sum(most).backward();
+  EXPECT_CLOSE(sum(x.grad()), {40});
+  EXPECT_CLOSE(sum(x.grad() * x.detach()), {20 * (greatest + amin(amax(x.detach(), {1, 2})).item())});
+  Tensor(x).zero_grad();
+  sum(means).backward();
+  EXPECT_CLOSE(x.grad(), full({2, 3, 4}, 20, options()));
+}
+
 TEST(Pooling, ShortFloatsFindTheSamePlaces) {
   // Of few values, so that there are equals, and of the special ones.
   const double some[] = {

@@ -35,6 +35,6 @@ void main() {
     Ints(p.index).at[i] = int(best);
     store(p.out_, i, greatest);
   } else {
-    store(p.out_, i, sum * (1.0 / float(p.kernel.x * p.kernel.y)));
+    store(p.out_, i, sum * (1.0 / (float(p.kernel.x) * float(p.kernel.y))));
   }
 }

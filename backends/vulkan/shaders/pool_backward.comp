@@ -26,5 +26,5 @@ void main() {
       if (p.index == 0 || uint(Ints(p.index).at[plane * windows + window]) == at) sum += load(dout, window);
     }
   }
-  store(p.dx, i, p.index != 0 ? sum : sum * (1.0 / float(p.kernel.x * p.kernel.y)));
+  store(p.dx, i, p.index != 0 ? sum : sum * (1.0 / (float(p.kernel.x) * float(p.kernel.y))));
 }
