@@ -180,8 +180,18 @@ Value Graph::add_constant(std::string name, Element element, const Shape& shape,
 }
 
 Value Graph::constant(const Tensor& tensor, std::string name) {
+  const View& view = tensor.view();
+  for (const Constant& known : constants_) {
+    const View& other = known.tensor.view();
+    if (view.buffer == other.buffer && view.offset == other.offset && view.dtype == other.dtype &&
+        view.shape == other.shape && view.strides == other.strides && view.buffer->version == known.version) {
+      return {this, known.name};
+    }
+  }
   const auto [element, bytes] = stored(tensor, false);
-  return add_constant(scope_ + name, element, tensor.shape(), bytes);
+  const Value made = add_constant(scope_ + name, element, tensor.shape(), bytes);
+  constants_.push_back({tensor.detach(), view.buffer->version, made.name()});
+  return made;
 }
 
 Value Graph::constant(const std::vector<int64_t>& values) {

@@ -79,7 +79,8 @@ class Graph {
   void output(std::string name, const Value& value, Element element, const std::vector<Size>& shape,
               std::string description = {}, Caller caller = {});
 
-  /// A tensor of the model's, of any device: f64 becomes f32. The name is made unique.
+  /// A tensor of the model's, of any device: f64 becomes f32. The name is made unique. The same elements of one buffer are one
+  /// constant, so that a layer that is emitted twice is stored once.
   Value constant(const Tensor& tensor, std::string name = "constant");
   /// i64 [n]: what shapes and axes are given by. Equal ones are one.
   Value constant(const std::vector<int64_t>& values);
@@ -128,6 +129,12 @@ class Graph {
   std::string scope_;
   std::map<std::string, int64_t> taken_;               // how often a name was asked for
   std::map<std::vector<int64_t>, std::string> lists_;  // names of constants
+  struct Constant {
+    Tensor tensor;  // keeps its memory from being another's
+    uint32_t version;
+    std::string name;
+  };
+  std::vector<Constant> constants_;
   std::map<int64_t, std::string> integers_;
   std::map<double, std::string> scalars_;
   std::string input_text_, output_text_;

@@ -20,6 +20,7 @@
 #include "fovea/nn/pooling.h"
 #include "fovea/nn/positions.h"
 #include "fovea/nn/recurrent.h"
+#include "fovea/nn/recurrent_cell.h"
 #include "fovea/nn/sequence_attention.h"
 #include "fovea/nn/transformer.h"
 #include "fovea/onnx/operations.h"
@@ -74,6 +75,13 @@ struct Recurrent {
   Value output, h;
 };
 Recurrent emit(const nn::RecurrentLayer& layer, const Value& x, const Value& lengths, Caller caller = {});
+/// One step from h (and c) [batch, hidden]: the next.
+Value emit(const nn::RNNCell& cell, const Value& x, const Value& h, Caller caller = {});
+Value emit(const nn::GRUCell& cell, const Value& x, const Value& h, Caller caller = {});
+struct CellState {
+  Value h, c;
+};
+CellState emit(const nn::LSTMCell& cell, const Value& x, const CellState& state, Caller caller = {});
 
 Value emit(const nn::LearnedPositions& layer, const Value& x, Caller caller = {});
 /// As nn::sinusoidal_positions(time, dim), time i64 [1].

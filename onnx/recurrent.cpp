@@ -33,7 +33,45 @@ Tensor reordered(const Tensor& x, const Form& form) {
   return concat(parts, 0);
 }
 
+/// The input's and the state's parts of a cell's gates, one value for each gate.
+struct Gates {
+  std::vector<Value> x, h;
+};
+
+Gates gates_of(const nn::RecurrentCell& cell, const Value& x, const Value& h) {
+  Graph& graph = x.graph();
+  const auto parts = [&](const Value& in, const Tensor& weight, const Tensor& bias, const char* name) {
+    Value all = matmul(in, graph.constant(weight.mT(), fmt::format("weight_{}_t", name)));
+    if (bias.defined()) all = all + graph.constant(bias, fmt::format("bias_{}", name));
+    return graph.nodes("Split", {all}, static_cast<size_t>(gates(cell.kind())), {{"axis", int64_t{1}}});
+  };
+  return {parts(x, cell.weight_ih, cell.bias_ih, "ih"), parts(h, cell.weight_hh, cell.bias_hh, "hh")};
+}
+
 }  // namespace
+
+Value emit(const nn::RNNCell& cell, const Value& x, const Value& h, Caller caller) {
+  const Graph::Scope scope(x.graph(caller), cell, caller);
+  const Gates gates = gates_of(cell, x, h);
+  const Value sum = gates.x[0] + gates.h[0];
+  return cell.kind() == RecurrentKind::rnn_relu ? relu(sum) : tanh(sum);
+}
+
+Value emit(const nn::GRUCell& cell, const Value& x, const Value& h, Caller caller) {
+  const Graph::Scope scope(x.graph(caller), cell, caller);
+  const Gates gates = gates_of(cell, x, h);
+  const Value reset = sigmoid(gates.x[0] + gates.h[0]), update = sigmoid(gates.x[1] + gates.h[1]);
+  const Value next = tanh(gates.x[2] + reset * gates.h[2]);
+  return next + update * (h - next);
+}
+
+CellState emit(const nn::LSTMCell& cell, const Value& x, const CellState& state, Caller caller) {
+  const Graph::Scope scope(x.graph(caller), cell, caller);
+  const Gates gates = gates_of(cell, x, state.h);
+  const auto gate = [&](size_t i) { return gates.x[i] + gates.h[i]; };
+  const Value c = sigmoid(gate(1)) * state.c + sigmoid(gate(0)) * tanh(gate(2));
+  return {sigmoid(gate(3)) * tanh(c), c};
+}
 
 Recurrent emit(const nn::RecurrentLayer& layer, const Value& x, const Value& lengths, Caller caller) {
   Graph& graph = x.graph(caller);

@@ -374,6 +374,37 @@ TEST(OnnxCompare, RecurrentLayersOfEveryKind) {
   }
 }
 
+TEST(OnnxCompare, RecurrentCells) {
+  Cases cases;
+  manual_seed(12);
+  const NoGrad off;
+  const Tensor x = randn({3, 5}), h = randn({3, 4}), c = randn({3, 4});
+  const auto inputs_of = [](Graph& graph) {
+    return std::array{graph.input("x", Element::f32, {"batch", 5}), graph.input("h", Element::f32, {"batch", 4})};
+  };
+  for (const bool bias : {true, false}) {
+    const std::string ending = bias ? "" : "_without_bias";
+    const auto add = [&](const std::string& name, const auto& cell) {
+      Graph graph(name + ending);
+      const auto inputs = inputs_of(graph);
+      // Two steps, which the one cell takes.
+      graph.output("y", emit(cell, inputs[0], emit(cell, inputs[0], inputs[1])), Element::f32, {"batch", 4});
+      cases.add(name + ending, graph, {{"x", x}, {"h", h}}, cell.forward(x, cell.forward(x, h)));
+    };
+    add("rnn_cell", nn::RNNCell(5, 4, {.bias = bias}));
+    add("rnn_relu_cell", nn::RNNCell(5, 4, {.bias = bias, .relu = true}));
+    add("gru_cell", nn::GRUCell(5, 4, {.bias = bias}));
+    const nn::LSTMCell lstm(5, 4, {.bias = bias});
+    Graph graph("lstm_cell" + ending);
+    const auto inputs = inputs_of(graph);
+    const Value cell_state = graph.input("c", Element::f32, {"batch", 4});
+    const onnx::CellState made = emit(lstm, inputs[0], {inputs[1], cell_state});
+    graph.output("y", onnx::concat({made.h, made.c}, 1), Element::f32, {"batch", 8});
+    const nn::RecurrentState expected = lstm.forward(x, {h, c});
+    cases.add("lstm_cell" + ending, graph, {{"x", x}, {"h", h}, {"c", c}}, concat({expected.h, expected.c}, 1));
+  }
+}
+
 TEST(OnnxCompare, CausalLanguageModels) {
   Cases cases;
   const Tensor tokens = randint(0, 19, {2, 6});

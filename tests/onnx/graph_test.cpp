@@ -190,6 +190,23 @@ TEST(OnnxLayers, NameTheirPlaceInTheModel) {
   EXPECT_THAT(nodes_of(message)[0].inputs, ElementsAre("x", "inner/weight_t"));
 }
 
+TEST(OnnxLayers, AreStoredOnceHoweverOftenTheyAreEmitted) {
+  const nn::GRUCell cell(2, 3), other(2, 3);
+  Graph graph("g");
+  const Value x = graph.input("x", Element::f32, {"batch", 2});
+  Value h = graph.input("h", Element::f32, {"batch", 3});
+  for (int i = 0; i < 5; ++i) h = emit(cell, x, h);
+  Tensor changed = ones({3});
+  h = h + graph.constant(changed);
+  changed.fill_(2);
+  h = h + graph.constant(changed);
+  h = h + graph.constant(changed.flip(0));
+  graph.output("y", emit(other, x, h), Element::f32, {"batch", 3});
+  const Message message = graph_of(graph.to_bytes({}));
+  expect_sound(message);
+  EXPECT_EQ(message.texts(5).size(), 2 * 4 + 3u);
+}
+
 TEST(OnnxLayers, ARecurrentLayerIsOneNodeForBothDirections) {
   for (const bool lstm : {false, true}) {
     std::unique_ptr<nn::RecurrentLayer> layer;
