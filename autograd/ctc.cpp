@@ -103,9 +103,6 @@ States make_states(const Labels& labels, int64_t blank, TensorOptions like) {
   return {from_vector(label, shape, like.device), place(skips), place(ends)};
 }
 
-/// log(e^a + e^b) with derivatives that hold where a == b, too.
-Expr log_add(Expr a, Expr b) { return where(a > b, a + softplus(b - a), b + softplus(a - b)); }
-
 }  // namespace
 
 Tensor ctc_loss(const Tensor& log_probabilities, const Tensor& targets, const Tensor& input_lengths,
@@ -113,7 +110,7 @@ Tensor ctc_loss(const Tensor& log_probabilities, const Tensor& targets, const Te
   // A path comes to a state from itself, the one before or, over a blank, the one before that.
   static const Elementwise step{"ctc_step",
                                 [](Expr stay, Expr before, Expr over, Expr skips, Expr emission, Expr reads) {
-                                  const Expr all = log_add(log_add(stay, before), where(skips, over, never));
+                                  const Expr all = logaddexp(logaddexp(stay, before), where(skips, over, never));
                                   return where(reads, all + maximum(emission, never), stay);
                                 }};
   static const Elementwise ending{"ctc_ending", [](Expr alpha, Expr ends) { return where(ends, alpha, never); }};

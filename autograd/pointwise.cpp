@@ -122,6 +122,11 @@ Tensor minimum(Operand a, Operand b) {
   return f(a, b);
 }
 
+Tensor logaddexp(Operand a, Operand b) {
+  static const Elementwise f{"logaddexp", [](Expr a, Expr b) { return logaddexp(a, b); }};
+  return f(a, b);
+}
+
 Tensor eq(Operand a, Operand b) {
   static const Elementwise f{"eq", [](Expr a, Expr b) { return a == b; }};
   return f(a, b);

@@ -38,6 +38,8 @@ Tensor atan2(Operand y, Operand x);
 /// The greater; a tie shares the gradient in halves, a NaN wins.
 Tensor maximum(Operand a, Operand b);
 Tensor minimum(Operand a, Operand b);
+/// log(e^a + e^b) without overflow, sums of probabilities whose logarithms are known.
+Tensor logaddexp(Operand a, Operand b);
 
 // Comparisons and logic give bool tensors.
 Tensor eq(Operand a, Operand b);

@@ -157,6 +157,12 @@ Expr pow(Expr a, Expr b) { return binary(Op::pow, a, b); }
 Expr atan2(Expr y, Expr x) { return binary(Op::atan2, y, x); }
 Expr maximum(Expr a, Expr b) { return binary(Op::maximum, a, b); }
 Expr minimum(Expr a, Expr b) { return binary(Op::minimum, a, b); }
+Expr logaddexp(Expr a, Expr b) {
+  // Chosen, not the maximum and minimum, whose derivatives share a tie: those of the sum hold there as they are.
+  const Expr high = where(a > b, a, b), low = where(a > b, b, a);
+  const Expr apart = where(low == -INFINITY, -INFINITY, where(high == INFINITY, -INFINITY, low - high));
+  return high + softplus(apart);
+}
 Expr where(Expr condition, Expr a, Expr b) { return building().make(Op::select, condition, a, b); }
 
 ExprGraph::Building::Building(ExprGraph& graph) : outer_(std::exchange(current, &graph)) {}

@@ -73,6 +73,8 @@ Expr pow(Expr a, Expr b);
 Expr atan2(Expr y, Expr x);
 Expr maximum(Expr a, Expr b);
 Expr minimum(Expr a, Expr b);
+/// log(e^a + e^b) without overflow; of two infinities of one sign that one.
+Expr logaddexp(Expr a, Expr b);
 /// condition != 0 ? a : b, without a gradient for the branch not taken.
 Expr where(Expr condition, Expr a, Expr b);
 

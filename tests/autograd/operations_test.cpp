@@ -84,6 +84,12 @@ Table basic_operations() {
          checks.push_back(one({any_number({4})}, [](const Inputs& x) { return pow(2.0, x[0]); }));
          return checks;
        }()},
+      {"logaddexp", [] {
+         Checks checks = binary([](auto& a, auto& b) { return logaddexp(a, b); });
+         checks.push_back(one({any_number({4})}, [](const Inputs& x) { return logaddexp(x[0], x[0]); }));
+         checks.push_back(one({any_number({4})}, [](const Inputs& x) { return logaddexp(x[0], 0.5); }));
+         return checks;
+       }()},
       {"atan2", [] {
          Checks checks = binary([](auto& a, auto& b) { return atan2(a, b); });
          checks.push_back(one({any_number({4})}, [](const Inputs& x) { return atan2(x[0], -2); }));

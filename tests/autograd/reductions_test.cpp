@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <limits>
 
 #include "fovea/autograd/backward.h"
 #include "fovea/autograd/indexing.h"
@@ -293,6 +294,20 @@ TEST_P(OnEveryDevice, SortedValuesStandInTheirPlacesAlongAnyAxis) {
       }
     }
   }
+}
+
+TEST_P(OnEveryDevice, LogaddexpTakesInfinitiesAndGreatDistances) {
+  const double inf = std::numeric_limits<double>::infinity(), nan = std::numeric_limits<double>::quiet_NaN();
+  const Tensor a = tensor({-inf, -inf, inf, inf, 1, 1000, -1000, nan, 2}, options()).set_requires_grad();
+  const Tensor b = tensor({-inf, 2, inf, -inf, 1, 0, -1000, 2, nan}, options()).set_requires_grad();
+  const Tensor sums = logaddexp(a, b);
+  EXPECT_CLOSE(sums.detach().slice(0, 0, 7), {-inf, 2, inf, inf, 1 + std::log(2), 1000, -1000 + std::log(2)});
+  EXPECT_TRUE(all(isnan(sums.detach().slice(0, 7))).item<bool>());
+  sum(sums.slice(0, 1, 2) + 2.0 * sums.slice(0, 4, 5) + 3.0 * sums.slice(0, 5, 6)).backward();
+  EXPECT_EQ(a.grad().select(0, 1).item(), 0);
+  EXPECT_EQ(b.grad().select(0, 1).item(), 1);
+  EXPECT_CLOSE(a.grad().slice(0, 4, 6), {1, 3});
+  EXPECT_CLOSE(b.grad().slice(0, 4, 6), {1, 0});
 }
 
 }  // namespace

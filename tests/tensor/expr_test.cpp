@@ -206,6 +206,8 @@ const BinaryCase binary_cases[] = {
     {"mul", [](Expr a, Expr b) { return a * b; }, [](double a, double b) { return a * b; }},
     {"div", [](Expr a, Expr b) { return a / b; }, [](double a, double b) { return a / b; }},
     {"pow", [](Expr a, Expr b) { return pow(a, b); }, [](double a, double b) { return std::pow(a, b); }},
+    {"logaddexp", [](Expr a, Expr b) { return logaddexp(a, b); },
+     [](double a, double b) { return std::fmax(a, b) + std::log1p(std::exp(-std::fabs(a - b))); }},
     {"atan2", [](Expr a, Expr b) { return atan2(a, b); }, [](double a, double b) { return std::atan2(a, b); }},
     {"maximum", [](Expr a, Expr b) { return maximum(a, b); }, [](double a, double b) { return std::fmax(a, b); }},
     {"minimum", [](Expr a, Expr b) { return minimum(a, b); }, [](double a, double b) { return std::fmin(a, b); }},
