@@ -92,6 +92,18 @@ TEST_P(OnEveryDevice, WindowsMayBeMuchLargerThanTheImage) {
   EXPECT_CLOSE(x.grad(), full({2, 3, 4}, 20, options()));
 }
 
+TEST_P(OnEveryDevice, StepsMayBeMuchLargerThanTheImage) {
+  for (const bool greatest : {false, true}) {
+    const Tensor x = arange(16, options()).reshape({1, 4, 4}).set_requires_grad();
+    const Pool2dOptions far{.stride = INT32_MAX};
+    const Tensor y = greatest ? max_pool2d(x, 2, far) : avg_pool2d(x, 2, far) * 4.0;
+    EXPECT_CLOSE(y.detach().reshape({1}), {greatest ? 5.0 : 10.0});
+    sum(y).backward();
+    const double others = greatest ? 0 : 1;
+    EXPECT_CLOSE(x.grad().reshape({16}), {others, others, 0, 0, others, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0});
+  }
+}
+
 TEST(Pooling, ShortFloatsFindTheSamePlaces) {
   // Of few values, so that there are equals, and of the special ones.
   const double some[] = {

@@ -16,7 +16,7 @@ void main() {
   if (plane >= p.planes) return;
   const uint at = i % elements, windows = p.positions.x * p.positions.y;
   const ivec2 far = ivec2(at / p.size.y, at % p.size.y) + p.padding, near = far - p.kernel + 1;
-  const ivec2 begin = (max(near, ivec2(0)) + p.stride - 1) / p.stride;
+  const ivec2 begin = mix(ivec2(0), (near - 1) / p.stride + 1, greaterThan(near, ivec2(0)));
   const ivec2 end = min(far / p.stride + 1, ivec2(p.positions));
   const uint64_t dout = row_of(p.dout, plane, windows);
   float sum = 0.0;
