@@ -183,8 +183,8 @@ class Captured {
 /// set_requires_grad(), register_hook(), remove_hook() or Module::replace_parameters() on something that the step uses, and
 /// after Module::to(), it is recorded anew. stats() says how many runs were replays.
 ///
-/// A run that ends by an error leaves no gradients that it would have replaced, as a step that begins with zero_grad() and fails
-/// behind it; where zero_grad() stands later in the step, those of the run before are lost with them.
+/// A run that ends by an error leaves no gradients that it would have replaced, as a step that begins with zero_grad() and
+/// fails behind it; where zero_grad() stands later in the step, those of the run before are lost with them.
 ///
 /// A ValueError names what cannot be captured: a value read by the host, with its line; a number that changes from run to
 /// run, with that of its operation; an argument whose memory the step also writes in another way. A number that changes

@@ -92,8 +92,8 @@ void check_step(RecurrentKind kind, const Tensor& projected, const Tensor& hidde
   }
 }
 
-/// Whether ordinary operations do the same with less work: a fused kernel packs weights first, which for large ones one step does
-/// not pay for.
+/// Whether ordinary operations do the same with less work: a fused kernel packs weights first, which for large ones one step
+/// does not pay for.
 bool is_one_large_step(const std::vector<RecurrentDirection>& directions) {
   constexpr int64_t large = 32768;
   const Tensor& projected = directions[0].projected;

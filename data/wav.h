@@ -16,9 +16,9 @@ struct Audio {
 };
 
 /// Reads the bytes of a RIFF WAVE file: PCM of 8, 16, 24 or 32 bits, floating point of 32 or 64 bits (also as
-/// WAVE_FORMAT_EXTENSIBLE), any number of channels, which are averaged. A data chunk that claims to be longer than the file ends with the file,
-/// where its length is 0xffffffff, as programs leave it that write to a pipe. Throws DataError with the byte where it is
-/// not that; `name` stands for the file in errors.
+/// WAVE_FORMAT_EXTENSIBLE), any number of channels, which are averaged. A data chunk that claims to be longer than the file
+/// ends with the file, where its length is 0xffffffff, as programs leave it that write to a pipe. Throws DataError with the
+/// byte where it is not that; `name` stands for the file in errors.
 Audio parse_wav(std::string_view bytes, std::string_view name);
 /// A WAVE file's bytes: PCM of 16 bits.
 std::string encode_wav(const Audio& audio);

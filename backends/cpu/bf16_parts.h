@@ -21,7 +21,8 @@ FOVEA_BF16 inline __m512i rounded(__m512 x) {
 FOVEA_BF16 inline __m512 as_floats(__m512i x) { return _mm512_castsi512_ps(x); }
 FOVEA_BF16 inline __mmask16 which_are_infinite_or_nan(__m512 x) { return _mm512_fpclass_ps_mask(x, 0x99); }
 
-/// x as three bf16; sets `marked` where one of x is infinite, NaN or so great that parts of a product may overflow to either side.
+/// x as three bf16; sets `marked` where one of x is infinite, NaN or so great that parts of a product may overflow to either
+/// side.
 [[gnu::always_inline]] FOVEA_BF16 inline Split split(__m512 x, uint32_t& marked) {
   const __m512 great = _mm512_set1_ps(0x1p63f), size = _mm512_abs_ps(x);
   __m512i greatest = rounded(x);

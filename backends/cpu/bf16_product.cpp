@@ -74,8 +74,8 @@ FOVEA_BF16 void pack_lines(const T* x, int64_t line, int64_t lines, int64_t dept
   }
 }
 
-/// Up to 16 lines by up to 32 steps of the depth into a tile: [line][pair] or, with `by_pairs`, [pair][line]. `next` is asked for:
-/// what will be packed after it.
+/// Up to 16 lines by up to 32 steps of the depth into a tile: [line][pair] or, with `by_pairs`, [pair][line]. `next` is asked
+/// for: what will be packed after it.
 template <class T>
 FOVEA_BF16 void pack_tile(const T* x, int64_t line, int64_t step, int64_t lines, int64_t depth, const T* next,
                           bool by_pairs, uint32_t* to) {

@@ -15,8 +15,8 @@ inline bool has_bf16_product() { return bf16_unit() != Bf16Unit::none; }
 void limit_bf16_unit(Bf16Unit most);
 
 /// c [m, n], rows `stride` apart, = a [m, k] b [k, n] (+ c with `accumulate`, or + bias [n] where given instead) on the calling
-/// thread: operands of f32 or bf16, rounded to bf16, subnormal ones to zero, sums in f32. Any strides. Only where has_bf16_product(). An element's terms are
-/// added in an order that k alone decides.
+/// thread: operands of f32 or bf16, rounded to bf16, subnormal ones to zero, sums in f32. Any strides. Only where
+/// has_bf16_product(). An element's terms are added in an order that k alone decides.
 template <class T>
 void bf16_product(int64_t m, int64_t n, int64_t k, Matrix<T> a, Matrix<T> b, float* c, int64_t stride, bool accumulate,
                   const float* bias = nullptr);

@@ -92,13 +92,14 @@ class DirectConvolution : PictureConvolution {
   }
 
  private:
-  // How far apart rows of weights are to lie: a multiple of a page apart they would share a few places of the first-level cache.
+  // How far apart rows of weights are to lie: a multiple of a page apart they would share a few places of the first-level
+  // cache.
   static int64_t weight_row(int64_t depth) { return depth % 1024 == 0 ? depth + 16 : depth; }
 
   static int64_t planes(int64_t channels) { return divide_up(channels, channels_per_word<Word>); }
 
-  // Rows of m channels of results of each group, `stride` apart: for each plane of the n channels that they read the words of all
-  // taps. at(item, channel, tap) tells the weights.
+  // Rows of m channels of results of each group, `stride` apart: for each plane of the n channels that they read the words of
+  // all taps. at(item, channel, tap) tells the weights.
   template <class At>
   Scratch<Word> packed_weight(int64_t m, int64_t n, int64_t taps, int64_t stride, At at) const {
     Scratch<Word> packed(groups_ * m * stride);

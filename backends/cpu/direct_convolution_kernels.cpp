@@ -107,8 +107,8 @@ void add_all_products(const Sums& p) {
   });
 }
 
-// Panels of y [channels, positions] of `words` words a row: pack_row(from, count, to, step) is called for `count` channels, a vector
-// at the most, of each row, whose words lie `step` apart.
+// Panels of y [channels, positions] of `words` words a row: pack_row(from, count, to, step) is called for `count` channels, a
+// vector at the most, of each row, whose words lie `step` apart.
 template <class Word, class Pack>
 HWY_INLINE void pack_panels_of(const PictureRows& y, int64_t channels, int64_t words, Word* panels, Pack pack_row) {
   each_column_tile(channels, [&]<int V>(std::integral_constant<int, V>, int64_t first) HWY_ATTR {

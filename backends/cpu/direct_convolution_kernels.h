@@ -40,9 +40,9 @@ void multiply_shifted(const ShiftedProduct<Bf16Pair>& product);
 void pack_picture(const PictureRows& y, int64_t channels, float* panels);
 void pack_picture(const PictureRows& y, int64_t channels, Bf16Pair* panels);
 
-/// sums[k][o] = sum over the positions t of picture[t + shifts[k]] y[o][t] (+ sums with `adds`), of m k and `channels` o; rows of
-/// sums are `sums_row` long, which is `channels` in whole vectors. Positions come in rows of `width`, which are `pitch` apart in
-/// the picture. Elements are float, with panels of float, or BFloat16, with panels of Bf16Pair.
+/// sums[k][o] = sum over the positions t of picture[t + shifts[k]] y[o][t] (+ sums with `adds`), of m k and `channels` o; rows
+/// of sums are `sums_row` long, which is `channels` in whole vectors. Positions come in rows of `width`, which are `pitch`
+/// apart in the picture. Elements are float, with panels of float, or BFloat16, with panels of Bf16Pair.
 template <class Element, class Word>
 struct ShiftedSums {
   const Element* picture;

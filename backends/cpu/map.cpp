@@ -17,8 +17,8 @@
 namespace fovea::cpu {
 namespace {
 
-/// Elements of n to a chunk of parallel work, in an even number of chunks that are alike. Cheap calls are shared from one size on: what
-/// another core has written is waited for longer than it takes to be computed.
+/// Elements of n to a chunk of parallel work, in an even number of chunks that are alike. Cheap calls are shared from one size
+/// on: what another core has written is waited for longer than it takes to be computed.
 int64_t grain(int cost, int64_t n) {
   constexpr int64_t most_of_cheap = 32768;
   const int64_t most = cost < 12 ? most_of_cheap : std::clamp<int64_t>(98304 / cost / 1024 * 1024, 4096, most_of_cheap);

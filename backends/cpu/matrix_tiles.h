@@ -57,8 +57,8 @@ FOVEA_BF16 inline void add_product() {
   asm volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(sum), "i"(rows), "i"(columns));
 }
 
-/// For loops of so many steps that a store waits for two thirds of a microsecond, during which none is stored: then it takes a quarter
-/// of a microsecond more. Stores a tile of columns where nobody reads it, at the loop's first step and now and then.
+/// For loops of so many steps that a store waits for two thirds of a microsecond, during which none is stored: then it takes a
+/// quarter of a microsecond more. Stores a tile of columns where nobody reads it, at the loop's first step and now and then.
 template <int parts>
 class WakefulStores {
  public:
@@ -102,8 +102,8 @@ FOVEA_BF16 inline void add_products() {
   unroll<R * V>([](auto i) FOVEA_BF16 { add_product<i, 4 + i / V, 6 + i % V>(); });
 }
 
-/// The same of a step's parts, the greatest of which is part 0: rows(part) and columns(part) load their tiles. The least products first,
-/// each pair of parts one load away from the last; those that reach below the least part are left out.
+/// The same of a step's parts, the greatest of which is part 0: rows(part) and columns(part) load their tiles. The least
+/// products first, each pair of parts one load away from the last; those that reach below the least part are left out.
 template <int parts, int R, int V, class Rows, class Columns>
 FOVEA_BF16 inline void add_step(Rows rows, Columns columns) {
   if constexpr (parts == 1) {
@@ -118,8 +118,8 @@ FOVEA_BF16 inline void add_step(Rows rows, Columns columns) {
   }
 }
 
-/// One strip of rows by V of columns, `strip` words apart: c [16, 16 V], rows `stride` apart. A step of a strip is a tile of each part, the
-/// greatest first; the products of parts that reach below the least part are left out.
+/// One strip of rows by V of columns, `strip` words apart: c [16, 16 V], rows `stride` apart. A step of a strip is a tile of
+/// each part, the greatest first; the products of parts that reach below the least part are left out.
 template <int parts, int V>
 FOVEA_BF16 void multiply_strip(const uint32_t* rows, const uint32_t* columns, int64_t strip, int64_t steps,
                                Addend addend, float* c, int64_t stride) {
@@ -148,8 +148,8 @@ void multiply_strip(int64_t n, const uint32_t* rows, const uint32_t* columns, in
   multiply(rows, columns, strip, steps, addend, c, stride);
 }
 
-/// f(i, k, next_i, next_k) for the tiles of so many lines and steps and what comes after each: all lines of a step first where they lie
-/// side by side, else all steps of a line.
+/// f(i, k, next_i, next_k) for the tiles of so many lines and steps and what comes after each: all lines of a step first where
+/// they lie side by side, else all steps of a line.
 template <class F>
 void each_packed_tile(int64_t lines, int64_t depth, bool lines_first, F f) {
   for (int64_t i = 0, k = 0; i < lines && k < depth;) {
@@ -171,8 +171,8 @@ inline void ask_for(int64_t m, int64_t n, const float* c, int64_t stride) {
 
 inline constexpr int64_t edge_row = 4 * side, edge_size = 2 * side * edge_row;
 
-/// multiply(addend, c, stride) for up to 32 by 64 elements of c; by way of `edge`, whatever stands in it, where they fill no whole tiles, or
-/// always.
+/// multiply(addend, c, stride) for up to 32 by 64 elements of c; by way of `edge`, whatever stands in it, where they fill no
+/// whole tiles, or always.
 template <class F>
 void in_whole_tiles(int64_t m, int64_t n, bool by_edge, Addend addend, float* c, int64_t stride, float* edge,
                     F multiply) {

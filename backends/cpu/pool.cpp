@@ -262,8 +262,8 @@ void mean_of_row(const PoolCall& call, const T* __restrict x, int64_t row, T* __
   for (int64_t j = 0; j < results; ++j) out[j] *= share;
 }
 
-/// Max pooling of f32 whose windows move by four columns at the most. Padding, no wider than the image, is filled with -infinity, so that
-/// every window is whole.
+/// Max pooling of f32 whose windows move by four columns at the most. Padding, no wider than the image, is filled with
+/// -infinity, so that every window is whole.
 class VectorPool {
  public:
   static bool takes(const PoolCall& call) {

@@ -56,7 +56,8 @@ class Batch {
   Scratch<int64_t> order_, length_;
 };
 
-// The panels of the forward product, [hidden / (units * lanes)][depth][units][gates][lanes], from weight [gates * hidden, depth].
+// The panels of the forward product, [hidden / (units * lanes)][depth][units][gates][lanes], from weight [gates * hidden,
+// depth].
 template <class Word>
 void pack_words(RecurrentKind kind, int64_t hidden, int64_t depth, int64_t lanes, int64_t units, const Word* weight,
                 Word* packed) {
@@ -324,9 +325,9 @@ void run_directions(const Calls& calls) {
   }
 }
 
-// f(T(), Word()) by how a step's products are computed. A tile takes its time however few of its 16 rows are there: in f32, three
-// parts of a number, it pays for full ones and where packing rows is little beside multiplying them, until weights of 6 bytes instead of
-// 4 no longer fit a second-level cache; in bf16 almost always.
+// f(T(), Word()) by how a step's products are computed. A tile takes its time however few of its 16 rows are there: in f32,
+// three parts of a number, it pays for full ones and where packing rows is little beside multiplying them, until weights of 6
+// bytes instead of 4 no longer fit a second-level cache; in bf16 almost always.
 template <class F>
 void with_words(const RecurrentCall& call, const View& projected, std::string_view name, F f) {
   if (projected.dtype == DType::f64) return f(double(), double());

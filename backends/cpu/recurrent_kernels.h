@@ -31,8 +31,8 @@ struct RecurrentRows {
   int64_t count;
 };
 
-/// One direction of a layer, ready for the step kernels. Matrices are packed for the vectors of this machine, in words of T, for products of
-/// bf16 where multiplies_bf16_pairs() of Bf16Pair, or of TileWord for products by matrix tiles.
+/// One direction of a layer, ready for the step kernels. Matrices are packed for the vectors of this machine, in words of T,
+/// for products of bf16 where multiplies_bf16_pairs() of Bf16Pair, or of TileWord for products by matrix tiles.
 template <class T, class Word = T>
 struct RecurrentForward {
   RecurrentKind kind;

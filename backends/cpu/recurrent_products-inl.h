@@ -20,8 +20,8 @@
 HWY_BEFORE_NAMESPACE();
 namespace fovea::cpu::HWY_NAMESPACE {
 
-// out, rows `stride` apart, = the addend, its rows `addend_stride` apart, + rows that lie `left_stride` apart times a panel of V vectors:
-// R rows at a time, or all by matrix tiles.
+// out, rows `stride` apart, = the addend, its rows `addend_stride` apart, + rows that lie `left_stride` apart times a panel of
+// V vectors: R rows at a time, or all by matrix tiles.
 template <int R, int V, class D, class Word, class T>
 HWY_INLINE void multiply_panel(D d, int64_t rows, int64_t depth, const Word* left, int64_t left_stride,
                                const Word* panel, const T* addend, int64_t addend_stride, T* out, int64_t stride) {

@@ -14,8 +14,8 @@ class RightOperand {
  public:
   using Result = std::conditional_t<std::is_same_v<T, BFloat16>, float, T>;
 
-  /// Takes b, unless that is what was taken under this name before. What a name stands for must not change. With `splits` products
-  /// of f32 go by split_product(), whatever their size.
+  /// Takes b, unless that is what was taken under this name before. What a name stands for must not change. With `splits`
+  /// products of f32 go by split_product(), whatever their size.
   void take(uint64_t name, int64_t n, int64_t k, Matrix<T> b, bool bf16_operands, bool splits = false);
   /// c [m, n], rows `stride` apart, = a [m, k] times this (+ c with `accumulate`, or + bias [n] where given instead), on the
   /// calling thread. An element's terms are added in an order that k alone decides, however few the rows are.

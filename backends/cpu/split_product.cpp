@@ -12,7 +12,8 @@
 #include "fovea/backends/cpu/tile_strips.h"
 #include "fovea/backends/round_up.h"
 
-// Henry, Tang and Heinecke, "Leveraging the bfloat16 artificial intelligence datatype for higher-precision computations" (2019).
+// Henry, Tang and Heinecke, "Leveraging the bfloat16 artificial intelligence datatype for higher-precision computations"
+// (2019).
 //
 // A strip of 16 lines (rows of the left operand, columns of the right) holds, for each 32 steps of the depth, a tile of the
 // greatest parts, one of the middle ones and one of the least; then a word that is not zero where a number is infinite, NaN or

@@ -15,11 +15,11 @@
 #include "fovea/backends/cpu/tile_product.h"
 #include "fovea/backends/round_up.h"
 
-// Sums over channels: a picture is laid out by position, 32 channels of a part in a row of 64 bytes, so that what a tap reads at 16
-// positions is a tile of rows that lie one behind the other; weights are tiles of columns. Word q of a row holds the channels q and
-// q + 16. Sums over positions (the gradient of the weights): a picture is laid out by channel, so that what a tap reads of 16 channels
-// at 32 positions is a tile of rows that lie a plane apart; the gradients of the results are tiles of columns, pairs of positions
-// that are neighbours.
+// Sums over channels: a picture is laid out by position, 32 channels of a part in a row of 64 bytes, so that what a tap reads
+// at 16 positions is a tile of rows that lie one behind the other; weights are tiles of columns. Word q of a row holds the
+// channels q and q + 16. Sums over positions (the gradient of the weights): a picture is laid out by channel, so that what a
+// tap reads of 16 channels at 32 positions is a tile of rows that lie a plane apart; the gradients of the results are tiles of
+// columns, pairs of positions that are neighbours.
 namespace fovea::cpu {
 
 #ifdef FOVEA_HAS_BF16
@@ -172,7 +172,8 @@ class TileConvolution : PictureConvolution {
     const int64_t panel = steps * parts * tile_words, strips = divide_up(m, side);
     const Scratch<uint32_t> panels = packed_weight(m, n, weight_steps);
     if (!is_valid()) return;
-    // As many rows at a time as a cache holds, and enough blocks for several threads as long as each has positions for several tiles.
+    // As many rows at a time as a cache holds, and enough blocks for several threads as long as each has positions for several
+    // tiles.
     const int64_t row_bytes = channel_steps * parts * layout.pitch * bytes_of_row;
     const int64_t for_threads =
         std::max(divide_up(to.rows * to.count * groups_, 4 * threads), divide_up(int64_t{256}, layout.pitch));
@@ -359,8 +360,9 @@ bool takes_tile_convolution(const ConvolutionCall& call) {
   };
   const int64_t positions = y[0] * y[2] * y[3];
   if (call.product == ConvolutionCall::Product::weight) {
-    // Sums over few positions are stored and turned for little. In three parts tiles gain less than where sums are over channels, since
-    // both operands are packed and rows of them lie across lines of the cache: kernels of few taps and narrow pictures lose.
+    // Sums over few positions are stored and turned for little. In three parts tiles gain less than where sums are over
+    // channels, since both operands are packed and rows of them lie across lines of the cache: kernels of few taps and narrow
+    // pictures lose.
     const double used = filled(in, side) * filled(out, side);
     if (call.bf16_operands) return used >= 0.25 && positions >= 128;
     const int64_t plane = y[2] * (x[3] + std::max<int64_t>(s.padding[1], 0));

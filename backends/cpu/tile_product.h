@@ -9,8 +9,8 @@ int64_t vector_lanes();
 inline bool has_tile_product() { return vector_lanes() > 1; }
 
 /// c [m, n], rows `stride` apart, = a [m, k] b [k, n] (+ c with `accumulate`, or + bias [n] where given instead) in tiles of
-/// registers, on the calling thread; one axis of each operand is dense. Only where has_tile_product(). An element's terms are added in an order
-/// that k alone decides, so a product may be cut anywhere along m and n.
+/// registers, on the calling thread; one axis of each operand is dense. Only where has_tile_product(). An element's terms are
+/// added in an order that k alone decides, so a product may be cut anywhere along m and n.
 void tile_product(int64_t m, int64_t n, int64_t k, Matrix<float> a, Matrix<float> b, float* c, int64_t stride,
                   bool accumulate, const float* bias = nullptr);
 

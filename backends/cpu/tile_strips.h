@@ -7,14 +7,14 @@
 
 namespace fovea::cpu {
 
-/// What operands that are packed for matrix tiles (AMX) consist of: bf16 in pairs, the rounded numbers or the three parts that add
-/// up to each f32 (split_product.h).
+/// What operands that are packed for matrix tiles (AMX) consist of: bf16 in pairs, the rounded numbers or the three parts that
+/// add up to each f32 (split_product.h).
 template <int parts>
 struct TileWord {
   uint32_t bits;
 
-  /// How many words 16 lines (rows of a left operand, columns of a right one) take: 256 for each part and 32 steps of the depth, and
-  /// where there are parts a mark, of numbers that have none.
+  /// How many words 16 lines (rows of a left operand, columns of a right one) take: 256 for each part and 32 steps of the
+  /// depth, and where there are parts a mark, of numbers that have none.
   static constexpr int64_t strip(int64_t depth) {
     return divide_up(depth, int64_t{32}) * parts * 256 + (parts > 1 ? 16 : 0);
   }
@@ -39,8 +39,8 @@ class TileUse {
   TileUse& operator=(const TileUse&) = delete;
 };
 
-/// c [m, n], rows `stride` apart, = the addend + up to 16 rows by up to 64 columns in strips one behind the other, as bf16_product()
-/// and split_product() do. Only where bf16_unit() has tiles.
+/// c [m, n], rows `stride` apart, = the addend + up to 16 rows by up to 64 columns in strips one behind the other, as
+/// bf16_product() and split_product() do. Only where bf16_unit() has tiles.
 void multiply_strips(int64_t m, int64_t n, int64_t depth, const TileWord<1>* rows, const TileWord<1>* columns,
                      Addend addend, float* c, int64_t stride);
 void multiply_strips(int64_t m, int64_t n, int64_t depth, const TileWord<3>* rows, const TileWord<3>* columns,

@@ -240,8 +240,8 @@ TEST_F(TileConvolution, ThreadsDoNotChangeIt) {
   }
 }
 
-// An infinity, a NaN or a number whose products overflow go where the way by f32's own instructions takes them, whatever operand they
-// stand in.
+// An infinity, a NaN or a number whose products overflow go where the way by f32's own instructions takes them, whatever
+// operand they stand in.
 TEST_F(TileConvolution, LeavesWhatIsNotFiniteToTheOtherWay) {
   const ConvolutionCase c{6, 1, 32, 7, 7, 32, {3, 3}, {.padding = {1, 1}}};
   for (const float value : {INFINITY, -INFINITY, NAN, 3e38f}) {

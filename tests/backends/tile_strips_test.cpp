@@ -23,7 +23,8 @@ class TileStrips : public testing::Test {
 
   static constexpr int64_t gap = 3;  // behind each row of a result
 
-  /// a [m, k] b [k, n] + the addend by strips, rows n + gap apart. b_is_turned: its columns lie side by side in memory, else its rows.
+  /// a [m, k] b [k, n] + the addend by strips, rows n + gap apart. b_is_turned: its columns lie side by side in memory, else
+  /// its rows.
   template <int parts>
   static std::vector<float> product(const Array& a, const Array& b, int64_t m, int64_t n, int64_t k, bool b_is_turned,
                                     cpu::Addend addend) {
