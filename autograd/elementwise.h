@@ -98,6 +98,9 @@ class Elementwise {
   /// have one shape and dtype.
   void into(std::initializer_list<const Tensor*> outputs, std::initializer_list<Operand> arguments) const;
 
+  /// The expression and its parameters, for who writes it down for others.
+  const ElementwiseKernel& kernel() const { return *kernel_; }
+
  private:
   void define(const char* name, std::span<const bool> scalar_parameters,
               const std::function<std::vector<Expr>(const std::vector<Expr>&)>& body);

@@ -48,6 +48,7 @@ class AdaptiveSpan : public Module {
   Tensor mean_span() const;
   /// Keys so far away, or farther, weigh nothing in any head: a window for the attention that spares reading them.
   int64_t window() const;
+  const AdaptiveSpanOptions& options() const { return options_; }
 
   Tensor span;
 
@@ -79,6 +80,7 @@ class AdaptiveDepth : public Module {
   Pondered forward(const Tensor& x, const std::function<Tensor(const Tensor&, int64_t)>& step,
                    Caller caller = {}) const;
   std::string description() const override;
+  const AdaptiveDepthOptions& options() const { return options_; }
 
   Linear halt;
 

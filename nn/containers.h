@@ -3,6 +3,7 @@
 #include <concepts>
 #include <initializer_list>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "fovea/autograd/elementwise.h"
@@ -36,8 +37,13 @@ class Layer {
   }
   /// `relu`, `tanh`, ...
   Layer(Tensor (*function)(Operand))
-      : forward_([function](const Tensor& x, Caller caller) {
+      : function_(function), forward_([function](const Tensor& x, Caller caller) {
           return function({x, caller});
+        }) {}
+  /// Of one tensor: `Elementwise{"swish", [](Expr x) { return x * sigmoid(x); }}`.
+  Layer(Elementwise f)
+      : elementwise_(std::move(f)), forward_([f = *elementwise_](const Tensor& x, Caller caller) {
+          return f({x, caller});
         }) {}
   /// A module has one place, so layers share it.
   template <PlainModule T>
@@ -51,9 +57,15 @@ class Layer {
   Tensor forward(const Tensor& x, Caller caller = {}) const { return forward_(x, caller); }
   /// Null for a function.
   Module* module() const { return module_.get(); }
+  /// `relu`, `tanh`, ..., else null.
+  Tensor (*function() const)(Operand) { return function_; }
+  /// Null for all else.
+  const Elementwise* elementwise() const { return elementwise_ ? &*elementwise_ : nullptr; }
 
  private:
   std::shared_ptr<Module> module_;
+  Tensor (*function_)(Operand) = nullptr;
+  std::optional<Elementwise> elementwise_;
   std::function<Tensor(const Tensor&, Caller)> forward_;
 };
 

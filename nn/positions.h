@@ -30,6 +30,8 @@ class SinusoidalPositions : public Module {
   Tensor forward(const Tensor& x, Caller caller = {}) const { return forward(x, 0, caller); }
   Tensor forward(const Tensor& x, int64_t offset, Caller caller = {}) const;
   std::string description() const override;
+  int64_t dim() const { return dim_; }
+  double base() const { return base_; }
 
  private:
   int64_t dim_;
@@ -65,6 +67,7 @@ class RelativePositionBias : public Module {
 
   /// The bucket of key position - query position.
   int64_t bucket(int64_t distance) const;
+  const RelativePositionOptions& options() const { return options_; }
 
   Tensor weight;
 

@@ -161,14 +161,6 @@ Attended emit(const nn::SequenceAttention& layer, const Value& query, const Valu
   return {layer.gate ? read * sigmoid(emit(*layer.gate, concat({query, read}, -1))) : read, weights};
 }
 
-Value emit(const nn::AdaptiveTemperature& layer, const Value& query, Caller caller) {
-  Graph& graph = query.graph(caller);
-  const Graph::Scope scope(graph, layer, caller);
-  const Value chosen =
-      matmul(query, graph.constant(layer.weight.mT(), "weight_t")) + graph.constant(layer.bias, "bias");
-  return exp(tanh(chosen) * std::log(layer.base()));
-}
-
 Attended emit(const nn::LocationAwareAttention& layer, const Value& s, const Value& h, const Value& previous,
               const Value& keep, Caller caller) {
   Graph& graph = s.graph(caller);
@@ -244,91 +236,10 @@ Value emit(const nn::MultiheadAttention& layer, const Value& query, const Value&
     const Tensor slopes = nn::alibi_bias(heads, 2).slice(-1, 1);  // the bias of key 1
     scores = scores + graph.constant(slopes, "slopes") * range(size(k, 2));
   }
+  if (options.bias.defined()) scores = scores + options.bias;
   const Value weights = attention_weights(scores, readable(q, k, o.window, options), nn::Weights::softmax);
   const Value read = reshape(permute(matmul(weights, v), {0, 2, 1, 3}), {0, 0, dim});
   return emit(*layer.out_proj, read);
-}
-
-namespace {
-
-Value activate(nn::FeedForward activation, const Value& x, int64_t half) {
-  switch (activation) {
-    case nn::FeedForward::relu:
-      return relu(x);
-    case nn::FeedForward::gelu:
-      return gelu(x);
-    case nn::FeedForward::silu:
-      return silu(x);
-    case nn::FeedForward::geglu:
-      return slice(x, -1, 0, half) * gelu(slice(x, -1, half));
-    case nn::FeedForward::swiglu:
-      return slice(x, -1, 0, half) * silu(slice(x, -1, half));
-  }
-  return {};
-}
-
-/// Of a layer of an encoder or a decoder.
-template <class Layer>
-Value feed_forward(const Layer& layer, const Value& x) {
-  const nn::TransformerOptions& o = layer.options();
-  return emit(layer.linear2, activate(o.activation, emit(layer.linear1, x), o.feedforward));
-}
-
-/// x + f(x), with the norm before f or after the sum.
-template <class F>
-Value residual(const nn::LayerNorm& norm, bool pre_norm, const Value& x, const F& f) {
-  return pre_norm ? x + f(emit(norm, x)) : emit(norm, x + f(x));
-}
-
-Value encoder_layer(const nn::TransformerEncoderLayer& layer, const Value& x, const AttendOptions& options) {
-  const Graph::Scope scope(x.graph(), layer);
-  const bool pre_norm = layer.options().pre_norm;
-  const Value y = residual(layer.norm1, pre_norm, x,
-                           [&](const Value& each) { return emit(layer.self_attn, each, each, each, options); });
-  return residual(layer.norm2, pre_norm, y, [&](const Value& each) { return feed_forward(layer, each); });
-}
-
-Value decoder_layer(const nn::TransformerDecoderLayer& layer, const Value& x, const Value& memory,
-                    const DecodeOptions& options) {
-  const Graph::Scope scope(x.graph(), layer);
-  const bool pre_norm = layer.options().pre_norm;
-  const AttendOptions own{.causal = options.causal, .keep = options.keep}, of_memory{.keep = options.memory_keep};
-  Value y = residual(layer.norm1, pre_norm, x,
-                     [&](const Value& each) { return emit(layer.self_attn, each, each, each, own); });
-  y = residual(layer.norm2, pre_norm, y,
-               [&](const Value& each) { return emit(layer.multihead_attn, each, memory, memory, of_memory); });
-  return residual(layer.norm3, pre_norm, y, [&](const Value& each) { return feed_forward(layer, each); });
-}
-
-}  // namespace
-
-Value emit(const nn::TransformerEncoder& layer, const Value& x, const AttendOptions& options, Caller caller) {
-  const Graph::Scope scope(x.graph(caller), layer, caller);
-  Value y = x;
-  for (const nn::TransformerEncoderLayer& each : layer.layers) y = encoder_layer(each, y, options);
-  return layer.norm ? emit(*layer.norm, y) : y;
-}
-
-Value emit(const nn::TransformerDecoder& layer, const Value& x, const Value& memory, const DecodeOptions& options,
-           Caller caller) {
-  const Graph::Scope scope(x.graph(caller), layer, caller);
-  Value y = x;
-  for (const nn::TransformerDecoderLayer& each : layer.layers) y = decoder_layer(each, y, memory, options);
-  return layer.norm ? emit(*layer.norm, y) : y;
-}
-
-Value emit(const nn::CausalLM& layer, const Value& tokens, Caller caller) {
-  Graph& graph = tokens.graph(caller);
-  const Graph::Scope scope(graph, layer, caller);
-  const nn::CausalLMOptions& o = layer.options();
-  Value x = emit(layer.embedding, tokens);
-  if (layer.positions) x = emit(*layer.positions, x);
-  if (o.positions == nn::Positions::sinusoidal) {
-    x = x * std::sqrt(static_cast<double>(o.dim)) + sinusoidal_positions(size(tokens, 1), o.dim);
-  }
-  const Value read = emit(layer.encoder, x, {.causal = true});
-  if (layer.head) return emit(*layer.head, read);
-  return matmul(read, graph.constant(layer.embedding.weight.mT(), "embedding_t"));
 }
 
 }  // namespace fovea::onnx

@@ -1,7 +1,5 @@
 #include "fovea/onnx/layers.h"
 
-#include <cmath>
-
 #include "fovea/autograd/pointwise.h"
 #include "fovea/tensor/creation.h"
 
@@ -44,6 +42,14 @@ Value emit(const nn::Linear& layer, const Value& x, Caller caller) {
   Graph& graph = x.graph(caller);
   const Graph::Scope scope(graph, layer, caller);
   const Value y = matmul(x, graph.constant(layer.weight.mT(), "weight_t"));
+  return layer.bias.defined() ? y + graph.constant(layer.bias, "bias") : y;
+}
+
+Value emit(const nn::Bilinear& layer, const Value& a, const Value& b, Caller caller) {
+  Graph& graph = a.graph(caller);
+  const Graph::Scope scope(graph, layer, caller);
+  const Value y = graph.node("Einsum", {a, graph.constant(layer.weight, "weight"), b},
+                             {{"equation", std::string("...i,oij,...j->...o")}});
   return layer.bias.defined() ? y + graph.constant(layer.bias, "bias") : y;
 }
 
@@ -208,62 +214,15 @@ Value emit(const nn::SwiGLU& layer, const Value& x, Caller caller) {
   return emit(layer.down, silu(emit(layer.gate, x)) * emit(layer.up, x));
 }
 
-Value emit(const nn::LearnedPositions& layer, const Value& x, Caller caller) {
+Value emit(const nn::PReLU& layer, const Value& x, Caller caller) {
   Graph& graph = x.graph(caller);
   const Graph::Scope scope(graph, layer, caller);
-  return x + first(graph.constant(layer.weight, "weight"), 0, size(x, -2));
-}
-
-namespace {
-
-/// [time, count]: positions times the frequencies of the columns.
-Value angles(const Value& time, const std::vector<double>& frequencies) {
-  const Tensor row = from_vector(frequencies).to(f32);
-  return unsqueeze(range(time), {-1}) * time.graph().constant(row, "frequencies");
-}
-
-}  // namespace
-
-Value sinusoidal_positions(const Argument& time, int64_t dim, double base) {
-  std::vector<double> frequencies, shift;
-  const double step = std::pow(base, -2 / static_cast<double>(dim));
-  for (int64_t i = 0; i < dim; ++i) {
-    frequencies.push_back(std::pow(step, static_cast<double>(i / 2)));
-    shift.push_back(static_cast<double>(i % 2));
-  }
-  Graph& graph = time.graph();
-  const Value angle = angles(time, frequencies);
-  const Value odd = cast(graph.constant(from_vector(shift).to(f32), "odd"), Element::boolean);
-  return where(odd, graph.node("Cos", {angle}), graph.node("Sin", {angle}));
-}
-
-Value rotary(const Argument& x, int64_t d, double base) {
-  const int64_t half = d / 2;
-  std::vector<double> frequencies;
-  for (int64_t i = 0; i < half; ++i) {
-    frequencies.push_back(1 / std::pow(base, static_cast<double>(i) / static_cast<double>(half)));
-  }
-  Graph& graph = x.graph();
-  const Value angle = angles(size(x, -2), frequencies);
-  const Value cos = graph.node("Cos", {angle}), sin = graph.node("Sin", {angle});
-  const Value a = slice(x, -1, 0, half), b = slice(x, -1, half);
-  return concat({a * cos - b * sin, b * cos + a * sin}, -1);
-}
-
-Value emit(const nn::ChannelAttention& layer, const Value& x, Caller caller) {
-  const Graph::Scope scope(x.graph(caller), layer, caller);
-  const Value hidden = relu(emit(layer.fc1, mean(x, {2, 3}))) + relu(emit(layer.fc1, amax(x, {2, 3})));
-  return x * unsqueeze(sigmoid(emit(layer.fc2, hidden)), {-2, -1});
-}
-
-Value emit(const nn::SpatialAttention& layer, const Value& x, Caller caller) {
-  const Graph::Scope scope(x.graph(caller), layer, caller);
-  return x * sigmoid(emit(layer.conv, concat({mean(x, {1}, true), amax(x, {1}, true)}, 1)));
-}
-
-Value emit(const nn::CBAM& layer, const Value& x, Caller caller) {
-  const Graph::Scope scope(x.graph(caller), layer, caller);
-  return emit(layer.spatial, emit(layer.channel, x));
+  const int64_t channels = layer.weight.size(0);
+  if (channels == 1) return graph.node("PRelu", {x, graph.constant(layer.weight, "weight")});
+  // Slopes stand beside the last axes, of which there may be any number.
+  const Value flat = reshape(x, {0, channels, -1});
+  const Value y = graph.node("PRelu", {flat, graph.constant(layer.weight.unsqueeze(-1), "weight")});
+  return graph.node("Reshape", {y, graph.node("Shape", {x})});
 }
 
 }  // namespace fovea::onnx

@@ -9,7 +9,9 @@
 #include "fovea/nn/conv.h"
 #include "fovea/nn/conv_attention.h"
 #include "fovea/nn/dropout.h"
+#include "fovea/nn/early_exit.h"
 #include "fovea/nn/embedding.h"
+#include "fovea/nn/fusion.h"
 #include "fovea/nn/hierarchical_attention.h"
 #include "fovea/nn/linear.h"
 #include "fovea/nn/location_attention.h"
@@ -31,6 +33,7 @@
 namespace fovea::onnx {
 
 Value emit(const nn::Linear& layer, const Value& x, Caller caller = {});
+Value emit(const nn::Bilinear& layer, const Value& a, const Value& b, Caller caller = {});
 Value emit(const nn::Embedding& layer, const Value& index, Caller caller = {});
 /// Bags side by side: index [batch, time], of which `keep` [batch, time] says what belongs to the bag.
 Value emit(const nn::EmbeddingBag& layer, const Value& index, const Value& keep, Caller caller = {});
@@ -68,7 +71,18 @@ Value emit(const nn::GroupNorm& layer, const Value& x, Caller caller = {});
 Value emit(const nn::LayerNorm& layer, const Value& x, Caller caller = {});
 Value emit(const nn::RMSNorm& layer, const Value& x, Caller caller = {});
 Value emit(const nn::GLU& layer, const Value& x, Caller caller = {});
+Value emit(const nn::PReLU& layer, const Value& x, Caller caller = {});
 Value emit(const nn::SwiGLU& layer, const Value& x, Caller caller = {});
+
+/// What a module of one's own derives from, too, so that a Sequential that holds it can be written down.
+class Exportable {
+ public:
+  virtual ~Exportable() = default;
+  virtual Value emit(const Value& x) const = 0;
+};
+/// Layers of the types that have an emitter of one value here or are Exportable (attention reads itself, a pool gives what it
+/// read), functions of fovea/autograd/pointwise.h and Elementwise ones. Throws ValueError for what is none of these.
+Value emit(const nn::Sequential& layer, const Value& x, Caller caller = {});
 
 /// output [batch, time, directions * hidden], past a sequence's end 0; h [directions, batch, hidden] of the last layer.
 struct Recurrent {
@@ -84,6 +98,10 @@ struct CellState {
 CellState emit(const nn::LSTMCell& cell, const Value& x, const CellState& state, Caller caller = {});
 
 Value emit(const nn::LearnedPositions& layer, const Value& x, Caller caller = {});
+Value emit(const nn::SinusoidalPositions& layer, const Value& x, Caller caller = {});
+/// f32 [heads, queries, keys] for sizes i64 [1].
+Value emit(const nn::RelativePositionBias& layer, const Value& queries, const Value& keys, Caller caller = {});
+Value emit(const nn::AdaptiveSpan& layer, const Value& queries, const Value& keys, Caller caller = {});
 /// As nn::sinusoidal_positions(time, dim), time i64 [1].
 Value sinusoidal_positions(const Argument& time, int64_t dim, double base = 10000);
 /// As nn::rotary of x [..., time, d].
@@ -101,6 +119,13 @@ Value emit(const nn::MultiheadPool& layer, const Value& x, const Value& keep = {
 Attended emit(const nn::SequenceAttention& layer, const Value& query, const Value& keys, const Value& values,
               const Value& keep = {}, Caller caller = {});
 Value emit(const nn::AdaptiveTemperature& layer, const Value& query, Caller caller = {});
+/// What it reads and what each row cost.
+struct Pondered {
+  Value output, ponder;
+};
+/// All `max_steps` steps, of which a row that has stopped takes nothing more.
+Pondered emit(const nn::AdaptiveDepth& layer, const Value& x, const std::function<Value(const Value&, int64_t)>& step,
+              Caller caller = {});
 /// A step of a decoder; `previous` is none at the first.
 Attended emit(const nn::LocationAwareAttention& layer, const Value& s, const Value& h, const Value& previous,
               const Value& keep = {}, Caller caller = {});
@@ -111,9 +136,12 @@ Value emit(const nn::HierarchicalAttention& layer, const Value& x, const Value& 
 struct AttendOptions {
   bool causal = false;
   Value keep = {};  // bool [batch, keys]
+  Value bias = {};  // f32, broadcast to [batch, heads, queries, keys]
 };
 Value emit(const nn::MultiheadAttention& layer, const Value& query, const Value& key, const Value& value,
            const AttendOptions& options = {}, Caller caller = {});
+Value emit(const nn::TransformerEncoderLayer& layer, const Value& x, const AttendOptions& options = {},
+           Caller caller = {});
 Value emit(const nn::TransformerEncoder& layer, const Value& x, const AttendOptions& options = {}, Caller caller = {});
 /// What nn::DecodeOptions say; keep [batch, time] of x, memory_keep [batch, memory time].
 struct DecodeOptions {
@@ -121,13 +149,29 @@ struct DecodeOptions {
   Value keep = {};
   Value memory_keep = {};
 };
+Value emit(const nn::TransformerDecoderLayer& layer, const Value& x, const Value& memory,
+           const DecodeOptions& options = {}, Caller caller = {});
 Value emit(const nn::TransformerDecoder& layer, const Value& x, const Value& memory, const DecodeOptions& options = {},
            Caller caller = {});
 /// tokens i64 [batch, time], time at most the context -> logits [batch, time, vocabulary].
 Value emit(const nn::CausalLM& layer, const Value& tokens, Caller caller = {});
 
+/// Logits of each exit.
+std::vector<Value> emit(const nn::EarlyExitEncoder& layer, const Value& x, const Value& keep = {}, Caller caller = {});
+
+struct Fused {
+  Value a, b;
+};
+Fused emit(const nn::CrossModalAttention& layer, const Value& a, const Value& b, const Value& keep_a = {},
+           const Value& keep_b = {}, Caller caller = {});
+Value emit(const nn::GatedFusion& layer, const Value& a, const Value& b, Caller caller = {});
+
+Value emit(const nn::SqueezeExcitation& layer, const Value& x, Caller caller = {});
 Value emit(const nn::ChannelAttention& layer, const Value& x, Caller caller = {});
 Value emit(const nn::SpatialAttention& layer, const Value& x, Caller caller = {});
 Value emit(const nn::CBAM& layer, const Value& x, Caller caller = {});
+Value emit(const nn::SelfAttention2d& layer, const Value& x, Caller caller = {});
+Value emit(const nn::AttentionGate& layer, const Value& x, const Value& g, Caller caller = {});
+Attended emit(const nn::PatchAttentionPool& layer, const Value& x, Caller caller = {});
 
 }  // namespace fovea::onnx

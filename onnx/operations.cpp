@@ -32,6 +32,7 @@ Value operator<(const Argument& a, const Argument& b) { return binary("Less", a,
 Value operator>(const Argument& a, const Argument& b) { return binary("Greater", a, b); }
 Value logical_and(const Argument& a, const Argument& b) { return binary("And", a, b); }
 Value maximum(const Argument& a, double b) { return binary("Max", a, number(a, b)); }
+Value minimum(const Argument& a, double b) { return binary("Min", a, number(a, b)); }
 Value where(const Argument& condition, const Argument& a, const Argument& b) {
   for (const Argument* each : {&a, &b}) each->graph();
   return condition.graph().node("Where", {condition, a, b}, {}, condition.caller());
@@ -41,6 +42,7 @@ Value cast(const Argument& x, Element element) {
   return x.graph().node("Cast", {x}, {{"to", static_cast<int64_t>(element)}});
 }
 
+Value abs(const Argument& x) { return unary("Abs", x); }
 Value exp(const Argument& x) { return unary("Exp", x); }
 Value gelu(const Argument& x) { return x * 0.5 * (unary("Erf", x * (1 / std::numbers::sqrt2)) + 1); }
 Value log(const Argument& x) { return unary("Log", x); }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "fovea/autograd/elementwise.h"
 #include "fovea/onnx/graph.h"
 
 // The operators of ONNX that emitters are written with, by the names and meanings of fovea's own. Sizes of values need
@@ -19,10 +20,12 @@ Value operator<(const Argument& a, const Argument& b);
 Value operator>(const Argument& a, const Argument& b);
 Value logical_and(const Argument& a, const Argument& b);
 Value maximum(const Argument& a, double b);
+Value minimum(const Argument& a, double b);
 Value where(const Argument& condition, const Argument& a, const Argument& b);
 Value where(const Argument& condition, const Argument& a, double b);
 Value cast(const Argument& x, Element element);
 
+Value abs(const Argument& x);
 Value exp(const Argument& x);
 Value gelu(const Argument& x);
 Value log(const Argument& x);
@@ -32,6 +35,14 @@ Value silu(const Argument& x);
 Value softplus(const Argument& x);
 Value sqrt(const Argument& x);
 Value tanh(const Argument& x);
+
+/// A value or a number, for an elementwise function.
+using ElementwiseArgument = std::variant<Value, double>;
+/// An elementwise function of f32, as `function(a, b, ...)`: its expression as nodes, `emit(swish, {x, 1.5})`. Throws
+/// ValueError where it has several outputs.
+Value emit(const Elementwise& function, const std::vector<ElementwiseArgument>& arguments, Caller caller = {});
+/// A function of fovea/autograd/pointwise.h of one f32 operand: `emit(mish, x)`. Throws ValueError where it is none of them.
+Value emit(Tensor (*function)(Operand), const Argument& x);
 
 Value matmul(const Argument& a, const Argument& b);
 Value softmax(const Argument& x, int64_t axis);
