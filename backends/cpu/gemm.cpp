@@ -4,11 +4,12 @@
 
 #include "fovea/backends/backend.h"
 #include "fovea/backends/cpu/blas.h"
+#include "fovea/backends/cpu/product_blocks.h"
 #include "fovea/backends/cpu/skinny.h"
-#include "fovea/backends/cpu/small_product.h"
 #include "fovea/backends/cpu/split_product.h"
 #include "fovea/backends/cpu/threads.h"
 #include "fovea/backends/cpu/tile_product.h"
+#include "fovea/backends/cpu/unpacked_product.h"
 #include "fovea/backends/round_up.h"
 
 namespace fovea::cpu {
@@ -19,17 +20,27 @@ bool is_skinny(int64_t rows, int64_t columns, int64_t depth) {
   return rows <= skinny_rows && columns * depth >= (rows == 1 ? 2048 : 65536);
 }
 
+// Whether up to skinny_rows rows read a right operand in the order of memory, skinny_product()'s way, which adds in the order of
+// unpacked_product(): one row, and more where no cache holds the operand. It must not depend on how a product is cut.
+bool reads_in_lines(int64_t m, int64_t k, Matrix<float> b) {
+  const int64_t size = b.row * k;
+  if (m == 1) return size >= 2048;
+  return m <= skinny_rows && size > most_packed && (m == 2 || b.row > 3072);
+}
+
 template <class T>
 void multiply(int64_t m, int64_t n, int64_t k, Matrix<T> a, Matrix<T> b, T* c, int64_t stride, bool accumulate,
               const T* bias = nullptr) {
   if (m == 0 || n == 0) return;
-  const bool few_rows = is_skinny(m, n, k), few_columns = is_skinny(n, m, k);
+  bool few_rows = is_skinny(m, n, k);
+  const bool few_columns = is_skinny(n, m, k);
   if constexpr (sizeof(T) == 4) {
-    if (is_small_product(m, n, k) && k > 0 && has_tile_product())
-      return small_product(m, n, k, a, b, c, stride, accumulate, bias);
+    const bool tiles = k > 0 && has_tile_product(), unpacked = b.column == 1 && reads_as_it_lies(m, n, k);
+    if (tiles && unpacked) few_rows = reads_in_lines(m, k, b);
+    if (tiles && (is_small_product(m, n, k) || (unpacked && !few_rows && !few_columns)))
+      return unpacked_product(m, n, k, a, b, c, stride, accumulate, bias);
     if (splits_product(m, n, k)) return split_product(m, n, k, a, b, c, stride, accumulate, bias);
-    if (k > 0 && !few_rows && !few_columns && has_tile_product())
-      return tile_product(m, n, k, a, b, c, stride, accumulate, bias);
+    if (tiles && !few_rows && !few_columns) return tile_product(m, n, k, a, b, c, stride, accumulate, bias);
   }
   for (int64_t i = 0; i < m && bias; ++i) std::copy_n(bias, n, c + i * stride);
   accumulate |= bias != nullptr;
@@ -60,8 +71,8 @@ Blocks cut_product(int64_t m, int64_t n, int64_t k, DType dtype) {
   const bool splits = dtype == DType::f32 && splits_product(m, n, k);
   const int64_t least_rows = splits ? least_split_rows : skinny_rows + 1,
                 least_columns = splits ? least_split_columns : skinny_rows + 1;
-  const auto leaves_too_few = [](int64_t size, int64_t block, int64_t parts, int64_t least) {
-    return parts > 1 && std::min(block, size - block * (parts - 1)) < least;
+  const auto least_of = [](int64_t size, int64_t block, int64_t parts) {
+    return std::min(block, size - block * (parts - 1));
   };
   const double rows = static_cast<double>(m), columns = static_cast<double>(n);
   // Costs per unit of depth, in multiply-adds; packing an element of an operand takes as long as so many of them.
@@ -73,7 +84,9 @@ Blocks cut_product(int64_t m, int64_t n, int64_t k, DType dtype) {
   // OpenBLAS adds in an order that depends on the block's size, so its blocks must not depend on the threads.
   const bool by_threads = dtype == DType::f32 && has_tile_product();
   const int64_t threads = by_threads ? num_threads() : 1, most = by_threads ? (threads > 1 ? 2 * threads : 1) : 64;
-  const int64_t grain = by_threads && (is_skinny(m, n, k) || is_skinny(n, m, k)) ? light_product_grain : product_grain;
+  const int64_t grain = by_threads && (is_skinny(m, n, k) || is_skinny(n, m, k) || m <= most_unpacked_rows)
+                            ? light_product_grain
+                            : product_grain;
   Blocks best{m, n};
   for (int64_t pieces = 2; pieces <= most && work >= static_cast<double>(pieces * grain); pieces *= 2) {
     // One for each thread, then ever more, as long as packing parts of the operands several times stays cheap.
@@ -82,8 +95,9 @@ Blocks cut_product(int64_t m, int64_t n, int64_t k, DType dtype) {
     for (int64_t down = 1; down <= pieces; down *= 2) {
       const int64_t across = pieces / down;
       const Blocks blocks{rounded(m, down), rounded(n, across)};
-      if (leaves_too_few(m, blocks.rows, down, least_rows) || leaves_too_few(n, blocks.columns, across, least_columns))
-        continue;
+      const int64_t shortest = least_of(m, blocks.rows, down), narrowest = least_of(n, blocks.columns, across);
+      if ((down > 1 && shortest < least_rows) || (across > 1 && narrowest < least_columns)) continue;
+      if (splits && shortest * narrowest * k < least_packed_work) continue;
       const double price = cost(static_cast<double>(down), static_cast<double>(across));
       if (price > least) continue;
       least = price;

@@ -10,6 +10,8 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
+#include "fovea/backends/cpu/math_lanes-inl.h"
+
 HWY_BEFORE_NAMESPACE();
 namespace fovea::cpu::HWY_NAMESPACE {
 
@@ -89,18 +91,20 @@ HWY_INLINE void add_rows(int64_t columns, const float* x, int64_t x_row, const f
       hn::StoreU(sum, d, out + r * out_row + j);
     }
   }
-  for (; j < columns; ++j) {
-    for (int r = 0; r < R; ++r) {
-      for (int p = 0; p < P; ++p) out[r * out_row + j] += x[r * x_row + p] * y[p * y_row + j];
-    }
+  const int64_t rest = columns - j;
+  for (int r = 0; r < R && rest > 0; ++r) {
+    auto sum = LoadFirst(d, out + r * out_row + j, rest);
+    for (int p = 0; p < P; ++p)
+      sum = hn::MulAdd(hn::Set(d, x[r * x_row + p]), LoadFirst(d, y + p * y_row + j, rest), sum);
+    StoreFirst(d, sum, out + r * out_row + j, rest);
   }
 }
 
 template <int R>
 void row_form(int64_t columns, int64_t depth, const float* x, int64_t x_row, const float* y, int64_t y_row, float* out,
               int64_t out_row) {
-  // A strip of the output that stays in the first-level cache.
-  constexpr int64_t strip = 4096 / sizeof(float) * 2 / R;
+  // A strip of the output, in whole vectors, that stays in the first-level cache.
+  constexpr int64_t strip = 8192 / sizeof(float) / R / 64 * 64;
   for (int64_t j = 0; j < columns; j += strip) {
     const int64_t here = std::min(strip, columns - j);
     int64_t k = 0;

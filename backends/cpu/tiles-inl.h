@@ -61,9 +61,9 @@ class StridedRows {
     for (int g = 0; g < groups; ++g) starts_[g] = x + 3 * g * stride;
   }
   HWY_INLINE T operator[](int r) const { return starts_[r / 3][(r % 3) * stride_]; }
-  HWY_INLINE void next() {
+  HWY_INLINE void next(int64_t step = 1) {
 #pragma GCC unroll 16
-    for (int g = 0; g < groups; ++g) ++starts_[g];
+    for (int g = 0; g < groups; ++g) starts_[g] += step;
   }
 
  private:

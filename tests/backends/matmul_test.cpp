@@ -91,6 +91,26 @@ TEST(Matmul, SkinnyShapesOfEveryLayoutEqualTheDefinition) {
   }
 }
 
+// Few rows read the right operand as it lies: every number of rows and of vectors, whole and in part.
+TEST(Matmul, RightOperandsThatAreNotPackedEqualTheDefinition) {
+  for (int64_t m : {1, 2, 3, 4, 5, 6, 7, 8, 9, 15, 47, 50}) {
+    for (int64_t n : {2, 7, 16, 17, 50, 95, 96, 100, 193}) {
+      for (int64_t k : {1, 5, 64}) {
+        for (Layout la : {Layout::dense, Layout::transposed}) {
+          const Array a = noise({m, k}, 1, f32, la), b = noise({k, n}, 2, f32, Layout::padded), bias = noise({n}, 3);
+          const Array out = full({m, n}, 3, f32, Layout::padded);
+          cpu().matmul({.a = a, .b = b, .out = out, .bias = n % 2 ? &bias : nullptr});
+          std::vector<double> expected = naive(a, b, {m, n});
+          for (size_t i = 0; n % 2 && i < expected.size(); ++i)
+            expected[i] += bias.values()[i % static_cast<size_t>(n)];
+          SCOPED_TRACE(fmt::format("{} x {} x {}, layout {}", m, n, k, int(la)));
+          expect_close(out.values(), expected, tolerance(f32));
+        }
+      }
+    }
+  }
+}
+
 // Longer than the blocks that operands are packed in, with an edge on every side; rows a page apart among them.
 TEST(Matmul, ProductsOfSeveralBlocksEqualTheDefinition) {
   for (const auto& [m, n, k] :
@@ -220,6 +240,29 @@ TEST(Matmul, GivesTheSameBytesOnAnyNumberOfThreads) {
       const Array out = make({m, n});
       cpu().matmul({.a = a, .b = b, .out = out});
       return std::vector{out};
+    });
+  }
+}
+
+TEST(Matmul, GivesTheSameBytesOfAnUnpackedOperandOnAnyNumberOfThreads) {
+  for (const auto& [m, n, k] : {std::tuple{8, 3000, 700},
+                                {2, 4000, 400},
+                                {1, 4000, 600},
+                                {3, 512, 512},
+                                {5, 4096, 300},
+                                {2, 1000, 1500},
+                                {16, 256, 256},
+                                {47, 300, 90},
+                                {64, 64, 400},
+                                {50, 1030, 33},
+                                {80, 97, 99}}) {
+    const Array a = noise({m, k}, 1), b = noise({k, n}, 2), bias = noise({n}, 3);
+    SCOPED_TRACE(fmt::format("{} x {} x {}", m, n, k));
+    expect_same_bytes_on_any_threads([&, m = m, n = n] {
+      const Array out = full({m, n}, 3, f32, Layout::padded), plain = make({m, n});
+      cpu().matmul({.a = a, .b = b, .out = out, .bias = &bias});
+      cpu().matmul({.a = a, .b = b, .out = plain});
+      return std::vector{out, plain};
     });
   }
 }
