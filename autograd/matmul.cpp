@@ -52,6 +52,17 @@ Shape batch_of(const Tensor& a, const Tensor& b, Caller caller) {
   }
 }
 
+/// Whether a matrix lies column by column, as that of `w.mT()`.
+bool lies_by_columns(const Tensor& x) {
+  const int last = x.rank() - 1;
+  return x.strides()[last - 1] == 1 && x.strides()[last] > 1 && x.shape()[last - 1] > 1;
+}
+
+/// a b, in the layout of `like`: the gradient of a transposed view is what was transposed then, without a copy.
+Tensor product_like(const Tensor& like, const Tensor& a, const Tensor& b) {
+  return lies_by_columns(like) ? matmul(b.mT(), a.mT()).mT() : matmul(a, b);
+}
+
 /// Both of rank 2 or more.
 Tensor product(const Tensor& a, const Tensor& b, Caller caller) {
   const Shape batch = batch_of(a, b, caller);
@@ -76,13 +87,13 @@ Tensor product(const Tensor& a, const Tensor& b, Caller caller) {
       [a = Saved(a), b = Saved(b), rounds](const Tensor& g, Needs needs) {
         const Autocast same(rounds ? bf16 : Autocast::product_dtype());
         Gradients gradients(2);
-        if (needs[0]) gradients[0] = sum_to(matmul(g, b->mT()), a->shape());
+        if (needs[0]) gradients[0] = sum_to(product_like(*a, g, b->mT()), a->shape());
         if (needs[1]) {
           // One matrix for all rows: its gradient is one product, not a sum over the batch of products.
           if (b->rank() == 2 && a->rank() > 2) {
-            gradients[1] = matmul(as_rows(*a).mT(), as_rows(g));
+            gradients[1] = product_like(*b, as_rows(*a).mT(), as_rows(g));
           } else {
-            gradients[1] = sum_to(matmul(a->mT(), g), b->shape());
+            gradients[1] = sum_to(product_like(*b, a->mT(), g), b->shape());
           }
         }
         return gradients;
