@@ -213,11 +213,7 @@ void CapturedStep::record(Plan& plan, std::span<const Tensor> arguments, std::sp
   }
   if (!device) device = &backend(Device::cpu());  // there were no kernels
   plan.result_buffers.assign(results.size(), {});
-  std::vector<const autograd::GradientLog*> others;
-  for (const auto& other : plans_) {
-    if (other->gradients && other->gradients != plan.gradients) others.push_back(other->gradients.get());
-  }
-  plan.gradients->finish(others);
+  plan.gradients->finish();
   plan.checked = autograd::step_changes();
   const SharedMemory shared(step);
   shared.check(step, given, given.size());

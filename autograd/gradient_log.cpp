@@ -1,6 +1,7 @@
 #include "fovea/autograd/gradient_log.h"
 
 #include <algorithm>
+#include <mutex>
 
 #include "fovea/backends/recording.h"
 #include "fovea/tensor/raw.h"
@@ -12,16 +13,31 @@ constexpr size_t no_argument = SIZE_MAX;
 
 thread_local GradientLog* current = nullptr;
 
+/// All that there are: steps that run in turns hold each other's gradients, for their next runs.
+struct Logs {
+  std::mutex mutex;
+  std::vector<const GradientLog*> all;
+};
+Logs& logs() {
+  static Logs* const made = new Logs;  // steps that are static may die last
+  return *made;
+}
+
 bool have_one_layout(const View& a, const View& b) {
   return a.dtype == b.dtype && a.offset == b.offset && a.shape == b.shape && a.strides == b.strides;
 }
 
 }  // namespace
 
-GradientLog::GradientLog(std::span<const Tensor> arguments) {
+GradientLog::GradientLog(std::span<const Tensor> arguments) : owner_(std::this_thread::get_id()) {
   for (const Tensor& x : arguments) {
     arguments_.push_back(x.requires_grad() ? leaf_state(*x.impl()) : nullptr);
   }
+}
+
+GradientLog::~GradientLog() {
+  const std::lock_guard lock(logs().mutex);
+  std::erase(logs().all, this);
 }
 
 GradientLog::Scope::Scope(GradientLog& log) : outer_(std::exchange(current, &log)) {}
@@ -72,8 +88,8 @@ bool GradientLog::is_held_elsewhere(const Made& made) const {
   return impl->references.value() > 1u + by_leaf;
 }
 
-// Whether the gradient that the leaf had before is known to more than the leaf and the plans of one step.
-bool GradientLog::is_held_elsewhere(const Leaf& leaf, std::span<const GradientLog* const> others) const {
+// Whether the gradient that the leaf had before is known to more than the leaf and this thread's captured steps.
+bool GradientLog::is_held_elsewhere(const Leaf& leaf) const {
   const bool still = leaf.state->grad.impl() == leaf.impl;
   uint32_t handles = still, references = 1u + still;
   const auto count = [&](const GradientLog& log, bool planned) {
@@ -84,15 +100,20 @@ bool GradientLog::is_held_elsewhere(const Leaf& leaf, std::span<const GradientLo
     }
   };
   count(*this, false);
-  for (const GradientLog* other : others) count(*other, true);
+  for (const GradientLog* other : logs().all) {
+    if (other->owner_.load(std::memory_order_relaxed) == owner_.load(std::memory_order_relaxed)) count(*other, true);
+  }
   return leaf.held->references() > references || (still && leaf.impl->references.value() > handles);
 }
 
-void GradientLog::finish(std::span<const GradientLog* const> others) {
+void GradientLog::finish() {
+  const std::lock_guard lock(logs().mutex);
   std::vector<int64_t> places;
   for (Leaf& leaf : leaves_) {
+    // One that the step made and forgot, as where it differentiates by what it computed: another one in each run.
+    if (leaf.argument == no_argument && !leaf.before.buffer && leaf.state.use_count() == 1) leaf.read_first = false;
     if (leaf.place >= 0) places.push_back(leaf.place);
-    if (leaf.held && leaf.place >= 0 && !is_held_elsewhere(leaf, others)) leaf.held = {};
+    if (leaf.held && leaf.place >= 0 && !is_held_elsewhere(leaf)) leaf.held = {};
   }
   std::sort(places.begin(), places.end());
   given_ = static_cast<size_t>(std::unique(places.begin(), places.end()) - places.begin());
@@ -101,6 +122,7 @@ void GradientLog::finish(std::span<const GradientLog* const> others) {
     made.references = made.gradient.buffer()->references();
     made.stays = !made.gradient.is_contiguous() || is_held_elsewhere(made);
   }
+  logs().all.push_back(this);
 }
 
 const Tensor& GradientLog::gradient_of(const Leaf& leaf, std::span<const Tensor> arguments) const {
@@ -134,6 +156,10 @@ bool GradientLog::fits(std::span<const Tensor> arguments) const {
 void GradientLog::begin_run(std::span<const Tensor> arguments,
                             const std::function<void(const Buffer*, const BufferRef&)>& replace,
                             const std::function<void(size_t, const BufferRef&)>& give) {
+  if (owner_.load(std::memory_order_relaxed) != std::this_thread::get_id()) {
+    const std::lock_guard lock(logs().mutex);  // which the thread of before may be reading
+    owner_.store(std::this_thread::get_id(), std::memory_order_relaxed);
+  }
   delivered_ = 0;
   for (Leaf& leaf : leaves_) {
     if (leaf.argument != no_argument) leaf.state = leaf_state(*arguments[leaf.argument].impl());

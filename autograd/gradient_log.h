@@ -1,8 +1,10 @@
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <span>
+#include <thread>
 #include <vector>
 
 #include "fovea/autograd/graph.h"
@@ -15,6 +17,7 @@ class GradientLog {
  public:
   /// `arguments` are what the step was given; a leaf among them is another one in each run.
   explicit GradientLog(std::span<const Tensor> arguments);
+  ~GradientLog();
   GradientLog(const GradientLog&) = delete;
   GradientLog& operator=(const GradientLog&) = delete;
 
@@ -32,8 +35,8 @@ class GradientLog {
 
   /// What gives leaves the gradients that they were given since the last call; null where none were.
   std::function<void()> changes();
-  /// To be called where the step has ended; `others` hold gradients too, for the next runs of the same function.
-  void finish(std::span<const GradientLog* const> others);
+  /// To be called where the step has ended.
+  void finish();
 
   /// Whether the leaves have such gradients as they had when the recording began, where it made use of that: in any
   /// memory, unless someone beside the leaf held them.
@@ -74,9 +77,10 @@ class GradientLog {
 
   Leaf& find(const std::shared_ptr<LeafState>& leaf, bool read);
   const Tensor& gradient_of(const Leaf& leaf, std::span<const Tensor> arguments) const;
-  bool is_held_elsewhere(const Leaf& leaf, std::span<const GradientLog* const> others) const;
+  bool is_held_elsewhere(const Leaf& leaf) const;
   bool is_held_elsewhere(const Made& made) const;
 
+  std::atomic<std::thread::id> owner_;  // the thread that runs the step
   std::vector<std::shared_ptr<LeafState>> arguments_;
   std::vector<Leaf> leaves_;
   std::vector<Made> made_;

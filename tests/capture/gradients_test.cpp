@@ -170,6 +170,75 @@ TEST_P(OnEveryDevice, CaptureReplaysStepsThatAccumulate) {
   }
 }
 
+// Two steps in turns, as of a generator and its critic: what one leaves the other adds to, or drops.
+TEST_P(OnEveryDevice, CaptureReplaysStepsThatAddToEachOthersGradients) {
+  const auto trained = [&](bool captured) {
+    manual_seed(11);
+    nn::Linear maker(2, 4), critic(4, 1);
+    maker.to(device());
+    critic.to(device());
+    nn::Adam of_maker(maker, {.lr = 1e-2}), of_critic(critic, {.lr = 1e-2});
+    const auto judge = [&](const Tensor& x) {
+      const Tensor loss =
+          mean(softplus(-critic.forward(x))) + mean(softplus(critic.forward(maker.forward(x.slice(1, 2)).detach())));
+      of_critic.zero_grad();
+      loss.backward();
+      of_critic.step();
+    };
+    const auto make = [&](const Tensor& z) {
+      of_maker.zero_grad();
+      mean(softplus(-critic.forward(maker.forward(z)))).backward();
+      of_maker.step();
+    };
+    auto judged = capture(judge);
+    auto made = capture(make);
+    for (int i = 0; i < 8; ++i) {
+      const Tensor x = randn({3, 4}).to(device()), z = randn({3, 2}).to(device());
+      captured ? judged(x) : judge(x);
+      captured ? made(z) : make(z);
+    }
+    if (captured) {
+      EXPECT_EQ(judged.stats().replays, 6u);
+      EXPECT_EQ(made.stats().replays, 6u);
+    }
+    std::vector<Tensor> weights = maker.parameters();
+    for (const Tensor& each : critic.parameters()) {
+      weights.push_back(each);
+      weights.push_back(each.grad());
+    }
+    return weights;
+  };
+  const std::vector<Tensor> written = trained(false), replayed = trained(true);
+  for (size_t i = 0; i < written.size(); ++i) {
+    EXPECT_EQ(replayed[i].to_vector<float>(), written[i].to_vector<float>()) << i;
+  }
+}
+
+// As for a penalty on gradients: the leaf by which the step differentiates is its own.
+TEST_P(OnEveryDevice, CaptureReplaysStepsThatMakeLeaves) {
+  const auto trained = [&](bool captured) {
+    manual_seed(12);
+    nn::Linear critic(2, 3);
+    critic.to(device());
+    nn::SGD optimizer(critic, {.lr = 0.1});
+    const auto step = [&](const Tensor& x) {
+      const Tensor at = x.clone().set_requires_grad();
+      const Tensor slope = autograd::grad({sum(square(critic.forward(at)))}, {at}, {}, {.create_graph = true})[0];
+      optimizer.zero_grad();
+      (mean(square(slope)) + mean(critic.forward(at))).backward();
+      optimizer.step();
+    };
+    auto replayed = capture(step);
+    for (int i = 0; i < 6; ++i) {
+      const Tensor x = randn({4, 2}).to(device());
+      captured ? replayed(x) : step(x);
+    }
+    EXPECT_EQ(replayed.stats().replays, captured ? 4u : 0u);
+    return critic.weight.to_vector<float>();
+  };
+  EXPECT_EQ(trained(true), trained(false));
+}
+
 TEST_P(OnEveryDevice, CaptureCountsShapesNotPlans) {
   Tensor w = ones({2}, options()).set_requires_grad();
   auto step = capture([&](const Tensor& x) { sum(w * x).backward(); });
