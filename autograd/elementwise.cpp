@@ -150,6 +150,7 @@ void Elementwise::into(std::initializer_list<const Tensor*> outputs, std::initia
   Few<const View*> in(arguments.inputs.size());
   for (size_t k = 0; k < in.size(); ++k) {
     check(*arguments.inputs[k]);
+    autograd::check_read_in_place(*arguments.inputs[k], f.name.c_str(), arguments.caller);
     inputs[k] = *arguments.inputs[k];
     for (const Tensor* output : outputs) inputs[k] = raw::unaliased(inputs[k], *output);
     in[k] = &inputs[k].view();

@@ -111,6 +111,15 @@ void check_in_place(const Tensor& x, const char* operation, Caller caller) {
   raw::check_writable(x, operation, caller);
 }
 
+void check_read_in_place(const Tensor& x, const char* operation, Caller caller) {
+  if (x.requires_grad() && grad_enabled()) {
+    raise<AutogradError>(caller,
+                         "{}: reads a tensor whose gradient is recorded and would be lost; stack() or concat() parts, "
+                         "or give its detach()",
+                         operation);
+  }
+}
+
 }  // namespace autograd
 
 Tensor& Tensor::set_requires_grad(bool requires_grad, Caller caller) {

@@ -124,6 +124,8 @@ void check_gradient(const Tensor& gradient, const Tensor& x, const char* operati
 /// Throws AutogradError where x, which is to be changed in place, has its gradient recorded, and ValueError where it
 /// repeats elements.
 void check_in_place(const Tensor& x, const char* operation, Caller caller);
+/// Refuses to read a tensor whose gradient would not come through a change in place.
+void check_read_in_place(const Tensor& x, const char* operation, Caller caller);
 
 /// One recorded operation: it turns the gradients of its outputs into those of its inputs.
 class Node : public Pooled<Node> {

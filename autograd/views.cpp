@@ -375,6 +375,7 @@ Tensor& Tensor::fill_(double value, Caller caller) {
 Tensor& Tensor::copy_(const Tensor& source, Caller caller) {
   autograd::check_in_place(*this, "copy_", caller);
   raw::check_defined("copy_", source, caller);
+  autograd::check_read_in_place(source, "copy_", caller);
   if (broadcast_shapes(shape(), source.shape(), "copy_", caller) != shape()) {
     raise<ShapeError>(caller, "copy_: {} does not fit into {}", source.shape(), shape());
   }

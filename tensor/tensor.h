@@ -78,7 +78,8 @@ class Tensor {
   Tensor() = default;
   Tensor(const Tensor& other) noexcept;
   Tensor(Tensor&& other) noexcept : impl_(std::exchange(other.impl_, nullptr)) {}
-  Tensor& operator=(Tensor other) noexcept {
+  /// Of a tensor that has a name: `x.select(0, 1) = y` would change nothing; see copy_.
+  Tensor& operator=(Tensor other) & noexcept {
     std::swap(impl_, other.impl_);
     return *this;
   }
@@ -154,7 +155,8 @@ class Tensor {
   template <HostElement T>
   std::vector<T> to_vector(Caller caller = {}) const;
 
-  // In place, outside the graph: throws AutogradError on a tensor whose gradient is being recorded (use NoGrad).
+  // In place, outside the graph: throws AutogradError on a tensor whose gradient is being recorded (use NoGrad), and where
+  // one is read, whose gradient would end there (use its detach()).
 
   Tensor& fill_(double value, Caller caller = {});
   Tensor& zero_(Caller caller = {}) { return fill_(0, caller); }

@@ -50,6 +50,19 @@ TEST(DtypeErrors, NameTheDtypesAndWhatToCall) {
   EXPECT_ERROR(mean(whole), "mean: needs a floating dtype, not i32; convert with .to(f32) (errors_test.cpp:");
 }
 
+TEST(InPlaceErrors, NameWhatWouldLoseItsGradient) {
+  Tensor to = zeros({2, 3});
+  const Tensor recorded = Tensor(ones({2, 3})).set_requires_grad() * 2.0;
+  EXPECT_ERROR(to.copy_(recorded),
+               "copy_: reads a tensor whose gradient is recorded and would be lost; stack() or concat() parts, or give "
+               "its detach() (errors_test.cpp:");
+  EXPECT_ERROR(to.select(0, 0).add_(recorded.select(0, 1)), "add_: reads a tensor whose gradient is recorded");
+  to.copy_(recorded.detach());
+  const NoGrad off;
+  to.add_(recorded);
+  EXPECT_CLOSE(to, full({2, 3}, 4));
+}
+
 TEST(IndexErrors, NameTheIndexAndItsBounds) {
   EXPECT_ERROR(index_select(a, 0, tensor({0, 2}, {i32})),
                "index_select: index 2 at position 1 is outside [0, 2) (errors_test.cpp:");
