@@ -75,6 +75,20 @@ Layer make(Arguments&&... arguments) {
   return Layer(std::make_shared<T>(std::forward<Arguments>(arguments)...));
 }
 
+/// A place in a container of modules, and where in the source it was passed.
+struct ModuleIndex {
+  template <std::integral I>
+  ModuleIndex(I given, Caller where = {}) : value(static_cast<int64_t>(given)), caller(where) {}
+  size_t within(size_t size, const Module& module) const {
+    if (value < 0 || value >= static_cast<int64_t>(size)) {
+      raise<IndexError>(caller, "{}: no place {} among {}", module.type_name(), value, size);
+    }
+    return static_cast<size_t>(value);
+  }
+  int64_t value;
+  Caller caller;
+};
+
 /// x itself: stands where a layer is left out.
 class Identity : public Module {
  public:
@@ -92,7 +106,8 @@ class Sequential : public Module {
   Tensor forward(const Tensor& x, Caller caller = {}) const;
 
   size_t size() const { return layers_.size(); }
-  const Layer& operator[](size_t i) const { return layers_[i]; }
+  /// Throws IndexError.
+  const Layer& operator[](const ModuleIndex& i) const { return layers_[i.within(layers_.size(), *this)]; }
 
  private:
   std::vector<Layer> layers_;
@@ -110,7 +125,8 @@ class ModuleList : public Module {
   }
 
   size_t size() const { return modules_.size(); }
-  T& operator[](size_t i) const { return *modules_[i]; }
+  /// Throws IndexError.
+  T& operator[](const ModuleIndex& i) const { return *modules_[i.within(modules_.size(), *this)]; }
 
   class Iterator {
    public:

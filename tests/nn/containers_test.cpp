@@ -63,6 +63,11 @@ TEST(ModuleList, OwnsAndNamesItsModules) {
   for (Linear& layer : list) x = layer.forward(x);
   EXPECT_EQ(x.shape(), (Shape{1, 4}));
   EXPECT_EQ(list.type_name(), "ModuleList");
+  EXPECT_EQ(&list[1], &*++list.begin());
+  EXPECT_ERROR(list[2], "ModuleList: no place 2 among 2 (containers_test.cpp:");
+  EXPECT_ERROR(list[-1], "ModuleList: no place -1 among 2 (containers_test.cpp:");
+  const nn::Sequential net{relu};
+  EXPECT_ERROR(net[1], "Sequential: no place 1 among 1 (containers_test.cpp:");
 }
 
 TEST(ModuleDict, OwnsAndNamesItsModules) {
