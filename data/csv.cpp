@@ -19,7 +19,7 @@ CsvReader::CsvReader(const std::string& path, char delimiter, const TableOptions
   }
   std::vector<std::string> names;
   for (size_t i = 0; i < fields_.size(); ++i) {
-    names.push_back(options.header ? std::string(text(fields_[i])) : std::to_string(i));
+    names.push_back(options.header ? std::string(trimmed(text(fields_[i]))) : std::to_string(i));
   }
   set_columns(std::move(names));
   held_back_ = !options.header;

@@ -47,7 +47,7 @@ class TableReader {
  public:
   virtual ~TableReader() = default;
 
-  /// The header's names; "0", "1", ... without a header; in JSONL the keys of the first object.
+  /// The header's names, without spaces around them; "0", "1", ... without a header; in JSONL the keys of the first object.
   const std::vector<std::string>& columns() const { return columns_; }
   /// The position of a column that is given by its name or, where none has that name, by its position from 0. Throws
   /// DataError that lists the columns where it is absent or two have that name.

@@ -12,6 +12,7 @@
 #include <cstdio>
 #include <exception>
 #include <new>
+#include <numeric>
 #include <thread>
 
 #include "fovea/data/files.h"
@@ -114,6 +115,36 @@ void check_required(const OptionTable& options) {
   }
 }
 
+/// How many letters have to be changed, left out or put in to make one word of the other.
+size_t distance(std::string_view a, std::string_view b) {
+  std::vector<size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), size_t{0});
+  for (size_t i = 0; i < a.size(); ++i) {
+    size_t corner = std::exchange(row[0], i + 1);
+    for (size_t j = 0; j < b.size(); ++j) {
+      const size_t changed = corner + (a[i] != b[j]);
+      corner = row[j + 1];
+      row[j + 1] = std::min({changed, row[j] + 1, row[j + 1] + 1});
+    }
+  }
+  return row.back();
+}
+
+[[noreturn]] void refuse_unknown(std::string word, const OptionTable& options) {
+  strip_nul(word);
+  const std::string name = word.substr(2, word.find('=') - 2);
+  std::string nearest;
+  size_t least = 3;
+  for (const OptionTable::Option& option : options.options()) {
+    const size_t far = distance(name, option.name);
+    if (far >= std::min(least, name.size() / 2 + 1)) continue;
+    least = far;
+    nearest = option.name;
+  }
+  refuse("there is no option --{}{} (--help tells more)", name,
+         nearest.empty() ? "" : fmt::format("; --{} is meant, perhaps", nearest));
+}
+
 std::string one_line(std::string text) {
   strip_nul(text);
   while (!text.empty() && text.back() == '\n') text.pop_back();
@@ -168,6 +199,14 @@ int CommandLine::parse_and_run(int argc, const char* const* argv) {
   } catch (const CLI::CallForHelp&) {
     std::fputs(app.help().c_str(), stdout);
     return ExitStatus::success;
+  } catch (const CLI::ExtrasError& error) {
+    for (size_t i = 0; i < commands_.size(); ++i) {
+      if (!apps[i]->parsed()) continue;
+      for (const std::string& word : apps[i]->remaining()) {
+        if (word.starts_with("--")) refuse_unknown(word, tables[i]);
+      }
+    }
+    refuse("{} (--help tells more)", one_line(error.what()));
   } catch (const CLI::ParseError& error) {
     refuse("{} (--help tells more)", one_line(error.what()));
   }
@@ -193,6 +232,7 @@ int CommandLine::parse_and_run(int argc, const char* const* argv) {
 
 int CommandLine::run(int argc, const char* const* argv) {
   keep_standard_streams();
+  std::signal(SIGXFSZ, SIG_IGN);  // a file that must not grow further is an error like a full disk
   const auto complain = [&](const std::string& text, int status) {
     std::fflush(stdout);
     ProcessGroup* group = ProcessGroup::current();

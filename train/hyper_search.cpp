@@ -252,9 +252,9 @@ std::vector<int64_t> HyperSearch::contestants(int64_t round) const {
 void HyperSearch::keep_if_best(const SearchRecord& record) const {
   const std::string folder = trial_folder(out_, record.trial), best = best_folder();
   const bool last = record.round == static_cast<int64_t>(rounds_.size());
-  const std::vector<SearchRecord> before = of_round(record.round);
-  const bool leads =
-      before.empty() || !before.front().error.empty() || record.score(metric_) > before.front().score(metric_);
+  std::vector<SearchRecord> all = of_round(record.round);
+  all.push_back(record);
+  const bool leads = ranked(std::move(all), metric_).front().trial == record.trial;
   if (last && leads && record.error.empty()) {
     // Before it is recorded: a search that is killed in between does this trial once more.
     fs::remove_all(best);

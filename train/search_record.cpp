@@ -75,7 +75,9 @@ std::vector<SearchRecord> ranked(std::vector<SearchRecord> records, const std::s
   std::stable_sort(records.begin(), records.end(), [&](const SearchRecord& a, const SearchRecord& b) {
     const double first = a.score(metric), second = b.score(metric);
     if (first != second) return first > second;
-    return a.error.empty() != b.error.empty() ? a.error.empty() : a.trial < b.trial;
+    if (a.error.empty() != b.error.empty()) return a.error.empty();
+    const auto loss_of = [](const SearchRecord& r) { return std::isnan(r.loss) ? HUGE_VAL : r.loss; };
+    return loss_of(a) != loss_of(b) ? loss_of(a) < loss_of(b) : a.trial < b.trial;
   });
   return records;
 }

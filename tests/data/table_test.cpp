@@ -195,6 +195,15 @@ TEST(Table, WithoutHeaderColumnsHaveNumbers) {
   EXPECT_EQ(error_of([&] { (void)table->column("2"); }), "a.csv: no column \"2\"; it has \"0\", \"1\"");
 }
 
+TEST(Table, NamesOfColumnsStandWithoutSpacesAroundThem) {
+  TempFolder folder;
+  const auto table = open_table(folder.write("a.csv", "age, ward ,\tsex\n1, 2 ,3\n"));
+  EXPECT_EQ(table->columns(), (std::vector<std::string>{"age", "ward", "sex"}));
+  Row row;
+  ASSERT_TRUE(table->next(row));
+  EXPECT_EQ(row.fields[1], " 2 ") << "what a cell holds is the reader's to judge";
+}
+
 TEST(Table, TakesAnotherDelimiter) {
   TempFolder folder;
   const std::string path = folder.write("a.csv", "x;y\n1,5;\"a;\"\"b\"\n");

@@ -110,7 +110,8 @@ TEST_F(BadInputTest, Flags) {
   expect({"--bigrams"}, "--bigrams goes with --encoder bag only");
   expect({"--encoder", "bag", "--hidden", "16"}, "--hidden is of no use to --encoder bag");
   expect({"--label", "caf\xe9"}, "--label: not UTF-8");
-  expect({"--colour"}, "The following argument was not expected: --colour");
+  expect({"--colour"}, "there is no option --colour (--help");
+  expect({"--epoch", "3"}, "there is no option --epoch; --epochs is meant, perhaps (--help");
   expect({"--epochs"}, "--epochs: ");
   expect({"--max-length", "-5"}, "--max-length: -5 is");
   expect_refused({"train", "--train", file}, "text_classifier: --out is missing");

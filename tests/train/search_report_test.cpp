@@ -37,6 +37,10 @@ TEST(SearchRecordTest, GoesThroughJsonAndRanksByItsMetric) {
   EXPECT_EQ(ranked({failed, a, b}, "accuracy").front().trial, 2);
   EXPECT_EQ(ranked({failed, a, b}, "loss").front().trial, 1);
   EXPECT_EQ(ranked({failed, a, b}, "loss").back().trial, 3);
+  SearchRecord equal = a;
+  equal.trial = 9;
+  equal.loss = a.loss / 2;
+  EXPECT_EQ(ranked({a, equal}, "accuracy").front().trial, 9) << "of two that are as accurate the one of less loss";
   EXPECT_EQ(ranked({failed, b, a}, "roc_auc").front().trial, 1) << "none has it: the earliest";
   failed.trial = 0;
   EXPECT_EQ(ranked({failed, b, a}, "roc_auc").back().trial, 0) << "what failed comes last of all";
