@@ -1,5 +1,6 @@
 #include "fovea/backends/cpu/allocator.h"
 
+#include <sys/sysinfo.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -34,6 +35,15 @@ void bump(std::atomic<T>& counter, T by) {
 size_t physical_memory() {
   const long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
   return pages > 0 && size > 0 ? static_cast<size_t>(pages) * static_cast<size_t>(size) : size_t{4} << 30;
+}
+
+/// With what it may swap out. The system promises more, and ends the program where that is used.
+size_t machine_memory() {
+  static const size_t bytes = [] {
+    struct sysinfo info = {};
+    return sysinfo(&info) == 0 ? (info.totalram + info.totalswap) * info.mem_unit : SIZE_MAX;
+  }();
+  return bytes;
 }
 
 }  // namespace
@@ -207,13 +217,14 @@ void Allocator::refuse(size_t bytes) const {
   if (const size_t limit = memory_limit(Device::Kind::cpu)) {
     raise_here<OutOfMemoryError>("cpu: no memory for {} bytes ({} in use, {} allowed)", bytes, stats().live, limit);
   }
-  raise_here<OutOfMemoryError>("cpu: no memory for {} bytes ({} in use)", bytes, stats().live);
+  raise_here<OutOfMemoryError>("cpu: no memory for {} bytes ({} in use, the machine has {})", bytes, stats().live,
+                               machine_memory());
 }
 
-/// Counts the bytes in unless they would exceed the limit.
+/// Counts the bytes in unless they would exceed the limit, or what the machine has.
 bool Allocator::admit(size_t bytes) {
   const size_t limit = memory_limit(Device::Kind::cpu), held = held_.fetch_add(bytes) + bytes;
-  if (limit == 0 || held <= limit) return true;
+  if (held <= (limit == 0 ? machine_memory() : limit)) return true;
   held_ -= bytes;
   return false;
 }

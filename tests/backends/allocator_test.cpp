@@ -133,6 +133,7 @@ TEST(Allocator, StandsManyThreadsAtOnce) {
 TEST(Allocator, SaysWhenThereIsNoMemory) {
   EXPECT_THROW(cpu().allocate(SIZE_MAX / 2), OutOfMemoryError);
   EXPECT_THROW(cpu().allocate(size_t{1} << 60), OutOfMemoryError);
+  EXPECT_THROW(cpu().allocate(size_t{1} << 44), OutOfMemoryError) << "which the system would promise";
 }
 
 TEST(Allocator, KeepsWithinALimit) {
