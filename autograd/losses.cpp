@@ -47,6 +47,15 @@ void check_targets(const Tensor& logits, const Tensor& targets, const CrossEntro
   for (const Tensor* each : {&logits, &targets}) raw::check_defined(name, *each, caller);
   Shape rows = logits.shape();
   if (rows.rank() > 0) rows.erase(rows.rank() - 1);
+  if (logits.rank() > 0 && targets.shape() == logits.shape()) {
+    raise<ShapeError>(caller, "{}: targets {} are no classes {}; argmax(targets, -1) makes them of one-hot rows", name,
+                      targets.shape(), rows);
+  }
+  if (logits.rank() > 2 && targets.shape() != rows && targets.rank() == rows.rank() && targets.shape()[0] == rows[0]) {
+    raise<ShapeError>(
+        caller, "{}: targets {} do not fit logits {}, whose last axis are the classes; permute() brings them there",
+        name, targets.shape(), logits.shape());
+  }
   if (logits.rank() == 0 || targets.shape() != rows) {
     raise<ShapeError>(caller, "{}: targets {} do not fit logits {}", name, targets.shape(), logits.shape());
   }

@@ -31,6 +31,12 @@ TEST(ShapeErrors, NameTheShapes) {
   EXPECT_ERROR(stack({a, b}, 0), "stack: shapes differ: [2, 3] and [4, 5] (errors_test.cpp:");
   EXPECT_ERROR(cross_entropy(a, zeros({3}, {i32})),
                "cross_entropy: targets [3] do not fit logits [2, 3] (errors_test.cpp:");
+  EXPECT_ERROR(
+      cross_entropy(a, zeros({2, 3}, {i32})),
+      "cross_entropy: targets [2, 3] are no classes [2]; argmax(targets, -1) makes them of one-hot rows (errors_");
+  EXPECT_ERROR(
+      cross_entropy(zeros({4, 3, 8, 8}), zeros({4, 8, 8}, {i32})),
+      "cross_entropy: targets [4, 8, 8] do not fit logits [4, 3, 8, 8], whose last axis are the classes; permute() ");
   EXPECT_ERROR(mse_loss(a, b), "mse_loss: shapes do not broadcast: [2, 3] and [4, 5] (errors_test.cpp:");
   EXPECT_ERROR(mse_loss(zeros({2, 1}), zeros({2})), "mse_loss: targets [2] for predictions [2, 1] (errors_test.cpp:");
   EXPECT_ERROR(layer_norm(a, zeros({4}), zeros({4})),
