@@ -1,6 +1,7 @@
 #pragma once
 
 #include <concepts>
+#include <deque>
 #include <initializer_list>
 #include <memory>
 #include <optional>
@@ -146,6 +147,23 @@ class ModuleList : public Module {
 
  private:
   std::vector<std::unique_ptr<T>> modules_;
+};
+
+/// Parameters of any shapes, named "0", "1", ..., which stay where they are when more are added.
+class ParameterList : public Module {
+ public:
+  Tensor& append(Tensor parameter, Caller caller = {}) {
+    Tensor& added = parameters_.emplace_back(std::move(parameter));
+    add(std::to_string(parameters_.size() - 1), added, caller);
+    return added;
+  }
+  size_t size() const { return parameters_.size(); }
+  /// Throws IndexError.
+  Tensor& operator[](const ModuleIndex& i) { return parameters_[i.within(parameters_.size(), *this)]; }
+  const Tensor& operator[](const ModuleIndex& i) const { return parameters_[i.within(parameters_.size(), *this)]; }
+
+ private:
+  std::deque<Tensor> parameters_;
 };
 
 /// A name in a ModuleDict, and where in the source it was passed.

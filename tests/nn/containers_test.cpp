@@ -70,6 +70,20 @@ TEST(ModuleList, OwnsAndNamesItsModules) {
   EXPECT_ERROR(net[1], "Sequential: no place 1 among 1 (containers_test.cpp:");
 }
 
+TEST(ParameterList, NamesItsParametersAndKeepsTheirPlace) {
+  nn::ParameterList list;
+  const Tensor* first = &list.append(ones({2}));
+  for (int i = 1; i < 40; ++i) list.append(zeros({i}));
+  EXPECT_EQ(first, &list[0]);
+  EXPECT_EQ(list.size(), 40u);
+  EXPECT_EQ(list.parameter_count(), 2 + 39 * 20);
+  EXPECT_EQ(list.named_parameters()[39].name, "39");
+  sum(list[0] * list[0]).backward();
+  EXPECT_EQ(list[0].grad().to_vector<float>(), (std::vector<float>{2, 2}));
+  EXPECT_ERROR(list[40], "ParameterList: no place 40 among 40 (containers_test.cpp:");
+  EXPECT_ERROR(list.append(Tensor()), "");
+}
+
 TEST(ModuleDict, OwnsAndNamesItsModules) {
   nn::ModuleDict<Linear> heads;
   heads.emplace("size", 2, 3);
