@@ -1,11 +1,18 @@
 #include "fovea/train/columns_note.h"
 
 #include "fovea/data/file_error.h"
+#include "fovea/data/parse_number.h"
 
 namespace fovea::train {
 
-std::string columns_note(const data::TableEncoder& columns, const data::TabularDataset& rows) {
+std::string columns_note(const data::TableEncoder& columns, const data::TabularDataset& rows, bool header) {
   std::string note;
+  for (const data::TableEncoder::Column& column : columns.columns()) {
+    if (!header || !column.numeric || !data::parse_number<double>(column.name)) continue;
+    note = fmt::format("; a column of numbers is called {}, as if the first line were a row (--no-header?)",
+                       data::in_quotes(column.name));
+    break;
+  }
   for (size_t c = 0; c < columns.columns().size(); ++c) {
     const data::TableEncoder::Column& column = columns.columns()[c];
     const auto cell_in = [&](int64_t row) {

@@ -105,6 +105,8 @@ class Evaluating final : public ModelUse {
   }
   void run(OpenModel& open) override {
     const AnyEvaluation evaluation = evaluate_on(open.trained, data_);
+    if (!std::isfinite(scores_of(evaluation).loss))
+      data::fail(open.folder, "what the model makes of {} is no number", data_);
     const ClassifierTask& task = *open.trained.task;
     if (!open.run.quiet) print_evaluation(evaluation, task);
     if (open.run.json) fmt::print("{}\n", to_json(evaluation, task.labels(), open.trained.decision.costs()));

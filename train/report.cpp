@@ -67,7 +67,7 @@ std::string curves_html(const std::vector<EpochRecord>& history) {
     }
     if (record.best) best = static_cast<int64_t>(i + 1);
   }
-  return "<h2>Training</h2>\n<p class=\"soft\">By epoch; the dashed line is the best one.</p>\n<div "
+  return "<h2>Training</h2>\n<p class=\"soft\">By epoch; the dashed line is the one that did best on the held-out examples.</p>\n<div "
          "class=\"charts\">\n" +
          chart_svg("Loss", {loss, valid_loss}, best) +
          (micro_f1.values.empty() ? chart_svg("Accuracy", {accuracy, valid_accuracy}, best)

@@ -24,4 +24,11 @@ data::TableOptions TableForm::options() const {
   return made;
 }
 
+std::string TableForm::with_lines(std::string note) const {
+  std::string words = skip_lines > 0 ? fmt::format(" --skip-lines {}", skip_lines) : "";
+  if (no_header) words += " --no-header";
+  if (words.empty()) return note;
+  return fmt::format("{}{}read with{}", note, note.empty() ? "" : "; ", words);
+}
+
 }  // namespace fovea::train

@@ -17,6 +17,8 @@ struct TableForm {
   void declare(OptionTable& options);
   /// Throws UsageError where the delimiter is none.
   data::TableOptions options() const;
+  /// A note on how a file was read, and on lines that were not taken as usual, which a model keeps for its next files.
+  std::string with_lines(std::string note) const;
 };
 
 }  // namespace fovea::train

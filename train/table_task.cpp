@@ -175,7 +175,7 @@ void TableTask::fit(const data::TabularDataset& all, const std::vector<Part>& pa
        .categorical = table_.categorical,
        .missing = table_.missing,
        .decimal_comma = table_.decimal_comma});
-  columns_note_ += columns_note(columns_, all);
+  columns_note_ += columns_note(columns_, all, !table_.form.no_header);
   if (with_text_) make_text_encoder(std::nullopt);
 }
 

@@ -86,7 +86,7 @@ class TableTask : public ClassifierTask {
   uint64_t fingerprint() const override { return fingerprint_; }
   std::string source_help() const override { return "a .csv, .tsv or .jsonl file, also .gz"; }
   std::string noun() const override { return "rows"; }
-  std::string reading_note() const override { return columns_note_; }
+  std::string reading_note() const override { return table_.form.with_lines(columns_note_); }
 
   nn::Module& build(Device device) override;
   std::unique_ptr<BatchStream> stream(Part part, const StreamOptions& options) override;

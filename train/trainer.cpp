@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 
 #include "fovea/autograd/autocast.h"
 #include "fovea/autograd/losses.h"
@@ -40,7 +41,7 @@ double bytes_of(const nn::StateDict& state) {
 void check_loss(double loss, int64_t steps) {
   if (std::isfinite(loss)) return;
   refuse("the loss became {} within the first {} steps; a lower learning rate (--lr) or clipping (--clip 1) may help",
-         loss, steps);
+         std::isnan(loss) ? "NaN" : "infinite", steps);
 }
 
 const char* name(Ending ending) {
@@ -110,6 +111,10 @@ Trainer::Trainer(nn::Module& model, nn::Optimizer& optimizer, TrainerOptions opt
 }
 
 Ending Trainer::fit(BatchStream& train, BatchStream* valid, const TrainerEvents& events) {
+  const std::filesystem::path place = std::filesystem::path(options_.checkpoint).parent_path();
+  if (!place.empty() && !std::filesystem::is_directory(place)) {
+    raise<ValueError>(caller_, "Trainer: checkpoint {}: there is no such folder", options_.checkpoint);
+  }
   const InterruptGuard guard;
   try {
     return run(train, valid, events);

@@ -246,6 +246,35 @@ TEST_F(TabularClassifier, SaysWhichColumnNamesRows) {
               Not(HasSubstr("almost every row")));
 }
 
+TEST_F(TabularClassifier, SaysThatAHeaderReadsLikeARowAndHowLinesWereTaken) {
+  std::string content;
+  for (int i = 0; i < 40; ++i) content += fmt::format("{}.5,{}\n", i, "ab"[i % 2]);
+  const std::string path = folder.write("bare.csv", content);
+  const Words train{"train", "--train", path, "--out", folder / "model", "--epochs", "1", "--hold-out", "0"};
+  const Finished taken = classify_rows(with(train, small_table));
+  ASSERT_EQ(taken.status, 0) << taken.error;
+  EXPECT_THAT(taken.out,
+              HasSubstr("; a column of numbers is called \"0.5\", as if the first line were a row (--no-header?)"));
+  const Finished told = classify_rows(with(train, small_table + Words{"--no-header"}));
+  ASSERT_EQ(told.status, 0) << told.error;
+  EXPECT_THAT(told.out, AllOf(HasSubstr("40 rows of 2 classes"), Not(HasSubstr("as if the first line"))));
+  const Finished tested = classify_rows({"evaluate", "--model", folder / "model", "--data", path});
+  EXPECT_THAT(tested.out, AllOf(HasSubstr("on 40 rows"), HasSubstr("\nread with --no-header\n")));
+}
+
+TEST_F(TabularClassifier, EvaluatesNoModelThatComputesNoNumbers) {
+  ASSERT_EQ(classify_rows(train_into("model", {"--epochs", "1", "--quiet"})).status, 0);
+  std::string bytes = weights("model");
+  uint64_t header = 0;
+  std::memcpy(&header, bytes.data(), sizeof(header));
+  std::fill(bytes.begin() + 8 + static_cast<int64_t>(header), bytes.end(), '\xff');  // each float a NaN
+  folder.write("model/model.safetensors", bytes);
+  const Finished done = classify_rows({"evaluate", "--model", folder / "model", "--data", other, "--json"});
+  EXPECT_EQ(done.status, 2) << done.out;
+  EXPECT_THAT(done.error, HasSubstr("is no number"));
+  EXPECT_EQ(done.out, "");
+}
+
 TEST_F(TabularClassifier, AModelWithoutNumbersIsNotKept) {
   for (const char* share : {"0.2", "0"}) {
     // Two steps of finite losses, after which no other is.

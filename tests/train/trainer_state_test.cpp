@@ -103,6 +103,18 @@ TEST_F(TrainerTest, EndsWithTheBestWeightsOrTheLast) {
   }
 }
 
+TEST_F(TrainerTest, RefusesACheckpointInAFolderThatThereIsNot) {
+  const data::testing::TempFolder folder;
+  nn::Linear model(3, 2);
+  nn::SGD optimizer(model, {.lr = 0.1});
+  PointStream stream(model, points, 8);
+  Trainer trainer(model, optimizer, {.epochs = 1, .checkpoint = folder / "none/checkpoint"});
+  EXPECT_ERROR(trainer.fit(stream),
+               fmt::format("Trainer: checkpoint {}: there is no such folder (trainer_state_test.cpp:",
+                           folder / "none/checkpoint"));
+  EXPECT_EQ(trainer.steps(), 0);
+}
+
 TEST_F(TrainerTest, ResumesWithTheBestWeightsSoFarAndTheRandomNumbersThatCome) {
   const data::testing::TempFolder folder;
   TrainerOptions options = spoiling;

@@ -110,6 +110,7 @@ std::vector<Finding> examine(std::span<const Check> checks, Device device) {
 std::vector<Finding> replay(const std::string& folder, Device device) {
   std::map<std::string, Finding> by_operation;
   std::vector<std::string> paths;
+  if (!std::filesystem::is_directory(folder)) throw DataError(folder + ": no such folder");
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {
     if (entry.path().extension() == ".safetensors") paths.push_back(entry.path().string());
   }
