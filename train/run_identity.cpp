@@ -1,6 +1,8 @@
 #include "fovea/train/run_identity.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <nlohmann/json.hpp>
@@ -115,9 +117,15 @@ RunFolder::RunFolder(const std::string& folder) {
     if (path.has_filename()) made_.push_back(path);
   }
   prepare_folder(folder);
+  locked_ = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  // Some file systems know no locks.
+  if (locked_ < 0 || ::flock(locked_, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return;
+  ::close(locked_);
+  data::fail(folder, "another run is writing into it");
 }
 
 RunFolder::~RunFolder() {
+  if (locked_ >= 0) ::close(locked_);
   std::error_code error;
   for (const fs::path& path : made_) {
     if (!fs::is_empty(path, error) || error || !fs::remove(path, error)) return;

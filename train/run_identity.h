@@ -50,10 +50,11 @@ void prepare_folder(const std::string& folder);
 /// Removes the checkpoint and the folds' results of an earlier run.
 void forget_run(const std::string& folder);
 
-/// The folder that a run writes a model into. Where it was made for a run that leaves nothing in it, it goes again.
+/// The folder that a run writes a model into, alone. Where it was made for a run that leaves nothing in it, it goes again.
 class RunFolder {
  public:
-  /// Throws as prepare_folder does, and where a config.json would be overwritten that is no model's.
+  /// Throws as prepare_folder does, where a config.json would be overwritten that is no model's, and where another run writes
+  /// into it now.
   explicit RunFolder(const std::string& folder);
   ~RunFolder();
   RunFolder(const RunFolder&) = delete;
@@ -61,6 +62,7 @@ class RunFolder {
 
  private:
   std::vector<std::filesystem::path> made_;  // the innermost first
+  int locked_ = -1;                          // a file descriptor, with which the lock ends, however the process does
 };
 
 }  // namespace fovea::train

@@ -1,4 +1,7 @@
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include <csignal>
 
@@ -260,6 +263,20 @@ TEST_F(TabularClassifier, SaysThatAHeaderReadsLikeARowAndHowLinesWereTaken) {
   EXPECT_THAT(told.out, AllOf(HasSubstr("40 rows of 2 classes"), Not(HasSubstr("as if the first line"))));
   const Finished tested = classify_rows({"evaluate", "--model", folder / "model", "--data", path});
   EXPECT_THAT(tested.out, AllOf(HasSubstr("on 40 rows"), HasSubstr("\nread with --no-header\n")));
+}
+
+TEST_F(TabularClassifier, WritesIntoNoFolderThatAnotherRunWritesInto) {
+  const Words arguments = train_into("model", {"--epochs", "1", "--quiet"});
+  ASSERT_EQ(classify_rows(arguments).status, 0);
+  const std::string before = weights("model");
+  const int other_run = ::open((folder / "model").c_str(), O_RDONLY);
+  ASSERT_EQ(::flock(other_run, LOCK_EX), 0);
+  const Finished done = classify_rows(with(arguments, {"--seed", "9"}));
+  ::close(other_run);
+  EXPECT_EQ(done.status, 2) << done.out;
+  EXPECT_THAT(done.error, HasSubstr("model: another run is writing into it"));
+  EXPECT_EQ(weights("model"), before);
+  EXPECT_EQ(classify_rows(with(arguments, {"--seed", "9"})).status, 0);
 }
 
 TEST_F(TabularClassifier, EvaluatesNoModelThatComputesNoNumbers) {
