@@ -153,6 +153,7 @@ class ModuleList : public Module {
 class ParameterList : public Module {
  public:
   Tensor& append(Tensor parameter, Caller caller = {}) {
+    if (!parameter.defined()) raise<ValueError>(caller, "ParameterList: a tensor that is none");
     Tensor& added = parameters_.emplace_back(std::move(parameter));
     add(std::to_string(parameters_.size() - 1), added, caller);
     return added;

@@ -81,7 +81,8 @@ TEST(ParameterList, NamesItsParametersAndKeepsTheirPlace) {
   sum(list[0] * list[0]).backward();
   EXPECT_EQ(list[0].grad().to_vector<float>(), (std::vector<float>{2, 2}));
   EXPECT_ERROR(list[40], "ParameterList: no place 40 among 40 (containers_test.cpp:");
-  EXPECT_ERROR(list.append(Tensor()), "");
+  EXPECT_ERROR(list.append(Tensor()), "ParameterList: a tensor that is none (containers_test.cpp:");
+  EXPECT_EQ(list.size(), 40u);
 }
 
 TEST(ModuleDict, OwnsAndNamesItsModules) {

@@ -153,7 +153,7 @@ TEST(OnnxCompare, ExpressionsOfEveryInstruction) {
                                                                           {"hardsigmoid", hardsigmoid},
                                                                           {"round", round}}) {
     add_case(cases, fmt::format("function_{}", name), {x}, function(x),
-             [&](const std::vector<Value>& in) { return onnx::emit(function, in[0]); });
+             [&, function = function](const std::vector<Value>& in) { return onnx::emit(function, in[0]); });
   }
 
   Graph graph("g");
