@@ -102,8 +102,8 @@ Value atan2(const Value& y, const Value& x) {
   Graph& graph = y.graph();
   const Value zero = graph.scalar(0), pi = graph.scalar(std::numbers::pi);
   const Value half_turn = where(x < zero, where(y < zero, graph.node("Neg", {pi}), pi), zero);
-  const Value origin = logical_and(equal(x, 0), equal(y, 0));
-  return where(negation(origin), graph.node("Atan", {y / where(negation(origin), x, 1)}) + half_turn, 0);
+  const Value elsewhere = negation(logical_and(equal(x, 0), equal(y, 0)));  // than where both are 0
+  return where(elsewhere, graph.node("Atan", {y / where(elsewhere, x, 1)}) + half_turn, 0);
 }
 
 /// The value of an instruction from those of its operands.

@@ -18,28 +18,47 @@ namespace fovea::cpu::HWY_NAMESPACE {
 #if HWY_TARGET <= HWY_AVX2
 namespace {
 
+// R rows of a left operand whose steps lie `step` apart.
+template <int R>
+class SteppedRows {
+ public:
+  SteppedRows(const Matrix<float>& a, int64_t row) : rows_(a.at(row, 0).data, a.row), step_(a.column) {}
+  HWY_INLINE float operator[](int r) const { return rows_[r]; }
+  HWY_INLINE void next() { rows_.next(step_); }
+
+ private:
+  StridedRows<R, float> rows_;
+  int64_t step_;
+};
+
+// A right operand whose rows lie `row` apart, the last of V vectors in part.
+template <int V>
+class StridedPanel {
+ public:
+  StridedPanel(const float* x, int64_t row, hn::Mask<Floats> last) : x_(x), row_(row), last_(last) {}
+  HWY_INLINE hn::Vec<Floats> load(Floats d, int v) const {
+    const float* x = x_ + v * float_lanes;
+    return v + 1 < V ? hn::LoadU(d, x) : hn::MaskedLoad(last_, d, x);
+  }
+  HWY_INLINE void next(Floats) { x_ += row_; }
+
+ private:
+  const float* x_;
+  int64_t row_;
+  hn::Mask<Floats> last_;
+};
+
 // R rows of c against up to V vectors of columns, rows of which lie `b_row` apart.
 template <int R, int V>
-HWY_INLINE void multiply_rows(StridedRows<R, float> rows, int64_t step, const float* b, int64_t b_row, int64_t depth,
-                              int64_t columns, float* c, Addend addend, int64_t stride) {
+HWY_INLINE void multiply_rows(SteppedRows<R> rows, const float* b, int64_t b_row, int64_t depth, int64_t columns,
+                              float* c, Addend addend, int64_t stride) {
   const Floats d;
   constexpr int64_t before = (V - 1) * float_lanes;  // in whole vectors
   const auto last = hn::FirstN(d, static_cast<size_t>(columns - before));
   hn::Vec<Floats> sums[R][V];
   clear_tile(d, sums);
-  for (int64_t k = 0; k < depth; ++k, b += b_row) {
-    hn::Vec<Floats> right[V];
-#pragma GCC unroll 8
-    for (int v = 0; v + 1 < V; ++v) right[v] = hn::LoadU(d, b + v * float_lanes);
-    right[V - 1] = hn::MaskedLoad(last, d, b + before);
-#pragma GCC unroll 16
-    for (int r = 0; r < R; ++r) {
-      const auto left = hn::Set(d, rows[r]);
-#pragma GCC unroll 8
-      for (int v = 0; v < V; ++v) sums[r][v] = hn::MulAdd(left, right[v], sums[r][v]);
-    }
-    rows.next(step);
-  }
+  StridedPanel<V> panel(b, b_row, last);
+  add_to_tile(d, rows, panel, depth, sums);
   for (int r = 0; r < R; ++r) {
     const float* more = addend.data + r * addend.row;
     float* to = c + r * stride;
@@ -81,8 +100,8 @@ void multiply_unpacked(int64_t m, int64_t n, int64_t depth, Matrix<float> a, Mat
   if (m <= few_rows && b.column == 1) {
     for (constexpr int64_t width = wide_vectors * float_lanes; n - done >= width; done += width) {
       last_tile<few_rows>(m, 0, [&]<int R>(std::integral_constant<int, R>, int64_t) HWY_ATTR {
-        multiply_rows<R, wide_vectors>(StridedRows<R, float>(a.data, a.row), a.column, b.data + done, b.row, depth,
-                                       width, c + done, addend.at(0, done), stride);
+        multiply_rows<R, wide_vectors>(SteppedRows<R>(a, 0), b.data + done, b.row, depth, width, c + done,
+                                       addend.at(0, done), stride);
       });
     }
   }
@@ -99,9 +118,8 @@ void multiply_unpacked(int64_t m, int64_t n, int64_t depth, Matrix<float> a, Mat
       right_row = V * float_lanes;
     }
     each_whole_tile(m, [&]<int R>(std::integral_constant<int, R>, int64_t row) HWY_ATTR {
-      const StridedRows<R, float> rows(a.at(row, 0).data, a.row);
-      multiply_rows<R, V>(rows, a.column, right, right_row, depth, columns, c + row * stride + j, addend.at(row, j),
-                          stride);
+      multiply_rows<R, V>(SteppedRows<R>(a, row), right, right_row, depth, columns, c + row * stride + j,
+                          addend.at(row, j), stride);
     });
   });
 }
